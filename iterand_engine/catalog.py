@@ -1,0 +1,114 @@
+"""What there is to choose from: every model, dataset, method and redraw rule by name.
+
+A line here is all that makes a new one known to the command line, the configuration and the window.
+Targets are `module:attribute` strings, so that reading the catalog imports nothing heavy; `load` imports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, TypeVar
+
+from iterand_engine.errors import UserError, suggestion
+
+E = TypeVar("E", bound="Entry")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One choice: its name in files, its label on screens and where its code is."""
+
+    name: str
+    label: str
+    target: str
+
+    def load(self) -> Any:
+        """Import and return what `target` names."""
+        return load_target(self.target)
+
+
+@dataclass(frozen=True)
+class DatasetEntry(Entry):
+    """A dataset, with what is known of it before any file is read (None: known from the files only)."""
+
+    kind: str  # "arrays": held in memory; "folder": image files
+    classes: int | None = None
+    size_px: int | None = None
+    channels: int | None = None
+    train_count: int | None = None
+    test_count: int | None = None
+    fingerprint: str | None = None
+    download_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class MethodEntry(Entry):
+    """A training method; `options` names its pydantic options class."""
+
+    options: str
+
+
+@dataclass(frozen=True)
+class RuleEntry(Entry):
+    """A redraw rule; `arguments` are the options it takes besides its name."""
+
+    arguments: tuple[str, ...] = ()
+
+
+def load_target(target: str) -> Any:
+    """Import the object that a `module:attribute` string names."""
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def find(what: str, entries: Mapping[str, E], name: str) -> E:
+    """Look a name up and say clearly where it is unknown.
+
+    Raises:
+        UserError: no entry has this name; the sentence lists those there are.
+    """
+    if name not in entries:
+        known = ", ".join(entries)
+        raise UserError(f"There is no {what} {name!r}{suggestion(name, entries)} (known: {known}).")
+    return entries[name]
+
+
+def _by_name(*entries: E) -> dict[str, E]:
+    return {entry.name: entry for entry in entries}
+
+
+_MODELS = "iterand_engine.models"
+MODELS = _by_name(
+    Entry("conv2", "Conv2", f"{_MODELS}:conv2"),
+    Entry("conv4", "Conv4", f"{_MODELS}:conv4"),
+    Entry("conv6", "Conv6", f"{_MODELS}:conv6"),
+    Entry("conv8", "Conv8", f"{_MODELS}:conv8"),
+    Entry("resnet18", "ResNet18", f"{_MODELS}:resnet18"),
+    Entry("resnet34", "ResNet34", f"{_MODELS}:resnet34"),
+    Entry("resnet50", "ResNet50", f"{_MODELS}:resnet50"),
+    Entry("resnet101", "ResNet101", f"{_MODELS}:resnet101"),
+    Entry("wide-resnet50-2", "WideResNet50-2", f"{_MODELS}:wide_resnet50_2"),
+)
+
+_DATA = "iterand_engine.data"
+DATASETS = _by_name(
+    DatasetEntry("digits", "UCI digits (bundled)", f"{_DATA}.digits:read", "arrays"),
+    DatasetEntry("cifar10", "CIFAR-10", f"{_DATA}.cifar:read", "arrays"),
+    DatasetEntry("npz", "npz file", f"{_DATA}.npz:read", "arrays"),
+)
+
+_OPTIONS = "iterand_engine.method_options"
+METHODS = _by_name(
+    MethodEntry("dense", "Dense", "iterand_engine.methods.dense:Dense", f"{_OPTIONS}:DenseOptions"),
+    MethodEntry(
+        "edge-popup",
+        "Edge-popup",
+        "iterand_engine.methods.edge_popup:EdgePopup",
+        f"{_OPTIONS}:EdgePopupOptions",
+    ),
+    MethodEntry("iterand", "IteRand", "iterand_engine.methods.iterand:IteRand", f"{_OPTIONS}:IteRandOptions"),
+)
+
+RULES = _by_name(RuleEntry("uniform", "Uniform (the paper's)", "iterand_engine.masking.rules:uniform"))

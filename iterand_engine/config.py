@@ -1,0 +1,304 @@
+"""The configuration of one run: every option declared once, read from YAML, written back to YAML.
+
+The names and defaults here are a contract: a released default never changes, because runs are compared by
+the hash of their options. Recipes live in presets. Torch-free, so that the window can use it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, MutableMapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+
+from iterand_engine.catalog import DATASETS, METHODS, MODELS, find, load_target
+from iterand_engine.errors import UserError
+from iterand_engine.method_options import IteRandOptions, MethodOptions
+from iterand_engine.options import Options, first_sentence, option
+
+Auto = Literal["auto"]
+
+
+def _known_dataset(name: str) -> str:
+    return find("dataset", DATASETS, name).name
+
+
+def _known_model(name: str) -> str:
+    return find("model", MODELS, name).name
+
+
+def _known_device(name: str) -> str:
+    if name in ("auto", "cpu", "cuda") or (name.startswith("GPU-") and len(name) > 4):
+        return name
+    raise UserError(
+        f"compute.device is {name!r}; allowed: auto | cpu | cuda | GPU-<start of its UUID>, "
+        "as `iterand doctor` lists them."
+    )
+
+
+class DataConfig(Options):
+    """Which images, how they are split, augmented and normalised."""
+
+    dataset: Annotated[str, AfterValidator(_known_dataset)] = option(
+        "cifar10", help="dataset by name, or npz / image-folder with a path"
+    )
+    path: str | None = option(None, help="npz file or folder; null looks in the data roots")
+    val_fraction: Annotated[float, Field(ge=0, lt=1)] = option(
+        0.1, help="share of the training images held out for validation"
+    )
+    augmentation: Literal["none", "crop", "crop-flip", "paper"] = option(
+        "paper", help="random changes to the training images"
+    )
+    normalization: Literal["imagenet", "dataset"] = option(
+        "imagenet", help="mean and deviation that images are normalised with"
+    )
+    train_limit: Annotated[int, Field(ge=1)] | None = option(
+        None, help="train on this many images only", unit="images"
+    )
+
+
+class ModelConfig(Options):
+    """The network and its width."""
+
+    name: Annotated[str, AfterValidator(_known_model)] = option("resnet18", help="network architecture")
+    width_factor: Annotated[float, Field(gt=0, le=16)] = option(1.0, help="multiplies the channel counts")
+
+
+class TrainingConfig(Options):
+    """Optimiser, schedule and length."""
+
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = option(
+        100, help="passes over the data", unit="epochs"
+    )
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = option(128, help="images per step", unit="images")
+    optimizer: Literal["sgd", "adamw"] = option("sgd", help="optimiser")
+    lr: Annotated[float, Field(ge=0)] = option(0.1, help="initial learning rate")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = option(0.9, help="momentum (sgd), or beta 1 (adamw)")
+    weight_decay: Annotated[float, Field(ge=0)] = option(5e-4, help="weight decay, on scores too")
+    schedule: Literal["cosine", "constant", "multistep"] = option(
+        "cosine", help="how the learning rate changes, once an epoch"
+    )
+    milestones: tuple[Annotated[int, Field(ge=1)], ...] = option(
+        (), help="epochs at which multistep multiplies the rate by gamma", unit="epochs"
+    )
+    gamma: Annotated[float, Field(gt=0, le=1)] = option(0.1, help="factor of multistep")
+    warmup_epochs: Annotated[int, Field(ge=0)] = option(
+        0, help="first epochs, with the rate rising linearly", unit="epochs"
+    )
+    final_epochs: Annotated[int, Field(ge=0)] = option(0, help="last epochs, at final_lr", unit="epochs")
+    final_lr: Annotated[float, Field(ge=0)] = option(0.0, help="learning rate of the final epochs")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = option(1, help="draws everything random in the run")
+
+    @model_validator(mode="after")
+    def _phases_fit(self) -> TrainingConfig:
+        if self.warmup_epochs + self.final_epochs > self.epochs:
+            raise UserError(
+                f"training.warmup_epochs {self.warmup_epochs} and training.final_epochs {self.final_epochs} "
+                f"do not fit into training.epochs {self.epochs}; lower them or train longer."
+            )
+        if self.milestones and self.schedule != "multistep":
+            raise UserError(
+                f"training.milestones is set but training.schedule is {self.schedule!r}; "
+                "use schedule: multistep, or leave milestones empty."
+            )
+        return self
+
+
+class ComputeConfig(Options):
+    """Where and how the arithmetic is done; of this only the precision makes runs differ in kind."""
+
+    device: Annotated[str, AfterValidator(_known_device)] = option(
+        "auto", help="auto, cpu, cuda, or a GPU by UUID"
+    )
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = option(
+        "auto", help="arithmetic; auto is bf16 where the hardware has it, fixed when the run is made"
+    )
+    deterministic: bool = option(False, help="only algorithms that repeat bit for bit")
+    threads: Annotated[int, Field(ge=1, le=1024)] | Auto = option("auto", help="CPU threads", unit="threads")
+    memory_format: Literal["auto", "contiguous", "channels_last"] = option(
+        "auto", help="layout of images and weights in memory"
+    )
+    workers: Annotated[int, Field(ge=0, le=1024)] | Auto = option(
+        "auto", help="loading processes, for datasets too large for memory", unit="processes"
+    )
+
+
+class RecordingConfig(Options):
+    """What is written down, and how often."""
+
+    mask_every: Annotated[int, Field(ge=1)] = option(
+        10, help="steps between two looks at the masks", unit="steps"
+    )
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = option(
+        10, help="time between checkpoints; one is also written at every epoch", unit="minutes"
+    )
+
+
+class RunConfig(Options):
+    """Everything that decides what one run does."""
+
+    name: str | None = option(None, help="null is made from network, width and method")
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    method: SerializeAsAny[MethodOptions] = IteRandOptions()
+    training: TrainingConfig = TrainingConfig()
+    compute: ComputeConfig = ComputeConfig()
+    recording: RecordingConfig = RecordingConfig()
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _method_by_name(cls, value: Any) -> Any:
+        return _method_options(value)
+
+    @model_validator(mode="after")
+    def _path_where_needed(self) -> RunConfig:
+        if self.data.dataset in ("npz", "image-folder") and self.data.path is None:
+            raise UserError(
+                f"data.path is missing: the dataset {self.data.dataset!r} has no place of its own; "
+                "set data.path to its file or folder."
+            )
+        return self
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> RunConfig:
+        """Check a nested mapping of options.
+
+        Args:
+            mapping: as read from YAML; absent options take their defaults.
+        Raises:
+            UserError: an option is unknown, missing or out of bounds; it says which and what is allowed.
+        """
+        if not isinstance(mapping, Mapping):
+            raise UserError(f"A configuration is a mapping of options, not {type(mapping).__name__}.")
+        try:
+            return cls.model_validate(mapping)
+        except ValidationError as error:
+            raise UserError(first_sentence(error, cls)) from None
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The complete configuration as plain JSON values; `from_mapping` gives the same one back."""
+        return self.model_dump(mode="json")
+
+    @property
+    def display_name(self) -> str:
+        """The given name, or one made from network, width and method."""
+        return self.name or f"{self.model.name}-x{self.model.width_factor:g}-{self.method.name}"
+
+
+def _method_options(value: Any) -> MethodOptions:
+    """Choose the options class by `method.name` and check the options against it."""
+    if isinstance(value, MethodOptions):
+        return value
+    if not isinstance(value, Mapping):
+        raise UserError(f"method is {value!r}; it must be a mapping with a name, e.g. {{name: iterand}}.")
+    entry = find("method", METHODS, str(value.get("name", "iterand")))
+    options: type[MethodOptions] = load_target(entry.options)
+    try:
+        return options.model_validate(dict(value))
+    except ValidationError as error:
+        text = first_sentence(error, options)
+        if error.errors()[0]["type"] == "extra_forbidden":
+            raise UserError(f"In method {entry.name!r}: {text}") from None
+        raise UserError(f"method.{text}") from None
+
+
+def method_options_class(name: str) -> type[MethodOptions]:
+    """The options class of a method by its catalog name; UserError where there is none."""
+    options: type[MethodOptions] = load_target(find("method", METHODS, name).options)
+    return options
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a configuration file without checking its options; a relative data.path becomes absolute.
+
+    Raises:
+        UserError: the file cannot be read or is not a YAML mapping.
+    """
+    try:
+        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"Cannot read the configuration {str(path)!r}: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = str(error).replace("\n", " ")
+        raise UserError(f"The configuration {str(path)!r} is not valid YAML: {where}.") from None
+    if mapping is None:
+        mapping = {}
+    if not isinstance(mapping, dict):
+        raise UserError(
+            f"The configuration {str(path)!r} must be a mapping of options, like `model: {{name: conv4}}`."
+        )
+    anchor_data_path(mapping, path.resolve().parent)
+    return mapping
+
+
+def anchor_data_path(mapping: MutableMapping[str, Any], folder: Path) -> None:
+    """Make a relative data.path in a mapping absolute, seen from `folder`."""
+    data = mapping.get("data")
+    if isinstance(data, MutableMapping) and isinstance(data.get("path"), str):
+        data["path"] = str((folder / Path(data["path"]).expanduser()).absolute())
+
+
+def apply_sets(
+    mapping: Mapping[str, Any], sets: Iterable[str], *, folder: Path
+) -> tuple[dict[str, Any], list[str]]:
+    """Apply `--set path=value` texts, in order, to a copy of a mapping.
+
+    A change of method.name drops the options that the new method lacks, and names them.
+
+    Args:
+        mapping: options as read from a file or preset.
+        sets: texts like "method.randomize_rate=0.05"; the value is read as YAML.
+        folder: what a relative data.path is seen from.
+    Returns:
+        The changed mapping, and notes to show to the user.
+    Raises:
+        UserError: a text is not of this form.
+    """
+    changed: dict[str, Any] = copy.deepcopy(dict(mapping))
+    notes: list[str] = []
+    for text in sets:
+        path, equals, raw = text.partition("=")
+        keys = path.strip().split(".")
+        if not equals or not all(keys):
+            raise UserError(f"--set {text!r} is not of the form option=value, e.g. --set training.lr=0.05.")
+        try:
+            value = yaml.safe_load(raw)
+        except yaml.YAMLError:
+            raise UserError(f"--set {text!r}: {raw!r} is not a YAML value.") from None
+        _put(changed, keys, value, text)
+        if keys == ["method", "name"] and isinstance(value, str):
+            notes += _drop_foreign(changed["method"], value)
+        if keys == ["data", "path"]:
+            anchor_data_path(changed, folder)
+    return changed, notes
+
+
+def _put(mapping: dict[str, Any], keys: list[str], value: Any, text: str) -> None:
+    inner = mapping
+    for key in keys[:-1]:
+        step = inner.setdefault(key, {})
+        if not isinstance(step, dict):
+            raise UserError(f"--set {text!r}: {key!r} is {step!r}, which has no options of its own.")
+        inner = step
+    inner[keys[-1]] = value
+
+
+def _drop_foreign(method: dict[str, Any], name: str) -> list[str]:
+    known = method_options_class(name).model_fields
+    foreign = [key for key in method if key not in known]
+    for key in foreign:
+        del method[key]
+    return [f"dropped {', '.join(foreign)}: {name} has no such option"] if foreign else []
+
+
+def load_yaml(path: Path) -> RunConfig:
+    """Read and check a configuration file; see `read_mapping` and `RunConfig.from_mapping`."""
+    return RunConfig.from_mapping(read_mapping(path))
+
+
+def to_yaml(config: RunConfig) -> str:
+    """Write a complete configuration as YAML, in the declared order."""
+    return yaml.safe_dump(config.to_mapping(), sort_keys=False, allow_unicode=True)

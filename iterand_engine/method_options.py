@@ -1,0 +1,103 @@
+"""The options of each method: one class a method, declared once, used by files, command line and forms.
+
+Names and defaults are the configuration's contract (docs/configuration.md). `sparsity` is always the share
+removed. Torch-free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, model_serializer, model_validator
+
+from iterand_engine.catalog import RULES, find
+from iterand_engine.errors import UserError, suggestion
+from iterand_engine.options import Options, option
+
+WeightInit = Literal["kaiming-uniform", "kaiming-normal", "signed-constant"]
+ScoreInit = Literal["kaiming-uniform", "kaiming-uniform-a5"]
+Ranking = Literal["signed", "magnitude"]
+Sparsity = Annotated[float, Field(ge=0, lt=1)]
+
+
+class LayerRule(Options):
+    """An exception for the layers that `match` names: another sparsity, or no mask at all."""
+
+    match: str = option(help="conv, linear, or a glob over qualified layer names such as layer1.*")
+    mask: bool = option(True, help="false leaves the layer unmasked and frozen at its draw")
+    sparsity: Sparsity | None = option(None, help="share of these layers' weights that is removed")
+
+
+class RuleChoice(Options):
+    """A redraw rule and its arguments; in a file just the name where there are no arguments."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _known(self) -> RuleChoice:
+        entry = find("redraw rule", RULES, self.name)
+        for name in self.arguments:
+            if name not in entry.arguments:
+                raise UserError(
+                    f"The redraw rule {self.name!r} has no argument {name!r}"
+                    f"{suggestion(name, entry.arguments)} (it takes: {', '.join(entry.arguments) or 'none'})."
+                )
+        return self
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """The rule's own arguments by name."""
+        return dict(self.model_extra or {})
+
+    @model_serializer
+    def _short(self) -> Any:
+        return {"name": self.name, **self.arguments} if self.arguments else self.name
+
+
+class MethodOptions(Options):
+    """What every method has: its name and how the weights are drawn."""
+
+    name: str
+    weight_init: WeightInit = option("signed-constant", help="distribution the weights are drawn from")
+
+
+class DenseOptions(MethodOptions):
+    """Ordinary training of every weight; the baseline."""
+
+    name: Literal["dense"] = option("dense", help="training method")
+
+
+class ScoreOptions(MethodOptions):
+    """What the methods that train scores share."""
+
+    sparsity: Sparsity = option(0.6, help="share of each layer's weights that is REMOVED")
+    score_init: ScoreInit = option("kaiming-uniform", help="distribution the scores start from")
+    ranking: Ranking = option("signed", help="rank scores as signed numbers, or by their magnitude")
+    layers: tuple[LayerRule, ...] = option((), help="exceptions by layer; the first that matches wins")
+
+
+class EdgePopupOptions(ScoreOptions):
+    """Scores are trained, weights stay as drawn (arXiv 1911.13299)."""
+
+    name: Literal["edge-popup"] = option("edge-popup", help="training method")
+
+
+class IteRandOptions(ScoreOptions):
+    """Edge-popup with iterative randomization of the removed weights (arXiv 2106.09269)."""
+
+    name: Literal["iterand"] = option("iterand", help="training method")
+    randomize_every: Annotated[int, Field(ge=1)] = option(
+        300, help="K_per: steps between two redraws", unit="steps"
+    )
+    randomize_rate: Annotated[float, Field(ge=0, le=1)] = option(
+        0.1, help="r: share of the removed weights that each redraw replaces"
+    )
+    rule: RuleChoice = option(RuleChoice(name="uniform"), help="which removed weights get which new values")
