@@ -1,0 +1,170 @@
+"""What the store hands out and takes in: plain frozen values, no database and no torch.
+
+Limits: `RunRow` carries no test accuracy on purpose; it leaves the store through `queries.test_accuracies`.
+Times are seconds since 1970 by the database's clock; steps count optimiser updates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iterand_engine.processes import ProcessIdentity
+
+Axis = Literal["step", "epoch", "clock", "event"]
+Level = Literal["info", "warning", "error"]
+Json = Mapping[str, object]
+
+
+class RunState(StrEnum):
+    """How a run stands. The last two are derived when a run is read and never stored."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    DIVERGED = "diverged"
+    INTERRUPTED = "interrupted"
+    FINISHED = "finished"
+    STOPPING = "stopping"
+    STALLED = "stalled"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a process trains the run now (or is about to)."""
+        return self in (RunState.STARTING, RunState.RUNNING, RunState.STOPPING, RunState.STALLED)
+
+
+class Locked(StrEnum):
+    """Stands in for a test accuracy that the workspace's lock holds back; prints as `locked`."""
+
+    LOCKED = "locked"
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A run to be made. `config` is the whole resolved configuration as plain JSON values."""
+
+    name: str
+    config: Json
+    group_key: str
+    seed: int
+    device_kind: str
+    precision: str
+    program_version: str
+    git_commit: str | None = None
+    total_steps: int | None = None
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run as a table shows it.
+
+    `state` is derived (what a person should see), `stored_state` is what the row says. `step` counts the updates
+    done; `elapsed_s` is training time over all starts. `rewind` rises when series were cut back.
+    """
+
+    id: str
+    name: str
+    state: RunState
+    stored_state: RunState
+    stop_requested: bool
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    elapsed_s: float
+    step: int
+    epoch: int
+    total_steps: int | None
+    dataset: str
+    model: str
+    method: str
+    width_factor: float
+    seed: int
+    group_key: str
+    precision: str
+    device_kind: str
+    program_version: str
+    git_commit: str | None
+    val_accuracy: float | None
+    final_digest: str | None
+    reason: str | None
+    test_unlocked: bool
+    owner: ProcessIdentity | None
+    heartbeat_at: float | None
+    last_step_at: float | None
+    revision: int
+    rewind: int
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where one start of a run took place: platform, packages, device, threads, as the worker gave them."""
+
+    start: int
+    at: float
+    snapshot: Json
+
+
+@dataclass(frozen=True)
+class RunDetail(RunRow):
+    """One run with its configuration and the environment of each start, oldest first."""
+
+    config: Json
+    environments: tuple[Environment, ...]
+
+
+@dataclass(frozen=True)
+class SeriesInfo:
+    """A declared series: `points` are stored, each one value or one value per layer."""
+
+    name: str
+    axis: Axis
+    layers: tuple[str, ...] | None
+    points: int
+
+
+@dataclass(frozen=True)
+class Series:
+    """Recorded values. Positions are steps on every axis; `axis` says what one point stands for.
+
+    Shapes: steps int64 (n,); values float32 (n,) or, with `layers`, (n, len(layers)). `first` is the index of the
+    first point here within the series and `rewind` the run's counter at the time of reading.
+    """
+
+    name: str
+    axis: Axis
+    layers: tuple[str, ...] | None
+    steps: NDArray[np.int64]
+    values: NDArray[np.float32]
+    first: int
+    rewind: int
+
+
+@dataclass(frozen=True)
+class Event:
+    """A message of a run. `id` rises, so a reader may ask for what came after."""
+
+    id: int
+    at: float
+    level: Level
+    step: int | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A published checkpoint: everything recorded before `step` is in the store. `relpath` is in the workspace."""
+
+    step: int
+    epoch: int
+    relpath: str
+    sha256: str
+    kind: str
+    at: float

@@ -1,0 +1,266 @@
+"""The workspace: one folder that holds the database, data, own code and every run's files.
+
+    iterand.db  settings.yaml  data/  extensions/  runs/<id>/{config.yaml, worker.log, checkpoints/, masks/, exports/}
+
+Paths are stored relative to it, so the folder can be moved. Files are written beside, fsynced and renamed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import platformdirs
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from iterand_engine.errors import UserError, suggestion
+from iterand_engine.filesystems import filesystem_warning
+
+ENVIRONMENT_VARIABLE = "ITERAND_WORKSPACE"
+_RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+RUN_FOLDERS = ("checkpoints", "masks", "exports")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where everything of one workspace is. Made by `open_workspace_dir`; `root` is absolute."""
+
+    root: Path
+
+    @property
+    def db_path(self) -> Path:
+        """The database."""
+        return self.root / "iterand.db"
+
+    @property
+    def settings_path(self) -> Path:
+        """The settings; absent means defaults."""
+        return self.root / "settings.yaml"
+
+    @property
+    def data_dir(self) -> Path:
+        """Downloaded datasets."""
+        return self.root / "data"
+
+    @property
+    def extensions_dir(self) -> Path:
+        """The user's own code."""
+        return self.root / "extensions"
+
+    @property
+    def runs_dir(self) -> Path:
+        """One folder per run."""
+        return self.root / "runs"
+
+    def run_dir(self, run_id: str) -> Path:
+        """Folder of one run (not made here).
+
+        Raises:
+            ValueError: `run_id` is not a run id (names and prefixes go through `Store.resolve` first).
+        """
+        if not _RUN_ID.fullmatch(run_id):
+            raise ValueError(f"not a run id: {run_id!r}")
+        return self.runs_dir / run_id
+
+    def make_run_dir(self, run_id: str) -> Path:
+        """Make a run's folder with `checkpoints`, `masks` and `exports` below; fine if they exist."""
+        folder = self.run_dir(run_id)
+        for name in RUN_FOLDERS:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def relative(self, path: Path) -> str:
+        """A path inside the workspace as it is stored: relative to the root, with forward slashes.
+
+        Raises:
+            ValueError: `path` lies outside.
+        """
+        return Path(os.path.abspath(path)).relative_to(self.root).as_posix()
+
+    def absolute(self, relpath: str) -> Path:
+        """The file behind a stored path.
+
+        Raises:
+            ValueError: the stored path is absolute or leads outside the workspace.
+        """
+        path = Path(os.path.normpath(self.root / relpath))
+        if not path.is_relative_to(self.root):
+            raise ValueError(f"stored path {relpath!r} leads outside the workspace {self.root}")
+        return path
+
+    def warning(self) -> str | None:
+        """One sentence where the folder is on a network or synced drive, on which a database is not safe."""
+        return filesystem_warning(self.root)
+
+
+def open_workspace_dir(path: Path | str | None = None) -> Workspace:
+    """Find the workspace and make its folders.
+
+    Args:
+        path: the folder asked for (`--workspace`); None = ITERAND_WORKSPACE, else the user's data folder.
+    Raises:
+        UserError: the place is a file, or cannot be made or written.
+    """
+    chosen = (
+        path
+        or os.environ.get(ENVIRONMENT_VARIABLE)
+        or platformdirs.user_data_path("iterand", appauthor=False)
+    )
+    # realpath as well, so that two names of one folder are one workspace
+    workspace = Workspace(Path(os.path.realpath(Path(chosen).expanduser())))
+    if workspace.root.exists() and not workspace.root.is_dir():
+        raise UserError(f"The workspace {workspace.root} is a file: name a folder with --workspace.")
+    try:
+        for folder in (workspace.data_dir, workspace.extensions_dir, workspace.runs_dir):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"Cannot make the workspace {workspace.root} ({error.strerror}): name another folder with --workspace"
+            f" or {ENVIRONMENT_VARIABLE}."
+        ) from error
+    if not os.access(workspace.root, os.W_OK | os.X_OK):
+        raise UserError(
+            f"The workspace {workspace.root} cannot be written: mend its permissions or name another folder with"
+            f" --workspace or {ENVIRONMENT_VARIABLE}."
+        )
+    return workspace
+
+
+def write_atomic(path: Path, content: bytes | Callable[[BinaryIO], None]) -> None:
+    """Write a file so that a reader, even after a power cut, sees the old or the new one and nothing between.
+
+    Args:
+        path: the file; its folder exists.
+        content: the bytes, or a function that writes them to the open file it is given.
+    Raises:
+        OSError: as writing does (disk full, no permission); `path` is then as it was.
+    """
+    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                content(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(beside, 0o666 & ~_umask())  # mkstemp gives 0600, which would hide results from a group
+        os.replace(beside, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(beside)
+        raise
+    _sync_folder(path.parent)
+
+
+def _umask() -> int:
+    current = os.umask(0o077)  # can only be read by setting it
+    os.umask(current)
+    return current
+
+
+def _sync_folder(folder: Path) -> None:
+    if not hasattr(os, "O_DIRECTORY"):
+        return  # Windows: a rename needs no sync of its folder, and folders cannot be opened
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class Settings(BaseModel):
+    """What a workspace remembers about its owner's wishes, in `settings.yaml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_roots: tuple[Path, ...] = ()
+    test_lock: bool = False
+
+    @classmethod
+    def load(cls, workspace: Workspace) -> Settings:
+        """Read the settings; defaults where there is no file.
+
+        Raises:
+            UserError: the file is not YAML, has an unknown setting or a wrong value.
+        """
+        try:
+            text = workspace.settings_path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return cls()
+        try:
+            mapping = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UserError(
+                f"{workspace.settings_path} is not valid YAML ({_first_line(error)}): mend or delete it."
+            ) from error
+        if mapping is None:
+            return cls()
+        if not isinstance(mapping, dict):
+            raise UserError(f"{workspace.settings_path} must hold `setting: value` lines: mend or delete it.")
+        return cls._checked({str(key): value for key, value in mapping.items()})
+
+    def save(self, workspace: Workspace) -> None:
+        """Write all settings, whole or not at all."""
+        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        write_atomic(workspace.settings_path, text.encode())
+
+    def get(self, key: str) -> object:
+        """Value of a setting as plain values (paths as text). Raises UserError for an unknown name."""
+        self._known(key)
+        return self.model_dump(mode="json")[key]
+
+    def with_value(self, key: str, text: str) -> Settings:
+        """A copy with one setting changed, from text as written on a command line.
+
+        Args:
+            key: name of the setting.
+            text: YAML; for `data_roots` one folder, several with commas, or `[]`. Folders become absolute.
+        Raises:
+            UserError: unknown name, a value that does not fit, or a folder that does not exist.
+        """
+        self._known(key)
+        value: object = yaml.safe_load(text) if key != "data_roots" else _folders(text)
+        return self._checked({**self.model_dump(), key: value})
+
+    @classmethod
+    def _checked(cls, mapping: dict[str, object]) -> Settings:
+        for key in mapping:
+            cls._known(key)
+        try:
+            return cls.model_validate(mapping)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise UserError(f"Setting {where} cannot be {first['input']!r}: {first['msg']}.") from error
+
+    @classmethod
+    def _known(cls, key: str) -> None:
+        if key not in cls.model_fields:
+            names = ", ".join(cls.model_fields)
+            raise UserError(
+                f"There is no setting {key!r}{suggestion(key, cls.model_fields)} (settings: {names})."
+            )
+
+
+def _folders(text: str) -> list[Path]:
+    if text.strip() in ("", "[]"):
+        return []
+    folders = [
+        Path(part.strip()).expanduser().absolute() for part in text.strip("[] ").split(",") if part.strip()
+    ]
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"Cannot use {folder} as a data root: there is no such folder.")
+    return folders
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
