@@ -14,7 +14,7 @@ Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011 (a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
@@ -38,6 +38,9 @@ NORMAL_BITS = 16  # log2 of the length of the quantile table
 
 Lane = int | Tensor
 Lanes = tuple[Lane, Lane, Lane, Lane]
+Write = Callable[
+    [Tensor, Tensor], object
+]  # puts words (the first) into a strided view of the result (the second)
 
 
 class Stream(IntEnum):
@@ -108,7 +111,7 @@ def _product(lane: Lane, multiplier: int) -> Lane:
 
 
 def _low(product: Lane) -> Lane:
-    """The product as the next round's lane: of a tensor the high half stays on, since `_mixed` cuts it off."""
+    """The product as a lane of the next round; a tensor keeps its high half, which `_mixed` cuts off."""
     return product & MASK if isinstance(product, int) else product
 
 
@@ -131,7 +134,7 @@ def words(key: RandomKey, count: int, *, start: int = 0, device: torch.device | 
     Returns:
         int64 (count,), each in [0, 2**32).
     """
-    return _fill(key, start, count, torch.int64, torch.device(device), lambda lane: lane)
+    return _fill(key, start, count, torch.int64, torch.device(device), _write_top(WORD_BITS))
 
 
 def words_at(key: RandomKey, positions: Tensor) -> Tensor:
@@ -162,7 +165,11 @@ def bernoulli(key: RandomKey, rate: float, shape: Sequence[int], device: torch.d
     if not 0 <= rate <= 1:
         raise ValueError(f"a rate must be between 0 and 1, not {rate}")
     threshold = math.floor(rate * 2**WORD_BITS)
-    return _shaped(key, shape, torch.bool, device, lambda lane: lane < threshold)
+
+    def write(lane: Tensor, target: Tensor) -> None:
+        torch.lt(lane, threshold, out=target)
+
+    return _shaped(key, shape, torch.bool, device, write)
 
 
 def signs(key: RandomKey, shape: Sequence[int], device: torch.device | str) -> Tensor:
@@ -171,7 +178,7 @@ def signs(key: RandomKey, shape: Sequence[int], device: torch.device | str) -> T
     Returns:
         float32, ``shape``.
     """
-    return _shaped(key, shape, torch.float32, device, _sign)
+    return _shaped(key, shape, torch.float32, device, _write_top(1)).mul_(-2).add_(1)
 
 
 def uniform(key: RandomKey, bound: float, shape: Sequence[int], device: torch.device | str) -> Tensor:
@@ -180,8 +187,9 @@ def uniform(key: RandomKey, bound: float, shape: Sequence[int], device: torch.de
     Returns:
         float32, ``shape``: (the word's top 24 bits - 2**23) times float32(bound / 2**23).
     """
-    values = _shaped(key, shape, torch.float32, device, _centred)
-    return values.mul_(_float32(bound / (1 << (UNIFORM_BITS - 1))))
+    half = 1 << (UNIFORM_BITS - 1)
+    values = _shaped(key, shape, torch.float32, device, _write_top(UNIFORM_BITS))
+    return values.sub_(half).mul_(_float32(bound / half))  # the difference is exact, the product rounds once
 
 
 def normal(key: RandomKey, std: float, shape: Sequence[int], device: torch.device | str) -> Tensor:
@@ -191,9 +199,11 @@ def normal(key: RandomKey, std: float, shape: Sequence[int], device: torch.devic
         float32, ``shape``: the quantile at the word's top 16 bits, times float32(std).
     """
     table = _normal_quantiles(torch.device(device))
-    shift = WORD_BITS - NORMAL_BITS
-    values = _shaped(key, shape, torch.float32, device, lambda lane: table.take(lane >> shift))
-    return values.mul_(_float32(std))
+
+    def write(lane: Tensor, target: Tensor) -> None:
+        target.copy_(table.take(lane >> (WORD_BITS - NORMAL_BITS)))
+
+    return _shaped(key, shape, torch.float32, device, write).mul_(_float32(std))
 
 
 def permutation(key: RandomKey, count: int, device: torch.device | str) -> Tensor:
@@ -205,12 +215,13 @@ def permutation(key: RandomKey, count: int, device: torch.device | str) -> Tenso
     return torch.argsort(words(key, count, device=device), stable=True)
 
 
-def _sign(lane: Tensor) -> Tensor:
-    return 1 - (lane >> (WORD_BITS - 2)).bitwise_and_(2)
+def _write_top(bits: int) -> Write:
+    """Write each word's top ``bits`` bits as a number."""
 
+    def write(lane: Tensor, target: Tensor) -> None:
+        target.copy_(lane >> (WORD_BITS - bits) if bits < WORD_BITS else lane)
 
-def _centred(lane: Tensor) -> Tensor:
-    return (lane >> (WORD_BITS - UNIFORM_BITS)).sub_(1 << (UNIFORM_BITS - 1))
+    return write
 
 
 def _float32(value: float) -> float:
@@ -227,53 +238,48 @@ def _event_lanes(key: RandomKey) -> tuple[int, int]:
 
 
 def _shaped(
-    key: RandomKey,
-    shape: Sequence[int],
-    dtype: torch.dtype,
-    device: torch.device | str,
-    convert: Callable[[Tensor], Tensor],
+    key: RandomKey, shape: Sequence[int], dtype: torch.dtype, device: torch.device | str, write: Write
 ) -> Tensor:
-    return _fill(key, 0, math.prod(shape), dtype, torch.device(device), convert).view(tuple(shape))
+    return _fill(key, 0, math.prod(shape), dtype, torch.device(device), write).view(tuple(shape))
 
 
 def _fill(
-    key: RandomKey,
-    start: int,
-    count: int,
-    dtype: torch.dtype,
-    device: torch.device,
-    convert: Callable[[Tensor], Tensor],
+    key: RandomKey, start: int, count: int, dtype: torch.dtype, device: torch.device, write: Write
 ) -> Tensor:
-    """Draw ``count`` words from position ``start`` on and convert them, block by block.
+    """Draw ``count`` words from position ``start`` on and write them, block by block.
 
     Returns:
-        ``dtype`` (count,), owning its memory.
+        ``dtype`` (count,), with memory of its own and no more than it needs.
     """
     first, last = start // LANES, -(-(start + count) // LANES)
     out = torch.empty((last - first, LANES), dtype=dtype, device=device)
-    size = _block_size(device)
-    begin = first
-    while begin < last:
-        # A block never crosses a multiple of 2**32, so that the high counter word is one number.
-        end = min(begin + size, last, ((begin >> WORD_BITS) + 1) << WORD_BITS)
+    for begin, end in _blocks(first, last, _block_size(device)):
         low = begin & MASK
         counter = torch.arange(low, low + end - begin, device=device)
         lanes = philox((counter, begin >> WORD_BITS, *_event_lanes(key)), key.words())
         target = out[begin - first : end - first]
         for index, lane in enumerate(lanes):
-            assert isinstance(lane, Tensor)
-            target[:, index].copy_(convert(lane))
-        begin = end
-    flat = out.view(-1)
+            write(torch.as_tensor(lane), target[:, index])
     offset = start - first * LANES
+    flat = out.view(-1)
     return flat if flat.numel() == count else flat[offset : offset + count].clone()
 
 
-def _block_size(device: torch.device) -> int:
-    """Counters per block: what stays in each core's second-level cache, and on a GPU keeps it filled.
+def _blocks(first: int, last: int, size: int) -> Iterator[tuple[int, int]]:
+    """Cut first ... last into blocks that share their counter's high word."""
+    begin = first
+    while begin < last:
+        end = min(begin + size, last, ((begin >> WORD_BITS) + 1) << WORD_BITS)
+        yield begin, end
+        begin = end
 
-    Measured on two EPYC cores with 1 MiB each, see docs/benchmarks.md. PyTorch gives a thread at least 2**15 elements.
+
+def _block_size(device: torch.device) -> int:
+    """Counters per block: few enough for each core's second-level cache, and on a GPU enough to fill it.
+
+    Measured on two cores with 1 MiB each: 2**16 is fastest on one thread and on two (PyTorch gives a
+    thread at least 2**15 elements); without blocks a value takes more than twice as long.
     """
     if device.type != "cpu":
         return 1 << 20
-    return (1 << 15) * torch.get_num_threads()
+    return max(2, torch.get_num_threads()) << 15
