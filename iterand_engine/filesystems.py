@@ -7,16 +7,19 @@ program with a folder of another name goes unseen.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path, PurePath
 
 import psutil
 
 _NETWORK_TYPES = frozenset(
-    ["nfs", "nfs4", "nfsd", "cifs", "smb", "smb2", "smb3", "smbfs", "afpfs", "afs", "ncpfs", "webdav", "davfs", "9p", "ceph", "glusterfs", "lustre", "beegfs", "gpfs", "orangefs", "pvfs2", "vboxsf", "vmhgfs", "drvfs"]
+    {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afpfs", "afs", "ncpfs", "webdav", "davfs", "9p"}
+    | {"ceph", "glusterfs", "lustre", "beegfs", "gpfs", "orangefs", "vboxsf", "vmhgfs", "drvfs"}
 )
 _NETWORK_FUSE = frozenset(
-    ["sshfs", "rclone", "s3fs", "gcsfuse", "goofys", "curlftpfs", "glusterfs", "davfs2", "gvfsd-fuse", "juicefs", "mergerfs-nfs", "vmhgfs-fuse"]
+    {"sshfs", "rclone", "s3fs", "gcsfuse", "goofys", "curlftpfs", "glusterfs", "davfs2", "gvfsd-fuse"}
+    | {"juicefs", "vmhgfs-fuse", "ceph-fuse", "beegfs"}
 )
 _SYNCED_NAMES = {
     "dropbox": "Dropbox",
@@ -49,8 +52,8 @@ def filesystem_warning(folder: Path) -> str | None:
     kind = filesystem_type(resolved)
     if is_network_type(kind):
         return (
-            f"{resolved} is on a network file system ({kind}), where the database can be damaged when two machines"
-            " or programs write: put the workspace on a local disk."
+            f"{resolved} is on a network file system ({kind}), where the database can be damaged when two"
+            " machines or programs write: put the workspace on a local disk."
         )
     service = synced_by(resolved)
     if service is not None:
@@ -81,17 +84,14 @@ def synced_by(folder: Path) -> str | None:
     """The program that copies a folder elsewhere as it changes, judged by names and marker files, or None."""
     for parent in (folder, *folder.parents):
         name = parent.name.lower()
-        # OneDrive and Dropbox add an account: "OneDrive - Company", "Dropbox (Personal)", "OneDriveCommercial".
-        bare = name.split(" - ")[0].split(" (")[0].split("-")[0] if name.startswith(_WITH_ACCOUNT) else name
-        if bare in _SYNCED_NAMES:
-            return _SYNCED_NAMES[bare]
+        for known, service in _SYNCED_NAMES.items():
+            # An account may follow: "OneDrive - Company", "Dropbox (Home)", "Nextcloud2".
+            if re.fullmatch(rf"{re.escape(known)}( - .+|-.+| ?\(.+\)|\d+)?", name):
+                return service
         for marker, service in _SYNC_MARKERS.items():
             if (parent / marker).exists():
                 return service
     return None
-
-
-_WITH_ACCOUNT = ("onedrive", "dropbox", "nextcloud", "owncloud", "google drive", "googledrive")
 
 
 def folder_bytes(folder: Path) -> int:

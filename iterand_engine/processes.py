@@ -74,14 +74,14 @@ def is_alive(identity: ProcessIdentity) -> bool | None:
 
 @cache
 def host_id() -> str:
-    """Names this machine and, in a container, its pid namespace: 16 hex digits, the same until the host changes."""
+    """Names this machine and, in a container, its pid namespace: 16 hex digits."""
     parts = (_read("/etc/machine-id"), socket.gethostname(), _pid_namespace())
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
 
 
 @cache
 def boot_id() -> str:
-    """Names the running boot; `unknown` where the system has no such name (start times are absolute there)."""
+    """Names the running boot; `unknown` where it has no name (start times are absolute there)."""
     return _read("/proc/sys/kernel/random/boot_id") or "unknown"
 
 

@@ -1,6 +1,7 @@
 """The workspace: one folder that holds the database, data, own code and every run's files.
 
-    iterand.db  settings.yaml  data/  extensions/  runs/<id>/{config.yaml, worker.log, checkpoints/, masks/, exports/}
+    iterand.db  settings.yaml  data/  extensions/
+    runs/<id>/  config.yaml  worker.log  checkpoints/  masks/  exports/
 
 Paths are stored relative to it, so the folder can be moved. Files are written beside, fsynced and renamed.
 """
@@ -9,9 +10,8 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -122,13 +122,13 @@ def open_workspace_dir(path: Path | str | None = None) -> Workspace:
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"Cannot make the workspace {workspace.root} ({error.strerror}): name another folder with --workspace"
-            f" or {ENVIRONMENT_VARIABLE}."
+            f"Cannot make the workspace {workspace.root} ({error.strerror}): name another folder with"
+            f" --workspace or {ENVIRONMENT_VARIABLE}."
         ) from error
     if not os.access(workspace.root, os.W_OK | os.X_OK):
         raise UserError(
-            f"The workspace {workspace.root} cannot be written: mend its permissions or name another folder with"
-            f" --workspace or {ENVIRONMENT_VARIABLE}."
+            f"The workspace {workspace.root} cannot be written: mend its permissions or name another folder"
+            f" with --workspace or {ENVIRONMENT_VARIABLE}."
         )
     return workspace
 
@@ -142,28 +142,20 @@ def write_atomic(path: Path, content: bytes | Callable[[BinaryIO], None]) -> Non
     Raises:
         OSError: as writing does (disk full, no permission); `path` is then as it was.
     """
-    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with beside.open("xb") as file:
             if isinstance(content, bytes):
                 file.write(content)
             else:
                 content(file)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(beside, 0o666 & ~_umask())  # mkstemp gives 0600, which would hide results from a group
         os.replace(beside, path)
     except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(beside)
+        beside.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
-
-
-def _umask() -> int:
-    current = os.umask(0o077)  # can only be read by setting it
-    os.umask(current)
-    return current
 
 
 def _sync_folder(folder: Path) -> None:

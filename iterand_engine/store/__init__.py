@@ -1,7 +1,7 @@
 """The one database through which training, commands and the window speak (torch-free).
 
-`Store` opens a workspace's database and makes, claims and stops runs; `Recorder` is how the process that owns a
-run writes it; `queries` reads. See docs/store.md.
+`Store` opens a workspace's database and makes, claims and stops runs; `Recorder` is how the process that owns
+a run writes it; `queries` reads. See docs/store.md.
 """
 
 from __future__ import annotations

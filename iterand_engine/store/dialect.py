@@ -1,10 +1,141 @@
-"""All that is particular to SQLite (being filled in)."""
+"""All that is particular to SQLite: connections, clock, upsert, change detection, backup, its errors.
+
+Rules measured on SQLite: a write-ahead log with synchronous NORMAL; every write transaction begins IMMEDIATE,
+because a deferred one that reads before it writes fails at once when another commits between; readers are
+`query_only` and hold no transaction for long, so that the log can be recycled.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, ColumnElement, Connection, Engine, Float, Table, create_engine, event, func
+from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy.exc import DBAPIError
+
+BUSY_TIMEOUT_S = 30.0
+_PAGE_BYTES = 4096
+_LOG_LIMIT_BYTES = 64 * 2**20
+_JULIAN_DAY_OF_1970 = 2440587.5
+_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+# Passing troubles of a disk: freed or mounted again, the same write succeeds.
+_TRANSIENT = _LOCKED | {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+
+
+def write_engine(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S, foreign_keys: bool = True) -> Engine:
+    """Connections whose transactions begin IMMEDIATE; a new database becomes one with a write-ahead log."""
+    pragmas = (
+        f"PRAGMA busy_timeout = {round(busy_timeout_s * 1000)}",
+        "PRAGMA synchronous = NORMAL",
+        f"PRAGMA journal_size_limit = {_LOG_LIMIT_BYTES}",
+        f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}",
+    )
+    return _engine(path, pragmas, "BEGIN IMMEDIATE")
+
+
+def read_engine(path: Path) -> Engine:
+    """Connections that cannot write; each transaction sees one state of the database."""
+    pragmas = (
+        f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}",
+        "PRAGMA query_only = ON",
+    )
+    return _engine(path, pragmas, "BEGIN DEFERRED")
+
+
+def _engine(path: Path, pragmas: Sequence[str], begin: str) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), json_serializer=_to_json, connect_args={"timeout": 0}
+    )
+
+    def on_connect(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # the driver would begin deferred transactions on its own
+        for pragma in pragmas:
+            connection.execute(pragma)
+
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "begin", on_begin)
+    return engine
+
+
+def use_write_ahead_log(path: Path) -> str:
+    """Switch a database to the write-ahead log, a property of the file; returns the mode it has then."""
+    with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as connection:
+        mode = str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+        if mode == "wal":
+            return mode
+        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # counts only while the file is empty
+        return str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+
+
+def now() -> ColumnElement[float]:
+    """Seconds since 1970 by the database's clock, to the millisecond."""
+    return (func.julianday("now", type_=Float) - _JULIAN_DAY_OF_1970) * 86400.0
+
+
+def upsert(table: Table, keys: Sequence[str]) -> Insert:
+    """An insert that, where a row with the same keys exists, replaces its other columns."""
+    statement = insert(table)
+    others = {
+        column.name: statement.excluded[column.name]
+        for column in table.columns
+        if column.name not in keys and not (column.primary_key and column.autoincrement is True)
+    }
+    return statement.on_conflict_do_update(index_elements=list(keys), set_=others)
+
+
+def table_names(connection: Connection) -> set[str]:
+    """Names of the tables that exist."""
+    rows = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {str(row[0]) for row in rows}
+
+
+def is_locked(error: DBAPIError) -> bool:
+    """Whether a write failed only because another connection holds the database."""
+    return _primary_code(error) in _LOCKED
+
+
+def is_transient(error: DBAPIError) -> bool:
+    """Whether the same write may succeed later: locked, disk full, disk out of reach."""
+    return _primary_code(error) in _TRANSIENT
+
+
+def _primary_code(error: DBAPIError) -> int:
+    code = getattr(error.orig, "sqlite_errorcode", 0)
+    return int(code) & 0xFF  # extended codes carry the primary one in the low byte
+
+
+def backup(source: Path, target: Path) -> None:
+    """Copy a database that others may be using, as of one moment.
+
+    Raises:
+        FileExistsError: `target` exists.
+    """
+    target.touch(exist_ok=False)
+    with closing(sqlite3.connect(source)) as from_db, closing(sqlite3.connect(target)) as to_db:
+        from_db.backup(to_db)
+
+
+def checkpoint_log(path: Path) -> bool:
+    """Move the write-ahead log into the database and empty it, without waiting for anybody.
+
+    Returns:
+        False where somebody reads or writes just now; then a later call does it.
+    """
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
+        try:
+            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.OperationalError:
+            return False
+    return not busy
 
 
 @dataclass(frozen=True)
@@ -16,14 +147,36 @@ class Changes:
 
 
 class ChangeWatcher:
-    """Tells which runs changed since the last `poll`, cheaply; one thread at a time."""
+    """Tells which runs changed since the last `poll`; a poll without news costs microseconds.
+
+    `PRAGMA data_version` counts the commits of others per connection, so one connection is held for good and
+    no transaction is left open on it. Any one thread at a time may poll.
+    """
 
     def __init__(self, db_path: Path) -> None:
-        raise NotImplementedError
+        self._connection = sqlite3.connect(
+            db_path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        self._connection.execute("PRAGMA query_only = ON")
+        self._version: int | None = None
+        self._revisions: dict[str, int] = {}
 
     def poll(self) -> Changes | None:
-        """What changed since the last poll (first: everything), or None where nothing was committed."""
-        raise NotImplementedError
+        """What changed since the last poll (the first: everything), or None where nothing was committed."""
+        # The version first: a commit between the two statements is then seen twice rather than never.
+        version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        if version == self._version:
+            return None
+        revisions: dict[str, int] = dict(self._connection.execute("SELECT id, revision FROM run").fetchall())
+        changed = {id_: number for id_, number in revisions.items() if self._revisions.get(id_) != number}
+        removed = frozenset(self._revisions.keys() - revisions.keys())
+        self._version, self._revisions = version, revisions
+        return Changes(changed, removed)
 
     def close(self) -> None:
-        raise NotImplementedError
+        """Give the connection back."""
+        self._connection.close()
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

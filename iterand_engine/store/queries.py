@@ -1,62 +1,215 @@
-"""All reading (being filled in)."""
+"""All reading of the store: runs, series, messages, checkpoints, and test accuracy by its one way out.
+
+Each function reads one state of the database in a short transaction. Errors a user can cause (no such run, no
+such series) are `UserError`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Connection, Row, Select, select
+
+from iterand_engine.errors import UserError, suggestion
+from iterand_engine.store import blocks, dialect, schema
 from iterand_engine.store.records import (
     Checkpoint,
+    Environment,
     Event,
     Locked,
     RunDetail,
     RunRow,
+    RunState,
     Series,
     SeriesInfo,
 )
+from iterand_engine.store.series_rows import stored_series
+from iterand_engine.store.states import Signs, derived_state, owner_of
 
 if TYPE_CHECKING:
     from iterand_engine.store.store import Store
 
+_run = schema.run
+_NOT_SHOWN = {"number", "config", "test_accuracy"}
+_ROW_COLUMNS = [column for column in _run.columns if column.name not in _NOT_SHOWN]
+_JUDGED = {"state", "desired_state", "usual_step_s"} | ({*schema.OWNER_COLUMNS} - {"heartbeat_at"})
+_SAME_NAME = [column.name for column in _ROW_COLUMNS if column.name not in _JUDGED]
+# SQLite takes 32,766 parameters in one statement, some builds 999.
+_IDS_AT_ONCE = 500
+
 
 def runs(store: Store, *, ids: Collection[str] | None = None, limit: int | None = None) -> list[RunRow]:
-    """Runs, newest first."""
-    raise NotImplementedError
+    """Runs, newest first.
+
+    Args:
+        ids: only these; unknown ones are left out.
+        limit: at most so many.
+    """
+    with store.reading() as connection:
+        if ids is None:
+            return select_rows(connection, row_query().limit(limit))
+        wanted = list(ids)
+        found: list[RunRow] = []
+        for start in range(0, len(wanted), _IDS_AT_ONCE):
+            some = wanted[start : start + _IDS_AT_ONCE]
+            found += select_rows(connection, row_query().where(_run.c.id.in_(some)))
+    return sorted(found, key=lambda row: row.created_at, reverse=True)[:limit]
 
 
 def run(store: Store, run_id: str) -> RunDetail:
-    raise NotImplementedError
+    """One run with its configuration and environments.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    starts = schema.environment
+    with store.reading() as connection:
+        row = connection.execute(row_query(_run.c.config).where(_run.c.id == run_id)).one_or_none()
+        if row is None:
+            raise unknown_run(run_id)
+        query = select(starts).where(starts.c.run_id == run_id).order_by(starts.c.start)
+        environments = tuple(Environment(e.start, e.at, e.snapshot) for e in connection.execute(query))
+    return RunDetail(**_fields(row), config=row.config, environments=environments)
 
 
 def series_list(store: Store, run_id: str) -> list[SeriesInfo]:
-    raise NotImplementedError
+    """The series of a run in the order declared."""
+    with store.reading() as connection:
+        return [SeriesInfo(s.name, s.axis, s.layers, s.points) for s in stored_series(connection, run_id)]
 
 
 def series(store: Store, run_id: str, name: str, *, first: int = 0) -> Series:
-    """One series from its point number `first` on. Unknown name: UserError naming the nearest."""
-    raise NotImplementedError
+    """One series, whole or from its point number `first` on (a reader that follows passes what it has).
+
+    Where `rewind` differs from that of an earlier reading, what was read then no longer holds.
+
+    Raises:
+        UserError: no such run, or the run has no such series.
+    """
+    block = schema.series_block
+    with store.reading() as connection:
+        key = select(schema.series, _run.c.rewind).join(_run, _run.c.id == schema.series.c.run_id)
+        found = connection.execute(
+            key.where(schema.series.c.run_id == run_id, schema.series.c.name == name)
+        ).one_or_none()
+        if found is None:
+            raise _unknown_series(connection, run_id, name)
+        query = (
+            select(block.c.first_index, block.c.steps, block.c.points)
+            .where(block.c.series_id == found.id, block.c.first_index + block.c.count > first)
+            .order_by(block.c.ordinal)
+        )
+        rows = connection.execute(query).all()
+    layers = None if found.layers is None else tuple(found.layers)
+    width = None if layers is None else len(layers)
+    steps, values = blocks.unpack((row.steps for row in rows), (row.points for row in rows), width)
+    skip = first - rows[0].first_index if rows else 0
+    return Series(name, found.axis, layers, steps[skip:], values[skip:], first, found.rewind)
 
 
 def last_values(store: Store, run_id: str) -> dict[str, float]:
-    """The newest value of every series that has one value per point (NaN stays NaN)."""
-    raise NotImplementedError
+    """The newest value of every series that has one value per point and at least one point; NaN stays NaN."""
+    with store.reading() as connection:
+        stored = stored_series(connection, run_id)
+    return {s.name: float(s.tail.last_values()[0]) for s in stored if s.layers is None and s.tail.count}
 
 
 def events(store: Store, run_id: str, *, after: int = 0) -> list[Event]:
-    """Messages in the order written, those with id > after."""
-    raise NotImplementedError
+    """Messages of a run in the order written, those with an id above `after`."""
+    at = schema.event.c
+    query = select(at.id, at.at, at.level, at.step, at.text).where(at.run_id == run_id, at.id > after)
+    with store.reading() as connection:
+        return [Event(*row) for row in connection.execute(query.order_by(at.id))]
 
 
 def checkpoints(store: Store, run_id: str) -> list[Checkpoint]:
     """Published checkpoints, newest first."""
-    raise NotImplementedError
+    at = schema.checkpoint.c
+    query = select(at.step, at.epoch, at.relpath, at.sha256, at.kind, at.at).where(at.run_id == run_id)
+    with store.reading() as connection:
+        return [Checkpoint(*row) for row in connection.execute(query.order_by(at.step.desc(), at.id.desc()))]
 
 
 def test_accuracies(store: Store, run_ids: Sequence[str], *, lock: bool) -> dict[str, float | Locked | None]:
-    """The only way by which test accuracy leaves the store."""
-    raise NotImplementedError
+    """The only way by which test accuracy leaves the store.
+
+    Args:
+        run_ids: any number; unknown ones are left out.
+        lock: the workspace's setting `test_lock`.
+    Returns:
+        By run id the accuracy, 0-1; None where the run has none yet; LOCKED where the lock holds it back,
+        which it does unless the run was unlocked.
+    """
+    found: dict[str, float | Locked | None] = {}
+    with store.reading() as connection:
+        for start in range(0, len(run_ids), _IDS_AT_ONCE):
+            some = _run.c.id.in_(list(run_ids[start : start + _IDS_AT_ONCE]))
+            for row in connection.execute(
+                select(_run.c.id, _run.c.test_accuracy, _run.c.test_unlocked).where(some)
+            ):
+                hidden = lock and not row.test_unlocked and row.test_accuracy is not None
+                found[row.id] = Locked.LOCKED if hidden else row.test_accuracy
+    return found
 
 
 def test_accuracy(store: Store, run_id: str, *, lock: bool) -> float | Locked | None:
-    """`test_accuracies` of one run."""
-    return test_accuracies(store, [run_id], lock=lock)[run_id]
+    """`test_accuracies` of one run.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    found = test_accuracies(store, [run_id], lock=lock)
+    if run_id not in found:
+        raise unknown_run(run_id)
+    return found[run_id]
+
+
+def row_query(*more: Any) -> Select[Any]:
+    """Selects what a `RunRow` needs, newest first, and further columns."""
+    columns = (*_ROW_COLUMNS, dialect.now().label("now"), *more)
+    return select(*columns).order_by(_run.c.created_at.desc(), _run.c.number.desc())
+
+
+def select_rows(connection: Connection, query: Select[Any]) -> list[RunRow]:
+    """The rows of a `row_query`."""
+    return [RunRow(**_fields(row)) for row in connection.execute(query)]
+
+
+def signs_of(row: Row[Any]) -> Signs:
+    """What a row of a `row_query` says about its run's life."""
+    return Signs(
+        stored=RunState(row.state),
+        stop_requested=row.desired_state is not None,
+        owner=owner_of(row.owner_host, row.owner_pid, row.owner_start_ticks, row.owner_boot_id),
+        deadline=row.owner_deadline,
+        heartbeat_at=row.heartbeat_at,
+        now=row.now,
+        last_step_at=row.last_step_at,
+        usual_step_s=row.usual_step_s,
+    )
+
+
+def unknown_run(run_id: str) -> UserError:
+    """The error for an id that no run has."""
+    return UserError(f"There is no run {run_id!r}: `iterand runs` lists those that are.")
+
+
+def _fields(row: Row[Any]) -> dict[str, Any]:
+    signs = signs_of(row)
+    mapping = row._mapping
+    fields = {name: mapping[name] for name in _SAME_NAME}
+    return fields | {
+        "state": derived_state(signs),
+        "stored_state": signs.stored,
+        "stop_requested": signs.stop_requested,
+        "owner": signs.owner,
+    }
+
+
+def _unknown_series(connection: Connection, run_id: str, name: str) -> UserError:
+    if connection.execute(select(_run.c.id).where(_run.c.id == run_id)).first() is None:
+        return unknown_run(run_id)
+    names = [s.name for s in stored_series(connection, run_id)]
+    listed = ", ".join(names) if names else "none yet"
+    return UserError(f"Run {run_id} has no series {name!r}{suggestion(name, names)} (recorded: {listed}).")

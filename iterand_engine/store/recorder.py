@@ -1,75 +1,203 @@
-"""How the process that owns a run writes it (being filled in)."""
+"""How the process that owns a run writes it.
+
+The training thread only checks and copies small arrays; an `Outbox` commits them from its own thread, with a
+heartbeat. A locked or slow database never stops training: 64 MB wait in memory, then `append` waits and says
+so. Limits: the heartbeat shows that the process lives; only `progress` shows that it trains.
+"""
 
 from __future__ import annotations
 
+import statistics
+import threading
+import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from iterand_engine.store.blocks import pack_steps, pack_values
+from iterand_engine.store.outbox import BUFFER_BYTES, Outbox
 from iterand_engine.store.records import Axis, Level, RunState
 from iterand_engine.store.store import Store
+from iterand_engine.store.writing import (
+    Declared,
+    Ended,
+    Forgotten,
+    Message,
+    Points,
+    Progress,
+    Published,
+    Rewound,
+    RunWriter,
+)
+
+TEST_PREFIX = "test_"
+_USUAL_OF_STEPS = 31
+_USUAL_EVERY_S = 1.0
+
+
+@dataclass
+class _Declared:
+    """What later points of a series are checked against."""
+
+    axis: Axis
+    layers: tuple[str, ...] | None
+    last_step: int | None
 
 
 class Recorder:
-    """Buffers what a run records and commits it from its own thread. A context manager; methods are thread-safe.
+    """Writes one run from its own thread; a context manager, its methods are thread-safe.
 
-    Any method raises OwnershipLost once another process owns the run. `on_wait` gets one sentence when the
-    database has been unwritable for some seconds or training has to wait for it; it is called off the training
-    thread. Positions of points are steps on EVERY axis (an epoch's point: the epoch's last step; an event's: the
-    step before whose forward pass it happened; a clock sample's: the step just done), so that `rewind` cuts all
-    series alike; they must rise within a series (on `clock`: not fall).
+    Positions of points are steps on EVERY axis, so that `rewind` cuts all series alike: an epoch's point
+    stands at the epoch's last step, a redraw event's at the step before whose forward pass it happened, a
+    clock sample's at the step just done. They rise within a series (on `clock` they may repeat).
+
+    Every method raises OwnershipLost once another process owns the run, or whatever else ended the writing.
     """
 
     def __init__(
-        self, store: Store, run_id: str, token: str, *, on_wait: Callable[[str], None] | None = None
+        self,
+        store: Store,
+        run_id: str,
+        token: str,
+        *,
+        on_wait: Callable[[str], None] | None = None,
+        buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
-        raise NotImplementedError
+        """Take up a run that was adopted, with what it has recorded so far.
+
+        Args:
+            store: may be closed before the recorder.
+            run_id, token: as claimed.
+            on_wait: gets one sentence when the database cannot be written for some seconds, when training
+                has to wait for it, and when it can be written again; called from the recorder's thread or
+                from the one that has to wait.
+            buffer_bytes: of points that may wait in memory.
+        Raises:
+            OwnershipLost: the token is not the run's.
+        """
+        self._writer = RunWriter(store.workspace.db_path, run_id, token)
+        with store.reading() as connection:
+            self._writer.load(connection)
+        self._series: dict[str, _Declared] = {}
+        self._learn_series()
+        self._order = threading.Lock()  # checking a series' order and queueing its points is one act
+        self._pace = _Pace()
+        self._outbox = Outbox(
+            self._writer, f"recorder-{run_id[:8]}", on_wait or (lambda sentence: None), buffer_bytes
+        )
 
     def __enter__(self) -> Recorder:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        failure = self._outbox.close(quietly=error is not None)
+        if failure is not None and error is not None:
+            error.add_note(f"Recording had ended as well: {failure}")
 
     def declare(self, name: str, axis: Axis, layers: tuple[str, ...] | None = None) -> None:
-        """Announce a series (again after a resume: it must then be the same). Names `test_*` are refused."""
-        raise NotImplementedError
+        """Announce a series; again after a resume, when it must be the same.
 
-    def append(self, name: str, steps: ArrayLike, values: NDArray[np.float32] | ArrayLike) -> None:
-        """Add points: steps int64 (n,), values float32 (n,) or (n, L). Copies; waits only when 64 MB are unwritten."""
-        raise NotImplementedError
+        Args:
+            name: of the series; names beginning `test_` are refused, because test results leave the store
+                through one function that knows the lock.
+            axis: what one point stands for.
+            layers: names of the layers, where a point holds one value per layer.
+        Raises:
+            ValueError: a refused name, or another axis or other layers than recorded so far.
+        """
+        if name.startswith(TEST_PREFIX):
+            raise ValueError(f"series {name!r} would show test results past the lock")
+        with self._order:
+            known = self._series.get(name)
+            if known is None:
+                self._outbox.put(Declared(name, axis, layers))
+                self._series[name] = _Declared(axis, layers, last_step=None)
+            elif (known.axis, known.layers) != (axis, layers):
+                raise ValueError(f"series {name!r} was recorded with {known.axis}, {known.layers}")
+
+    def append(self, name: str, steps: ArrayLike, values: ArrayLike) -> None:
+        """Add points behind a declared series; copies, and waits only where the buffer is full.
+
+        Args:
+            name: of the series.
+            steps: int64 (n,), rising, above those recorded (on `clock`: not falling).
+            values: float32 (n,), or (n, layers) for a series with layers; NaN is kept.
+        Raises:
+            ValueError: shapes or order do not fit.
+            KeyError: the series is not declared.
+        """
+        at = np.asarray(steps, dtype=np.int64)
+        numbers = np.asarray(values, dtype=np.float32)
+        with self._order:
+            series = self._series[name]
+            shape = (at.size,) if series.layers is None else (at.size, len(series.layers))
+            if at.ndim != 1 or numbers.shape != shape:
+                raise ValueError(f"series {name!r} got steps {at.shape} and values {numbers.shape}")
+            if not at.size:
+                return
+            _check_order(name, series, at)
+            self._outbox.put(Points(name, pack_steps(at), pack_values(numbers)))
+            series.last_step = int(at[-1])
 
     def progress(self, step: int, epoch: int, total_steps: int) -> None:
-        """`step` updates are done. Call it also while evaluating (same step), or the run looks stalled."""
-        raise NotImplementedError
+        """Report progress; the first report makes the run `running`. Cheap enough for every step.
+
+        Args:
+            step: updates done.
+            epoch: the epoch being trained, from 0.
+            total_steps: updates of the whole run.
+        While evaluating, report the same step now and then: a run without reports comes to look stalled.
+        """
+        now_s = time.monotonic()
+        self._outbox.report(Progress(step, epoch, total_steps, now_s, self._pace.usual_step_s(step, now_s)))
 
     def event(self, level: Level, text: str, step: int | None = None) -> None:
-        raise NotImplementedError
+        """Add a message to the run's log."""
+        self._outbox.put(Message(level, text, step, time.monotonic()))
 
     @property
     def stop_requested(self) -> bool:
         """Whether somebody asked the run to stop, as read at the last commit or heartbeat."""
-        raise NotImplementedError
+        return self._outbox.stop_requested
 
     def drain(self) -> None:
         """Return when all that was handed over is committed."""
-        raise NotImplementedError
+        self._outbox.drain()
 
     def publish_checkpoint(self, step: int, epoch: int, relpath: str, sha256: str, kind: str) -> None:
-        """Commit a checkpoint together with or after all that was handed over before; returns when committed."""
-        raise NotImplementedError
+        """Make a checkpoint known, never before the points handed over so far; returns when committed.
+
+        Args:
+            step: updates done in it; the points of all earlier steps were appended before this call.
+            epoch: the epoch in which a resume goes on.
+            relpath: of its complete file, in the workspace.
+            sha256: of the file, hexadecimal.
+            kind: what it is for, such as `resume` or `final`.
+        """
+        self._outbox.put(Published(step, epoch, relpath, sha256, kind))
+        self._outbox.drain()
 
     def forget_checkpoint(self, relpath: str) -> None:
-        """Remove a checkpoint's entry; call before its file is deleted."""
-        raise NotImplementedError
+        """Remove a checkpoint's entry, before its file is deleted; returns when committed."""
+        self._outbox.put(Forgotten(relpath))
+        self._outbox.drain()
 
     def rewind(self, step: int) -> None:
-        """Keep the points with position < step and checkpoints with step <= step; returns when committed."""
-        raise NotImplementedError
+        """Go back to where `step` updates were done; returns when committed.
+
+        Keeps the points with position < step and the checkpoints up to `step`, and raises the run's rewind
+        counter, at which readers drop what they hold.
+        """
+        with self._order:
+            self._outbox.put(Rewound(step))
+            self._outbox.drain()
+            self._learn_series()
 
     def finish(
         self,
@@ -80,9 +208,53 @@ class Recorder:
         test_accuracy: float | None = None,
         final_digest: str | None = None,
     ) -> None:
-        """Commit everything, store how the run ended and give up ownership. Only `close` may follow."""
-        raise NotImplementedError
+        """Commit everything, store how the run ended and give it up; only `close` may follow.
+
+        Args:
+            state: any that is stored and not live; `queued` gives the run back to the queue.
+            reason: one sentence for the user, where the state alone does not say it.
+            val_accuracy, test_accuracy: shares 0-1; None leaves what is stored.
+            final_digest: sha256 over the result.
+        Raises:
+            ValueError: `state` is live.
+        """
+        if state.is_live:
+            raise ValueError(f"a run cannot end as {state}")
+        self._outbox.put(Ended(state, reason, val_accuracy, test_accuracy, final_digest))
+        self._outbox.drain()
 
     def close(self) -> None:
-        """Commit what waits, end the thread. Raises a failure that no other call has raised."""
-        raise NotImplementedError
+        """Commit what waits and end the thread; raises a failure that no other call has raised."""
+        self._outbox.close()
+
+    def _learn_series(self) -> None:
+        self._series = {
+            series.name: _Declared(series.axis, series.layers, series.last_step)
+            for series in self._writer.series.values()
+        }
+
+
+class _Pace:
+    """The usual time of a step: the median of the last ones, refreshed once a second."""
+
+    def __init__(self) -> None:
+        self._times_s: deque[float] = deque(maxlen=_USUAL_OF_STEPS)
+        self._last: tuple[int, float] | None = None
+        self._usual_s: float | None = None
+        self._refreshed_s = 0.0
+
+    def usual_step_s(self, step: int, now_s: float) -> float | None:
+        """Take one report in; reports without a new step (evaluation) only move the start of the next."""
+        if self._last is not None and step > self._last[0]:
+            self._times_s.append((now_s - self._last[1]) / (step - self._last[0]))
+            if self._usual_s is None or now_s - self._refreshed_s >= _USUAL_EVERY_S:
+                self._usual_s, self._refreshed_s = statistics.median(self._times_s), now_s
+        self._last = (step, now_s)
+        return self._usual_s
+
+
+def _check_order(name: str, series: _Declared, steps: NDArray[np.int64]) -> None:
+    least = 0 if series.axis == "clock" else 1
+    last = series.last_step
+    if (last is not None and steps[0] - last < least) or np.any(np.diff(steps) < least):
+        raise ValueError(f"series {name!r} got steps that do not rise above {last}: {steps[:3]}...")

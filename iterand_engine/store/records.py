@@ -66,8 +66,8 @@ class NewRun:
 class RunRow:
     """One run as a table shows it.
 
-    `state` is derived (what a person should see), `stored_state` is what the row says. `step` counts the updates
-    done; `elapsed_s` is training time over all starts. `rewind` rises when series were cut back.
+    `state` is derived (what a person should see), `stored_state` is what the row says. `step` counts the
+    updates done; `elapsed_s` is training time over all starts. `rewind` rises when series were cut back.
     """
 
     id: str
@@ -134,8 +134,8 @@ class SeriesInfo:
 class Series:
     """Recorded values. Positions are steps on every axis; `axis` says what one point stands for.
 
-    Shapes: steps int64 (n,); values float32 (n,) or, with `layers`, (n, len(layers)). `first` is the index of the
-    first point here within the series and `rewind` the run's counter at the time of reading.
+    Shapes: steps int64 (n,); values float32 (n,) or, with `layers`, (n, len(layers)). `first` is the index of
+    the first point here within the series and `rewind` the run's counter at the time of reading.
     """
 
     name: str
@@ -160,7 +160,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A published checkpoint: everything recorded before `step` is in the store. `relpath` is in the workspace."""
+    """A published checkpoint: everything recorded before `step` is stored. `relpath` is in the workspace."""
 
     step: int
     epoch: int

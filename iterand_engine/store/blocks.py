@@ -1,0 +1,125 @@
+"""Recorded points packed into blocks: little-endian int64 steps beside float32 values, one or one per layer.
+
+A block holds up to 64 KB; the last one of a series is rewritten as it grows, full ones never change. Pure
+functions on bytes, no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+BLOCK_BYTES = 64 * 1024
+_STEP = np.dtype("<i8")
+_VALUE = np.dtype("<f4")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of a series: its place, the index of its first point within the series, packed points."""
+
+    ordinal: int
+    first_index: int
+    steps: bytes
+    values: bytes
+
+    @property
+    def count(self) -> int:
+        """Points held."""
+        return len(self.steps) // _STEP.itemsize
+
+    @property
+    def first_step(self) -> int:
+        """Step of the first point; the block is not empty."""
+        return int(np.frombuffer(self.steps, _STEP, count=1)[0])
+
+    @property
+    def last_step(self) -> int:
+        """Step of the last point; the block is not empty."""
+        return int(np.frombuffer(self.steps, _STEP, offset=len(self.steps) - _STEP.itemsize)[0])
+
+    def last_values(self) -> NDArray[np.float32]:
+        """Values of the last point, (width,); the block is not empty."""
+        return _values(self.values[-(len(self.values) // self.count) :])
+
+
+EMPTY = Block(ordinal=0, first_index=0, steps=b"", values=b"")
+
+
+def pack_steps(steps: NDArray[np.int64]) -> bytes:
+    """Steps as stored, 8 bytes each."""
+    return steps.astype(_STEP, copy=False).tobytes()
+
+
+def pack_values(values: ArrayLike) -> bytes:
+    """Values as stored, 4 bytes each, row after row."""
+    return np.asarray(values, dtype=_VALUE).tobytes()
+
+
+def capacity(width: int) -> int:
+    """Points that a block holds, at `width` values a point; at least one."""
+    return max(1, BLOCK_BYTES // _point_bytes(width))
+
+
+def extend(tail: Block, width: int, steps: bytes, values: bytes) -> list[Block]:
+    """Add packed points behind a series.
+
+    Args:
+        tail: the last block so far, or EMPTY.
+        width: values a point.
+        steps, values: the new points, packed.
+    Returns:
+        The blocks to be written, the last of which is the new tail; none where there are no new points.
+    """
+    written: list[Block] = []
+    room, offset, count = capacity(width), 0, len(steps) // _STEP.itemsize
+    while offset < count:
+        if tail.count >= room:
+            tail = Block(tail.ordinal + 1, tail.first_index + tail.count, b"", b"")
+        end = min(count, offset + room - tail.count)
+        tail = replace(
+            tail,
+            steps=tail.steps + steps[offset * _STEP.itemsize : end * _STEP.itemsize],
+            values=tail.values + values[offset * width * _VALUE.itemsize : end * width * _VALUE.itemsize],
+        )
+        written.append(tail)
+        offset = end
+    return written
+
+
+def cut(block: Block, step: int) -> Block:
+    """The block without its points from `step` on; steps do not fall within it."""
+    kept = int(np.searchsorted(np.frombuffer(block.steps, _STEP), step, side="left"))
+    if kept == block.count:
+        return block
+    point_values = len(block.values) // block.count
+    return replace(
+        block, steps=block.steps[: kept * _STEP.itemsize], values=block.values[: kept * point_values]
+    )
+
+
+def unpack(
+    steps: Iterable[bytes], values: Iterable[bytes], width: int | None
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Blocks in order as two read-only arrays, copied once.
+
+    Args:
+        steps, values: the packed columns of the blocks.
+        width: values a point, or None for one value a point.
+    Returns:
+        int64 (n,) and float32 (n,), or (n, width) where a width is given.
+    """
+    positions = np.frombuffer(b"".join(steps), _STEP).astype(np.int64, copy=False)
+    numbers = _values(b"".join(values))
+    return positions, numbers if width is None else numbers.reshape(len(positions), width)
+
+
+def _values(packed: bytes) -> NDArray[np.float32]:
+    return np.frombuffer(packed, _VALUE).astype(np.float32, copy=False)
+
+
+def _point_bytes(width: int) -> int:
+    return _STEP.itemsize + width * _VALUE.itemsize

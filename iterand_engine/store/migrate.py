@@ -1,0 +1,131 @@
+"""Brings a workspace's database to the schema of this program, or refuses with one sentence.
+
+A backup is made first; a database with live runs is left alone; all steps run in one transaction, so that a
+failure or a power cut leaves the old schema. Limits: forward only.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DatabaseError
+
+from iterand_engine.errors import UserError
+from iterand_engine.store import dialect
+from iterand_engine.store.schema import SCHEMA_REVISION
+from iterand_engine.store.states import live_ids
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def prepare_database(
+    path: Path, *, migrations: Path = MIGRATIONS, head: str = SCHEMA_REVISION
+) -> Path | None:
+    """Make the database, upgrade it, or leave it be.
+
+    Args:
+        path: the database file; its folder exists.
+        migrations: folder of the Alembic steps (tests put their own).
+        head: the newest step there.
+    Returns:
+        The backup, where an older database was upgraded.
+    Raises:
+        UserError: not such a database, newer than this program, or with live runs; the log mode is refused.
+    """
+    try:
+        found = _revision_of(path)
+        if found == head:
+            return None
+        _refuse_unknown(path, found, head)
+        return _upgrade(path, migrations, head)
+    except (sqlite3.DatabaseError, DatabaseError) as error:
+        cause = error.orig if isinstance(error, DatabaseError) else error
+        raise UserError(f"Cannot use the database {path} ({cause}): {_advice(error)}.") from error
+
+
+def _advice(error: sqlite3.DatabaseError | DatabaseError) -> str:
+    if isinstance(error, DatabaseError) and dialect.is_locked(error):
+        return "another program holds it, so try again when that has ended"
+    return "check the disk and its permissions, put back a copy of the file, or choose another workspace"
+
+
+def _revision_of(path: Path) -> str | None:
+    """The schema a database says it has; None for one without tables."""
+    if not path.exists() or path.stat().st_size == 0:
+        return None
+    with closing(sqlite3.connect(path, timeout=dialect.BUSY_TIMEOUT_S)) as connection:
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not tables:
+            return None
+        if "alembic_version" not in tables or "run" not in tables:
+            return "foreign"
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(row[0]) if row else "foreign"
+
+
+def _refuse_unknown(path: Path, found: str | None, head: str) -> None:
+    if found is None or (found.isdigit() and int(found) < int(head)):
+        return
+    if found.isdigit():
+        raise UserError(
+            f"The workspace's database {path} has schema {int(found)}, but this program knows only up to"
+            f" {int(head)}: it was written by a newer version, so install that or choose another workspace."
+        )
+    raise UserError(f"{path} is a database of another program: choose another workspace.")
+
+
+def _upgrade(path: Path, migrations: Path, head: str) -> Path | None:
+    mode = dialect.use_write_ahead_log(path)
+    if mode != "wal":
+        raise UserError(
+            f"The database {path} cannot keep a write-ahead log here (mode {mode!r}): put the workspace on a"
+            " local disk."
+        )
+    # Foreign keys off: a step that rebuilds a table drops the old one, which would cascade to its rows.
+    engine = dialect.write_engine(path, foreign_keys=False)
+    try:
+        with engine.begin() as connection:
+            # Nobody else can write now; whoever waited for us finds the work done.
+            found = _revision_in(connection)
+            if found == head:
+                return None
+            copy = _back_up(path, connection, found) if found is not None else None
+            _run_steps(connection, migrations)
+            return copy
+    finally:
+        engine.dispose()
+
+
+def _back_up(path: Path, connection: Connection, found: str) -> Path:
+    live = live_ids(connection)
+    if live:
+        raise UserError(
+            f"The workspace's database must be upgraded, but {len(live)} of its runs are being trained"
+            f" ({', '.join(live[:3])}): stop them or wait for their end, then try again."
+        )
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    copy = path.with_name(f"{path.name}.schema-{found}.{stamp}.bak")
+    dialect.backup(path, copy)
+    return copy
+
+
+def _revision_in(connection: Connection) -> str | None:
+    if "alembic_version" not in dialect.table_names(connection):
+        return None
+    value = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return None if value is None else str(value)
+
+
+def _run_steps(connection: Connection, migrations: Path) -> None:
+    # Imported here: opening an up-to-date database, as nearly every command does, needs no Alembic.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

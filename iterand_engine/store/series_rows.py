@@ -1,0 +1,115 @@
+"""The SQL of series and their blocks, shared by the side that writes and the side that reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+from sqlalchemy import Connection, Row, delete, func, insert, select
+
+from iterand_engine.store import dialect, schema
+from iterand_engine.store.blocks import EMPTY, Block, cut
+from iterand_engine.store.records import Axis
+
+_block = schema.series_block
+
+
+@dataclass(frozen=True)
+class StoredSeries:
+    """A declared series and its last block (EMPTY before the first point)."""
+
+    id: int
+    name: str
+    axis: Axis
+    layers: tuple[str, ...] | None
+    tail: Block
+
+    @property
+    def width(self) -> int:
+        """Values a point."""
+        return 1 if self.layers is None else len(self.layers)
+
+    @property
+    def points(self) -> int:
+        """Points stored."""
+        return self.tail.first_index + self.tail.count
+
+    @property
+    def last_step(self) -> int | None:
+        """Step of the newest point; None before the first."""
+        return self.tail.last_step if self.tail.count else None
+
+
+def stored_series(connection: Connection, run_id: str) -> list[StoredSeries]:
+    """All series of a run in the order declared, each with its last block."""
+    other = _block.alias()
+    newest = select(func.max(other.c.ordinal)).where(other.c.series_id == schema.series.c.id)
+    is_tail = (_block.c.series_id == schema.series.c.id) & (
+        _block.c.ordinal == newest.correlate(schema.series).scalar_subquery()
+    )
+    query = (
+        select(schema.series, _block.c.ordinal, _block.c.first_index, _block.c.steps, _block.c.points)
+        .select_from(schema.series.outerjoin(_block, is_tail))
+        .where(schema.series.c.run_id == run_id)
+        .order_by(schema.series.c.id)
+    )
+    return [_stored(row) for row in connection.execute(query)]
+
+
+def _stored(row: Row[tuple[object, ...]]) -> StoredSeries:
+    tail = EMPTY if row.ordinal is None else Block(row.ordinal, row.first_index, row.steps, row.points)
+    layers = None if row.layers is None else tuple(row.layers)
+    return StoredSeries(row.id, row.name, cast(Axis, row.axis), layers, tail)
+
+
+def add_series(
+    connection: Connection, run_id: str, name: str, axis: Axis, layers: tuple[str, ...] | None
+) -> StoredSeries:
+    """Declare a series of a run."""
+    values = {
+        "run_id": run_id,
+        "name": name,
+        "axis": axis,
+        "layers": None if layers is None else list(layers),
+    }
+    key = connection.execute(insert(schema.series).values(values)).inserted_primary_key
+    assert key is not None  # one row was inserted
+    return StoredSeries(int(key[0]), name, axis, layers, EMPTY)
+
+
+def put_blocks(connection: Connection, blocks: Sequence[tuple[int, Block]]) -> None:
+    """Write blocks, each given with its series id, over what stood in their places."""
+    if not blocks:
+        return
+    rows = [
+        {
+            "series_id": series_id,
+            "ordinal": block.ordinal,
+            "first_index": block.first_index,
+            "count": block.count,
+            "first_step": block.first_step,
+            "last_step": block.last_step,
+            "steps": block.steps,
+            "points": block.values,
+        }
+        for series_id, block in blocks
+    ]
+    connection.execute(dialect.upsert(_block, ["series_id", "ordinal"]), rows)
+
+
+def cut_series(connection: Connection, series: StoredSeries, step: int) -> StoredSeries:
+    """Remove a series' points from `step` on; returns it as it is then."""
+    if series.last_step is None or series.last_step < step:
+        return series
+    of_series = _block.c.series_id == series.id
+    connection.execute(delete(_block).where(of_series, _block.c.first_step >= step))
+    columns = (_block.c.ordinal, _block.c.first_index, _block.c.steps, _block.c.points)
+    row = connection.execute(
+        select(*columns).where(of_series).order_by(_block.c.ordinal.desc()).limit(1)
+    ).one_or_none()
+    if row is None:
+        return replace(series, tail=EMPTY)
+    tail = cut(Block(*row), step)  # not empty: its first step lies before `step`
+    put_blocks(connection, [(series.id, tail)])
+    return replace(series, tail=tail)

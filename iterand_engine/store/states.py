@@ -1,0 +1,106 @@
+"""How a run stands, judged from its row, its process and the database's clock; nothing is written here.
+
+A process on this machine is judged by its identity, any other by its heartbeat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, column, select, table
+
+from iterand_engine import processes
+from iterand_engine.processes import ProcessIdentity
+from iterand_engine.store import dialect
+from iterand_engine.store.records import RunState
+
+HEARTBEAT_S = 2.0
+STALE_AFTER_S = 15.0
+ADOPT_WITHIN_S = 60.0
+STALLED_AFTER_STEPS = 10
+STALLED_AT_LEAST_S = 60.0
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What a row says about its run's life; times by the database's clock, `now` among them."""
+
+    stored: RunState
+    stop_requested: bool
+    owner: ProcessIdentity | None
+    deadline: float | None
+    heartbeat_at: float | None
+    now: float
+    last_step_at: float | None = None
+    usual_step_s: float | None = None
+
+
+def derived_state(signs: Signs) -> RunState:
+    """The state that a person should see.
+
+    Returns:
+        The stored state unless the run is live: then also `interrupted` (its process is gone, or never
+        came), `stopping` (asked to stop, not yet there) or `stalled` (alive, but without steps for ten
+        times its usual step and at least a minute).
+    """
+    if not signs.stored.is_live:
+        return signs.stored
+    if not _has_life(signs):
+        return RunState.INTERRUPTED
+    if signs.stop_requested:
+        return RunState.STOPPING
+    if signs.stored is RunState.RUNNING and signs.last_step_at is not None:
+        patience_s = max(STALLED_AT_LEAST_S, STALLED_AFTER_STEPS * (signs.usual_step_s or 0.0))
+        if signs.now - signs.last_step_at > patience_s:
+            return RunState.STALLED
+    return signs.stored
+
+
+def _has_life(signs: Signs) -> bool:
+    if signs.owner is None:  # claimed, but no process made itself known yet
+        return signs.deadline is not None and signs.now <= signs.deadline
+    alive = processes.is_alive(signs.owner)
+    if alive is None:
+        return signs.heartbeat_at is not None and signs.now - signs.heartbeat_at <= STALE_AFTER_S
+    return alive
+
+
+def owner_of(
+    host: str | None, pid: int | None, start_ticks: int | None, boot_id: str | None
+) -> ProcessIdentity | None:
+    """The owner's identity from the columns of a row; None where no process has adopted the run."""
+    if host is None or pid is None or start_ticks is None or boot_id is None:
+        return None
+    return ProcessIdentity(host, pid, start_ticks, boot_id)
+
+
+# The columns that every schema has under the same names, so that live runs are found before an upgrade.
+_LIFE = table(
+    "run",
+    *(
+        column(name)
+        for name in (
+            "id",
+            "state",
+            "owner_host",
+            "owner_pid",
+            "owner_start_ticks",
+            "owner_boot_id",
+            "owner_deadline",
+            "heartbeat_at",
+        )
+    ),
+)
+
+
+def live_ids(connection: Connection) -> list[str]:
+    """Ids of the runs that are being trained, in a database of any schema."""
+    c = _LIFE.c
+    query = select(*c, dialect.now().label("now")).where(c.state.in_((RunState.STARTING, RunState.RUNNING)))
+    live = []
+    for row in connection.execute(query):
+        owner = owner_of(row.owner_host, row.owner_pid, row.owner_start_ticks, row.owner_boot_id)
+        signs = Signs(RunState(row.state), False, owner, row.owner_deadline, row.heartbeat_at, row.now)
+        if derived_state(signs).is_live:
+            live.append(str(row.id))
+    return live

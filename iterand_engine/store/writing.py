@@ -1,0 +1,294 @@
+"""One run's rows as written by the process that owns it: transactions only, no threads (see `recorder`).
+
+Every transaction begins by touching the run under the owner's token; where that token is no longer the run's,
+OwnershipLost is raised and nothing is written. What is known of the series changes only with the commit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, update
+
+from iterand_engine.errors import OwnershipLost
+from iterand_engine.store import dialect, schema
+from iterand_engine.store.blocks import extend
+from iterand_engine.store.records import Axis, Level, RunState
+from iterand_engine.store.schema import OWNER_COLUMNS
+from iterand_engine.store.series_rows import StoredSeries, add_series, cut_series, put_blocks, stored_series
+
+# Short, so that a locked database keeps the message about it from nobody; the recorder tries again.
+_BUSY_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A new series."""
+
+    name: str
+    axis: Axis
+    layers: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Points:
+    """Packed points behind a declared series."""
+
+    name: str
+    steps: bytes
+    values: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory held while it waits."""
+        return len(self.steps) + len(self.values)
+
+
+@dataclass(frozen=True)
+class Message:
+    """An event; `monotonic_s` is when it happened by this process's monotonic clock."""
+
+    level: Level
+    text: str
+    step: int | None
+    monotonic_s: float
+
+
+@dataclass(frozen=True)
+class Published:
+    """A checkpoint whose file is complete."""
+
+    step: int
+    epoch: int
+    relpath: str
+    sha256: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """A checkpoint whose file is about to go."""
+
+    relpath: str
+
+
+@dataclass(frozen=True)
+class Rewound:
+    """Everything from `step` on is taken back."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the run ended; None leaves a result as it was."""
+
+    state: RunState
+    reason: str | None
+    val_accuracy: float | None
+    test_accuracy: float | None
+    final_digest: str | None
+
+
+Item = Declared | Points | Message | Published | Forgotten | Rewound | Ended
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Updates done, as reported at `monotonic_s`; `usual_step_s` is the median time of recent steps."""
+
+    step: int
+    epoch: int
+    total_steps: int
+    monotonic_s: float
+    usual_step_s: float | None
+
+
+class RunWriter:
+    """Commits batches of items to one run under one token. Not thread-safe."""
+
+    def __init__(self, db_path: Path, run_id: str, token: str) -> None:
+        self._run_id = run_id
+        self._token = token
+        self._engine = dialect.write_engine(db_path, busy_timeout_s=_BUSY_TIMEOUT_S)
+        self._series: dict[str, StoredSeries] = {}
+        self._began_s = time.monotonic()
+        self._elapsed_before_s = 0.0
+
+    @property
+    def series(self) -> dict[str, StoredSeries]:
+        """The series as committed, by name."""
+        return self._series
+
+    def load(self, connection: Connection) -> None:
+        """Read what the run has so far, on a connection of the store.
+
+        Raises:
+            OwnershipLost: the token is not the run's.
+        """
+        query = schema.run.select().where(self._owned())
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            raise self._lost()
+        self._elapsed_before_s = row.elapsed_s
+        self._series = {series.name: series for series in stored_series(connection, self._run_id)}
+
+    def commit(self, items: Sequence[Item], progress: Progress | None) -> bool:
+        """Write items in their order, with a heartbeat, in one transaction.
+
+        Args:
+            items: what waits.
+            progress: what is newest, or None where nothing is new.
+        Returns:
+            Whether somebody asked the run to stop.
+        Raises:
+            OwnershipLost: another process owns the run; nothing was written.
+            sqlalchemy.exc.DBAPIError: nothing was written.
+        """
+        with self._engine.begin() as connection:
+            monotonic_s = time.monotonic()  # only now is the lock held, so both clocks are read together
+            now, stop = self._touch(connection, progress, monotonic_s)
+            batch = _Batch(connection, self._run_id, dict(self._series), now - monotonic_s)
+            for item in items:
+                batch.write(item)
+            batch.flush()
+        self._series = batch.series
+        return stop
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._engine.dispose()
+
+    def _touch(
+        self, connection: Connection, progress: Progress | None, monotonic_s: float
+    ) -> tuple[float, bool]:
+        now = dialect.now()
+        values: dict[str, object] = {
+            "revision": schema.run.c.revision + 1,
+            "heartbeat_at": now,
+            "elapsed_s": self._elapsed_before_s + monotonic_s - self._began_s,
+        }
+        if progress is not None:
+            values |= {
+                "state": RunState.RUNNING,
+                "step": progress.step,
+                "epoch": progress.epoch,
+                "total_steps": progress.total_steps,
+                "last_step_at": now - (monotonic_s - progress.monotonic_s),
+                "usual_step_s": progress.usual_step_s,
+            }
+        statement = update(schema.run).where(self._owned()).values(values)
+        row = connection.execute(statement.returning(now, schema.run.c.desired_state)).one_or_none()
+        if row is None:
+            raise self._lost()
+        return float(row[0]), row[1] is not None
+
+    def _owned(self) -> ColumnElement[bool]:
+        return (schema.run.c.id == self._run_id) & (schema.run.c.owner_token == self._token)
+
+    def _lost(self) -> OwnershipLost:
+        return OwnershipLost(f"another process owns run {self._run_id} now")
+
+
+class _Batch:
+    """The items of one transaction. Points gather per series until something depends on their order."""
+
+    def __init__(
+        self, connection: Connection, run_id: str, series: dict[str, StoredSeries], clock_offset_s: float
+    ) -> None:
+        self.series = series
+        self._connection = connection
+        self._run_id = run_id
+        self._clock_offset_s = clock_offset_s  # database clock minus this process's monotonic clock
+        self._points: dict[str, list[Points]] = {}
+
+    def write(self, item: Item) -> None:
+        match item:
+            case Points():
+                self._points.setdefault(item.name, []).append(item)
+            case Declared():
+                self.series[item.name] = add_series(
+                    self._connection, self._run_id, item.name, item.axis, item.layers
+                )
+            case Message():
+                self._add_message(item)
+            case Published():
+                self._publish(item)
+            case Forgotten():
+                at = schema.checkpoint.c
+                self._connection.execute(
+                    delete(schema.checkpoint).where(at.run_id == self._run_id, at.relpath == item.relpath)
+                )
+            case Rewound():
+                self._rewind(item.step)
+            case Ended():
+                self._end(item)
+
+    def flush(self) -> None:
+        """Write the points gathered, all series in one statement."""
+        blocks = []
+        for name, parts in self._points.items():
+            series = self.series[name]
+            steps, values = b"".join(part.steps for part in parts), b"".join(part.values for part in parts)
+            changed = extend(series.tail, series.width, steps, values)
+            blocks += [(series.id, block) for block in changed]
+            self.series[name] = replace(series, tail=changed[-1])
+        put_blocks(self._connection, blocks)
+        self._points.clear()
+
+    def _add_message(self, item: Message) -> None:
+        values = {
+            "run_id": self._run_id,
+            "at": self._clock_offset_s + item.monotonic_s,
+            "level": item.level,
+            "step": item.step,
+            "text": item.text,
+        }
+        self._connection.execute(insert(schema.event).values(values))
+
+    def _publish(self, item: Published) -> None:
+        # In the order handed over, so in or after the transaction that holds all points before it.
+        values = {
+            "run_id": self._run_id,
+            "step": item.step,
+            "epoch": item.epoch,
+            "relpath": item.relpath,
+            "sha256": item.sha256,
+            "kind": item.kind,
+            "at": dialect.now(),
+        }
+        statement = dialect.upsert(schema.checkpoint, ["run_id", "relpath"])
+        self._connection.execute(statement.values(values))
+
+    def _rewind(self, step: int) -> None:
+        self.flush()
+        self.series = {
+            name: cut_series(self._connection, series, step) for name, series in self.series.items()
+        }
+        at = schema.checkpoint.c
+        self._connection.execute(delete(schema.checkpoint).where(at.run_id == self._run_id, at.step > step))
+        self._update_run(rewind=schema.run.c.rewind + 1, step=step)
+
+    def _end(self, item: Ended) -> None:
+        self.flush()
+        results = {
+            "val_accuracy": item.val_accuracy,
+            "test_accuracy": item.test_accuracy,
+            "final_digest": item.final_digest,
+        }
+        given = {name: value for name, value in results.items() if value is not None}
+        released = dict.fromkeys(OWNER_COLUMNS)
+        self._update_run(
+            state=item.state,
+            reason=item.reason,
+            ended_at=dialect.now(),
+            desired_state=None,
+            **given,
+            **released,
+        )
+
+    def _update_run(self, **values: object) -> None:
+        self._connection.execute(update(schema.run).where(schema.run.c.id == self._run_id).values(values))
