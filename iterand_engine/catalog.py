@@ -93,11 +93,29 @@ MODELS = _by_name(
 )
 
 _DATA = "iterand_engine.data"
+# Each: name, label, target, kind; classes, size the network sees, channels, train, test, fingerprint, download.
+# fmt: off
 DATASETS = _by_name(
-    DatasetEntry("digits", "UCI digits (bundled)", f"{_DATA}.digits:read", "arrays"),
-    DatasetEntry("cifar10", "CIFAR-10", f"{_DATA}.cifar:read", "arrays"),
-    DatasetEntry("npz", "npz file", f"{_DATA}.npz:read", "arrays"),
+    DatasetEntry("digits", "UCI digits (bundled)", f"{_DATA}.digits:digits", "arrays",
+                 10, 32, 1, 1_437, 360, "digits-v1", 0),
+    DatasetEntry("mnist", "MNIST", f"{_DATA}.mnist:mnist", "arrays",
+                 10, 32, 1, 60_000, 10_000, "mnist-v1", 11_594_722),
+    DatasetEntry("fashion-mnist", "Fashion-MNIST", f"{_DATA}.mnist:fashion_mnist", "arrays",
+                 10, 32, 1, 60_000, 10_000, "fashion-mnist-v1", 30_878_645),
+    DatasetEntry("cifar10", "CIFAR-10", f"{_DATA}.cifar:cifar10", "arrays",
+                 10, 32, 3, 50_000, 10_000, "cifar10-v1", 170_498_071),
+    DatasetEntry("cifar100", "CIFAR-100", f"{_DATA}.cifar:cifar100", "arrays",
+                 100, 32, 3, 50_000, 10_000, "cifar100-v1", 169_001_437),
+    DatasetEntry("svhn", "SVHN", f"{_DATA}.svhn:svhn", "arrays",
+                 10, 32, 3, 73_257, 26_032, "svhn-v1", 246_316_178),
+    DatasetEntry("tiny-imagenet", "Tiny-ImageNet", f"{_DATA}.tiny_imagenet:tiny_imagenet", "folder",
+                 200, 64, 3, 100_000, 10_000, "tiny-imagenet-v1", 248_100_043),
+    DatasetEntry("imagenet", "ImageNet (ILSVRC2012)", f"{_DATA}.imagenet:imagenet", "folder",
+                 1000, 224, 3, 1_281_167, 50_000, "imagenet-v1"),
+    DatasetEntry("image-folder", "Folder of images", f"{_DATA}.image_folder:image_folder", "folder"),
+    DatasetEntry("npz", "npz file", f"{_DATA}.npz:npz", "arrays"),
 )
+# fmt: on
 
 _OPTIONS = "iterand_engine.method_options"
 METHODS = _by_name(

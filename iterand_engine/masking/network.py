@@ -1,0 +1,197 @@
+"""Put masks on any torch.nn network: draw its weights, freeze them, and give each a score.
+
+Every convolution and linear weight is masked unless a rule of `layers` says otherwise. Biases are set to
+zero, affine norms to the identity, and both are frozen; whatever else the network holds keeps its values and
+is frozen too. The report names all of it. Sources: arXiv 2106.09269, arXiv 1911.13299.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from iterand_engine.errors import UserError
+from iterand_engine.masking.initial import draw_scores, draw_weights
+from iterand_engine.masking.parametrization import MaskedWeight
+from iterand_engine.masking.selection import kept_mask
+from iterand_engine.method_options import LayerRule, ScoreOptions, WeightInit
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.modules.instancenorm._InstanceNorm)
+
+
+@dataclass(frozen=True)
+class MaskedLayer:
+    """One masked weight: its qualified parameter name, its frozen values and what the mask needs."""
+
+    name: str
+    weight: nn.Parameter
+    masking: MaskedWeight
+    sparsity: float
+
+    @property
+    def count(self) -> int:
+        """How many weights the layer has."""
+        return self.weight.numel()
+
+
+@dataclass(frozen=True)
+class MaskReport:
+    """What happened to each parameter of the network, by qualified name."""
+
+    masked: tuple[str, ...]
+    unmasked: tuple[str, ...]  # weights left without a mask, frozen at their draw or value
+    frozen: tuple[str, ...]  # biases (0) and affine norms (1 and 0)
+
+
+@dataclass(frozen=True)
+class MaskedNetwork:
+    """A network whose weights are masked, its layers in forward-declaration order, and the report."""
+
+    module: nn.Module
+    layers: tuple[MaskedLayer, ...]
+    report: MaskReport
+
+
+def mask_model(
+    module: nn.Module,
+    options: ScoreOptions,
+    *,
+    seed: int,
+    events: int = 0,
+    weight_dtype: torch.dtype = torch.float32,
+) -> MaskedNetwork:
+    """Mask a network in place.
+
+    Args:
+        module: any torch.nn network on its device; its parameters are drawn anew or frozen.
+        options: sparsity, distributions, ranking and exceptions by layer.
+        seed: draws weights and scores.
+        events: how many redraws are planned.
+        weight_dtype: of the frozen weights; bfloat16 needs autocast, and rounds once, here.
+    Returns:
+        The masked network, with a report of what was not masked.
+    Raises:
+        UserError: a rule of `layers` matches nothing, or a weight is shared by two modules.
+    """
+    weights = list(maskable_weights(module))
+    _refuse_shared(weights)
+    _refuse_idle_rules(weights, options.layers)
+    draw_network(module, options.weight_init, seed=seed)
+    module.requires_grad_(False)
+    frozen = tuple(_frozen_names(module))
+    layers, unmasked = [], []
+    for name, owner in weights:
+        rule = _rule_for(name, owner, options.layers)
+        if rule is not None and not rule.mask:
+            unmasked.append(name)
+            continue
+        sparsity = options.sparsity if rule is None or rule.sparsity is None else rule.sparsity
+        layers.append(_mask_weight(name, owner, sparsity, options, seed, events, weight_dtype))
+    masked = tuple(layer.name for layer in layers)
+    known = {*masked, *unmasked, *frozen}
+    others = [name for name in _plain_names(module) if name not in known]
+    return MaskedNetwork(module, tuple(layers), MaskReport(masked, (*unmasked, *others), frozen))
+
+
+def maskable_weights(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Every convolution and linear weight: its qualified parameter name and the module that owns it."""
+    for name, child in module.named_modules():
+        if isinstance(child, (*_CONVOLUTIONS, nn.Linear)):
+            yield f"{name}.weight" if name else "weight", child
+
+
+def draw_network(module: nn.Module, init: WeightInit, *, seed: int) -> None:
+    """Draw every convolution and linear weight; biases become 0, affine norms the identity; in place."""
+    with torch.no_grad():
+        for name, owner in maskable_weights(module):
+            weight = _parameter(owner, "weight")
+            drawn = draw_weights(init, weight.shape, seed=seed, layer=name, event=0, device=weight.device)
+            weight.copy_(drawn)
+            if isinstance(owner.bias, Tensor):
+                owner.bias.zero_()
+        for child in module.modules():
+            if isinstance(child, _NORMS) and isinstance(child.weight, Tensor):
+                child.weight.fill_(1)
+                if isinstance(child.bias, Tensor):
+                    child.bias.zero_()
+
+
+def _mask_weight(
+    name: str,
+    owner: nn.Module,
+    sparsity: float,
+    options: ScoreOptions,
+    seed: int,
+    events: int,
+    weight_dtype: torch.dtype,
+) -> MaskedLayer:
+    weight = _parameter(owner, "weight")
+    weight.data = weight.data.to(weight_dtype)
+    drawn = draw_scores(options.score_init, weight.shape, seed=seed, layer=name, device=weight.device)
+    scores = torch.empty_like(weight, dtype=torch.float32).copy_(drawn)
+    mask = kept_mask(scores, sparsity, options.ranking)
+    masking = MaskedWeight(scores, mask, by_magnitude=options.ranking == "magnitude", events=events)
+    parametrize.register_parametrization(owner, "weight", masking)
+    return MaskedLayer(name, weight, masking, sparsity)
+
+
+def _parameter(owner: nn.Module, name: str) -> nn.Parameter:
+    parameter = getattr(owner, name)
+    assert isinstance(parameter, nn.Parameter)
+    return parameter
+
+
+def _rule_for(name: str, owner: nn.Module, rules: tuple[LayerRule, ...]) -> LayerRule | None:
+    return next((rule for rule in rules if _matches(rule, name, owner)), None)
+
+
+def _matches(rule: LayerRule, name: str, owner: nn.Module) -> bool:
+    match rule.match:
+        case "conv":
+            return isinstance(owner, _CONVOLUTIONS)
+        case "linear":
+            return isinstance(owner, nn.Linear)
+        case glob:
+            return fnmatchcase(name, glob) or fnmatchcase(name.removesuffix(".weight"), glob)
+
+
+def _refuse_idle_rules(weights: list[tuple[str, nn.Module]], rules: tuple[LayerRule, ...]) -> None:
+    for rule in rules:
+        if not any(_matches(rule, name, owner) for name, owner in weights):
+            names = ", ".join(name.removesuffix(".weight") for name, _ in weights)
+            raise UserError(
+                f"method.layers: {rule.match!r} matches no layer of this network; "
+                f"use conv, linear, or a glob over its layers: {names}."
+            )
+
+
+def _refuse_shared(weights: list[tuple[str, nn.Module]]) -> None:
+    seen: dict[int, str] = {}
+    for name, owner in weights:
+        first = seen.setdefault(id(owner.weight), name)
+        if first != name:
+            raise UserError(
+                f"The weights {first!r} and {name!r} are one shared tensor, which cannot be masked; "
+                "give each layer a weight of its own."
+            )
+
+
+def _frozen_names(module: nn.Module) -> Iterator[str]:
+    for prefix, child in module.named_modules():
+        norm = isinstance(child, _NORMS)
+        biased = isinstance(child, (*_CONVOLUTIONS, nn.Linear))
+        for name, _ in child.named_parameters(recurse=False):
+            if norm or (biased and name == "bias"):
+                yield f"{prefix}.{name}" if prefix else name
+
+
+def _plain_names(module: nn.Module) -> Iterator[str]:
+    for name, _ in module.named_parameters():
+        if ".parametrizations." not in f".{name}":
+            yield name

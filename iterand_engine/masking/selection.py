@@ -1,0 +1,76 @@
+"""Which weights of a layer are kept: those whose scores reach a threshold.
+
+The threshold is the score of ascending rank 1 + round(sparsity * (n - 1)), round half to even; ties are kept.
+Neither path waits for the device: on a CPU the scores are read in place by numpy's partition (many times
+faster than kthvalue there), elsewhere topk is used; both give the same threshold.
+Source: edge-popup, arXiv:1911.13299 (its k is the share kept, 1 - sparsity).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from iterand_engine.method_options import Ranking
+
+
+def threshold_rank(sparsity: float, count: int) -> int:
+    """Ascending rank of the threshold among `count` scores, counted from 0."""
+    if not 0 <= sparsity < 1:
+        raise ValueError(f"sparsity is {sparsity}; it must be in [0, 1)")
+    return round(sparsity * (count - 1))
+
+
+def kept_mask(
+    scores: Tensor, sparsity: float, ranking: Ranking = "signed", *, out: Tensor | None = None
+) -> Tensor:
+    """Mark the weights of one layer whose scores are among the highest.
+
+    Args:
+        scores: float32, any shape and dense memory format.
+        sparsity: share removed, 0 <= sparsity < 1.
+        ranking: compare signed numbers, or magnitudes.
+        out: bool tensor like `scores` to write to.
+    Returns:
+        Bool, like `scores`: True where the weight is kept.
+    Raises:
+        ValueError: `sparsity` is outside [0, 1).
+    Source: edge-popup, arXiv:1911.13299.
+    """
+    ranked = scores.detach()
+    if ranking == "magnitude":
+        ranked = ranked.abs()
+    threshold = selection_threshold(ranked, sparsity)
+    return torch.ge(ranked, threshold, out=out) if out is not None else ranked >= threshold
+
+
+def selection_threshold(ranked: Tensor, sparsity: float) -> Tensor:
+    """The lowest value that is kept, as a tensor of one element on the device of `ranked`."""
+    flat = in_memory_order(ranked)
+    rank = threshold_rank(sparsity, flat.numel())
+    if flat.device.type == "cpu":
+        return threshold_by_partition(flat, rank)
+    return threshold_by_topk(flat, rank)
+
+
+def threshold_by_partition(flat: Tensor, rank: int) -> Tensor:
+    """The value of an ascending rank (from 0) of a flat CPU tensor, shape (1,)."""
+    return torch.from_numpy(np.partition(flat.numpy(), rank)[rank : rank + 1])
+
+
+def threshold_by_topk(flat: Tensor, rank: int) -> Tensor:
+    """The value of an ascending rank (from 0) of a flat tensor on any device, shape (1,)."""
+    above, below = flat.numel() - rank, rank + 1
+    if above <= below:
+        return flat.topk(above, sorted=False).values.min().reshape(1)
+    return flat.topk(below, largest=False, sorted=False).values.max().reshape(1)
+
+
+def in_memory_order(tensor: Tensor) -> Tensor:
+    """All elements as a flat view in the order they lie in memory, whatever the memory format."""
+    if tensor.is_contiguous():
+        return tensor.view(-1)
+    if tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
+        return tensor.permute(0, 2, 3, 1).reshape(-1)
+    return tensor.reshape(-1)

@@ -1,0 +1,22 @@
+"""Dense training: every weight is trained; the baseline that subnetworks are compared with."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from iterand_engine.masking import draw_network
+from iterand_engine.method_options import DenseOptions
+from iterand_engine.methods.base import Method, Plan
+
+
+class Dense(Method):
+    """Trains all parameters of a network, drawn from the same source as the other methods'."""
+
+    def __init__(self, module: nn.Module, options: DenseOptions, plan: Plan) -> None:
+        draw_network(module, options.weight_init, seed=plan.seed)
+        self._module = module
+
+    @property
+    def trained(self) -> list[nn.Parameter]:
+        """Every parameter."""
+        return list(self._module.parameters())

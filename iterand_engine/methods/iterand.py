@@ -1,0 +1,73 @@
+"""IteRand: edge-popup whose removed weights are redrawn every K_per steps. Source: arXiv 2106.09269."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from iterand_engine.catalog import RULES, find
+from iterand_engine.masking import MaskedLayer
+from iterand_engine.masking.initial import draw_weights
+from iterand_engine.masking.rules import Redraw, RedrawSite
+from iterand_engine.masking.tracking import note_redraw, redrawn_and_revived
+from iterand_engine.method_options import IteRandOptions, ScoreOptions
+from iterand_engine.methods.base import Plan, RedrawEvent
+from iterand_engine.methods.edge_popup import EdgePopup
+
+
+class IteRand(EdgePopup):
+    """Redraws before the forward pass of step t when (t + 1) is a multiple of `randomize_every`."""
+
+    def __init__(self, module: nn.Module, options: IteRandOptions, plan: Plan) -> None:
+        super().__init__(module, options, plan)
+        self._options, self._plan = options, plan
+        self._rule = find("redraw rule", RULES, options.rule.name).load()
+
+    @staticmethod
+    def planned_events(options: ScoreOptions, plan: Plan) -> int:
+        """How many redraws the run will see."""
+        assert isinstance(options, IteRandOptions)
+        return plan.total_steps // options.randomize_every
+
+    def before_step(self, step: int) -> RedrawEvent | None:  # type: ignore[override]
+        """Select, and redraw removed weights where it is time."""
+        self.select()
+        event, remainder = divmod(step + 1, self._options.randomize_every)
+        return self.redraw(event, step) if remainder == 0 else None
+
+    @torch.no_grad()
+    def redraw(self, event: int, step: int) -> RedrawEvent:
+        """Redraw removed weights, the masks as they are; kept weights, scores and momentum stay."""
+        before = revived = None
+        if event > 1:
+            before, revived = redrawn_and_revived(self.layers, event - 1)
+        redrawn = [self._redraw_layer(layer, event, step) for layer in self.layers]
+        return RedrawEvent(event, torch.stack(redrawn), before, revived)
+
+    def _redraw_layer(self, layer: MaskedLayer, event: int, step: int) -> Tensor:
+        masking, weight = layer.masking, layer.weight
+        site = RedrawSite(
+            layer=layer.name,
+            weight=weight,
+            score=masking.scores,
+            mask=masking.mask,
+            event=event,
+            progress=step / self._plan.total_steps,
+            rate=self._options.randomize_rate,
+            seed=self._plan.seed,
+        )
+        wish: Redraw = self._rule(site, **self._options.rule.arguments)
+        where = wish.where & ~masking.mask
+        values = wish.values
+        if values is None:
+            values = draw_weights(
+                self._options.weight_init,
+                weight.shape,
+                seed=self._plan.seed,
+                layer=layer.name,
+                event=event,
+                device=weight.device,
+            )
+        weight.copy_(torch.where(where, values.to(weight.dtype), weight))
+        note_redraw(masking.record, where, event)
+        return where.count_nonzero()

@@ -1,0 +1,129 @@
+"""The files of one run, written beside the training by one background thread.
+
+Checkpoints (the newest and the one before it), the masks of every epoch, the network at its best validation
+accuracy and at the end. See docs/store.md for the layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from iterand_engine.errors import UserError
+from iterand_engine.mask_files import EpochMasks, read_epoch, stored_epochs, write_epoch
+from iterand_engine.store import Checkpoint as StoredCheckpoint
+from iterand_engine.store import Recorder, Store, queries
+from iterand_engine.training import checkpoint, final
+from iterand_engine.training.background import BackgroundWriter
+from iterand_engine.training.checkpoint import Checkpoint
+from iterand_engine.training.final import FinalState
+from iterand_engine.workspace import Workspace, write_atomic
+
+KEPT_CHECKPOINTS = 2
+
+
+class RunFiles:
+    """Writes a run's files in the order in which they are handed over.
+
+    Args:
+        workspace: where the run's folder is.
+        store: read for the checkpoints there are.
+        recorder: publishes checkpoints, after everything recorded before.
+        run_id: whose files.
+    """
+
+    def __init__(self, workspace: Workspace, store: Store, recorder: Recorder, run_id: str) -> None:
+        self._workspace, self._store, self._recorder, self._run_id = workspace, store, recorder, run_id
+        self._folder = workspace.run_dir(run_id)
+        self._writer = BackgroundWriter()
+        self._previous: EpochMasks | None = None
+
+    @property
+    def masks_folder(self) -> Path:
+        """Where the masks of the epochs are."""
+        return self._folder / "masks"
+
+    def keep_masks_until(self, epoch: int) -> None:
+        """Remove masks of later epochs, which a continuation will write again, and go on from `epoch`."""
+        for later in stored_epochs(self.masks_folder):
+            if later > epoch:
+                (self.masks_folder / f"epoch-{later:05d}.npz").unlink()
+        known = epoch in stored_epochs(self.masks_folder)
+        self._previous = read_epoch(self.masks_folder, epoch) if known else None
+
+    def add_checkpoint(self, state: Checkpoint) -> None:
+        """Write, publish and prune checkpoints."""
+        self._writer.submit(lambda: self._write_checkpoint(state))
+
+    def add_masks(self, masks: EpochMasks) -> None:
+        """Write the masks of an epoch."""
+        previous, self._previous = self._previous, masks
+        self._writer.submit(lambda: write_epoch(self.masks_folder, masks, previous))
+
+    def add_network(self, name: str, state: FinalState) -> None:
+        """Write a network as `name`.safetensors."""
+        path = self._folder / f"{name}.safetensors"
+        self._writer.submit(lambda: write_atomic(path, final.to_bytes(state)))
+
+    def remove_checkpoint_files(self) -> None:
+        """Remove all checkpoint files: the run is finished, and the store has forgotten them."""
+        for path in (self._folder / "checkpoints").glob("*.pt"):
+            path.unlink(missing_ok=True)
+
+    def wait(self) -> None:
+        """Return when all is written."""
+        self._writer.wait()
+
+    def close(self) -> None:
+        """Write what waits and end the thread."""
+        self._writer.close()
+
+    def _write_checkpoint(self, state: Checkpoint) -> None:
+        content = checkpoint.to_bytes(state)
+        position = state.position
+        path = self._folder / "checkpoints" / f"step-{position.step:09d}-epoch-{position.epoch:05d}.pt"
+        write_atomic(path, content)
+        relpath = self._workspace.relative(path)
+        self._recorder.publish_checkpoint(
+            position.step, position.epoch, relpath, checkpoint.checksum(content), "training"
+        )
+        self._prune(keep=KEPT_CHECKPOINTS)
+
+    def _prune(self, keep: int) -> None:
+        for old in stored_checkpoints(self._store, self._run_id)[keep:]:
+            self._recorder.forget_checkpoint(old.relpath)
+            self._workspace.absolute(old.relpath).unlink(missing_ok=True)
+
+
+def stored_checkpoints(store: Store, run_id: str) -> list[StoredCheckpoint]:
+    """Published checkpoints of a run, newest first."""
+    found = queries.checkpoints(store, run_id)
+    return sorted(found, key=lambda entry: (entry.step, entry.epoch), reverse=True)
+
+
+def load_checkpoint(
+    workspace: Workspace, store: Store, run_id: str, warn: Callable[[str], None]
+) -> Checkpoint | None:
+    """Read the newest checkpoint of a run that is whole.
+
+    Args:
+        workspace: where the files are.
+        store: knows the checkpoints and their checksums.
+        run_id: whose.
+        warn: gets a sentence for each damaged checkpoint that is passed over.
+    Returns:
+        None if none was ever published: the run begins at step 0.
+    Raises:
+        UserError: there are checkpoints, and none can be read.
+    """
+    known = stored_checkpoints(store, run_id)
+    problem: UserError | None = None
+    for entry in known:
+        try:
+            return checkpoint.read(workspace.absolute(entry.relpath), entry.sha256)
+        except UserError as error:
+            problem = error
+            warn(f"{error} Going on from the checkpoint before it.")
+    if problem is not None:
+        raise UserError(f"No checkpoint of run {run_id} can be read; the last one tried: {problem}")
+    return None

@@ -1,0 +1,182 @@
+"""What a run writes down while it trains: step values, mask changes, redraws, epochs and clock samples.
+
+Every step's loss and hits stay on the device until `flush`; training values belong to steps, only their
+transfer follows the clock. The positions of all series are steps, those of an epoch its last step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from iterand_engine.masking import MaskedLayer
+from iterand_engine.masking.tracking import MaskChange
+from iterand_engine.methods.base import RedrawEvent
+from iterand_engine.store import Axis
+from iterand_engine.training.sink import Sink
+
+_CAPACITY = 1024  # steps held on the device; a flush comes long before on anything but the smallest networks
+_STEP_SERIES = ("loss", "accuracy", "lr")
+_EPOCH_SERIES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "epoch_s")
+_CLOCK_SERIES = ("images_per_s", "memory_bytes", "gpu_share", "elapsed_s")
+BY_LAYER = (
+    ".layers"  # a series of one value for all layers has a twin of this ending with one value per layer
+)
+
+
+@dataclass
+class EpochSums:
+    """Running sums of an epoch's step values, in step order; part of a checkpoint."""
+
+    steps: int = 0
+    loss: float = 0.0
+    accuracy: float = 0.0
+
+    @property
+    def train_loss(self) -> float:
+        """Mean over the steps."""
+        return self.loss / self.steps
+
+    @property
+    def train_accuracy(self) -> float:
+        """Mean over the steps."""
+        return self.accuracy / self.steps
+
+
+@dataclass(frozen=True)
+class Flushed:
+    """What the last flush saw: values of the newest step, and the first step whose loss was not finite."""
+
+    loss: float
+    accuracy: float
+    diverged_at: int | None
+
+
+class Journal:
+    """Collects one run's values on the device and hands them to a sink.
+
+    Args:
+        sink: where they go.
+        layers: the masked layers, empty for dense training.
+        device: where the values are made.
+    """
+
+    def __init__(self, sink: Sink, layers: tuple[MaskedLayer, ...], device: torch.device) -> None:
+        self._sink = sink
+        self._sizes = np.array([layer.count for layer in layers], dtype=np.float64)
+        self._sparsities = np.array([layer.sparsity for layer in layers])
+        self._values = torch.zeros((_CAPACITY, 2), device=device)
+        self._steps: list[int] = []
+        self._counts: list[int] = []
+        self._rates: list[float] = []
+        self._changes: list[tuple[int, MaskChange]] = []
+        self._redraws: list[tuple[int, RedrawEvent]] = []
+        self.sums = EpochSums()
+        self._declare(tuple(layer.name for layer in layers))
+
+    def _declare(self, layers: tuple[str, ...]) -> None:
+        axes: dict[Axis, tuple[str, ...]] = {
+            "step": _STEP_SERIES,
+            "epoch": _EPOCH_SERIES,
+            "clock": _CLOCK_SERIES,
+        }
+        for axis, names in axes.items():
+            for name in names:
+                self._sink.declare(name, axis)
+        if layers:
+            for name in ("mask_flips", "mask_distance", "mask_distance_chance"):
+                self._sink.declare(name, "step")
+                self._sink.declare(name + BY_LAYER, "step", layers)
+            for name in ("redrawn", "revived"):
+                self._sink.declare(name, "event")
+                self._sink.declare(name + BY_LAYER, "event", layers)
+
+    def step(self, step: int, loss: Tensor, hits: Tensor, count: int, rate: float) -> None:
+        """Note one step: its loss and hits as tensors on the device, and its number of images."""
+        row = len(self._steps)
+        self._values[row, 0].copy_(loss)
+        self._values[row, 1].copy_(hits)
+        self._steps.append(step)
+        self._counts.append(count)
+        self._rates.append(rate)
+
+    def mask_change(self, step: int, change: MaskChange) -> None:
+        """Note how the masks of a step differ from those before."""
+        self._changes.append((step, change))
+
+    def redraw(self, step: int, event: RedrawEvent) -> None:
+        """Note a redraw."""
+        self._redraws.append((step, event))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a flush must come before the next step."""
+        return len(self._steps) == _CAPACITY
+
+    def flush(self) -> Flushed | None:
+        """Bring everything noted to the host and hand it on; None if there was no step."""
+        self._flush_masks()
+        if not self._steps:
+            return None
+        steps = np.array(self._steps, dtype=np.int64)
+        values = self._values[: len(steps)].cpu().numpy().copy()
+        loss, accuracy = values[:, 0], values[:, 1] / np.array(self._counts, dtype=np.float32)
+        for name, series in zip(_STEP_SERIES, (loss, accuracy, np.array(self._rates)), strict=True):
+            self._sink.append(name, steps, series.astype(np.float32))
+        for one_loss, one_accuracy in zip(loss.tolist(), accuracy.tolist(), strict=True):
+            self.sums.loss += one_loss
+            self.sums.accuracy += one_accuracy
+        self.sums.steps += len(steps)
+        bad = np.flatnonzero(~np.isfinite(loss))
+        self._steps, self._counts, self._rates = [], [], []
+        return Flushed(float(loss[-1]), float(accuracy[-1]), int(steps[bad[0]]) if len(bad) else None)
+
+    def epoch(self, step: int, val_loss: float, val_accuracy: float, epoch_s: float) -> None:
+        """Note an epoch at its last step, and begin the next epoch's sums."""
+        values = (self.sums.train_loss, self.sums.train_accuracy, val_loss, val_accuracy, epoch_s)
+        for name, value in zip(_EPOCH_SERIES, values, strict=True):
+            self._sink.append(name, [step], [value])
+        self.sums = EpochSums()
+
+    def clock(
+        self, step: int, *, images_per_s: float, memory_bytes: int, gpu_share: float | None, elapsed_s: float
+    ) -> None:
+        """Note a sample of the clock series; `gpu_share` is None where there is no GPU."""
+        values = (images_per_s, memory_bytes, gpu_share, elapsed_s)
+        for name, value in zip(_CLOCK_SERIES, values, strict=True):
+            if value is not None:
+                self._sink.append(name, [step], [value])
+
+    def _flush_masks(self) -> None:
+        for step, change in self._changes:
+            if step == 0:
+                chance = 2 * self._sparsities * (1 - self._sparsities)
+                self._append_shares("mask_distance_chance", step, chance * self._sizes, self._sizes)
+            else:  # at step 0 there is no look before
+                self._append_shares("mask_flips", step, change.flips.cpu().numpy(), self._sizes)
+            self._append_shares("mask_distance", step, change.distance.cpu().numpy(), self._sizes)
+        for step, event in self._redraws:
+            redrawn = event.redrawn.cpu().numpy().astype(np.float32)
+            self._sink.append("redrawn", [step], [redrawn.sum()])
+            self._sink.append("redrawn" + BY_LAYER, [step], redrawn[None])
+            if event.before is not None and event.revived is not None:
+                self._append_shares(
+                    "revived",
+                    step,
+                    event.revived.cpu().numpy(),
+                    event.before.cpu().numpy().astype(np.float64),
+                )
+        self._changes, self._redraws = [], []
+
+    def _append_shares(
+        self, name: str, step: int, counts: NDArray[np.number[Any]], sizes: NDArray[np.float64]
+    ) -> None:
+        with np.errstate(invalid="ignore", divide="ignore"):  # nothing redrawn: its revived share is NaN
+            total, by_layer = counts.sum() / sizes.sum(), counts / sizes
+        self._sink.append(name, [step], [total])
+        self._sink.append(name + BY_LAYER, [step], by_layer[None].astype(np.float32))

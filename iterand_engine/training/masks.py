@@ -1,0 +1,39 @@
+"""The masks of masked layers as the files keep them: packed on the host, with score histograms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from iterand_engine.mask_files import EpochMasks, Histogram, pack
+from iterand_engine.masking import MaskedLayer
+from iterand_engine.masking.selection import selection_threshold
+
+BINS = 64
+
+
+def snapshot_masks(layers: Sequence[MaskedLayer], epoch: int) -> EpochMasks:
+    """Copy every layer's mask to the host, as selected last, with a histogram of its ranked scores.
+
+    Args:
+        layers: whose masks; they must have been selected from the scores as they are.
+        epoch: how many epochs have been trained.
+    """
+    return EpochMasks(
+        epoch,
+        packed={layer.name: pack(layer.masking.mask.cpu().contiguous().numpy()) for layer in layers},
+        shapes={layer.name: tuple(layer.weight.shape) for layer in layers},
+        histograms={layer.name: _histogram(layer) for layer in layers},
+    )
+
+
+@torch.no_grad()
+def _histogram(layer: MaskedLayer) -> Histogram:
+    scores = layer.masking.scores.detach()
+    ranked = (scores.abs() if layer.masking.by_magnitude else scores).cpu()
+    low, high = (float(value) for value in ranked.aminmax())
+    top = high if high > low else low + 1.0  # histc wants a width; all scores are then in the first bin
+    counts = torch.histc(ranked, BINS, low, top).numpy().astype(np.int64)
+    return Histogram(counts, low, top, float(selection_threshold(ranked, layer.sparsity)))

@@ -1,0 +1,85 @@
+"""The arithmetic of a run: precision, determinism, threads and memory layout, set for as long as it lasts.
+
+These are process-wide switches of torch; the context manager puts them back. fp32 means no TF32 anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+Precision = Literal["fp32", "tf32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """How a run computes, with nothing left to resolve.
+
+    Args:
+        device: where it trains.
+        precision: fp32, tf32 (CUDA only) or bf16 (autocast; frozen weights are held in bf16).
+        deterministic: refuse algorithms that do not repeat bit for bit.
+        threads: CPU threads.
+        channels_last: layout of images and of convolution weights.
+    """
+
+    device: torch.device
+    precision: Precision = "fp32"
+    deterministic: bool = False
+    threads: int = 1
+    channels_last: bool = False
+
+    @property
+    def weight_dtype(self) -> torch.dtype:
+        """Type that frozen weights are held in."""
+        return torch.bfloat16 if self.precision == "bf16" else torch.float32
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Context in which a forward pass runs."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")  # type: ignore[no-any-return,no-untyped-call,unused-ignore]
+
+    def place(self, module: nn.Module) -> nn.Module:
+        """Move a network to the device, its convolution weights in the chosen layout."""
+        if self.channels_last:
+            return module.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return module.to(self.device)
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Set torch's process-wide switches; put them back on leaving."""
+        # cuBLAS reads this when CUDA starts; without it deterministic products raise.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        threads = torch.get_num_threads()
+        deterministic = torch.are_deterministic_algorithms_enabled()
+        benchmark = torch.backends.cudnn.benchmark
+        tf32 = _tf32_enabled()
+        try:
+            torch.set_num_threads(self.threads)
+            torch.use_deterministic_algorithms(self.deterministic)
+            torch.backends.cudnn.benchmark = not self.deterministic
+            _enable_tf32(self.precision == "tf32")
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(deterministic)
+            torch.backends.cudnn.benchmark = benchmark
+            _enable_tf32(tf32)
+
+
+def _tf32_enabled() -> bool:
+    return torch.get_float32_matmul_precision() != "highest"
+
+
+def _enable_tf32(enabled: bool) -> None:
+    torch.set_float32_matmul_precision("high" if enabled else "highest")
+    convolutions = getattr(torch.backends.cudnn, "conv", None)
+    if convolutions is not None:  # torch >= 2.9
+        convolutions.fp32_precision = "tf32" if enabled else "ieee"
+    else:
+        torch.backends.cudnn.allow_tf32 = enabled

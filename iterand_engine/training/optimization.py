@@ -1,0 +1,54 @@
+"""Optimisers and the learning-rate schedule. Sources: arXiv 2106.09269, appendix; docs/configuration.md."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from iterand_engine.config import TrainingConfig
+
+
+def make_optimizer(parameters: Sequence[nn.Parameter], config: TrainingConfig) -> Optimizer:
+    """Make the optimiser over what a method trains; its learning rate is set at each epoch."""
+    match config.optimizer:
+        case "sgd":
+            return torch.optim.SGD(
+                parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+            )
+        case "adamw":
+            betas = (config.momentum, 0.999)
+            return torch.optim.AdamW(parameters, lr=config.lr, betas=betas, weight_decay=config.weight_decay)
+
+
+def learning_rate(config: TrainingConfig, epoch: int) -> float:
+    """Learning rate of an epoch.
+
+    Warm-up: lr * (epoch + 1) / warmup_epochs; then the schedule over what lies between it and the final
+    epochs, which are at final_lr. Cosine falls to 0, stepped once an epoch.
+
+    Args:
+        config: schedule, lengths and rates.
+        epoch: counted from 0.
+    """
+    if epoch < config.warmup_epochs:
+        return config.lr * (epoch + 1) / config.warmup_epochs
+    if epoch >= config.epochs - config.final_epochs:
+        return config.final_lr
+    match config.schedule:
+        case "constant":
+            return config.lr
+        case "multistep":
+            return config.lr * config.gamma ** sum(epoch >= milestone for milestone in config.milestones)
+        case "cosine":
+            length = config.epochs - config.warmup_epochs - config.final_epochs
+            return config.lr * 0.5 * (1 + math.cos(math.pi * (epoch - config.warmup_epochs) / length))
+
+
+def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
+    """Give every parameter group this rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
