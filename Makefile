@@ -1,0 +1,43 @@
+# Every target prepares what it needs by itself; `make run` is all that a new machine needs.
+#   make run                      set up, run the demo, say what to do next
+#   make run PYTHON=/path/python  use that interpreter's environment as it is; its torch is never replaced
+SHELL := /bin/bash
+.PHONY: run demo test lint clean
+
+ifdef PYTHON
+python := $(PYTHON)
+ready := build/ready$(subst /,-,$(PYTHON))
+install = .ci/install $(PYTHON)
+else
+python := .venv/bin/python
+ready := .venv/ready
+# The first that is new enough; python3 where none is, so that the message names it.
+base = $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; done; echo $$p)
+install = .ci/install $(base) .venv
+endif
+scripts = $(shell $(python) -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
+
+run: demo
+	@echo
+	@echo "Next: '$(scripts)/iterand train --preset quickstart' trains a network, 'iterand presets' lists more recipes,"
+	@echo "'iterand doctor' says what this machine can do, and README.md goes on from there."
+
+demo: $(ready)
+	$(scripts)/iterand demo
+
+test: $(ready)
+	QT_QPA_PLATFORM=offscreen $(python) -m pytest -n 2 --dist loadfile
+
+lint: $(ready)
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	$(python) -m mypy
+
+clean:
+	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(ready): pyproject.toml .ci/install
+	$(install)
+	@mkdir -p $(dir $@) && touch $@

@@ -1,0 +1,90 @@
+"""What every test gets: its own workspace, one thread for arithmetic, and a check that it cleans up."""
+
+from __future__ import annotations
+
+import os
+
+# Before anything imports numpy or torch: test processes run side by side and must not fight for the cores.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import multiprocessing.resource_tracker
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import settings
+
+LEAK_GRACE_S = 5.0  # a thread or process that is about to end may take this long
+
+# A loaded machine is slow now and then; that is not what a test is about.
+settings.register_profile("shared-machine", deadline=None)
+settings.load_profile("shared-machine")
+
+
+@pytest.fixture(autouse=True)
+def own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees or changes the user's workspace, whatever it forgets to say."""
+    monkeypatch.delenv("ITERAND_WORKSPACE", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "user-data"))
+
+
+@pytest.fixture
+def workspace_dir(tmp_path: Path) -> Path:
+    """An empty folder for a workspace."""
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """One torch thread, for tests that compare numbers bit for bit."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Fail a test that leaves a thread or a child process running."""
+    threads, children = set(threading.enumerate()), _children()
+    yield
+    deadline = time.monotonic() + LEAK_GRACE_S
+    while (left := _left(threads, children)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not left, f"still running after the test: {', '.join(left)}"
+
+
+def _left(threads: set[threading.Thread], children: set[psutil.Process]) -> list[str]:
+    # A dummy stands for a thread that Python did not start, such as one of torch's own.
+    new = [t.name for t in set(threading.enumerate()) - threads if not isinstance(t, threading._DummyThread)]
+    return new + [f"process {child.pid}" for child in _children() - children]
+
+
+def _children() -> set[psutil.Process]:
+    # multiprocessing keeps one helper for the whole process; it is nobody's leak.
+    helper = getattr(multiprocessing.resource_tracker._resource_tracker, "_pid", None)
+    return {child for child in psutil.Process().children(recursive=True) if child.pid != helper}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip `gpu` tests, with the reason, where there is no GPU that torch can use."""
+    if item.get_closest_marker("gpu") and not _cuda_works():
+        pytest.skip("needs an NVIDIA GPU and a torch built for CUDA; this machine has not both")
+
+
+@cache
+def _cuda_works() -> bool:
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of an old driver; the answer is no
+        return torch.cuda.is_available()

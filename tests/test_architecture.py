@@ -1,0 +1,362 @@
+"""The rules of the design that no reader should have to check: imports, SQL, side effects, sizes.
+
+They hold for whatever modules there are; a new module is torch-free and free of Qt unless it is listed here.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from iterand_engine import catalog
+
+ROOT = Path(__file__).resolve().parents[1]
+CODE_FOLDERS = ("iterand_engine", "iterand_gui", "tests", "benchmarks")
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
+
+# Below iterand_engine: what trains or opens trained weights. Everything else must do without torch.
+MAY_IMPORT_TORCH = {
+    "bench",
+    "data",
+    "exports",
+    "masking",
+    "methods",
+    "models",
+    "probe",
+    "random_source",
+    "reproduce",
+    "run_files",
+    "slot",
+    "tickets",
+    "training",
+    "worker",
+}
+# What the window may import of the engine; the rest it starts as a process.
+GUI_MAY_IMPORT = {
+    "analysis",
+    "catalog",
+    "config",
+    "devices",
+    "errors",
+    "mask_files",
+    "method_options",
+    "options",
+    "presets",
+    "processes",
+    "queueing",
+    "resources",
+    "store",
+    "sweeps",
+    "workspace",
+}
+QT = ("iterand_gui", "PySide6", "PySide2", "PyQt5", "PyQt6", "qtpy", "pyqtgraph")
+TORCH = ("torch", "torchvision")
+UNIX_ONLY_MODULES = ("fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty")
+UNIX_ONLY_NAMES = re.compile(
+    r"os\.(fork\w*|sched_\w+|setsid|[gs]ete?[ug]id|killpg|getpgid|uname|statvfs|mkfifo|O_DIRECT)"
+    r"|signal\.(SIGKILL|SIGHUP|SIGUSR[12]|SIGCHLD|SIGSTOP|SIGTSTP|SIGCONT|SIGALRM|SIGQUIT)"
+)
+SQL = re.compile(
+    r"\b(SELECT\s.+\sFROM\s|INSERT\s+(OR\s+\w+\s+)?INTO\s|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s|PRAGMA\s+\w"
+    r"|CREATE\s+(TABLE|INDEX|TRIGGER)\s|ALTER\s+TABLE\s|BEGIN\s+(IMMEDIATE|EXCLUSIVE))",
+    re.DOTALL,
+)
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def python_files(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def importable_modules(package: str) -> list[str]:
+    """All modules, except alembic's scripts, which only alembic can run, and programs (`__main__`)."""
+    files = [p for p in python_files(package) if "migrations" not in p.parts and p.stem != "__main__"]
+    return [module_name(path) for path in files]
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Full names that a file imports anywhere, functions and TYPE_CHECKING blocks included."""
+    package = module_name(path) if path.stem == "__init__" else module_name(path).rpartition(".")[0]
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = (
+                ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
+            )
+            module = ".".join(part for part in (base, node.module or "") if part)
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def prefixes(name: str) -> list[str]:
+    """`a`, `a.b` and `a.b.c` of `a.b.c`."""
+    parts = name.split(".")
+    return [".".join(parts[: n + 1]) for n in range(len(parts))]
+
+
+def is_under(name: str, packages: tuple[str, ...]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def unit(name: str) -> str:
+    """The sub-package or root module of iterand_engine that a full name belongs to; "" for the root."""
+    part = name.split(".")[1] if "." in name else ""
+    folder = ROOT / "iterand_engine"
+    return part if (folder / part / "__init__.py").exists() or (folder / f"{part}.py").exists() else ""
+
+
+def at_module_level(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk what runs when the module is imported: everything but function bodies and TYPE_CHECKING blocks."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        yield child
+        if isinstance(child, ast.Lambda):
+            continue
+        if isinstance(child, Function):
+            for part in (*child.decorator_list, *child.args.defaults, *filter(None, child.args.kw_defaults)):
+                yield part
+                yield from at_module_level(part)
+            continue
+        yield from at_module_level(child)
+
+
+def docstrings(path: Path) -> set[int]:
+    """The ids of the constant nodes that are docstrings."""
+    owners = (n for n in ast.walk(tree(path)) if isinstance(n, ast.Module | ast.ClassDef | Function))
+    first = (owner.body[0] for owner in owners if owner.body)
+    return {id(statement.value) for statement in first if isinstance(statement, ast.Expr)}
+
+
+def run_python(
+    script: str, *arguments: str, cwd: Path, home: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PYTHONPATH": str(ROOT),
+        "PATH": "",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    places = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
+    environment |= dict.fromkeys(places, str(home or cwd))
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_that_the_engine_never_imports_the_window_or_qt() -> None:
+    found = [(str(p), n) for p in python_files("iterand_engine") for n in imports(p) if is_under(n, QT)]
+    assert not found
+
+
+def test_that_the_window_imports_only_the_torch_free_engine() -> None:
+    for path in python_files("iterand_gui"):
+        for name in imports(path):
+            assert not is_under(name, TORCH), f"{path} imports {name}"
+            if is_under(name, ("iterand_engine",)):
+                assert unit(name) in GUI_MAY_IMPORT | {""}, f"{path} imports {name}"
+
+
+def test_that_modules_that_do_not_train_work_without_torch(tmp_path: Path) -> None:
+    modules = [name for name in importable_modules("iterand_engine") if unit(name) not in MAY_IMPORT_TORCH]
+    assert {"iterand_engine.config", "iterand_engine.catalog"} <= set(modules)
+    script = """
+import importlib, sys
+BLOCKED = ("torch", "torchvision", "PySide6", "PyQt5", "PyQt6")
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ImportError(f"{name} must not be imported here")
+sys.meta_path.insert(0, Blocker())
+failed = []
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        failed.append(f"{name}: {error}")
+sys.exit("\\n".join(failed) or None)
+"""
+    done = run_python(script, *modules, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_that_what_may_import_torch_is_no_longer_than_it_needs_to_be() -> None:
+    here = {unit(module_name(path)) for path in python_files("iterand_engine")}
+    for name in MAY_IMPORT_TORCH & GUI_MAY_IMPORT & here:
+        pytest.fail(f"{name} may be imported by the window and may import torch")
+
+
+def test_that_no_two_packages_import_each_other() -> None:
+    edges: dict[str, set[str]] = {}
+    for path in python_files("iterand_engine"):
+        source = unit(module_name(path))
+        targets = {unit(name) for name in imports(path) if is_under(name, ("iterand_engine",))}
+        edges.setdefault(source, set()).update(targets - {source, ""})
+    edges.pop("", None)  # the package itself only opens doors, when they are used
+    circle = find_circle(edges)
+    assert not circle, f"these import each other: {' -> '.join(circle)}"
+
+
+def find_circle(edges: dict[str, set[str]]) -> list[str]:
+    """One circle of a directed graph as a path that ends where it begins, or nothing."""
+    done: set[str] = set()
+
+    def visit(node: str, path: list[str]) -> list[str]:
+        if node in path:
+            return [*path[path.index(node) :], node]
+        if node in done:
+            return []
+        for target in sorted(edges.get(node, ())):
+            if circle := visit(target, [*path, node]):
+                return circle
+        done.add(node)
+        return []
+
+    return next((circle for node in sorted(edges) if (circle := visit(node, []))), [])
+
+
+def test_that_the_search_for_circles_finds_one() -> None:
+    assert find_circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert find_circle({"a": {"b", "c"}, "b": {"c"}}) == []
+
+
+@pytest.mark.parametrize("folder", ["iterand_engine", "iterand_gui"])
+def test_that_no_program_code_imports_tests_or_benchmarks(folder: str) -> None:
+    found = [
+        (p.name, n) for p in python_files(folder) for n in imports(p) if is_under(n, ("tests", "benchmarks"))
+    ]
+    assert not found
+
+
+def test_that_only_the_store_holds_sql() -> None:
+    for path in python_files("iterand_engine", "iterand_gui"):
+        if "store" in path.relative_to(ROOT).parts:
+            continue
+        for name in imports(path):
+            assert not is_under(name, ("sqlalchemy", "sqlite3", "alembic")), f"{path} imports {name}"
+        documentation = docstrings(path)
+        for node in ast.walk(tree(path)):
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and id(node) not in documentation
+            ):
+                assert not SQL.search(node.value), f"{path}:{node.lineno} holds SQL: {node.value!r}"
+
+
+def test_that_importing_a_module_does_nothing_else(tmp_path: Path) -> None:
+    home, cwd = tmp_path / "home", tmp_path / "cwd"
+    home.mkdir()
+    cwd.mkdir()
+    script = """
+import contextlib, importlib, io, logging, os, random, signal, sys, threading
+import numpy, psutil, torch
+home, packages, *modules = sys.argv[1:]
+for package in packages.split():  # what others do when they are imported is not ours to judge
+    with contextlib.suppress(ImportError):
+        importlib.import_module(package)
+def state():
+    return {
+        "files": [os.path.join(d, f) for top in (home, ".") for d, ds, fs in os.walk(top) for f in ds + fs],
+        "threads": threading.active_count(),
+        "processes": len(psutil.Process().children()),
+        "environment": dict(os.environ),
+        "logging": (len(logging.getLogger().handlers), logging.getLogger().level),
+        "signals": [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)],
+        "hooks": (sys.excepthook, threading.excepthook),
+        "random": (hash(random.getstate()), torch.initial_seed(), int(numpy.random.get_state()[1].sum())),
+        "torch": (torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled(),
+                  torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32,
+                  torch.are_deterministic_algorithms_enabled()),
+        "cwd": os.getcwd(),
+    }
+before = state()
+for name in modules:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        importlib.import_module(name)
+    after = state()
+    changed = [key for key in before if before[key] != after[key]]
+    if changed or said.getvalue():
+        sys.exit(f"importing {name} changes {changed} and prints {said.getvalue()!r}")
+"""
+    ours = (
+        "iterand_engine",
+        "torchvision",
+    )  # torchvision takes seconds: nothing may import it at module level
+    others = {
+        part
+        for p in python_files("iterand_engine")
+        for n in imports(p)
+        if not is_under(n, ours)
+        for part in prefixes(n)
+    }
+    done = run_python(
+        script, str(home), " ".join(sorted(others)), *importable_modules("iterand_engine"), cwd=cwd, home=home
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+
+
+def test_that_nothing_at_module_level_is_for_one_system_only() -> None:
+    for path in python_files("iterand_engine", "iterand_gui"):
+        for node in at_module_level(tree(path)):
+            where = f"{path}:{getattr(node, 'lineno', '?')}"
+            if isinstance(node, ast.Import):
+                assert not {alias.name for alias in node.names} & set(UNIX_ONLY_MODULES), where
+            elif isinstance(node, ast.ImportFrom):
+                assert node.module not in UNIX_ONLY_MODULES, where
+            elif isinstance(node, ast.Attribute):
+                assert not UNIX_ONLY_NAMES.fullmatch(ast.unparse(node)), where
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(entry, id=f"{kind}-{entry.name}")
+        for kind in ("MODELS", "DATASETS", "METHODS", "RULES")
+        for entry in getattr(catalog, kind).values()
+    ],
+)
+def test_that_every_catalog_entry_resolves(entry: catalog.Entry) -> None:
+    assert callable(entry.load())
+    assert entry.label
+
+
+def test_that_files_and_functions_stay_readable() -> None:
+    for path in python_files(*CODE_FOLDERS):
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        assert lines <= MAX_FILE_LINES, f"{path} has {lines} lines"
+        for node in ast.walk(tree(path)):
+            if isinstance(node, Function):
+                length = (node.end_lineno or 0) - node.lineno + 1
+                assert length <= MAX_FUNCTION_LINES, f"{path}:{node.lineno} {node.name} has {length} lines"
+
+
+def test_that_every_module_says_what_it_is_for() -> None:
+    for path in python_files(*CODE_FOLDERS):
+        if path.read_text(encoding="utf-8").strip():
+            assert ast.get_docstring(tree(path)), f"{path} has no docstring"
