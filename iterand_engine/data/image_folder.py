@@ -1,7 +1,7 @@
 """List a folder of images: train/ with one folder per class, and test/ or val/ in the same form.
 
-Where train/, val/ and test/ exist, val/ holds the validation images. Where only train/ and val/ exist, val/ is
-the test set, as with ImageNet.
+Where train/, val/ and test/ exist, val/ holds the validation images. Where only train/ and val/ exist, val/
+is the test set, as with ImageNet.
 
 Source: torchvision's `ImageFolder` (classes are the sorted folder names; files are found at any depth).
 """

@@ -1,8 +1,8 @@
 """List ImageNet (ILSVRC2012) as torchvision's `ImageNet` lays it out: train/WNID/*.JPEG and val/WNID/*.JPEG.
 
-Its val part is the test set here (the challenge's test labels are not public); validation images are held out
-of the training images. A flat val/ folder, as the published archive unpacks to, is read with the labels of the
-development kit, which also gives the classes their names. ImageNet is never downloaded.
+Its val part is the test set here (the challenge's test labels are not public); validation images are held
+out of the training images. A flat val/ folder, as the published archive unpacks to, is read with the labels
+of the development kit, which also gives the classes their names. ImageNet is never downloaded.
 
 Source: https://image-net.org/challenges/LSVRC/2012; torchvision 0.28 `datasets/imagenet.py`.
 """
@@ -14,6 +14,7 @@ import tarfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
@@ -29,7 +30,7 @@ _TRUTH = f"{_KIT}/data/ILSVRC2012_validation_ground_truth.txt"
 
 @dataclass(frozen=True)
 class DevelopmentKit:
-    """What the development kit knows: the WordNet id and words of each class number, and val's class numbers."""
+    """The WordNet id of each class number, the words of each id, and the class numbers of val's images."""
 
     wnids: dict[int, str]
     words: dict[str, str]
@@ -56,8 +57,8 @@ def imagenet(path: Path) -> FolderContent:
 def _flat_val(path: Path, wnids: tuple[str, ...], kit: DevelopmentKit | None) -> ImageFiles:
     if kit is None:
         raise UserError(
-            f"Cannot use {str(path / 'val')!r}: it has no class folders; put the images into val/WNID/ folders, or "
-            f"{_KIT}.tar.gz into {str(path)!r}."
+            f"Cannot use {str(path / 'val')!r}: it has no class folders; put the images into "
+            f"val/WNID/ folders, or {_KIT}.tar.gz into {str(path)!r}."
         )
     names = sorted(
         entry.name for entry in (path / "val").iterdir() if entry.name.lower().endswith(EXTENSIONS)
@@ -116,8 +117,9 @@ def _archive_members(path: Path, *names: str) -> list[bytes]:
 
 
 def _leaf_classes(meta: bytes) -> tuple[dict[int, str], dict[str, str]]:
-    """Class number to WordNet id, and id to words, of the synsets that have no children (the 1,000 classes)."""
-    synsets = loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"]
+    """Class number to WordNet id, and id to words, of the synsets without children (the 1,000 classes)."""
+    file: Any = io.BytesIO(meta)  # the stubs know paths only
+    synsets = loadmat(file, squeeze_me=True)["synsets"]
     leaves = [synset for synset in synsets if int(synset["num_children"]) == 0]
     wnids = {int(synset["ILSVRC2012_ID"]): str(synset["WNID"]) for synset in leaves}
     return wnids, {str(synset["WNID"]): str(synset["words"]).split(",")[0].strip() for synset in leaves}

@@ -80,6 +80,6 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     shape = tuple(int(size) for size in np.frombuffer(data, ">u4", count=dims, offset=4))
     if len(data) != header + math.prod(shape):
         raise UserError(
-            f"Cannot read {str(path)!r}: its header states {shape} bytes of data, but {len(data) - header} follow."
+            f"Cannot read {str(path)!r}: its header states {shape} bytes, but {len(data) - header} follow."
         )
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)

@@ -97,7 +97,8 @@ def _array(archive: NpzFile, name: str, source: str) -> NDArray[Any]:
     except ValueError as error:
         if "allow_pickle" in str(error):
             raise UserError(
-                f"Cannot read {source}: {name} holds Python objects, which are never loaded; save plain arrays."
+                f"Cannot read {source}: {name} holds Python objects, which are never loaded; "
+                "save plain arrays."
             ) from None
         raise UserError(f"Cannot read {source}: {name} is damaged ({_brief(error)}).") from None
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:

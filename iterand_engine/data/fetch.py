@@ -1,0 +1,111 @@
+"""Download a dataset into a data folder: beside its name, checked, then renamed.
+
+Source: the addresses and checksums of `sources`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from iterand_engine.catalog import DATASETS, find
+from iterand_engine.data.file_facts import md5_of
+from iterand_engine.data.locate import layout_of
+from iterand_engine.data.sources import Source, sources
+from iterand_engine.errors import UserError
+
+Progress = Callable[[str, int, int | None], None]  # file name, bytes so far, bytes in all if known
+
+_TIMEOUT_S = 30
+_CHUNK_BYTES = 1 << 18
+
+
+def fetch(name: str, root: Path, progress: Progress | None = None) -> Path:
+    """Download the files of a dataset that are not there yet.
+
+    Args:
+        name: of a catalog dataset.
+        root: data folder; the files go into a folder below it, which is made.
+        progress: told after every chunk; also once for a file that is there already.
+    Returns:
+        The folder with the files.
+    Raises:
+        UserError: the dataset is not downloadable, or no address gave the right file; the sentence then
+            says which file to put where.
+    """
+    find("dataset", DATASETS, name)
+    if name == "digits":
+        raise UserError("The dataset 'digits' comes with the program; there is nothing to download.")
+    files = sources(name)
+    folder = root / layout_of(name).prefixes[0]
+    if not files:
+        advice = (
+            f"put train/ and val/ into {str(folder)!r}" if name == "imagenet" else "set data.path instead"
+        )
+        raise UserError(f"The dataset {name!r} cannot be downloaded from here; {advice}.")
+    for source in files:
+        _fetch_file(source, folder, progress or _silent)
+    return folder
+
+
+def _fetch_file(source: Source, folder: Path, progress: Progress) -> None:
+    target = folder / source.filename
+    if target.is_file() and md5_of(target) == source.md5:
+        size_bytes = target.stat().st_size
+        progress(source.filename, size_bytes, size_bytes)
+        return
+    reasons = []
+    for url in source.urls:
+        reason = _download(url, target, source.md5, progress)
+        if reason is None:
+            return
+        reasons.append(f"{url}: {reason}")
+    raise UserError(
+        f"Cannot download {source.filename} ({'; '.join(reasons)}); get it by other means (MD5 "
+        f"{source.md5}) and put it at {str(target)!r}."
+    )
+
+
+def _download(url: str, target: Path, md5: str, progress: Progress) -> str | None:
+    """Try one address; the reason why it failed, or None."""
+    partial = target.with_name(f"{target.name}.part")
+    request = urllib.request.Request(url, headers={"User-Agent": "iterand-workbench"})
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response, partial.open("wb") as stream:
+            digest = _copy(response, stream, target.name, progress)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if digest != md5:
+            return f"the file's MD5 checksum is {digest}, not {md5}"
+        os.replace(partial, target)
+    except (OSError, http.client.HTTPException) as error:  # URLError is an OSError, and so is a full disk
+        return str(error.reason) if isinstance(error, urllib.error.URLError) else str(error)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+    return None
+
+
+def _copy(response: http.client.HTTPResponse, stream: IO[bytes], name: str, progress: Progress) -> str:
+    length = response.headers.get("Content-Length")
+    total_bytes = int(length) if length is not None else None
+    digest = hashlib.md5(usedforsecurity=False)
+    done_bytes = 0
+    while chunk := response.read(_CHUNK_BYTES):
+        stream.write(chunk)
+        digest.update(chunk)
+        done_bytes += len(chunk)
+        progress(name, done_bytes, total_bytes)
+    return digest.hexdigest()
+
+
+def _silent(name: str, done_bytes: int, total_bytes: int | None) -> None:
+    return None

@@ -1,0 +1,78 @@
+"""What makes two copies of a dataset the same, whatever their path: a content fingerprint.
+
+Named datasets have a constant in the catalog. Arrays are hashed whole; folders by the sorted names and sizes
+of their files. Torch-free: a run's fingerprint is made before anything trains.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from iterand_engine.catalog import DATASETS, find
+from iterand_engine.data.content import ArrayContent, FolderContent, ImageFiles
+from iterand_engine.data.file_facts import FileFacts
+from iterand_engine.data.locate import located
+
+if TYPE_CHECKING:
+    from iterand_engine.config import DataConfig
+
+
+def dataset_fingerprint(config: DataConfig, roots: Sequence[Path]) -> str:
+    """The fingerprint of a configured dataset.
+
+    Args:
+        config: the run's data options.
+        roots: data roots, the workspace's data folder last.
+    Returns:
+        The catalog's constant, or "sha256:" and 64 hex digits.
+    Raises:
+        UserError: a dataset without a constant is not there or cannot be read.
+    """
+    entry = find("dataset", DATASETS, config.dataset)
+    if entry.fingerprint is not None:
+        return entry.fingerprint
+    path = located(entry.name, roots, config.path)
+    facts = FileFacts.beside_data(roots)
+    known = facts.get(path, "fingerprint") if path.is_file() else None
+    if known is not None:
+        return known
+    fingerprint = content_fingerprint(entry.load()(path))
+    if path.is_file():
+        facts.put(path, "fingerprint", fingerprint)
+    return fingerprint
+
+
+def content_fingerprint(content: ArrayContent | FolderContent) -> str:
+    """Hash the arrays of a dataset, or the names and sizes of its files.
+
+    Returns:
+        "sha256:" and 64 hex digits.
+    """
+    digest = hashlib.sha256()
+    if isinstance(content, ArrayContent):
+        for name, arrays in content.parts().items():
+            digest.update(f"{name}|{arrays.images.shape}\n".encode())
+            digest.update(np.ascontiguousarray(arrays.images).data)
+            digest.update(np.ascontiguousarray(arrays.labels, dtype="<i8").data)
+    else:
+        for name, files in content.parts().items():
+            digest.update(f"{name}|{len(files.names)}\n".encode())
+            for file, size_bytes in sorted(_sizes(files)):
+                digest.update(file + f"|{size_bytes}\n".encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _sizes(files: ImageFiles) -> list[tuple[bytes, int]]:
+    names = [bytes(name) for name in files.names]
+    if files.root.is_dir():
+        return [
+            (name, (files.root / name.decode("utf-8", "surrogateescape")).stat().st_size) for name in names
+        ]
+    with zipfile.ZipFile(files.root) as archive:
+        return [(name, archive.getinfo(name.decode()).file_size) for name in names]

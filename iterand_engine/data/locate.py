@@ -1,0 +1,170 @@
+"""Where each dataset is or would be. Torch-free; reads folder entries only.
+
+A dataset is searched below every data root in the given order, in a folder of its own name and where
+torchvision's dataset classes put it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from iterand_engine.catalog import DATASETS, find
+from iterand_engine.errors import UserError
+from iterand_engine.resources import resource
+
+
+@dataclass(frozen=True)
+class Place:
+    """One form a dataset comes in: a file, or a folder that holds `needs`.
+
+    Args:
+        relative: below a prefix; empty is the prefix itself.
+        needs: what the folder must hold; nothing for a file.
+    """
+
+    relative: str
+    needs: tuple[str, ...] = ()
+
+    def is_at(self, path: Path) -> bool:
+        """Whether this form is at a path."""
+        if not self.needs:
+            return path.exists()
+        return all((path / need).exists() for need in self.needs)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a dataset may be below a data root; the first prefix is where a download goes."""
+
+    prefixes: tuple[str, ...]
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where one dataset is, or would be.
+
+    Args:
+        path: the file or folder to read; None if it was not found.
+        expected: the folder a download goes to, or a person puts the files into.
+        needs: the files or folders wanted there.
+        size_bytes: on disk; None if not found, or not known without walking through a folder.
+    """
+
+    name: str
+    path: Path | None
+    expected: Path | None
+    needs: tuple[str, ...]
+    size_bytes: int | None
+
+
+_IDX_FILES = tuple(
+    f"{part}-{kind}.gz" for part in ("train", "t10k") for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
+)
+_CIFAR10_FILES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta")
+_SVHN_FILES = ("train_32x32.mat", "test_32x32.mat")
+
+_LAYOUTS = {
+    "mnist": Layout(("mnist", "MNIST/raw"), (Place("", _IDX_FILES),)),
+    "fashion-mnist": Layout(("fashion-mnist", "FashionMNIST/raw"), (Place("", _IDX_FILES),)),
+    "cifar10": Layout(
+        ("cifar10", ""), (Place("cifar-10-python.tar.gz"), Place("cifar-10-batches-py", _CIFAR10_FILES))
+    ),
+    "cifar100": Layout(
+        ("cifar100", ""),
+        (Place("cifar-100-python.tar.gz"), Place("cifar-100-python", ("train", "test", "meta"))),
+    ),
+    "svhn": Layout(("svhn", "SVHN", ""), (Place("", _SVHN_FILES),)),
+    "tiny-imagenet": Layout(
+        ("tiny-imagenet", ""),
+        (Place("tiny-imagenet-200.zip"), Place("tiny-imagenet-200", ("train", "val", "wnids.txt"))),
+    ),
+    "imagenet": Layout(("imagenet", "ImageNet", "ILSVRC2012", ""), (Place("", ("train/n01440764", "val")),)),
+}
+_BY_PATH_ONLY = ("npz", "image-folder")
+
+
+def layout_of(name: str) -> Layout:
+    """The layout of a dataset; one that has none of its own is a folder of its name."""
+    return _LAYOUTS.get(name, Layout((name,), (Place(""),)))
+
+
+def locate(name: str, roots: Sequence[Path], path: Path | str | None = None) -> Location:
+    """Look for a dataset.
+
+    Args:
+        name: of a catalog dataset.
+        roots: folders to search, in order; a download goes into the last.
+        path: where the user says it is: the file or folder itself, or a root of its own; then `roots` are
+            not searched.
+    Returns:
+        Its location, with `path` None where it was not found.
+    Raises:
+        UserError: no dataset has this name.
+    """
+    find("dataset", DATASETS, name)
+    if name == "digits" and path is None:
+        bundled = resource("datasets", "digits.npz")
+        return Location(name, bundled, None, ("digits.npz",), bundled.stat().st_size)
+    given = None if path is None else Path(path)
+    if name in _BY_PATH_ONLY or name == "digits":
+        found = given if given is not None and given.exists() else None
+        return Location(name, found, given, (), _size(found, ()))
+    layout = layout_of(name)
+    hits = _at_path(layout, given) if given is not None else _below(layout, roots)
+    hit, needs = next(hits, (None, ()))
+    expected = given if given is not None else (roots[-1] / layout.prefixes[0] if roots else None)
+    wanted = layout.places[0].needs or (layout.places[0].relative,)
+    return Location(name, hit, expected, wanted, _size(hit, needs))
+
+
+def located(name: str, roots: Sequence[Path], path: Path | str | None = None) -> Path:
+    """Find a dataset; see `locate`.
+
+    Raises:
+        UserError: it is not there; the sentence says which files to put where.
+    """
+    location = locate(name, roots, path)
+    if location.path is not None:
+        return location.path
+    if name in _BY_PATH_ONLY:
+        raise UserError(f"Cannot read data.path {str(path)!r}: there is no such file or folder.")
+    files = ", ".join(need for need in location.needs if need) or "its files"
+    put = f"put {files} into {str(location.expected)!r}" if location.expected else f"set data.path to {files}"
+    if path is not None:
+        raise UserError(f"data.path {str(path)!r} does not hold the dataset {name!r}; {put}.")
+    looked = ", ".join(str(root) for root in roots) or "no data root"
+    fetch = f"run `iterand data fetch {name}`, or " if find("dataset", DATASETS, name).download_bytes else ""
+    raise UserError(f"The dataset {name!r} was not found (looked in {looked}); {fetch}{put}.")
+
+
+def locate_all(roots: Sequence[Path]) -> list[Location]:
+    """Locations of all catalog datasets, in the catalog's order."""
+    return [locate(name, roots) for name in DATASETS]
+
+
+def _at_path(layout: Layout, path: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    for place in layout.places:
+        itself = path.is_file() if not place.needs else place.is_at(path)
+        if itself:
+            yield path, place.needs
+    yield from _below(layout, [path])
+
+
+def _below(layout: Layout, roots: Sequence[Path]) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    for root in roots:
+        for prefix in layout.prefixes:
+            for place in layout.places:
+                path = root / prefix / place.relative
+                if place.is_at(path):
+                    yield path, place.needs
+
+
+def _size(path: Path | None, needs: tuple[str, ...]) -> int | None:
+    """Bytes of a file, or of the files that a folder needs; None where those are folders themselves."""
+    files = [] if path is None else [path / need for need in needs] or [path]
+    if not files or any(file.is_dir() for file in files):
+        return None
+    return sum(file.stat().st_size for file in files)
