@@ -86,7 +86,7 @@ def synced_by(folder: Path) -> str | None:
         name = parent.name.lower()
         for known, service in _SYNCED_NAMES.items():
             # An account may follow: "OneDrive - Company", "Dropbox (Home)", "Nextcloud2".
-            if re.fullmatch(rf"{re.escape(known)}( - .+|-.+| ?\(.+\)|\d+)?", name):
+            if re.fullmatch(rf"{re.escape(known)}( - .+| ?\(.+\)|\d+)?", name):
                 return service
         for marker, service in _SYNC_MARKERS.items():
             if (parent / marker).exists():

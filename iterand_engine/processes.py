@@ -87,8 +87,15 @@ def boot_id() -> str:
 
 def _look(pid: int) -> _Sighting | None:
     """Start and state of a process now; None where the system hides it."""
-    if Path("/proc/self/stat").exists():
-        return _look_in_proc(pid)
+    return _look_in_proc(pid) if _has_proc() else _look_by_psutil(pid)
+
+
+@cache
+def _has_proc() -> bool:
+    return Path("/proc/self/stat").exists()
+
+
+def _look_by_psutil(pid: int) -> _Sighting | None:
     try:
         process = psutil.Process(pid)
         ticks = round(process.create_time() * _FALLBACK_TICKS_PER_S)

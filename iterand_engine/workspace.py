@@ -219,7 +219,7 @@ class Settings(BaseModel):
             UserError: unknown name, a value that does not fit, or a folder that does not exist.
         """
         self._known(key)
-        value: object = yaml.safe_load(text) if key != "data_roots" else _folders(text)
+        value: object = _folders(text) if key == "data_roots" else _plain_value(text)
         return self._checked({**self.model_dump(), key: value})
 
     @classmethod
@@ -240,6 +240,13 @@ class Settings(BaseModel):
             raise UserError(
                 f"There is no setting {key!r}{suggestion(key, cls.model_fields)} (settings: {names})."
             )
+
+
+def _plain_value(text: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text  # no setting's value, and refused as what the user wrote
 
 
 def _folders(text: str) -> list[Path]:

@@ -102,19 +102,34 @@ def cut(block: Block, step: int) -> Block:
 
 
 def unpack(
-    steps: Iterable[bytes], values: Iterable[bytes], width: int | None
+    packed: Iterable[tuple[bytes, bytes]], count: int, width: int | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Blocks in order as two read-only arrays, copied once.
+    """Blocks in order as two arrays.
+
+    Each block is copied into its place as it comes: holding all of them to join them later takes three times
+    as long, because the memory for it is new each time.
 
     Args:
-        steps, values: the packed columns of the blocks.
+        packed: steps and values of the blocks.
+        count: points in all of them.
         width: values a point, or None for one value a point.
     Returns:
-        int64 (n,) and float32 (n,), or (n, width) where a width is given.
+        int64 (count,) and float32 (count,), or (count, width) where a width is given.
+    Raises:
+        ValueError: the blocks do not hold `count` points.
     """
-    positions = np.frombuffer(b"".join(steps), _STEP).astype(np.int64, copy=False)
-    numbers = _values(b"".join(values))
-    return positions, numbers if width is None else numbers.reshape(len(positions), width)
+    shape = (count,) if width is None else (count, width)
+    steps, values = np.empty(count, _STEP), np.empty(shape, _VALUE)
+    step_bytes, value_bytes = (a.reshape(-1).view(np.uint8).data for a in (steps, values))
+    at, value_at = 0, 0
+    for more_steps, more_values in packed:
+        step_bytes[at : at + len(more_steps)] = more_steps
+        value_bytes[value_at : value_at + len(more_values)] = more_values
+        at += len(more_steps)
+        value_at += len(more_values)
+    if (at, value_at) != (len(step_bytes), len(value_bytes)):
+        raise ValueError(f"the blocks hold {at // _STEP.itemsize} points instead of {count}")
+    return steps.astype(np.int64, copy=False), values.astype(np.float32, copy=False)
 
 
 def _values(packed: bytes) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DBAPIError
 
 BUSY_TIMEOUT_S = 30.0
-_PAGE_BYTES = 4096
+_PAGE_BYTES = 8192  # a block then spans fewer pages; larger ones cost more per small row
 _LOG_LIMIT_BYTES = 64 * 2**20
 _JULIAN_DAY_OF_1970 = 2440587.5
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -120,7 +120,7 @@ def backup(source: Path, target: Path) -> None:
         FileExistsError: `target` exists.
     """
     target.touch(exist_ok=False)
-    with closing(sqlite3.connect(source)) as from_db, closing(sqlite3.connect(target)) as to_db:
+    with closing(_connect(source)) as from_db, closing(_connect(target)) as to_db:
         from_db.backup(to_db)
 
 
@@ -128,14 +128,13 @@ def checkpoint_log(path: Path) -> bool:
     """Move the write-ahead log into the database and empty it, without waiting for anybody.
 
     Returns:
-        False where somebody reads or writes just now; then a later call does it.
+        False where somebody reads or writes just now (then a later call does it), or there is no database.
     """
-    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
-        try:
-            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        except sqlite3.OperationalError:
-            return False
-    return not busy
+    try:
+        with closing(_connect(path, busy_timeout_s=0)) as connection:
+            return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.OperationalError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -154,9 +153,7 @@ class ChangeWatcher:
     """
 
     def __init__(self, db_path: Path) -> None:
-        self._connection = sqlite3.connect(
-            db_path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-        )
+        self._connection = _connect(db_path)
         self._connection.execute("PRAGMA query_only = ON")
         self._version: int | None = None
         self._revisions: dict[str, int] = {}
@@ -176,6 +173,17 @@ class ChangeWatcher:
     def close(self) -> None:
         """Give the connection back."""
         self._connection.close()
+
+
+def _connect(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+    """A bare connection to a database that exists, without transactions of its own."""
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=busy_timeout_s,
+        isolation_level=None,
+        check_same_thread=False,
+    )
 
 
 def _to_json(value: Any) -> str:

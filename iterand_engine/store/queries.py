@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.store import blocks, dialect, schema
@@ -87,24 +87,34 @@ def series(store: Store, run_id: str, name: str, *, first: int = 0) -> Series:
     Raises:
         UserError: no such run, or the run has no such series.
     """
-    block = schema.series_block
+    block = schema.series_block.c
+    of_series = (block.series_id == schema.series.c.id) & (block.first_index + block.count > first)
+    key = (
+        select(
+            *(schema.series.c.id, schema.series.c.axis, schema.series.c.layers, _run.c.rewind),
+            func.coalesce(func.min(block.first_index), first).label("begin"),
+            func.coalesce(func.max(block.first_index + block.count), first).label("end"),
+        )
+        .select_from(schema.series.join(_run).outerjoin(schema.series_block, of_series))
+        .where(schema.series.c.run_id == run_id, schema.series.c.name == name)
+        .group_by(schema.series.c.id)
+    )
     with store.reading() as connection:
-        key = select(schema.series, _run.c.rewind).join(_run, _run.c.id == schema.series.c.run_id)
-        found = connection.execute(
-            key.where(schema.series.c.run_id == run_id, schema.series.c.name == name)
-        ).one_or_none()
+        found = connection.execute(key).one_or_none()
         if found is None:
             raise _unknown_series(connection, run_id, name)
-        query = (
-            select(block.c.first_index, block.c.steps, block.c.points)
-            .where(block.c.series_id == found.id, block.c.first_index + block.c.count > first)
-            .order_by(block.c.ordinal)
+        layers = None if found.layers is None else tuple(found.layers)
+        packed = (
+            select(block.steps, block.points)
+            .where(block.series_id == found.id, block.first_index + block.count > first)
+            .order_by(block.ordinal)
         )
-        rows = connection.execute(query).all()
-    layers = None if found.layers is None else tuple(found.layers)
-    width = None if layers is None else len(layers)
-    steps, values = blocks.unpack((row.steps for row in rows), (row.points for row in rows), width)
-    skip = first - rows[0].first_index if rows else 0
+        steps, values = blocks.unpack(
+            (tuple(row) for row in connection.execute(packed)),
+            found.end - found.begin,
+            None if layers is None else len(layers),
+        )
+    skip = first - found.begin
     return Series(name, found.axis, layers, steps[skip:], values[skip:], first, found.rewind)
 
 

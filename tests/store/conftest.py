@@ -1,0 +1,101 @@
+"""A store on disk to test with, and other processes that use the same one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from iterand_engine import processes
+from iterand_engine.store import NewRun, RunState, Store
+from iterand_engine.workspace import Workspace, open_workspace_dir
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 20.0
+CHILD_START = """
+import sys, time
+from pathlib import Path
+from iterand_engine import processes
+from iterand_engine.errors import OwnershipLost
+from iterand_engine.store import NewRun, Recorder, RunState, Store, queries
+from iterand_engine.workspace import open_workspace_dir
+store = Store.open(open_workspace_dir(sys.argv[1]))
+"""
+
+
+@dataclass
+class Place:
+    """A workspace with its store, and the children started on it."""
+
+    workspace: Workspace
+    store: Store
+    children: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def new_run(self, name: str = "run", *, state: RunState = RunState.QUEUED, group: str = "group") -> str:
+        """A run with a small configuration."""
+        config = {
+            "data": {"dataset": "digits"},
+            "model": {"name": "conv2", "width_factor": 0.5},
+            "method": {"name": "iterand", "sparsity": 0.5},
+        }
+        new = NewRun(name, config, group, 1, "cpu", "fp32", "0.1.0", git_commit="abc")
+        return self.store.create_run(new, state)
+
+    def started_run(self, name: str = "run") -> tuple[str, str]:
+        """A run that this process trains, and its token."""
+        run_id = self.new_run(name)
+        return run_id, self.taken(run_id)
+
+    def taken(self, run_id: str) -> str:
+        """Claim and adopt a run for this process; returns the token."""
+        token = self.store.claim(run_id)
+        self.store.adopt(run_id, token, processes.current(), {"threads": 1})
+        return token
+
+    def child(self, script: str, *arguments: str) -> subprocess.Popen[str]:
+        """Start a process that has opened this store as `store`; its arguments begin at sys.argv[2]."""
+        process = subprocess.Popen(
+            [sys.executable, "-c", CHILD_START + script, str(self.workspace.root), *arguments],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.children.append(process)
+        return process
+
+    def end_children(self) -> None:
+        """Kill and reap what still runs."""
+        for process in self.children:
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+@pytest.fixture
+def place(workspace_dir: Path) -> Iterator[Place]:
+    """An empty store."""
+    workspace = open_workspace_dir(workspace_dir)
+    place = Place(workspace, Store.open(workspace))
+    yield place
+    place.end_children()
+    place.store.close()
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], None]:
+    """Wait for a condition; the test fails where it does not come."""
+
+    def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.01)
+
+    return wait
