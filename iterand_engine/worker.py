@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,7 +89,9 @@ def work(
     store.adopt(run_id, token, current(), resolved.environment)
     with Recorder(store, run_id, token, on_wait=around.note) as recorder:
         try:
-            return _Session(workspace, store, run_id, recorder, resolved, around).run()
+            session = Session(workspace, store, run_id, recorder, resolved, around)
+            with session.open() as trainer:
+                return session.end(trainer, trainer.train())
         except UserError as error:
             recorder.finish(RunState.FAILED, reason=str(error))
             raise
@@ -156,8 +158,17 @@ def build_task(config: RunConfig, dataset: Dataset, numerics: Numerics) -> Task:
     return Task(config, dataset, module, method, numerics)
 
 
-class _Session:
-    """One start of a run, between adopting it and saying how it ended."""
+class Session:
+    """One start of a run, between adopting it and saying how it ended.
+
+    Args:
+        workspace: the run's.
+        store: its open store.
+        run_id: which run; adopted.
+        recorder: with the owner's token.
+        resolved: from `resolve`.
+        around: progress, notes and stop requests.
+    """
 
     def __init__(
         self,
@@ -172,8 +183,9 @@ class _Session:
         self._recorder, self._resolved, self._around = recorder, resolved, around
         self._files = RunFiles(workspace, store, recorder, run_id)
 
-    def run(self) -> Outcome:
-        """Train; files and data are closed whatever happens."""
+    @contextmanager
+    def open(self) -> Iterator[Trainer]:
+        """A trainer at the run's newest checkpoint, or its start; files and data are closed on leaving."""
         with ExitStack() as stack:
             stack.enter_context(self._resolved.numerics.active())
             stack.callback(self._files.close)
@@ -181,8 +193,7 @@ class _Session:
             stack.callback(dataset.close)
             for text in (*dataset.notes, *self._resolved.notes):
                 self._say(text)
-            trainer = self._trainer(build_task(self._resolved.config, dataset, self._resolved.numerics))
-            return self._ended(trainer, trainer.train())
+            yield self._trainer(build_task(self._resolved.config, dataset, self._resolved.numerics))
 
     def _say(self, text: str) -> None:
         self._recorder.event("warning", text)
@@ -226,7 +237,8 @@ class _Session:
         if trainer.task.method.layers:
             self._files.add_masks(snapshot_masks(trainer.task.method.layers, trainer.position.epoch))
 
-    def _ended(self, trainer: Trainer, ending: Ending) -> Outcome:
+    def end(self, trainer: Trainer, ending: Ending) -> Outcome:
+        """Save what remains and store how training ended."""
         step = trainer.position.step
         match ending:
             case Ending.STOPPED:
@@ -251,12 +263,16 @@ class _Session:
         val_accuracy = trainer.val_score.accuracy
         self._recorder.finish(
             RunState.FINISHED,
-            val_accuracy=val_accuracy,
-            test_accuracy=test.accuracy,
+            val_accuracy=_known(val_accuracy),
+            test_accuracy=_known(test.accuracy),
             final_digest=final.digest(network),
         )
         self._files.remove_checkpoint_files()
         return Outcome(RunState.FINISHED, trainer.position.step, val_accuracy, test.accuracy)
+
+
+def _known(accuracy: float) -> float | None:
+    return None if math.isnan(accuracy) else accuracy
 
 
 def _network(trainer: Trainer) -> final.FinalState:

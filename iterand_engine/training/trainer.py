@@ -106,12 +106,12 @@ class Trainer:
         self.task, self._sink, self._hooks = task, sink, hooks or Hooks()
         self.optimizer = make_optimizer(task.method.trained, task.config.training)
         self.position, self.counters = Position(), Counters()
-        self._journal = Journal(sink, task.method.layers, task.numerics.device)
+        self.journal = Journal(sink, task.method.layers, task.numerics.device)
         if start is not None:
             checkpoint.restore(start, task.module, self.optimizer)
             self.position, self.counters = start.position, start.counters
             counters = start.counters
-            self._journal.sums = EpochSums(counters.epoch_steps, counters.loss_sum, counters.accuracy_sum)
+            self.journal.sums = EpochSums(counters.epoch_steps, counters.loss_sum, counters.accuracy_sum)
         self._clock = ClockSampler(task.numerics.device)
         self._rate = 0.0
         self._last_flush = self._last_checkpoint = self._resumed_at = time.monotonic()
@@ -133,9 +133,9 @@ class Trainer:
         images = task.dataset.prepare(batch, step)
         redraw = task.method.before_step(step)
         if redraw is not None:
-            self._journal.redraw(step, redraw)
+            self.journal.redraw(step, redraw)
         if task.method.layers and step % task.config.recording.mask_every == 0:
-            self._journal.mask_change(step, observe(task.method.layers))
+            self.journal.mask_change(step, observe(task.method.layers))
         with task.numerics.autocast():
             logits = task.module(images)
         loss = functional.cross_entropy(logits.float(), batch.labels)
@@ -144,7 +144,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         task.method.after_step(step)
         hits = (logits.detach().argmax(1) == batch.labels).sum()
-        self._journal.step(step, loss.detach(), hits, len(batch.labels), self._rate)
+        self.journal.step(step, loss.detach(), hits, len(batch.labels), self._rate)
         self._clock.count(len(batch.labels))
         self.position.step += 1
         self.position.batch += 1
@@ -160,21 +160,22 @@ class Trainer:
             if self._hooks.should_stop(position.step) or self._sink.stop_requested:
                 return self._stop()
             self.step(batch)
-            if self._between_steps():
+            if self.between_steps():
                 return Ending.DIVERGED
         if self._flush():
             return Ending.DIVERGED
         self._finish_epoch()
         return None
 
-    def _between_steps(self) -> bool:
+    def between_steps(self) -> bool:
         """Flush and save where it is time; True where the loss is no longer finite."""
         now = time.monotonic()
-        if now - self._last_flush < FLUSH_S and not self._journal.is_full:
+        if now - self._last_flush < FLUSH_S and not self.journal.is_full:
             return False
         if self._flush():
             return True
-        if now - self._last_checkpoint >= 60 * self.task.config.recording.checkpoint_minutes:
+        due = now - self._last_checkpoint >= 60 * self.task.config.recording.checkpoint_minutes
+        if due and self.position.batch < self.task.steps_per_epoch:  # else the epoch's own comes next
             self._save()
         return False
 
@@ -189,8 +190,8 @@ class Trainer:
         method.before_evaluation()
         self.val_score = self._evaluate(Split.VAL)
         self._advance_clock()
-        train_accuracy = self._journal.sums.train_accuracy
-        self._journal.epoch(
+        train_accuracy = self.journal.sums.train_accuracy
+        self.journal.epoch(
             position.step - 1, self.val_score.loss, self.val_score.accuracy, counters.epoch_elapsed_s
         )
         position.epoch, position.batch = position.epoch + 1, 0
@@ -234,7 +235,7 @@ class Trainer:
             self._sink.event("warning", text, self.position.step)
 
     def _flush(self) -> bool:
-        flushed = self._journal.flush()
+        flushed = self.journal.flush()
         self._advance_clock()
         if flushed is None:
             return False
@@ -242,7 +243,7 @@ class Trainer:
         self._sink.progress(position.step, position.epoch, self.task.total_steps)
         sample = self._clock.sample()
         if sample is not None:
-            self._journal.clock(
+            self.journal.clock(
                 position.step - 1,
                 images_per_s=sample.images_per_s,
                 memory_bytes=sample.memory_bytes,
@@ -278,7 +279,7 @@ class Trainer:
         )
 
     def _save(self) -> None:
-        sums, counters = self._journal.sums, self.counters
+        sums, counters = self.journal.sums, self.counters
         counters.epoch_steps, counters.loss_sum, counters.accuracy_sum = sums.steps, sums.loss, sums.accuracy
         self._last_checkpoint = time.monotonic()
         self._hooks.on_checkpoint(
