@@ -78,6 +78,9 @@ class FolderContent:
         return {name: part for name, part in parts.items() if part is not None}
 
 
+Content = ArrayContent | FolderContent
+
+
 def image_files(root: Path, names: Sequence[str], labels: Sequence[int]) -> ImageFiles:
     """Make a list of files; a million names take one block of memory, cheap to send to a worker process."""
     packed = np.array([name.encode("utf-8", "surrogateescape") for name in names], dtype=np.bytes_)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from iterand_engine.catalog import DATASETS, find
-from iterand_engine.data.content import ArrayContent, FolderContent, ImageFiles
+from iterand_engine.data.content import ArrayContent, Content, ImageFiles
 from iterand_engine.data.file_facts import FileFacts
 from iterand_engine.data.locate import located
 
@@ -38,17 +38,27 @@ def dataset_fingerprint(config: DataConfig, roots: Sequence[Path]) -> str:
     if entry.fingerprint is not None:
         return entry.fingerprint
     path = located(entry.name, roots, config.path)
-    facts = FileFacts.beside_data(roots)
+    return remembered_fingerprint(path, lambda: entry.load()(path), FileFacts.beside_data(roots))
+
+
+def remembered_fingerprint(path: Path, read: Callable[[], Content], facts: FileFacts) -> str:
+    """The fingerprint of a file's or folder's content; a file is read only if it changed since the last time.
+
+    Args:
+        path: of the dataset.
+        read: reads its content, where that is needed.
+        facts: remembers fingerprints of files.
+    """
     known = facts.get(path, "fingerprint") if path.is_file() else None
     if known is not None:
         return known
-    fingerprint = content_fingerprint(entry.load()(path))
+    fingerprint = content_fingerprint(read())
     if path.is_file():
         facts.put(path, "fingerprint", fingerprint)
     return fingerprint
 
 
-def content_fingerprint(content: ArrayContent | FolderContent) -> str:
+def content_fingerprint(content: Content) -> str:
     """Hash the arrays of a dataset, or the names and sizes of its files.
 
     Returns:

@@ -1,0 +1,171 @@
+"""Open the dataset that a configuration names: find, verify, read, split, and put it where training needs it.
+
+Arrays go to the device as uint8. Folders whose decoded images fit in a quarter of memory are decoded once and
+then treated alike; larger ones are streamed by loading processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+
+from iterand_engine.catalog import DATASETS, find
+from iterand_engine.data.assembly import Opening, Part, in_memory, streamed
+from iterand_engine.data.content import ArrayContent, Content, FolderContent, ImageFiles, check_arrays
+from iterand_engine.data.dataset import Dataset, Split
+from iterand_engine.data.decode import (
+    RESIZED_PX,
+    ImageForm,
+    Pixels,
+    decode_all,
+    evaluation_view,
+    largest_side,
+    views_of,
+    whole_view,
+)
+from iterand_engine.data.file_facts import FileFacts
+from iterand_engine.data.fingerprint import remembered_fingerprint
+from iterand_engine.data.locate import located
+from iterand_engine.data.sources import verify
+from iterand_engine.data.splits import split_train
+
+if TYPE_CHECKING:
+    from iterand_engine.config import DataConfig
+
+_PROBED_IMAGES = 64
+_MEMORY_SHARE = 4  # a decoded folder may take this part of memory: a quarter
+
+
+def open_dataset(
+    config: DataConfig,
+    *,
+    roots: Sequence[Path],
+    device: torch.device,
+    workers: int,
+    seed: int,
+    channels_last: bool = False,
+    memory_bytes: int | None = None,
+) -> Dataset:
+    """Open a dataset for training.
+
+    Args:
+        config: the run's data options.
+        roots: data roots, searched in order; the workspace's data folder last.
+        device: where images live and are prepared.
+        workers: loading processes, for datasets too large for memory.
+        seed: of the run; keys the augmentation.
+        channels_last: memory format of prepared images.
+        memory_bytes: to plan with; None takes what the machine (and the GPU) has.
+    Raises:
+        UserError: the dataset is not there, damaged, not what it must be, or does not go with the options.
+    """
+    entry = find("dataset", DATASETS, config.dataset)
+    path = located(entry.name, roots, config.path)
+    facts = FileFacts.beside_data(roots)
+    verify(entry.name, path, facts)
+    content: Content = entry.load()(path)
+    fingerprint = entry.fingerprint or remembered_fingerprint(path, lambda: content, facts)
+    notes = (*content.notes, *_split_notes(config, content))
+    opening = Opening(config, device, workers, seed, channels_last, content.class_names, fingerprint, notes)
+    if isinstance(content, ArrayContent):
+        check_arrays(content, f"dataset {entry.name!r}")
+        return _from_arrays(opening, content)
+    return _from_files(opening, content, entry.size_px, memory_bytes or _memory_bytes(device))
+
+
+def _split_notes(config: DataConfig, content: Content) -> list[str]:
+    if content.val is not None:
+        return [
+            f"The dataset brings its own {len(content.val.labels)} validation images; "
+            f"data.val_fraction {config.val_fraction:g} is ignored."
+        ]
+    if round(config.val_fraction * len(content.train.labels)) == 0:
+        return [
+            f"data.val_fraction {config.val_fraction:g} holds out no images: there is no validation accuracy."
+        ]
+    return []
+
+
+def _split_numbers(config: DataConfig, content: Content) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of the images to train on and to validate on, among all of the training part."""
+    fraction = 0.0 if content.val is not None else config.val_fraction
+    train, held_out = split_train(len(content.train.labels), fraction, config.train_limit)
+    return train.numpy(), held_out.numpy()
+
+
+def _from_arrays(opening: Opening, content: ArrayContent) -> Dataset:
+    numbers, held_out = _split_numbers(opening.config, content)
+    train_images, train_labels = _with_channels(content.train.images), content.train.labels
+    form = ImageForm.of(train_images.shape[1])
+    view = partial(views_of, form=form, threads=torch.get_num_threads())
+    train = train_images[numbers]
+    cropped_from_all = not form.small and opening.config.augmentation == "paper"
+    parts = {
+        Split.TRAIN: Part(train if cropped_from_all else view(train), train_labels[numbers]),
+        Split.TEST: Part(view(_with_channels(content.test.images)), content.test.labels),
+    }
+    if content.val is not None:
+        parts[Split.VAL] = Part(view(_with_channels(content.val.images)), content.val.labels)
+    elif len(held_out):
+        parts[Split.VAL] = Part(view(train_images[held_out]), train_labels[held_out])
+    return in_memory(opening, form, parts)
+
+
+def _from_files(opening: Opening, content: FolderContent, size_px: int | None, memory_bytes: int) -> Dataset:
+    form, notes = _form_of_files(size_px, content.train)
+    opening = replace(opening, notes=(*opening.notes, *notes))
+    files = _split_files(opening.config, content)
+    squeezed = {Split.TRAIN} if not form.small and opening.config.augmentation == "paper" else set()
+    sides = {split: RESIZED_PX if split in squeezed else form.size for split in files}
+    decoded_bytes = sum(3 * sides[split] ** 2 * len(part.names) for split, part in files.items())
+    if decoded_bytes * _MEMORY_SHARE > memory_bytes:
+        return streamed(opening, form, files)
+    parts = {}
+    for split, part in files.items():
+        view = whole_view if split in squeezed else partial(evaluation_view, form=form)
+        images, sizes = decode_all(part, view, sides[split], torch.get_num_threads())
+        parts[split] = Part(images, part.labels, sizes if split in squeezed else None)
+    return in_memory(opening, form, parts)
+
+
+def _split_files(config: DataConfig, content: FolderContent) -> dict[Split, ImageFiles]:
+    numbers, held_out = _split_numbers(config, content)
+    files = {Split.TRAIN: _chosen(content.train, numbers), Split.TEST: content.test}
+    if content.val is not None:
+        files[Split.VAL] = content.val
+    elif len(held_out):
+        files[Split.VAL] = _chosen(content.train, held_out)
+    return files
+
+
+def _chosen(files: ImageFiles, numbers: NDArray[np.int64]) -> ImageFiles:
+    return ImageFiles(files.root, files.names[numbers], files.labels[numbers])
+
+
+def _form_of_files(size_px: int | None, train: ImageFiles) -> tuple[ImageForm, list[str]]:
+    """By the catalog's size, or by the largest side among some of all training images."""
+    if size_px is not None:
+        return ImageForm.of(size_px), []
+    side, uniform = largest_side(train, _PROBED_IMAGES)
+    form = ImageForm.of(side)
+    if form.small and not uniform:
+        return form, [f"Images differ in size or are not square; all are resized to {side}x{side} px."]
+    return form, []
+
+
+def _with_channels(images: NDArray[np.uint8]) -> Pixels:
+    return images if images.ndim == 4 else images[:, :, :, None]
+
+
+def _memory_bytes(device: torch.device) -> int:
+    """Memory of the machine, or of the GPU where that is less."""
+    host_bytes = psutil.virtual_memory().total
+    return min(host_bytes, torch.cuda.mem_get_info(device)[1]) if device.type == "cuda" else host_bytes
