@@ -80,7 +80,8 @@ class Normalizer:
         Returns:
             float32, (N, 3, H, W).
         """
-        dense = images.expand(-1, 3, -1, -1).to(torch.float32, memory_format=self._format)
+        repeated = images.expand(-1, 3, -1, -1).to(torch.float32, memory_format=self._format)
+        dense = repeated.contiguous(memory_format=self._format)  # a copy only where one channel was repeated
         if not self._channels_last:
             return dense.mul_(self._scale).add_(self._shift)
         # One long inner dimension: a broadcast over three channels innermost is seven times slower.
