@@ -1,18 +1,23 @@
 """Which weights of a layer are kept: those whose scores reach a threshold.
 
 The threshold is the score of ascending rank 1 + round(sparsity * (n - 1)), round half to even; ties are kept.
-Neither path waits for the device: on a CPU the scores are read in place by numpy's partition (many times
-faster than kthvalue there), elsewhere topk is used; both give the same threshold.
+Neither path waits for the device: on a CPU the scores are read in place by numpy (many times faster
+than kthvalue there), elsewhere topk is used; both give the same threshold.
 Source: edge-popup, arXiv:1911.13299 (its k is the share kept, 1 - sparsity).
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from iterand_engine.method_options import Ranking
+
+_SAMPLED_FROM = 16_384  # below this a plain partition is as fast
 
 
 def threshold_rank(sparsity: float, count: int) -> int:
@@ -55,8 +60,34 @@ def selection_threshold(ranked: Tensor, sparsity: float) -> Tensor:
 
 
 def threshold_by_partition(flat: Tensor, rank: int) -> Tensor:
-    """The value of an ascending rank (from 0) of a flat CPU tensor, shape (1,)."""
-    return torch.from_numpy(np.partition(flat.numpy(), rank)[rank : rank + 1])
+    """The value of an ascending rank (from 0) of a flat CPU tensor, shape (1,).
+
+    Large layers are narrowed down first: a strided sample brackets the rank, and only the values within the
+    bracket are partitioned. Exact whatever the sample is like, and up to eight times faster where numpy's
+    partition is slow (AVX-512 on AMD). Source: Floyd and Rivest, "Expected time bounds for selection", 1975.
+    """
+    values = flat.numpy()
+    if len(values) >= _SAMPLED_FROM:
+        low, high = _bracket(values, rank)
+        inside = values >= low
+        below = len(values) - np.count_nonzero(inside)
+        inside &= values <= high
+        within = values[inside]
+        if below <= rank < below + len(within):
+            values, rank = within, rank - int(below)
+    return torch.from_numpy(np.partition(values, rank)[rank : rank + 1])
+
+
+def _bracket(values: NDArray[np.float32], rank: int) -> tuple[np.float32, np.float32]:
+    """Two values that lie, very likely, around that of a rank, from a sample of about n^(2/3) values."""
+    sample = values[:: round(len(values) ** (1 / 3)) | 1]  # an odd stride meets every channel
+    middle = rank * len(sample) // len(values)
+    margin = 2 * math.isqrt(len(sample)) + 8
+    first, last = max(0, middle - margin), min(len(sample) - 1, middle + margin)
+    ordered = np.partition(sample, (first, last))
+    low = ordered[first] if first else np.float32(-np.inf)
+    high = ordered[last] if last < len(sample) - 1 else np.float32(np.inf)
+    return low, high
 
 
 def threshold_by_topk(flat: Tensor, rank: int) -> Tensor:
