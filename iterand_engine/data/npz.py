@@ -10,7 +10,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
@@ -67,14 +67,22 @@ def read_arrays(path: Path, source: str) -> dict[str, NDArray[Any]]:
     if not path.is_file():
         raise UserError(f"Cannot read {source}: there is no such file.")
     try:
-        archive = np.load(path, allow_pickle=False)
+        stream = path.open("rb")
+    except OSError as error:
+        raise UserError(f"Cannot read {source}: {error.strerror}.") from None
+    with stream, _archive(stream, source) as archive:
+        names = _wanted(archive.files, source)
+        return {name: _array(archive, name, source) for name in names}
+
+
+def _archive(stream: BinaryIO, source: str) -> NpzFile:
+    try:
+        archive = np.load(stream, allow_pickle=False)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"Cannot read {source}: it is not an npz file ({_brief(error)}). {_NEEDS}") from None
     if not isinstance(archive, NpzFile):
         raise UserError(f"Cannot read {source}: it holds a single array, not an npz archive. {_NEEDS}")
-    with archive:
-        names = _wanted(archive.files, source)
-        return {name: _array(archive, name, source) for name in names}
+    return archive
 
 
 def _wanted(found: list[str], source: str) -> list[str]:

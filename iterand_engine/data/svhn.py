@@ -31,10 +31,10 @@ def svhn(path: Path) -> ArrayContent:
 
 
 def _part(path: Path) -> ImageArrays:
+    if not path.is_file():  # scipy's own error for this does not say so
+        raise UserError(f"Cannot read {str(path)!r}: there is no such file.")
     try:
         arrays = loadmat(path, variable_names=["X", "y"])
-    except FileNotFoundError:
-        raise UserError(f"Cannot read {str(path)!r}: there is no such file.") from None
     except (OSError, EOFError, ValueError, TypeError, NotImplementedError, MatReadError, zlib.error) as error:
         raise UserError(f"Cannot read {str(path)!r}: it is not a MATLAB 5 file ({error}).") from None
     images, labels = arrays.get("X"), arrays.get("y")
