@@ -17,7 +17,8 @@ from pydantic import AfterValidator, Field, SerializeAsAny, ValidationError, fie
 from iterand_engine.catalog import DATASETS, METHODS, MODELS, find, load_target
 from iterand_engine.errors import UserError
 from iterand_engine.method_options import IteRandOptions, MethodOptions
-from iterand_engine.options import Options, first_sentence, option
+from iterand_engine.options import Choices, Options, first_sentence, option, shown
+from iterand_engine.yaml_text import parse_yaml
 
 Auto = Literal["auto"]
 
@@ -42,7 +43,7 @@ def _known_device(name: str) -> str:
 class DataConfig(Options):
     """Which images, how they are split, augmented and normalised."""
 
-    dataset: Annotated[str, AfterValidator(_known_dataset)] = option(
+    dataset: Annotated[str, AfterValidator(_known_dataset), Choices(DATASETS)] = option(
         "cifar10", help="dataset by name, or npz / image-folder with a path"
     )
     path: str | None = option(None, help="npz file or folder; null looks in the data roots")
@@ -63,7 +64,9 @@ class DataConfig(Options):
 class ModelConfig(Options):
     """The network and its width."""
 
-    name: Annotated[str, AfterValidator(_known_model)] = option("resnet18", help="network architecture")
+    name: Annotated[str, AfterValidator(_known_model), Choices(MODELS)] = option(
+        "resnet18", help="network architecture"
+    )
     width_factor: Annotated[float, Field(gt=0, le=16)] = option(1.0, help="multiplies the channel counts")
 
 
@@ -81,7 +84,7 @@ class TrainingConfig(Options):
     schedule: Literal["cosine", "constant", "multistep"] = option(
         "cosine", help="how the learning rate changes, once an epoch"
     )
-    milestones: tuple[Annotated[int, Field(ge=1)], ...] = option(
+    milestones: tuple[Annotated[int, Field(ge=1, strict=True)], ...] = option(
         (), help="epochs at which multistep multiplies the rate by gamma", unit="epochs"
     )
     gamma: Annotated[float, Field(gt=0, le=1)] = option(0.1, help="factor of multistep")
@@ -133,7 +136,7 @@ class RecordingConfig(Options):
         10, help="steps between two looks at the masks", unit="steps"
     )
     checkpoint_minutes: Annotated[float, Field(gt=0)] = option(
-        10, help="time between checkpoints; one is also written at every epoch", unit="minutes"
+        10.0, help="time between checkpoints; one is also written at every epoch", unit="minutes"
     )
 
 
@@ -193,16 +196,18 @@ def _method_options(value: Any) -> MethodOptions:
     if isinstance(value, MethodOptions):
         return value
     if not isinstance(value, Mapping):
-        raise UserError(f"method is {value!r}; it must be a mapping with a name, e.g. {{name: iterand}}.")
-    entry = find("method", METHODS, str(value.get("name", "iterand")))
+        raise UserError(f"method is {shown(value)}; it must be a mapping, e.g. {{name: iterand}}.")
+    name = value.get("name", "iterand")
+    if not isinstance(name, str):
+        raise UserError(f"method.name is {shown(name)}; allowed: {' | '.join(METHODS)}.")
+    entry = find("method", METHODS, name)
     options: type[MethodOptions] = load_target(entry.options)
     try:
         return options.model_validate(dict(value))
     except ValidationError as error:
-        text = first_sentence(error, options)
-        if error.errors()[0]["type"] == "extra_forbidden":
-            raise UserError(f"In method {entry.name!r}: {text}") from None
-        raise UserError(f"method.{text}") from None
+        text = first_sentence(error, options, "method")
+        unknown = error.errors()[0]["type"] == "extra_forbidden"
+        raise UserError(f"The method {entry.name!r}: {text}" if unknown else text) from None
 
 
 def method_options_class(name: str) -> type[MethodOptions]:
@@ -218,12 +223,11 @@ def read_mapping(path: Path) -> dict[str, Any]:
         UserError: the file cannot be read or is not a YAML mapping.
     """
     try:
-        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
+        mapping = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"Cannot read the configuration {str(path)!r}: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = str(error).replace("\n", " ")
-        raise UserError(f"The configuration {str(path)!r} is not valid YAML: {where}.") from None
+    except ValueError as error:  # also text that is not UTF-8
+        raise UserError(f"The configuration {str(path)!r} is not valid YAML: {error}.") from None
     if mapping is None:
         mapping = {}
     if not isinstance(mapping, dict):
@@ -265,13 +269,13 @@ def apply_sets(
         if not equals or not all(keys):
             raise UserError(f"--set {text!r} is not of the form option=value, e.g. --set training.lr=0.05.")
         try:
-            value = yaml.safe_load(raw)
-        except yaml.YAMLError:
-            raise UserError(f"--set {text!r}: {raw!r} is not a YAML value.") from None
+            value = parse_yaml(raw)
+        except ValueError as error:
+            raise UserError(f"--set {text!r}: {raw!r} is not a YAML value ({error}).") from None
         _put(changed, keys, value, text)
         if keys == ["method", "name"] and isinstance(value, str):
             notes += _drop_foreign(changed["method"], value)
-        if keys == ["data", "path"]:
+        if keys[0] == "data":
             anchor_data_path(changed, folder)
     return changed, notes
 

@@ -28,6 +28,15 @@ class LayerRule(Options):
     mask: bool = option(True, help="false leaves the layer unmasked and frozen at its draw")
     sparsity: Sparsity | None = option(None, help="share of these layers' weights that is removed")
 
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> LayerRule:
+        if not self.mask and self.sparsity is not None:
+            raise UserError(
+                f"method.layers: the rule for {self.match!r} has mask: false and sparsity {self.sparsity:g}, "
+                "which exclude each other; keep one of them."
+            )
+        return self
+
 
 class RuleChoice(Options):
     """A redraw rule and its arguments; in a file just the name where there are no arguments."""
@@ -35,6 +44,11 @@ class RuleChoice(Options):
     model_config = ConfigDict(extra="allow")
 
     name: str
+
+    @classmethod
+    def allowed_text(cls) -> str:
+        """What a rule is in a file."""
+        return f"{' | '.join(RULES)} | a mapping with name and the rule's arguments"
 
     @model_validator(mode="before")
     @classmethod

@@ -7,7 +7,7 @@ validation become one sentence each here. Torch-free.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin
 
@@ -24,6 +24,11 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
+    @classmethod
+    def allowed_text(cls) -> str:
+        """What a value of this class is, in words."""
+        return f"a mapping with {', '.join(cls.model_fields)}"
+
     @model_validator(mode="before")
     @classmethod
     def _no_truth_for_a_number(cls, value: Any) -> Any:
@@ -32,10 +37,17 @@ class Options(BaseModel):
                 if isinstance(value.get(name), bool) and bool not in _plain_types(field.annotation):
                     raise PydanticCustomError(
                         "truth_value",
-                        "{path}: {value} is a truth value",
-                        {"path": name, "value": str(value[name]).lower(), "option": name},
+                        "{option}: {value} is a truth value",
+                        {"option": name, "value": shown(value[name])},
                     )
         return value
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Marks an option, in `Annotated`, that takes one of these names (which may become more)."""
+
+    names: Mapping[str, object]
 
 
 def option(default: Any = ..., *, help: str, unit: str | None = None) -> Any:
@@ -56,7 +68,8 @@ class OptionInfo:
     path: str  # dotted, e.g. method.sparsity
     help: str
     unit: str | None
-    default: Any
+    required: bool
+    default: Any  # None where the option is required
     allowed: str
     choices: tuple[str, ...]
     annotation: Any
@@ -76,6 +89,7 @@ def describe(model: type[BaseModel], prefix: str = "") -> Iterator[OptionInfo]:
             path=path,
             help=field.description or "",
             unit=unit if isinstance(unit, str) else None,
+            required=field.is_required(),
             default=field.get_default(call_default_factory=True) if not field.is_required() else None,
             allowed=allowed(field),
             choices=_choices(field),
@@ -94,65 +108,108 @@ def allowed(field: FieldInfo) -> str:
     choices = _choices(field)
     if choices:
         return " | ".join(choices)
+    if get_origin(field.annotation) in (tuple, list):
+        return _allowed_list(field.annotation)
     kinds = _plain_types(field.annotation)
+    null = " | null" if type(None) in kinds else ""
     text = "a number" if float in kinds else "a whole number" if int in kinds else ""
     if not text:
-        names = {bool: "true | false", str: "text", type(None): "null"}
-        return " | ".join(names.get(kind, kind.__name__) for kind in kinds)
-    bounds = _bounds(field)
+        names = {bool: "true | false", str: "text"}
+        said = (names.get(kind) or _options_text(kind) for kind in kinds if kind is not type(None))
+        return " | ".join(said) + null
     literals = "".join(f"{value} | " for value in _literals(field.annotation))
-    null = " | null" if type(None) in kinds else ""
-    return f"{literals}{text}{bounds}{null}"
+    return f"{literals}{text}{_bounds(field)}{null}"
 
 
-def sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
-    """Turn one validation error into a sentence: what, the value, what is allowed."""
-    path = ".".join(str(part) for part in error["loc"])
-    field, owner = _find_field(model, error["loc"])
-    kind, value = error["type"], error["input"]
-    if kind == "extra_forbidden":
-        known = owner.model_fields if owner else {}
-        name = str(error["loc"][-1])
-        return f"Unknown option {path!r}{suggestion(name, known)} (known here: {', '.join(known) or 'none'})."
-    if kind == "missing":
-        said = allowed(field) if field else "see docs/configuration.md"
-        return f"The option {path!r} is missing; give it a value ({said})."
-    if kind == "truth_value":
-        option_path = f"{path}.{error['ctx']['option']}" if path else str(error["ctx"]["option"])
-        inner, _ = _find_field(model, (*error["loc"], error["ctx"]["option"]))
-        said = allowed(inner) if inner else "a number"
-        return f"{option_path} is {error['ctx']['value']}, a truth value; allowed: {said}."
-    if kind == "value_error":
-        return f"{path}: {error['ctx']['error']}" if path else str(error["ctx"]["error"])
-    said = allowed(field) if field else error["msg"]
-    return f"{path} is {value!r}; allowed: {said}."
+def _allowed_list(annotation: Any) -> str:
+    element = get_args(annotation)[0]
+    each = allowed(FieldInfo.from_annotation(element))
+    if int in _plain_types(element):
+        return f"a list of whole numbers, each{each.removeprefix('a whole number').lstrip(',')}"
+    return f"a list, each {each}"
 
 
-def first_sentence(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first validation error as a sentence, with the number of the others."""
+def _options_text(kind: Any) -> str:
+    if isinstance(kind, type) and issubclass(kind, Options):
+        return kind.allowed_text()
+    return str(kind.__name__)
+
+
+def first_sentence(error: ValidationError, model: type[BaseModel], section: str = "") -> str:
+    """The first validation error as a sentence, with the number of other options that are wrong.
+
+    Args:
+        error: of the validation.
+        model: what was validated.
+        section: the option that holds it, e.g. "method"; nothing for the whole configuration.
+    """
     errors = error.errors(include_url=False)
-    text = sentence(errors[0], model)
-    others = len(errors) - 1
-    return text if not others else f"{text} ({others} more like it.)"
+    places = [_place(model, one["loc"], section) for one in errors]
+    others = {place.path for place in places} - {places[0].path}
+    text = _sentence(errors[0], model, section)
+    return f"{text} ({len(others)} more to mend.)" if others else text
 
 
-def _find_field(
-    model: type[BaseModel], loc: tuple[int | str, ...]
-) -> tuple[FieldInfo | None, type[BaseModel] | None]:
-    field: FieldInfo | None = None
-    owner: type[BaseModel] | None = model
+@dataclass(frozen=True)
+class _Place:
+    """Where an error is: its dotted path, the option if it is one, and the class that would declare it."""
+
+    path: str
+    field: FieldInfo | None
+    owner: type[BaseModel] | None
+
+    def inner(self, name: str) -> _Place:
+        fields = self.owner.model_fields if self.owner else {}
+        path = f"{self.path}.{name}" if self.path else name
+        return _Place(path, fields.get(name), _nested(fields[name]) if name in fields else None)
+
+
+def _place(model: type[BaseModel], loc: tuple[int | str, ...], section: str) -> _Place:
+    """Follow pydantic's location, leaving out the tags that it adds for each type of a union."""
+    place = _Place(section, None, model)
     for part in loc:
-        if isinstance(part, int) or owner is None:
-            continue
-        if part not in owner.model_fields:
-            return field if field and part not in ("function-before", "function-after") else None, owner
-        field = owner.model_fields[part]
-        nested = [
-            k for k in _plain_types(field.annotation) if isinstance(k, type) and issubclass(k, BaseModel)
-        ]
-        if nested:
-            owner = nested[0]
-    return field, owner
+        if isinstance(part, int):
+            place = replace(place, path=f"{place.path}[{part}]")
+        elif place.owner is not None:
+            place = place.inner(part)
+    return place
+
+
+def _sentence(error: ErrorDetails, model: type[BaseModel], section: str) -> str:
+    """Turn one validation error into a sentence: what, the value, what is allowed."""
+    place = _place(model, error["loc"], section)
+    match error["type"]:
+        case "extra_forbidden" | "invalid_key":
+            name, above = str(error["loc"][-1]), _place(model, error["loc"][:-1], section)
+            known = list(above.owner.model_fields) if above.owner else []
+            path = above.inner(name).path
+            return f"Unknown option {path!r}{suggestion(name, known)} (known here: {', '.join(known)})."
+        case "missing":
+            return f"The option {place.path!r} is missing; give it a value ({_said(place)})."
+        case "truth_value":
+            inner = place.inner(error["ctx"]["option"])
+            return f"{inner.path} is {error['ctx']['value']}, a truth value; allowed: {_said(inner)}."
+        case "finite_number":
+            finite = _said(place).replace("a number", "a finite number")
+            return f"{place.path} is {shown(error['input'])}; allowed: {finite}."
+        case _:
+            return f"{place.path} is {shown(error['input'])}; allowed: {_said(place, error['msg'])}."
+
+
+def shown(value: Any) -> str:
+    """A value as it stands in a file: null, true, 'text', 3."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value)
+
+
+def _said(place: _Place, otherwise: str = "see docs/configuration.md") -> str:
+    return allowed(place.field) if place.field else otherwise
+
+
+def _nested(field: FieldInfo) -> type[BaseModel] | None:
+    kinds = _plain_types(field.annotation)
+    return next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
 
 
 def _plain_types(annotation: Any) -> tuple[Any, ...]:
@@ -179,9 +236,7 @@ def _choices(field: FieldInfo) -> tuple[str, ...]:
     kinds = _plain_types(field.annotation)
     if not {int, float} & set(kinds) and _literals(field.annotation):
         return _literals(field.annotation)
-    extra = field.json_schema_extra
-    names = extra.get("choices") if isinstance(extra, dict) else None
-    return tuple(str(name) for name in names) if isinstance(names, list) else ()
+    return next((tuple(item.names) for item in field.metadata if isinstance(item, Choices)), ())
 
 
 def _bounds(field: FieldInfo) -> str:

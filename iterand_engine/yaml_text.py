@@ -1,0 +1,50 @@
+"""YAML as people write configurations in it: 1e-3 is a number, and a key given twice is refused.
+
+Plain safe YAML otherwise (PyYAML reads 1e-3 as text, and of two equal keys it silently takes the last).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+_EXPONENT_WITHOUT_POINT = re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+")
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader of its own, so that what is added here changes no other."""
+
+
+def parse_yaml(text: str) -> Any:
+    """Read one YAML document.
+
+    Raises:
+        ValueError: it is not YAML, or a mapping has a key twice; the text is one line with the place.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ValueError(f"{where}{error.problem}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # e.g. a date that does not exist
+        raise ValueError(str(error).partition("\n")[0]) from None
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(None, None, "a key must be a name", key.start_mark)
+        if key.value in seen:
+            problem = f"the key {key.value!r} is given twice"
+            raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+        seen.add(key.value)
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT_WITHOUT_POINT, list("-+0123456789"))
