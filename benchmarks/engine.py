@@ -20,7 +20,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from iterand_engine.benchmarking import Ratio, Stepper, measure_ratio, settler, step_config
+from iterand_engine.benchmarking import (
+    NETWORKS,
+    Ratio,
+    Stepper,
+    compare_with_dense,
+    measure_ratio,
+    settler,
+    step_config,
+)
 from iterand_engine.config import RunConfig
 from iterand_engine.devices import default_threads, find_device
 from iterand_engine.environment import snapshot
@@ -33,7 +41,6 @@ from iterand_engine.training.trainer import Trainer
 from iterand_engine.worker import Session, Surroundings, resolve
 from iterand_engine.workspace import Workspace, open_workspace_dir
 
-NETWORKS = (("resnet18", 0.25), ("resnet18", 1.0), ("conv6", 1.0))
 # Variables that make a BLAS pick its kernels for another CPU; a measurement must not inherit them.
 PINNING = (
     "MKL_DEBUG_CPU_TYPE",
@@ -49,14 +56,8 @@ def steps(pairs: int, numerics: Callable[[str], Numerics]) -> Rows:
     """IteRand step / dense step of the same network."""
     for model, width in NETWORKS:
         for precision in ("fp32", "bf16"):
-            how = numerics(precision)
-            with how.active():
-                iterand = Stepper(step_config(model, width, "iterand"), how)
-                dense = Stepper(step_config(model, width, "dense"), how)
-                yield (
-                    f"IteRand / dense step, {model} x{width:g}, {precision}",
-                    measure_ratio(iterand, dense, pairs=pairs, settle=settler(how.device)),
-                )
+            ratio = compare_with_dense(model, width, numerics(precision), pairs=pairs)
+            yield f"IteRand / dense step, {model} x{width:g}, {precision}", ratio
 
 
 def precision(pairs: int, numerics: Callable[[str], Numerics]) -> Rows:

@@ -1,6 +1,6 @@
 """Train the three methods on a small CIFAR-10 subset, and write docs/results.md from the store.
 
-    python benchmarks/small_campaign.py train  --data FILE.npz --workspace DIR [--threads 1] [--only iterand-s1 ...]
+    python benchmarks/small_campaign.py train --data FILE.npz --workspace DIR [--threads 1] [--only NAME ...]
     python benchmarks/small_campaign.py report --data-name "a 12,000-image CIFAR-10 subset" --workspace DIR
 
 ResNet18 x0.25, 20 epochs, seeds 1-3: dense (kaiming-uniform), edge-popup and IteRand (signed-constant; a
@@ -89,7 +89,8 @@ def _page(store: Store, runs: dict[str, RunRow], data_name: str) -> str:
         *(_row(store, runs, method) for method in METHODS),
         _fp32_row(store, runs),
         "\nDeviation is that of the sample (n - 1). One run each:\n",
-        "| run | seed | precision | test accuracy | validation accuracy | last train loss | mask distance / chance |",
+        "| run | seed | precision | test accuracy | validation accuracy | last train loss "
+        "| mask distance / chance |",
         "|---|---|---|---|---|---|---|",
         *(_single(store, runs[name], plan()[name]) for name in plan() if name in runs),
         "",

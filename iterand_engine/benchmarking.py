@@ -26,6 +26,7 @@ from iterand_engine.worker import build_task
 
 WARM_UP = 3  # calls of each side before measuring
 NEVER = 1_000_000_000
+NETWORKS = (("resnet18", 0.25), ("resnet18", 1.0), ("conv6", 1.0))
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,14 @@ class Stepper:
         self.trainer.step(self._data.batch)
         if self.trainer.journal.is_full:
             self.trainer.journal.flush()
+
+
+def compare_with_dense(model: str, width: float, numerics: Numerics, *, pairs: int) -> Ratio:
+    """An IteRand step / a dense step of one network, batches of 128 images of 32 px."""
+    with numerics.active():
+        iterand = Stepper(step_config(model, width, "iterand"), numerics)
+        dense = Stepper(step_config(model, width, "dense"), numerics)
+        return measure_ratio(iterand, dense, pairs=pairs, settle=settler(numerics.device))
 
 
 def settler(device: torch.device) -> Callable[[], None]:

@@ -6,6 +6,7 @@ The process that calls `work` owns the run: it adopted the owner token, and ever
 from __future__ import annotations
 
 import math
+import os
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -186,6 +187,7 @@ class Session:
     @contextmanager
     def open(self) -> Iterator[Trainer]:
         """A trainer at the run's newest checkpoint, or its start; files and data are closed on leaving."""
+        _use_only(self._resolved.device)
         with ExitStack() as stack:
             stack.enter_context(self._resolved.numerics.active())
             stack.callback(self._files.close)
@@ -269,6 +271,12 @@ class Session:
         )
         self._files.remove_checkpoint_files()
         return Outcome(RunState.FINISHED, trainer.position.step, val_accuracy, test.accuracy)
+
+
+def _use_only(device: Device) -> None:
+    """Show CUDA the run's own GPU alone, by UUID; its numbering is not the driver's."""
+    if device.kind == "cuda" and not torch.cuda.is_initialized():
+        os.environ["CUDA_VISIBLE_DEVICES"] = device.id
 
 
 def _known(accuracy: float) -> float | None:
