@@ -123,6 +123,8 @@ def unpack(
     step_bytes, value_bytes = (a.reshape(-1).view(np.uint8).data for a in (steps, values))
     at, value_at = 0, 0
     for more_steps, more_values in packed:
+        if at + len(more_steps) > len(step_bytes) or value_at + len(more_values) > len(value_bytes):
+            raise ValueError(f"the blocks hold more than {count} points")
         step_bytes[at : at + len(more_steps)] = more_steps
         value_bytes[value_at : value_at + len(more_values)] = more_values
         at += len(more_steps)

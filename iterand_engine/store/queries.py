@@ -50,11 +50,12 @@ def runs(store: Store, *, ids: Collection[str] | None = None, limit: int | None 
         if ids is None:
             return select_rows(connection, row_query().limit(limit))
         wanted = list(ids)
-        found: list[RunRow] = []
+        found: list[Row[Any]] = []
         for start in range(0, len(wanted), _IDS_AT_ONCE):
-            some = wanted[start : start + _IDS_AT_ONCE]
-            found += select_rows(connection, row_query().where(_run.c.id.in_(some)))
-    return sorted(found, key=lambda row: row.created_at, reverse=True)[:limit]
+            some = _run.c.id.in_(wanted[start : start + _IDS_AT_ONCE])
+            found += connection.execute(row_query(_run.c.number).where(some))
+    found.sort(key=lambda row: row.number, reverse=True)
+    return [RunRow(**_fields(row)) for row in found[:limit]]
 
 
 def run(store: Store, run_id: str) -> RunDetail:
@@ -178,7 +179,7 @@ def test_accuracy(store: Store, run_id: str, *, lock: bool) -> float | Locked | 
 def row_query(*more: Any) -> Select[Any]:
     """Selects what a `RunRow` needs, newest first, and further columns."""
     columns = (*_ROW_COLUMNS, dialect.now().label("now"), *more)
-    return select(*columns).order_by(_run.c.created_at.desc(), _run.c.number.desc())
+    return select(*columns).order_by(_run.c.number.desc())
 
 
 def select_rows(connection: Connection, query: Select[Any]) -> list[RunRow]:

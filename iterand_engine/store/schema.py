@@ -54,7 +54,7 @@ def _run_id(*, primary_key: bool = False, index: bool = False) -> Column[str]:
     )
 
 
-# `number` orders runs that were made within one tick of the clock, and is never used again after a delete.
+# `number` orders runs as they were made, whatever the clock did, and is never used again after a delete.
 run = Table(
     "run",
     metadata,

@@ -78,10 +78,19 @@ class Place:
                 process.stdout.close()
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A new database; made once, because that takes longer than most tests."""
+    workspace = open_workspace_dir(tmp_path_factory.mktemp("empty"))
+    Store.open(workspace).close()
+    return workspace.db_path.read_bytes()
+
+
 @pytest.fixture
-def place(workspace_dir: Path) -> Iterator[Place]:
+def place(workspace_dir: Path, empty_database: bytes) -> Iterator[Place]:
     """An empty store."""
     workspace = open_workspace_dir(workspace_dir)
+    workspace.db_path.write_bytes(empty_database)
     place = Place(workspace, Store.open(workspace))
     yield place
     place.end_children()

@@ -1,0 +1,199 @@
+"""Databases of every released schema open; newer, foreign and live ones are refused; failures undo all."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from iterand_engine.errors import UserError
+from iterand_engine.store import RunState, Store, dialect, queries, schema
+from iterand_engine.store.migrate import MIGRATIONS, prepare_database
+from iterand_engine.workspace import Workspace, open_workspace_dir
+
+if TYPE_CHECKING:
+    from tests.store.conftest import Place
+
+RELEASED = Path(__file__).parent / "released"
+NEXT_STEP = """
+import sqlalchemy as sa
+from alembic import op
+revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+def upgrade():
+    op.add_column("run", sa.Column("note", sa.Text))
+    with op.batch_alter_table("series") as batch:  # rebuilds the table, on which blocks depend
+        batch.add_column(sa.Column("unit", sa.Text, nullable=False, server_default="1"))
+"""
+
+
+@pytest.fixture
+def next_schema(tmp_path: Path) -> Path:
+    """The steps of this program and one more."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "versions" / "schema_0002.py").write_text(NEXT_STEP)
+    return folder
+
+
+@pytest.fixture
+def released(workspace_dir: Path) -> Workspace:
+    """A workspace as the first release left it."""
+    workspace = open_workspace_dir(workspace_dir)
+    put(RELEASED / "schema-0001.db.gz", workspace)
+    return workspace
+
+
+def put(compressed: Path, workspace: Workspace) -> None:
+    workspace.db_path.write_bytes(gzip.decompress(compressed.read_bytes()))
+
+
+def execute(path: Path, statement: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        return connection.execute(statement).fetchall()
+
+
+def dump(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
+def test_that_the_newest_step_is_the_one_this_program_knows() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_heads() == [schema.SCHEMA_REVISION]
+
+
+def test_that_the_steps_make_the_tables_that_the_code_expects(place: Place) -> None:
+    with place.store.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, schema.metadata) == []
+
+
+def test_that_every_released_schema_is_kept_here() -> None:
+    kept = {path.name for path in RELEASED.iterdir()}
+    assert kept == {f"schema-{number:04d}.db.gz" for number in range(1, int(schema.SCHEMA_REVISION) + 1)}
+
+
+@pytest.mark.parametrize("path", sorted(RELEASED.glob("*.db.gz")), ids=lambda path: path.stem)
+def test_that_a_released_database_opens_with_all_that_it_holds(path: Path, workspace_dir: Path) -> None:
+    workspace = open_workspace_dir(workspace_dir)
+    put(path, workspace)
+    with Store.open(workspace) as store:
+        rows = {row.name: row for row in queries.runs(store)}
+        assert {name: row.state for name, row in rows.items()} == {
+            "finished": RunState.FINISHED,
+            "stopped": RunState.STOPPED,
+            "queued": RunState.QUEUED,
+        }
+        finished = queries.run(store, rows["finished"].id)
+        assert (finished.val_accuracy, finished.rewind, finished.step) == (0.75, 1, 6000)
+        assert finished.config["model"] == {"name": "conv2", "width_factor": 0.5}
+        assert [start.snapshot for start in finished.environments] == [{"threads": 1}, {"threads": 2}]
+        assert queries.test_accuracy(store, finished.id, lock=True) == 0.5  # it was unlocked
+        loss = queries.series(store, finished.id, "loss")
+        assert np.array_equal(loss.steps, np.arange(6000))
+        assert np.array_equal(loss.values, (np.arange(6000) / 8).astype(np.float32))
+        flips = queries.series(store, finished.id, "mask_flips")
+        assert flips.layers == ("conv1", "fc")
+        assert np.isnan(flips.values[0, 1])
+        assert [event.text for event in queries.events(store, finished.id)] == ["at chance for 5 epochs"]
+        assert [c.step for c in queries.checkpoints(store, finished.id)] == [6000, 3000]
+        assert rows["stopped"].reason == "asked to"
+
+
+def test_that_an_upgrade_keeps_every_row_and_a_backup(released: Workspace, next_schema: Path) -> None:
+    before = dump(released.db_path)
+    blocks = execute(released.db_path, "SELECT * FROM series_block ORDER BY series_id, ordinal")
+    copy = prepare_database(released.db_path, migrations=next_schema, head="0002")
+    assert copy is not None
+    assert dump(copy) == before
+    assert execute(released.db_path, "SELECT DISTINCT unit FROM series") == [("1",)]
+    assert execute(released.db_path, "SELECT * FROM series_block ORDER BY series_id, ordinal") == blocks
+    assert execute(released.db_path, "SELECT version_num FROM alembic_version") == [("0002",)]
+    assert execute(released.db_path, "PRAGMA foreign_key_check") == []
+    assert prepare_database(released.db_path, migrations=next_schema, head="0002") is None
+
+
+def test_that_a_step_that_fails_leaves_the_old_schema(released: Workspace, next_schema: Path) -> None:
+    before = dump(released.db_path)
+    failing = NEXT_STEP + "    raise ZeroDivisionError\n"
+    (next_schema / "versions" / "schema_0002.py").write_text(failing)
+    with pytest.raises(ZeroDivisionError):
+        prepare_database(released.db_path, migrations=next_schema, head="0002")
+    assert dump(released.db_path) == before
+
+
+def test_that_live_runs_hold_an_upgrade_back(place: Place, next_schema: Path) -> None:
+    run_id, _ = place.started_run()
+    with pytest.raises(UserError, match=f"1 of its runs are being trained .{run_id}.: stop them"):
+        prepare_database(place.workspace.db_path, migrations=next_schema, head="0002")
+    assert list(place.workspace.root.glob("*.bak")) == []
+    execute(place.workspace.db_path, "UPDATE run SET owner_start_ticks = owner_start_ticks - 1")
+    assert prepare_database(place.workspace.db_path, migrations=next_schema, head="0002") is not None
+
+
+def test_that_a_newer_schema_is_refused(place: Place) -> None:
+    execute(place.workspace.db_path, "UPDATE alembic_version SET version_num = '0042'")
+    with pytest.raises(
+        UserError, match=r"has schema 42, but this program knows only up to 1: .* newer version"
+    ):
+        Store.open(place.workspace)
+
+
+def test_that_a_database_of_another_program_is_refused(workspace_dir: Path) -> None:
+    workspace = open_workspace_dir(workspace_dir)
+    execute(workspace.db_path, "CREATE TABLE recipe (name TEXT)")
+    with pytest.raises(UserError, match="is a database of another program"):
+        Store.open(workspace)
+
+
+@pytest.mark.parametrize("content", [b"not a database" * 100, b"SQLite format 3\0" + bytes(4080)])
+def test_that_a_damaged_file_is_refused_and_left_as_it_is(workspace_dir: Path, content: bytes) -> None:
+    workspace = open_workspace_dir(workspace_dir)
+    workspace.db_path.write_bytes(content)
+    with pytest.raises(UserError, match=r"Cannot use the database .*put back a copy"):
+        Store.open(workspace)
+    assert workspace.db_path.read_bytes() == content
+
+
+def test_that_processes_that_make_a_database_together_make_one(place: Place, tmp_path: Path) -> None:
+    script = """
+fresh = open_workspace_dir(sys.argv[2])
+go = Path(sys.argv[3])
+print("ready", flush=True)
+while not go.exists():
+    time.sleep(0.001)
+with Store.open(fresh) as store:
+    config = {"data": {"dataset": "x"}, "model": {"name": "x", "width_factor": 1}, "method": {"name": "x"}}
+    store.create_run(NewRun("run", config, "g", 1, "cpu", "fp32", "0"))
+"""
+    go = tmp_path / "go"
+    children = [place.child(script, str(tmp_path / "fresh"), str(go)) for _ in range(3)]
+    for child in children:
+        assert child.stdout is not None
+        child.stdout.readline()
+    go.touch()
+    assert [child.wait() for child in children] == [0, 0, 0]
+    with Store.open(open_workspace_dir(tmp_path / "fresh")) as store:
+        assert len(queries.runs(store)) == 3
+
+
+def test_that_the_log_is_put_away_when_the_store_closes(workspace_dir: Path) -> None:
+    workspace = open_workspace_dir(workspace_dir)
+    with Store.open(workspace) as store:
+        assert store.tidy()
+    assert [path.name for path in workspace.root.glob("iterand.db*")] == ["iterand.db"]
+    with closing(sqlite3.connect(workspace.db_path)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert not dialect.checkpoint_log(workspace_dir / "absent.db")
+    assert not (workspace_dir / "absent.db").exists()

@@ -1,0 +1,264 @@
+"""Runs are listed, named, watched and unlocked as users and the window need it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from iterand_engine.errors import UserError
+from iterand_engine.store import ChangeWatcher, Locked, Recorder, RunRow, RunState, dialect, queries, schema
+
+if TYPE_CHECKING:
+    from tests.store.conftest import Place
+
+Until = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def watcher(place: Place) -> Iterator[ChangeWatcher]:
+    with closing(ChangeWatcher(place.workspace.db_path)) as watcher:
+        yield watcher
+
+
+def finish(place: Place, name: str, test_accuracy: float | None) -> str:
+    run_id, token = place.started_run(name)
+    with Recorder(place.store, run_id, token) as recorder:
+        recorder.finish(RunState.FINISHED, val_accuracy=0.5, test_accuracy=test_accuracy)
+    return run_id
+
+
+def test_that_a_new_run_reads_back_as_it_was_made(place: Place) -> None:
+    detail = queries.run(place.store, place.new_run("mine", group="key"))
+    assert (detail.name, detail.state, detail.stored_state) == ("mine", RunState.QUEUED, RunState.QUEUED)
+    assert (detail.dataset, detail.model, detail.method, detail.width_factor) == (
+        *("digits", "conv2", "iterand"),
+        0.5,
+    )
+    assert (detail.seed, detail.group_key, detail.precision, detail.device_kind) == (1, "key", "fp32", "cpu")
+    assert (detail.program_version, detail.git_commit) == ("0.1.0", "abc")
+    assert detail.config["method"] == {"name": "iterand", "sparsity": 0.5}
+    assert (detail.step, detail.epoch, detail.revision, detail.rewind) == (0, 0, 1, 0)
+    assert detail.environments == ()
+
+
+def test_that_runs_come_newest_first(place: Place) -> None:
+    made = [place.new_run(f"run-{number}") for number in range(5)]
+    assert [row.id for row in queries.runs(place.store)] == made[::-1]
+    assert [row.id for row in queries.runs(place.store, limit=2)] == [made[4], made[3]]
+    assert [row.id for row in queries.runs(place.store, ids=[made[1], "x", made[3]])] == [made[3], made[1]]
+    assert queries.runs(place.store, ids=[]) == []
+
+
+def test_that_more_runs_than_one_statement_takes_can_be_asked_for(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "_IDS_AT_ONCE", 2)
+    made = [place.new_run(f"run-{number}") for number in range(5)]
+    assert [row.id for row in queries.runs(place.store, ids=made)] == made[::-1]
+    assert set(queries.test_accuracies(place.store, made, lock=True)) == set(made)
+
+
+def test_that_an_unknown_run_is_a_users_mistake(place: Place) -> None:
+    for ask in (
+        lambda: queries.run(place.store, "x"),
+        lambda: queries.test_accuracy(place.store, "x", lock=False),
+        lambda: place.store.claim("x"),
+        lambda: place.store.clear_request("x"),
+        lambda: place.store.unlock(["x"]),
+    ):
+        with pytest.raises(UserError, match="There is no run 'x'"):
+            ask()
+
+
+def test_that_a_run_is_named_by_id_prefix_or_name(place: Place) -> None:
+    one, two = place.new_run("first"), place.new_run("second")
+    assert place.store.resolve(one) == one
+    assert place.store.resolve("second") == two
+    length = next(n for n in range(1, 37) if one[:n] != two[:n])
+    assert place.store.resolve(one[:length]) == one
+    assert place.store.resolve(one.upper()[:length]) == one
+
+
+def test_that_a_name_that_several_have_is_refused_with_their_ids(place: Place) -> None:
+    ids = [place.new_run("same") for _ in range(2)]
+    with pytest.raises(UserError, match="means 2 runs") as caught:
+        place.store.resolve("same")
+    assert all(run_id in str(caught.value) for run_id in ids)
+
+
+def test_that_a_name_which_also_begins_an_id_is_refused(place: Place) -> None:
+    one = place.new_run("first")
+    place.new_run(one[:2])
+    with pytest.raises(UserError, match=f"'{one[:2]}' means 2 runs"):
+        place.store.resolve(one[:2])
+    exact = place.new_run(one)  # named like another's id: the id goes first
+    assert place.store.resolve(one) == one
+    assert place.store.resolve(exact) == exact
+
+
+@pytest.mark.parametrize("word", ["", "secnd", "%", "_", "' OR 1=1 --"])
+def test_that_what_names_no_run_is_refused(place: Place, word: str) -> None:
+    place.new_run("second")
+    with pytest.raises(UserError, match="No run has the name"):
+        place.store.resolve(word)
+
+
+def test_that_a_near_name_is_suggested(place: Place) -> None:
+    place.new_run("second")
+    with pytest.raises(UserError, match="did you mean 'second'"):
+        place.store.resolve("secnd")
+
+
+def test_that_the_lock_holds_test_accuracy_back_until_a_run_is_unlocked(place: Place) -> None:
+    one, two = finish(place, "one", 0.25), finish(place, "two", 0.5)
+    assert queries.test_accuracy(place.store, one, lock=False) == 0.25
+    assert queries.test_accuracy(place.store, one, lock=True) is Locked.LOCKED
+    assert str(Locked.LOCKED) == "locked"
+    place.store.unlock([two], scope="group")
+    assert queries.test_accuracies(place.store, [one, two], lock=True) == {one: Locked.LOCKED, two: 0.5}
+    assert [row.test_unlocked for row in queries.runs(place.store)] == [True, False]
+    with place.store.reading() as connection:
+        recorded = connection.execute(schema.unlock.select()).all()
+    assert [(row.run_id, row.scope) for row in recorded] == [(two, "group")]
+
+
+def test_that_a_run_without_test_accuracy_has_none_locked_or_not(place: Place) -> None:
+    run_id = finish(place, "one", None)
+    assert queries.test_accuracy(place.store, run_id, lock=True) is None
+    assert queries.test_accuracy(place.store, run_id, lock=False) is None
+
+
+def test_that_unlocking_is_all_or_nothing(place: Place) -> None:
+    run_id = finish(place, "one", 0.25)
+    with pytest.raises(UserError, match="There is no run 'x'"):
+        place.store.unlock([run_id, "x"])
+    assert queries.test_accuracy(place.store, run_id, lock=True) is Locked.LOCKED
+
+
+def test_that_no_other_reading_carries_test_accuracy(place: Place) -> None:
+    run_id = finish(place, "one", 0.8125)
+    assert "test_accuracy" not in RunRow.__dataclass_fields__
+    assert "0.8125" not in repr(queries.run(place.store, run_id))
+    assert "0.8125" not in repr(queries.runs(place.store))
+
+
+def test_that_a_watcher_sees_the_commits_of_other_processes_only_once(
+    place: Place, watcher: ChangeWatcher, until: Until
+) -> None:
+    own = place.new_run("before")
+    first = watcher.poll()
+    assert first is not None
+    assert first.revisions == {own: 1}
+    assert watcher.poll() is None
+    child = place.child("""
+config = {"data": {"dataset": "x"}, "model": {"name": "x", "width_factor": 1}, "method": {"name": "x"}}
+print(store.create_run(NewRun("run", config, "g", 1, "cpu", "fp32", "0")))
+""")
+    run_id = child.communicate()[0].strip()
+    changes = watcher.poll()
+    assert changes is not None
+    assert changes.revisions == {run_id: 1}
+    assert watcher.poll() is None
+    place.store.request_stop(own)
+    changes = watcher.poll()
+    assert changes is not None
+    assert (dict(changes.revisions), changes.removed) == ({own: 2}, frozenset())
+
+
+def test_that_a_watcher_sees_what_is_gone_and_what_a_recorder_writes(
+    place: Place, watcher: ChangeWatcher
+) -> None:
+    run_id, token = place.started_run()
+    watcher.poll()
+    with Recorder(place.store, run_id, token) as recorder:
+        recorder.declare("loss", "step")
+        for step in range(3):
+            recorder.append("loss", [step], [0])
+            recorder.drain()
+            changes = watcher.poll()
+            assert changes is not None
+            assert changes.revisions[run_id] == queries.run(place.store, run_id).revision
+        recorder.finish(RunState.STOPPED)
+    with place.store.writing() as connection:
+        connection.execute(schema.run.delete())
+    changes = watcher.poll()
+    assert changes is not None
+    assert changes.removed == {run_id}
+
+
+def test_that_deleting_a_run_deletes_all_of_it(place: Place) -> None:
+    run_id, token = place.started_run()
+    with Recorder(place.store, run_id, token) as recorder:
+        recorder.declare("loss", "step")
+        recorder.append("loss", [0], [0])
+        recorder.event("info", "x")
+        recorder.publish_checkpoint(1, 0, "x", "y", "training")
+        recorder.finish(RunState.FINISHED, test_accuracy=1.0)
+    place.store.unlock([run_id])
+    with place.store.writing() as connection:
+        connection.execute(schema.run.delete())
+    with place.store.reading() as connection:
+        left = {
+            name: connection.execute(table.select()).all() for name, table in schema.metadata.tables.items()
+        }
+    assert not any(left.values())
+    assert {"series_block", "event", "checkpoint", "environment", "unlock"} <= set(left)
+
+
+def test_that_readers_cannot_write(place: Place) -> None:
+    with pytest.raises(OperationalError, match="readonly"), place.store.reading() as connection:
+        connection.execute(schema.run.delete())
+
+
+def test_that_a_writer_that_reads_first_is_not_overtaken(place: Place) -> None:
+    """A deferred transaction would fail at its first write, whatever the timeout."""
+    run_id = place.new_run()
+    with place.store.writing() as connection:
+        connection.execute(schema.run.select()).all()
+        with (
+            closing(sqlite3.connect(place.workspace.db_path, timeout=0)) as other,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            other.execute("UPDATE run SET step = 1")
+        connection.execute(schema.run.update().values(step=2))
+    assert queries.run(place.store, run_id).step == 2
+
+
+def test_that_a_transaction_that_fails_changes_nothing(place: Place) -> None:
+    run_id = place.new_run()
+
+    def fail() -> None:
+        with place.store.writing() as connection:
+            connection.execute(schema.run.update().values(step=2))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert queries.run(place.store, run_id).step == 0
+
+
+def test_that_a_database_locked_for_long_is_a_users_matter(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        place.store, "_writer", dialect.write_engine(place.workspace.db_path, busy_timeout_s=0)
+    )
+    with closing(sqlite3.connect(place.workspace.db_path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(UserError, match="has been locked by another program"):
+            place.new_run()
+
+
+def test_that_the_database_keeps_its_rules(place: Place) -> None:
+    with place.store.writing() as connection:
+        found = {
+            name: connection.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "foreign_keys", "synchronous", "busy_timeout")
+        }
+    assert found == {"journal_mode": "wal", "foreign_keys": 1, "synchronous": 1, "busy_timeout": 30_000}
