@@ -275,7 +275,7 @@ class Session:
 
 def _use_only(device: Device) -> None:
     """Show CUDA the run's own GPU alone, by UUID; its numbering is not the driver's."""
-    if device.kind == "cuda" and not torch.cuda.is_initialized():
+    if device.kind == "cuda" and not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         os.environ["CUDA_VISIBLE_DEVICES"] = device.id
 
 
