@@ -40,7 +40,7 @@ def draw_weights(
     std = math.sqrt(2 / fan_in(shape))
     match init:
         case "kaiming-uniform":
-            return uniform(key, math.sqrt(3) * std, shape, device)
+            return uniform(key, math.sqrt(6 / fan_in(shape)), shape, device)
         case "kaiming-normal":
             return normal(key, std, shape, device)
         case "signed-constant":

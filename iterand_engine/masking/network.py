@@ -22,6 +22,7 @@ from iterand_engine.masking.selection import kept_mask
 from iterand_engine.method_options import LayerRule, ScoreOptions, WeightInit
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_LISTED = 12  # layers that an error names
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.modules.instancenorm._InstanceNorm)
 
 
@@ -77,10 +78,12 @@ def mask_model(
     Returns:
         The masked network, with a report of what was not masked.
     Raises:
-        UserError: a rule of `layers` matches nothing, or a weight is shared by two modules.
+        UserError: a rule of `layers` matches nothing, no layer is left to mask, or a weight is shared by two
+            modules or has a parametrization already.
     """
     weights = list(maskable_weights(module))
-    _refuse_shared(weights)
+    _refuse_strange_weights(weights)
+    _refuse_shared(module, weights)
     _refuse_idle_rules(weights, options.layers)
     draw_network(module, options.weight_init, seed=seed)
     module.requires_grad_(False)
@@ -93,6 +96,11 @@ def mask_model(
             continue
         sparsity = options.sparsity if rule is None or rule.sparsity is None else rule.sparsity
         layers.append(_mask_weight(name, owner, sparsity, options, seed, events, weight_dtype))
+    if not layers:
+        raise UserError(
+            "No layer of this network is masked, so there are no scores to train: it needs a convolution or "
+            "linear layer that no rule of method.layers leaves unmasked."
+        )
     masked = tuple(layer.name for layer in layers)
     known = {*masked, *unmasked, *frozen}
     others = [name for name in _plain_names(module) if name not in known]
@@ -164,22 +172,41 @@ def _matches(rule: LayerRule, name: str, owner: nn.Module) -> bool:
 def _refuse_idle_rules(weights: list[tuple[str, nn.Module]], rules: tuple[LayerRule, ...]) -> None:
     for rule in rules:
         if not any(_matches(rule, name, owner) for name, owner in weights):
-            names = ", ".join(name.removesuffix(".weight") for name, _ in weights)
+            names = [name.removesuffix(".weight") for name, _ in weights]
+            more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
             raise UserError(
                 f"method.layers: {rule.match!r} matches no layer of this network; "
-                f"use conv, linear, or a glob over its layers: {names}."
+                f"use conv, linear, or a glob over its layers: {', '.join(names[:_LISTED])}{more}."
             )
 
 
-def _refuse_shared(weights: list[tuple[str, nn.Module]]) -> None:
-    seen: dict[int, str] = {}
+def _refuse_strange_weights(weights: list[tuple[str, nn.Module]]) -> None:
     for name, owner in weights:
-        first = seen.setdefault(id(owner.weight), name)
-        if first != name:
+        weight = owner.weight
+        if not isinstance(weight, nn.Parameter) or nn.parameter.is_lazy(weight):
             raise UserError(
-                f"The weights {first!r} and {name!r} are one shared tensor, which cannot be masked; "
+                f"The weight {name!r} cannot be masked: it is parametrized already, or not yet made; "
+                "give a network of plain layers."
+            )
+
+
+def _refuse_shared(module: nn.Module, weights: list[tuple[str, nn.Module]]) -> None:
+    maskable = {id(owner.weight): name for name, owner in weights}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        first = maskable.get(id(parameter), name)
+        if first != name and not _is_one_place(module, first, name):
+            names = " and ".join(repr(one) for one in sorted((first, name)))
+            raise UserError(
+                f"The weights {names} are one shared tensor, which cannot be masked; "
                 "give each layer a weight of its own."
             )
+
+
+def _is_one_place(module: nn.Module, first: str, second: str) -> bool:
+    """Whether two names lead to one layer that is used twice, which is no obstacle."""
+    paths = (name.rpartition(".") for name in (first, second))
+    (one, _, left), (other, _, right) = paths
+    return module.get_submodule(one) is module.get_submodule(other) and left == right
 
 
 def _frozen_names(module: nn.Module) -> Iterator[str]:
