@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from iterand_engine.data import fingerprint as fingerprint_module
 from iterand_engine.data.content import ArrayContent, ImageArrays
 from iterand_engine.data.dataset import Dataset, Split
 from iterand_engine.data.fingerprint import content_fingerprint, dataset_fingerprint
+from iterand_engine.data.locate import locate_all
 from iterand_engine.data.opening import open_dataset
 from iterand_engine.errors import UserError
 
@@ -203,3 +206,42 @@ def test_that_folder_fingerprints_follow_names_and_sizes(tmp_path: Path) -> None
     renamed = dataset_fingerprint(config, [])
     Image.new("RGB", (33, 33)).save(tmp_path / "train" / "x" / "c.png")
     assert len({first, renamed, dataset_fingerprint(config, [])}) == 3
+
+
+# The documentation
+
+
+def test_that_the_documented_npz_file_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    code = text.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/datasets.md", "exec"), {})
+    dataset = opened(tmp_path / "mine.npz")
+    assert counts(dataset) == [450, 50, 100]
+    assert (dataset.spec.height, dataset.spec.classes) == (32, 4)
+
+
+def test_that_the_documentation_names_every_dataset_and_file_wanted() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    for location in locate_all([]):
+        assert f"`{location.name}`" in text
+        if location.name not in ("digits", "imagenet"):
+            assert all(need in text for need in location.needs)
+
+
+def test_that_finding_and_fingerprinting_need_no_torch(tmp_path: Path) -> None:
+    path = write_npz(tmp_path / "a.npz")
+    code = f"""
+import sys
+import subprocess
+import sys
+from pathlib import Path
+from iterand_engine.config import DataConfig
+from iterand_engine.data.fingerprint import dataset_fingerprint
+from iterand_engine.data.locate import locate_all
+locate_all([Path({str(tmp_path)!r})])
+print(dataset_fingerprint(DataConfig(dataset="npz", path={str(path)!r}), []))
+assert "torch" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, fingerprint_of(path)), done.stderr
