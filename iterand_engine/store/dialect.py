@@ -124,6 +124,16 @@ def backup(source: Path, target: Path) -> None:
         from_db.backup(to_db)
 
 
+def damage(path: Path) -> str | None:
+    """Read a database through and say what is broken in it; None where nothing is. Takes a while for a large one."""
+    with closing(_connect(path)) as connection:
+        try:
+            first = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        except sqlite3.DatabaseError as error:
+            first = str(error)
+    return None if first == "ok" else first
+
+
 def checkpoint_log(path: Path) -> bool:
     """Move the write-ahead log into the database and empty it, without waiting for anybody.
 
