@@ -125,7 +125,7 @@ def backup(source: Path, target: Path) -> None:
 
 
 def damage(path: Path) -> str | None:
-    """Read a database through and say what is broken in it; None where nothing is. Takes a while for a large one."""
+    """Read a database through, which takes a while, and say what is broken in it; None where nothing is."""
     with closing(_connect(path)) as connection:
         try:
             first = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
