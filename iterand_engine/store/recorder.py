@@ -210,8 +210,11 @@ class Recorder:
     ) -> None:
         """Commit everything, store how the run ended and give it up; only `close` may follow.
 
+        A finished run's checkpoints are forgotten with that, so that their files may be deleted next.
+
         Args:
-            state: any that is stored and not live; `queued` gives the run back to the queue.
+            state: any that is stored and not live; `queued` gives the run back to the queue, and `finished`
+                forgets the checkpoints, whose files may then be removed.
             reason: one sentence for the user, where the state alone does not say it.
             val_accuracy, test_accuracy: shares 0-1; None leaves what is stored.
             final_digest: sha256 over the result.

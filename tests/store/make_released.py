@@ -34,6 +34,8 @@ def started(store: Store, name: str) -> tuple[str, str]:
 def train_stopped(store: Store) -> None:
     """A run that was stopped."""
     with Recorder(store, *started(store, "stopped")) as recorder:
+        for step in (3000, 6000):
+            recorder.publish_checkpoint(step, step // 3000, f"checkpoints/{step}.pt", "ab" * 32, "training")
         recorder.finish(RunState.STOPPED, reason="asked to")
 
 
@@ -46,7 +48,6 @@ def train_finished(store: Store) -> None:
         recorder.rewind(0)
         recorder.append("loss", np.arange(3000), np.arange(3000) / 8)
         recorder.progress(3000, 0, 6000)
-        recorder.publish_checkpoint(3000, 1, f"runs/{run_id}/checkpoints/a.pt", "ab" * 32, "training")
         recorder.finish(RunState.STOPPED)
     token = store.claim(run_id)
     store.adopt(run_id, token, processes.current(), {"threads": 2})
@@ -56,7 +57,6 @@ def train_finished(store: Store) -> None:
         recorder.append("mask_flips", [10, 20], [[0.5, np.nan], [0.25, 0.125]])
         recorder.event("warning", "at chance for 5 epochs", step=5000)
         recorder.progress(6000, 1, 6000)
-        recorder.publish_checkpoint(6000, 2, f"runs/{run_id}/final.safetensors", "cd" * 32, "final")
         recorder.finish(RunState.FINISHED, val_accuracy=0.75, test_accuracy=0.5, final_digest="ef" * 32)
     store.unlock([run_id])
 

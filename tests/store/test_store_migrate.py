@@ -107,7 +107,7 @@ def test_that_a_released_database_opens_with_all_that_it_holds(path: Path, works
         assert flips.layers == ("conv1", "fc")
         assert np.isnan(flips.values[0, 1])
         assert [event.text for event in queries.events(store, finished.id)] == ["at chance for 5 epochs"]
-        assert [c.step for c in queries.checkpoints(store, finished.id)] == [6000, 3000]
+        assert [c.step for c in queries.checkpoints(store, rows["stopped"].id)] == [6000, 3000]
         assert rows["stopped"].reason == "asked to"
 
 
@@ -183,7 +183,7 @@ with Store.open(fresh) as store:
         assert child.stdout is not None
         child.stdout.readline()
     go.touch()
-    assert [child.wait() for child in children] == [0, 0, 0]
+    assert [child.wait(timeout=60) for child in children] == [0, 0, 0]
     with Store.open(open_workspace_dir(tmp_path / "fresh")) as store:
         assert len(queries.runs(store)) == 3
 

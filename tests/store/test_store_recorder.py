@@ -279,6 +279,7 @@ def test_that_the_end_is_stored_with_its_results_and_frees_the_run(
     place: Place, run: tuple[str, str], recorder: Recorder
 ) -> None:
     recorder.append("loss", *ramp(0, 3))
+    recorder.publish_checkpoint(3, 0, "step.pt", "ab", "training")
     recorder.finish(
         RunState.FINISHED, reason=None, val_accuracy=0.75, test_accuracy=0.5, final_digest="f" * 64
     )
@@ -287,6 +288,7 @@ def test_that_the_end_is_stored_with_its_results_and_frees_the_run(
     assert queries.test_accuracy(place.store, run[0], lock=False) == 0.5
     assert (detail.owner, detail.stop_requested) == (None, False)
     assert detail.ended_at is not None
+    assert queries.checkpoints(place.store, run[0]) == []
     assert queries.series(place.store, run[0], "loss").steps.size == 3
     with pytest.raises(RuntimeError, match="nothing more can be recorded"):
         recorder.append("loss", [9], [0])
