@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from iterand_engine.data.file_facts import FileFacts, md5_of
-from iterand_engine.data.torchvision_import import import_torchvision
 from iterand_engine.errors import UserError
 
 
@@ -80,6 +79,9 @@ def verify(name: str, path: Path, facts: FileFacts) -> None:
 
 
 def _torchvision_class(name: str) -> Any:
+    # Imported here because it brings torch: commands that only look around must not wait for that.
+    from iterand_engine.data.torchvision_import import import_torchvision
+
     return getattr(import_torchvision().datasets, name)
 
 

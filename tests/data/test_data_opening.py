@@ -236,6 +236,7 @@ import sys
 import subprocess
 import sys
 from pathlib import Path
+import iterand_engine.data.fetch
 from iterand_engine.config import DataConfig
 from iterand_engine.data.fingerprint import dataset_fingerprint
 from iterand_engine.data.locate import locate_all
