@@ -29,6 +29,15 @@ from iterand_engine.models.spec import SMALL_IMAGE_PX
 LARGE_PX = 224
 RESIZED_PX = 256
 
+_UNREADABLE = (
+    OSError,
+    KeyError,  # not in the zip file
+    SyntaxError,  # Pillow's word for a damaged PNG
+    ValueError,
+    Image.DecompressionBombError,
+    zipfile.BadZipFile,
+)
+
 Pixels = NDArray[np.uint8]
 View = Callable[[Image.Image], Pixels]
 
@@ -78,7 +87,7 @@ class ImageReader:
         try:
             with Image.open(self._stream(text)) as image:
                 return image.convert("RGB")
-        except (OSError, KeyError, SyntaxError, ValueError, zipfile.BadZipFile) as error:
+        except _UNREADABLE as error:
             raise UserError(
                 f"Cannot read the image {text!r} of {str(self._root)!r} ({error}); replace or remove it."
             ) from None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from iterand_engine.data.file_facts import FileFacts, md5_of
+from iterand_engine.data.locate import layout_of
 from iterand_engine.errors import UserError
 
 
@@ -64,13 +65,15 @@ def verify(name: str, path: Path, facts: FileFacts) -> None:
     """
     if name not in _SOURCES:
         return
-    files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
+    wanted = {need for place in layout_of(name).places for need in place.needs}
+    files = [path] if path.is_file() else [path / need for need in sorted(wanted) if (path / need).is_file()]
     unchecked = [file for file in files if facts.get(file, f"verified {name}") is None]
-    published = checksums(name) if unchecked else {}
+    if not unchecked:
+        return
+    # A single file is the archive, whatever it was renamed to.
+    published = {path.name: sources(name)[0].md5} if path.is_file() else checksums(name)
     for file in unchecked:
-        if file.name not in published:
-            continue
-        if md5_of(file) != published[file.name]:
+        if file.name in published and md5_of(file) != published[file.name]:
             raise UserError(
                 f"{str(file)!r} is not the published file of {name!r} (its MD5 checksum is not "
                 f"{published[file.name]}); delete it and run `iterand data fetch {name}`."

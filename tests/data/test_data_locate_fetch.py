@@ -310,3 +310,13 @@ def test_that_files_are_verified_once_and_again_when_they_change(
     (folder / IDX_FILES[1]).write_bytes(published_mnist[IDX_FILES[1]] + b"x")
     with pytest.raises(UserError, match=r"is not the published file of 'mnist'.*delete it and run"):
         sources.verify("mnist", folder, facts)
+
+
+def test_that_an_archive_is_verified_under_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = tmp_path / "renamed.tar.gz"
+    archive.write_bytes(b"an archive")
+    monkeypatch.setattr(import_torchvision().datasets.CIFAR10, "tgz_md5", md5(b"an archive"))
+    sources.verify("cifar10", located("cifar10", [], archive), FileFacts(None))
+    archive.write_bytes(b"another archive")
+    with pytest.raises(UserError, match="is not the published file of 'cifar10'"):
+        sources.verify("cifar10", archive, FileFacts(None))
