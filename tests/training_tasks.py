@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config import DataConfig, RunConfig
 from iterand_engine.data.dataset import Dataset
 from iterand_engine.data.opening import open_dataset
 from iterand_engine.store import Axis, Level
@@ -20,6 +20,7 @@ from iterand_engine.training.numerics import Numerics
 from iterand_engine.training.trainer import Hooks, Task, Trainer
 from iterand_engine.worker import build_task
 
+CPU = torch.device("cpu")
 METHODS: dict[str, dict[str, Any]] = {
     "dense": {"name": "dense"},
     "edge-popup": {"name": "edge-popup", "sparsity": 0.5},
@@ -43,20 +44,16 @@ def config_of(method: str | Mapping[str, Any], **sections: Mapping[str, Any]) ->
 
 
 @cache
-def _digits(data: str, seed: int, channels_last: bool) -> Dataset:
-    config = RunConfig.model_validate_json(data).data
-    return open_dataset(
-        config, roots=[], device=torch.device("cpu"), workers=0, seed=seed, channels_last=channels_last
-    )
+def _digits(data: DataConfig, seed: int, device: torch.device, channels_last: bool) -> Dataset:
+    return open_dataset(data, roots=[], device=device, workers=0, seed=seed, channels_last=channels_last)
 
 
-def task_of(config: RunConfig) -> Task:
+def task_of(config: RunConfig, device: torch.device = CPU) -> Task:
     """Build a run's network, method and data, without a store."""
     precision, channels_last = config.compute.precision, config.compute.memory_format == "channels_last"
     assert precision != "auto"
-    numerics = Numerics(torch.device("cpu"), precision, threads=1, channels_last=channels_last)
-    data = RunConfig(data=config.data).model_dump_json()
-    return build_task(config, _digits(data, config.training.seed, channels_last), numerics)
+    numerics = Numerics(device, precision, threads=1, channels_last=channels_last)
+    return build_task(config, _digits(config.data, config.training.seed, device, channels_last), numerics)
 
 
 @dataclass
