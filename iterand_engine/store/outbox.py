@@ -52,7 +52,7 @@ class Outbox:
         self._waiting_since_s = 0.0
         self._last_commit_s = self._retry_at_s = time.monotonic()
         self._held_up_since_s: float | None = None
-        self._said_held_up = False
+        self._said_held_up = self._said_full = False
         self._stop_requested = False
         self._ended = self._closing = False
         self._failure: Exception | None = None
@@ -64,12 +64,7 @@ class Outbox:
         """Queue an item; waits only where the buffer is full. Raises what ended the writing."""
         size_bytes = item.size_bytes if isinstance(item, Points) else 0
         if not self._has_room(size_bytes):
-            self._say(
-                f"{self._waiting_bytes / 2**20:.0f} MB of recorded values wait for the database: training"
-                " waits until they are written."
-            )
-            with self._changed:
-                self._changed.wait_for(lambda: self._failure is not None or self._has_room(size_bytes))
+            self._wait_for_room(size_bytes)
         with self._changed:
             self._check_open()
             self._waiting.append(item)
@@ -115,6 +110,18 @@ class Outbox:
             return None if self._failure_told else self._failure
         self._raise_failure()
         return None
+
+    def _wait_for_room(self, size_bytes: int) -> None:
+        if not self._said_full:
+            self._said_full = True
+            self._say(
+                f"{self._waiting_bytes / 2**20:.0f} MB of recorded values wait for the database: training"
+                " waits until they are written."
+            )
+        with self._changed:
+            self._urgent = self._handed
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._failure is not None or self._has_room(size_bytes))
 
     def _has_room(self, size_bytes: int) -> bool:
         return not self._waiting_bytes or self._waiting_bytes + size_bytes <= self._buffer_bytes
@@ -205,6 +212,7 @@ class Outbox:
             )
 
     def _go_on(self) -> None:
-        if self._said_held_up:
+        if self._said_held_up or (self._said_full and not self._waiting):
+            self._said_full = False
             self._say("The database can be written again.")
         self._held_up_since_s, self._said_held_up = None, False

@@ -31,7 +31,7 @@ from alembic import op
 revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
 def upgrade():
     op.add_column("run", sa.Column("note", sa.Text))
-    with op.batch_alter_table("series") as batch:  # rebuilds the table, on which blocks depend
+    with op.batch_alter_table("series", recreate="always") as batch:  # blocks depend on it
         batch.add_column(sa.Column("unit", sa.Text, nullable=False, server_default="1"))
 """
 

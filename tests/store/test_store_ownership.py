@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -219,6 +220,7 @@ def test_that_resuming_forgets_the_old_request(place: Place) -> None:
 
 
 HERE = processes.current()
+GONE = replace(HERE, start_ticks=HERE.start_ticks - 1)
 ELSEWHERE = ProcessIdentity("elsewhere", 1, 1, "boot")
 NOW = 10_000.0
 
@@ -231,6 +233,7 @@ NOW = 10_000.0
         (Signs(RunState.RUNNING, False, ELSEWHERE, None, NOW - 14, NOW), RunState.RUNNING),
         (Signs(RunState.RUNNING, False, ELSEWHERE, None, NOW - 16, NOW), RunState.INTERRUPTED),
         (Signs(RunState.RUNNING, False, ELSEWHERE, None, None, NOW), RunState.INTERRUPTED),
+        (Signs(RunState.RUNNING, False, GONE, None, NOW, NOW), RunState.INTERRUPTED),
         (Signs(RunState.RUNNING, True, HERE, None, NOW, NOW, NOW - 900), RunState.STOPPING),
         (Signs(RunState.RUNNING, False, HERE, None, NOW, NOW, NOW - 59), RunState.RUNNING),
         (Signs(RunState.RUNNING, False, HERE, None, NOW, NOW, NOW - 61), RunState.STALLED),

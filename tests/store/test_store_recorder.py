@@ -173,8 +173,9 @@ def test_that_a_rewind_takes_back_all_series_alike_and_is_counted(
     recorder.declare("val_loss", "epoch")
     recorder.append("loss", *ramp(0, 2 * room + 10))
     recorder.append("val_loss", [room - 1, 2 * room - 1], [1, 2])
-    for step, name in ((room, "a"), (2 * room, "b")):
+    for step, name in ((room + 3, "a"), (room + 4, "b")):
         recorder.publish_checkpoint(step, 1, name, "sha", "training")
+    recorder.append("loss", *ramp(2 * room + 10, 5))  # not committed yet when the run goes back
     recorder.rewind(room + 3)
     assert queries.series(place.store, run[0], "loss").steps.tolist() == list(range(room + 3))
     assert queries.series(place.store, run[0], "val_loss").steps.tolist() == [room - 1]
@@ -377,6 +378,7 @@ def test_that_a_full_buffer_waits_for_the_database_and_says_so(
             assert thread.is_alive()
         thread.join()
         recorder.drain()
+        until(lambda: "can be written again" in said[-1])
     assert "training waits until they are written" in said[0]
     assert queries.series(place.store, run[0], "loss").steps.tolist() == list(range(300))
 
