@@ -1,0 +1,135 @@
+"""What the commands share: the workspace option, an open store, the two outputs, numbers as people read them.
+
+Text of the user's own (names, paths, messages) goes to Rich as `Text`, never as markup.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from iterand_engine.store import Locked, Store
+from iterand_engine.workspace import Settings, Workspace, open_workspace_dir
+
+WIDE = 200  # columns of a table that is piped: nothing is cut off there
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace",
+        metavar="DIR",
+        help="Folder of runs and data; else ITERAND_WORKSPACE, else the user's data folder.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's id, the beginning of its id, or its name.")
+]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A workspace with its store open, and its settings as they were then."""
+
+    workspace: Workspace
+    store: Store
+    settings: Settings
+
+
+@contextmanager
+def opened(folder: Path | None) -> Iterator[Opened]:
+    """Open a workspace and its store for one command.
+
+    Args:
+        folder: as given by `--workspace`.
+    Raises:
+        UserError: the folder or its database cannot be used.
+    """
+    workspace = open_workspace_dir(folder)
+    settings = Settings.load(workspace)
+    with Store.open(workspace) as store:
+        yield Opened(workspace, store, settings)
+
+
+def say(text: str) -> None:
+    """Tell the user something on stderr, as it is."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def result(text: str) -> None:
+    """Print a result on stdout, as it is."""
+    print(text, flush=True)
+
+
+def show_table(table: Table) -> None:
+    """Print a table on stdout, in full where nobody looks at it."""
+    terminal = sys.stdout.isatty()
+    Console(width=None if terminal else WIDE, highlight=False, markup=False).print(table)
+
+
+def make_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    """A plain table.
+
+    Args:
+        columns: their headings.
+        right: the headings of those that hold numbers.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return table
+
+
+def add_row(table: Table, *cells: object) -> None:
+    """Add a row whose cells are shown as plain text."""
+    table.add_row(*(Text(str(cell)) for cell in cells))
+
+
+def share(value: float | Locked | None) -> str:
+    """An accuracy for people: 91.24 %, `locked`, or - where there is none."""
+    if isinstance(value, Locked):
+        return str(value)
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{100 * value:.2f} %"
+
+
+def plain_share(value: float | Locked | None) -> str:
+    """An accuracy for programs: 0.9124, `locked`, or `nan` where there is none."""
+    if isinstance(value, Locked):
+        return str(value)
+    return f"{math.nan if value is None else value:.4f}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in its two largest units: 3 h 12 min, 41 s; - where it is not known."""
+    if not math.isfinite(seconds):
+        return "-"
+    left = round(max(0.0, seconds))
+    for unit, unit_s, part, part_s in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if left >= unit_s:
+            whole, rest = divmod(left, unit_s)
+            return f"{whole} {unit} {rest // part_s} {part}"
+    return f"{left} s"
+
+
+def size(count_bytes: float | None) -> str:
+    """A number of bytes: 11.6 MB (decimal, as disks are sold); - where it is not known."""
+    if count_bytes is None:
+        return "-"
+    for unit in ("B", "kB", "MB", "GB"):
+        if count_bytes < 1000:
+            return f"{count_bytes:.0f} {unit}" if unit == "B" else f"{count_bytes:.1f} {unit}"
+        count_bytes /= 1000
+    return f"{count_bytes:.1f} TB"

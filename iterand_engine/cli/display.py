@@ -1,0 +1,130 @@
+"""Progress of a run on stderr: two live lines on a terminal, else a plain line now and then.
+
+Limits: a display that cannot be written (a closed terminal or pipe) falls silent; it never ends a run.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.text import Text
+
+from iterand_engine.cli.common import duration
+
+if TYPE_CHECKING:
+    from iterand_engine.training.trainer import Progress
+
+PLAIN_EVERY_S = 10.0
+
+
+class Display(Protocol):
+    """What the user sees while a run is trained."""
+
+    def update(self, progress: Progress) -> None:
+        """Show how far it is."""
+
+    def note(self, text: str) -> None:
+        """Tell something, in a line of its own."""
+
+
+@contextmanager
+def progress_display() -> Iterator[Display]:
+    """The display that suits stderr; what it shows last stays."""
+    if not sys.stderr.isatty():
+        yield PlainDisplay()
+        return
+    display = LiveDisplay(Console(stderr=True))
+    try:
+        yield display
+    finally:
+        display.close()
+
+
+class PlainDisplay:
+    """A line at first and then every ten seconds."""
+
+    def __init__(self) -> None:
+        self._last_s = -math.inf
+
+    def update(self, progress: Progress) -> None:
+        """Show how far it is, if it is time for a line."""
+        now_s = time.monotonic()
+        if now_s - self._last_s >= PLAIN_EVERY_S:
+            self._last_s = now_s
+            self.note(f"{_place(progress)} {_figures(progress)} {_left(progress)}")
+
+    def note(self, text: str) -> None:
+        """Tell something."""
+        try:
+            print(text, file=sys.stderr, flush=True)
+        except OSError:  # nobody listens any more
+            self._last_s = math.inf
+
+
+class LiveDisplay:
+    """A bar with the place and the time left, and a line with the figures.
+
+    Args:
+        console: of the terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._bar = Bar(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"), console=console
+        )
+        self._task = self._bar.add_task("starting", total=None, left="")
+        self._live = Live(self._bar, console=console, refresh_per_second=5)
+        self._is_silent = False
+        self._guarded(self._live.start)
+
+    def update(self, progress: Progress) -> None:
+        """Show how far it is."""
+        self._bar.update(
+            self._task,
+            description=_place(progress),
+            completed=progress.step,
+            total=progress.total_steps,
+            left=_left(progress),
+        )
+        self._guarded(lambda: self._live.update(Group(self._bar, Text(_figures(progress)))))
+
+    def note(self, text: str) -> None:
+        """Tell something, above the bar."""
+        self._guarded(lambda: self._live.console.print(Text(text)))
+
+    def close(self) -> None:
+        """Leave what was shown last."""
+        self._guarded(self._live.stop)
+
+    def _guarded(self, show: Callable[[], None]) -> None:
+        if self._is_silent:
+            return
+        try:
+            show()
+        except OSError:
+            self._is_silent = True
+
+
+def _place(progress: Progress) -> str:
+    return f"epoch {progress.epoch + 1}/{progress.epochs} step {progress.step}/{progress.total_steps}"
+
+
+def _figures(progress: Progress) -> str:
+    held_out = "" if math.isnan(progress.val_accuracy) else f" val_accuracy {progress.val_accuracy:.4f}"
+    return (
+        f"loss {progress.loss:.4f} accuracy {progress.accuracy:.4f}{held_out} "
+        f"{progress.images_per_s:.0f} images/s"
+    )
+
+
+def _left(progress: Progress) -> str:
+    return "" if math.isnan(progress.seconds_left) else f"{duration(progress.seconds_left)} left"

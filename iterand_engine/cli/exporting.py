@@ -1,0 +1,75 @@
+"""`iterand export` and `iterand reproduce`: what a run leaves, and whether it comes out again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from iterand_engine.cli.common import RunArgument, WorkspaceOption, opened, result, say, size
+from iterand_engine.cli.display import progress_display
+from iterand_engine.cli.signals import StopSignals
+from iterand_engine.errors import ExitCode
+
+if TYPE_CHECKING:
+    from iterand_engine.reproduce import Comparison
+
+
+def export(
+    run: RunArgument,
+    format: Annotated[Literal["masks", "safetensors"], typer.Option(help="What to write.")],
+    out: Annotated[Path, typer.Option(metavar="PATH", help="The file to write.")],
+    epoch: Annotated[
+        str, typer.Option(metavar="N|best|last", help="Epochs trained, best validation accuracy, or last.")
+    ] = "last",
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Write a run's masks (numpy), or its pruned network (safetensors)."""
+    from iterand_engine.exports import ExportFormat, export_run
+
+    with opened(workspace) as at:
+        run_id = at.store.resolve(run)
+        number = export_run(
+            at.workspace, at.store, run_id, ExportFormat(format), out, epoch=epoch, replace=force
+        )
+    result(f"{format} of run {run_id}, epoch {number}: {out} ({size(out.stat().st_size)})")
+
+
+def reproduce(
+    run: RunArgument,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Compare so many steps only.", show_default=False)
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Train a run again, in a temporary workspace, and say whether it comes out bit for bit the same."""
+    with opened(workspace) as at, StopSignals() as signals:
+        run_id = at.store.resolve(run)
+        from iterand_engine.reproduce import reproduce_run
+        from iterand_engine.worker import Surroundings
+
+        with progress_display() as display:
+            around = Surroundings(display.update, display.note, lambda step: signals.requested)
+            comparison = reproduce_run(at.workspace, at.store, run_id, steps=steps, around=around)
+    raise typer.Exit(_tell(comparison))
+
+
+def _tell(comparison: Comparison) -> ExitCode:
+    if comparison.is_identical:
+        result(f"bit-identical up to step {comparison.steps}")
+    elif comparison.difference is not None:
+        result(f"first difference at {comparison.difference}")
+    else:
+        result(f"equal series up to step {comparison.steps}, but the final networks differ")
+    for note in comparison.notes:
+        say(note)
+    for point in comparison.environments:
+        say(f"environments differ: {point}")
+    if not comparison.is_identical and not comparison.environments:
+        say("the environments do not differ")
+    if comparison.was_stopped:
+        say("stopped before the end")
+        return ExitCode.STOPPED
+    return ExitCode.OK if comparison.is_identical else ExitCode.FAILED

@@ -1,0 +1,33 @@
+"""`iterand log`: what a run's worker said, and what it says from now on."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from iterand_engine.cli.common import Opened, RunArgument, WorkspaceOption, opened, say
+from iterand_engine.cli.run_log import follow, log_path
+from iterand_engine.store import RunState, queries
+
+
+def log(
+    run: RunArgument,
+    goes_on: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run has ended.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show what a run's worker said."""
+    with opened(workspace) as at:
+        run_id = at.store.resolve(run)
+        path = log_path(at.workspace, run_id)
+        for text in follow(path, lambda: not goes_on or _has_ended(at, run_id)):
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        if not path.exists():
+            say(f"Run {run_id} has no log: it was not started yet, or its files were removed.")
+
+
+def _has_ended(at: Opened, run_id: str) -> bool:
+    state = queries.runs(at.store, ids=[run_id])[0].state
+    return not (state.is_live or state is RunState.QUEUED)

@@ -1,0 +1,74 @@
+"""`iterand settings` and `iterand unlock`: what a workspace remembers, and who may see test accuracy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from iterand_engine.cli.common import WorkspaceOption, opened, result
+from iterand_engine.workspace import Settings, open_workspace_dir
+
+KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Name of the setting.")]
+
+
+def make_settings() -> typer.Typer:
+    """The group `iterand settings`."""
+    group = typer.Typer(name="settings", help="Show or change the workspace's settings.")
+    group.callback(invoke_without_command=True)(list_settings)
+    group.command("get")(get_setting)
+    group.command("set")(set_setting)
+    return group
+
+
+def list_settings(context: typer.Context, workspace: WorkspaceOption = None) -> None:
+    """Show or change the workspace's settings; alone: show all."""
+    context.obj = workspace
+    if context.invoked_subcommand is None:
+        settings = Settings.load(open_workspace_dir(workspace))
+        for key in Settings.model_fields:
+            result(f"{key}: {_text(settings.get(key))}")
+
+
+def get_setting(context: typer.Context, key: KeyArgument, workspace: WorkspaceOption = None) -> None:
+    """Show one setting."""
+    result(_text(Settings.load(open_workspace_dir(_folder(context, workspace))).get(key)))
+
+
+def set_setting(
+    context: typer.Context,
+    key: KeyArgument,
+    value: Annotated[
+        str, typer.Argument(metavar="VALUE", help="Its value; data_roots: folders with commas.")
+    ],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Change one setting."""
+    place = open_workspace_dir(_folder(context, workspace))
+    settings = Settings.load(place).with_value(key, value)
+    settings.save(place)
+    result(f"{key}: {_text(settings.get(key))}")
+
+
+def unlock(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs by id, prefix or name.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Let the test accuracy of runs be seen under the test lock; this is recorded."""
+    with opened(workspace) as at:
+        run_ids = list(dict.fromkeys(at.store.resolve(run) for run in runs))
+        at.store.unlock(run_ids)
+    for run_id in run_ids:
+        result(f"run {run_id} unlocked")
+
+
+def _folder(context: typer.Context, workspace: Path | None) -> Path | None:
+    """The workspace as named after the command, or else after `settings`."""
+    return workspace or context.obj
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(part) for part in value) or "[]"
+    return str(value).lower() if isinstance(value, bool) else str(value)

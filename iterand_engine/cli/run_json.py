@@ -1,0 +1,121 @@
+"""The JSON that `runs --json` and `show --json` print: a contract, so names are only ever added.
+
+Not a number and absent are both null. Under the test lock `test_accuracy` is null and `test_locked` true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from iterand_engine.store import Locked, RunDetail, RunRow
+
+SCHEMA_VERSION = 1
+TestAccuracy = float | Locked | None
+
+
+class _Json(BaseModel):
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="null")
+
+
+class RunEntry(_Json):
+    """One run in a list. Times are seconds since 1970, accuracies shares 0-1."""
+
+    id: str
+    name: str
+    state: str
+    step: int
+    epoch: int
+    total_steps: int | None
+    dataset: str
+    model: str
+    width_factor: float
+    method: str
+    seed: int
+    group_key: str
+    precision: str
+    device_kind: str
+    val_accuracy: float | None
+    test_accuracy: float | None
+    test_locked: bool
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    elapsed_s: float
+    reason: str | None
+
+    @classmethod
+    def of(cls, row: RunRow, val_accuracy: float | None, test: TestAccuracy) -> RunEntry:
+        """Take from a row what the list shows, with the accuracies as they may be seen."""
+        own = {name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)}
+        accuracies = {"val_accuracy": val_accuracy, "test_accuracy": _number(test)}
+        return cls(**(own | accuracies), test_locked=isinstance(test, Locked))
+
+
+class RunList(_Json):
+    """`iterand runs --json`, newest first."""
+
+    schema_version: int = SCHEMA_VERSION
+    runs: list[RunEntry]
+
+
+class Results(_Json):
+    """What came out, as shares 0-1: on the validation images after the last epoch, on the test images."""
+
+    val_accuracy: float | None
+    test_accuracy: float | None
+    test_locked: bool
+
+
+class RunDocument(_Json):
+    """`iterand show --json`."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    name: str
+    state: str
+    step: int
+    epoch: int
+    total_steps: int | None
+    config: Mapping[str, object]
+    results: Results
+    series: dict[str, float]
+    final_digest: str | None
+    reason: str | None
+    elapsed_s: float
+    environments: list[Mapping[str, object]]
+
+    @classmethod
+    def of(
+        cls, detail: RunDetail, val_accuracy: float | None, test: TestAccuracy, last_values: dict[str, float]
+    ) -> RunDocument:
+        """Put a run's parts together.
+
+        Args:
+            detail: the run.
+            val_accuracy: of its last epoch.
+            test: its test accuracy as the lock lets it be seen.
+            last_values: the newest value of each series.
+        """
+        locked = isinstance(test, Locked)
+        results = Results(val_accuracy=val_accuracy, test_accuracy=_number(test), test_locked=locked)
+        return cls(
+            id=detail.id,
+            name=detail.name,
+            state=detail.state,
+            step=detail.step,
+            epoch=detail.epoch,
+            total_steps=detail.total_steps,
+            config=detail.config,
+            results=results,
+            series=last_values,
+            final_digest=detail.final_digest,
+            reason=detail.reason,
+            elapsed_s=detail.elapsed_s,
+            environments=[start.snapshot for start in detail.environments],
+        )
+
+
+def _number(test: TestAccuracy) -> float | None:
+    return None if isinstance(test, Locked) else test

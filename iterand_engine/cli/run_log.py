@@ -1,0 +1,99 @@
+"""A run's `worker.log`: what its worker said, as text with the local time, for `iterand log` and the window.
+
+It never holds a test accuracy, so that the test lock need not look into it. Limits: a log that cannot be
+written ends no run; that is said once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+from iterand_engine.workspace import Workspace
+
+POLL_S = 0.2
+
+
+def log_path(workspace: Workspace, run_id: str) -> Path:
+    """Where a run's log is."""
+    return workspace.run_dir(run_id) / "worker.log"
+
+
+class RunLog:
+    """Adds lines to a log, at once visible to readers; a context manager.
+
+    Args:
+        path: of the log; its folder exists.
+        on_failure: gets one sentence if the log cannot be written.
+    """
+
+    def __init__(self, path: Path, on_failure: Callable[[str], None]) -> None:
+        self._path, self._on_failure = path, on_failure
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> RunLog:
+        try:
+            self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+        except OSError as error:
+            self._give_up(error)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError as problem:
+                self._give_up(problem)
+
+    def line(self, text: str) -> None:
+        """Add a line with the time before it; further lines of the text follow as they are."""
+        if self._file is None:
+            return
+        try:
+            self._file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text.rstrip()}\n")
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self._file = None
+        self._on_failure(f"The log {self._path} cannot be written ({error.strerror}); the run goes on.")
+
+
+def follow(path: Path, ended: Callable[[], bool]) -> Iterator[str]:
+    """Read a log piece by piece while it grows.
+
+    Args:
+        path: of the log; it may come later.
+        ended: whether nothing more will be written; asked before each look, so that the last words are read.
+    """
+    position = 0
+    while True:
+        is_last = ended()
+        text, position = read_from(path, position)
+        if text:
+            yield text
+        if is_last:
+            return
+        if not text:
+            time.sleep(POLL_S)
+
+
+def read_from(path: Path, position: int) -> tuple[str, int]:
+    """Read whole lines of a log from a byte position on; a line that is being written is left for later.
+
+    Returns:
+        The text, empty where there is none, and the position after it.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(position)
+            content = file.read()
+    except FileNotFoundError:
+        return "", position
+    whole = content[: content.rfind(b"\n") + 1]
+    return whole.decode("utf-8", errors="replace"), position + len(whole)

@@ -1,0 +1,79 @@
+"""`iterand train` and `iterand resume`: train in the foreground, here and now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from iterand_engine.cli.common import Opened, RunArgument, WorkspaceOption, opened, say
+from iterand_engine.cli.foreground import train_here
+from iterand_engine.config import RunConfig, apply_sets, read_mapping
+from iterand_engine.data.locate import located
+from iterand_engine.errors import UserError
+from iterand_engine.presets import preset as find_preset
+from iterand_engine.run_making import data_roots, make_run
+
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="OPTION=VALUE", help="Change an option, e.g. --set training.lr=0.05."),
+]
+
+
+def train(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="File with the run's options.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A recipe, as `iterand presets` lists them.")
+    ] = None,
+    sets: SetOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Train a run from a file or a preset, and record it."""
+    mapping, notes = apply_sets(chosen_mapping(config, preset), sets or [], folder=Path.cwd())
+    options = RunConfig.from_mapping(mapping)
+    for note in notes:
+        say(note)
+    with opened(workspace) as at:
+        run_id = new_run(at, options)
+        raise typer.Exit(train_here(at, run_id))
+
+
+def resume(run: RunArgument, workspace: WorkspaceOption = None) -> None:
+    """Go on with a stopped or interrupted run, from its last checkpoint."""
+    with opened(workspace) as at:
+        raise typer.Exit(train_here(at, at.store.resolve(run)))
+
+
+def chosen_mapping(config: Path | None, preset: str | None) -> dict[str, Any]:
+    """The options of a file or of a preset.
+
+    Raises:
+        UserError: both are given, or neither, or the one given cannot be read.
+    """
+    if config is not None and preset is not None:
+        raise UserError(
+            f"A file ({config}) and a preset ({preset}) are both given; name one and change options by --set."
+        )
+    if config is not None:
+        return read_mapping(config)
+    if preset is not None:
+        return find_preset(preset).mapping
+    raise UserError(
+        "Nothing says what to train; name a file, or a preset as in `iterand train --preset quickstart`."
+    )
+
+
+def new_run(at: Opened, options: RunConfig) -> str:
+    """Make a run, once its data is known to be there.
+
+    Raises:
+        UserError: data, device or precision are not to be had here.
+    """
+    warning = at.workspace.warning()
+    if warning is not None:
+        say(warning)
+    located(options.data.dataset, data_roots(at.workspace, at.settings), options.data.path)
+    return make_run(at.workspace, at.store, options)

@@ -1,0 +1,89 @@
+"""The demonstration: which runs it trains, and what its table says of each. Torch-free.
+
+Three methods at two widths on the bundled digits, from the preset `quickstart`. Dense training starts from
+kaiming-uniform weights at a tenth of the learning rate, after the paper's recipe for Conv networks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import safe_open
+
+from iterand_engine.catalog import METHODS
+from iterand_engine.config import RunConfig, apply_sets
+from iterand_engine.mask_files import read_epoch, stored_epochs
+from iterand_engine.presets import preset
+from iterand_engine.store import Locked, Store, queries
+from iterand_engine.workspace import Workspace
+
+DENSE = "dense"
+METHOD_NAMES = (DENSE, "edge-popup", "iterand")
+WIDTHS = (0.125, 0.25)
+_DENSE_SETS = ("training.lr=0.03", "method.weight_init=kaiming-uniform")
+
+
+@dataclass(frozen=True)
+class DemoRow:
+    """One run of the demonstration. Weights are those of convolutions and linear layers."""
+
+    method: str
+    width_factor: float
+    val_accuracy: float | None
+    test_accuracy: float | Locked | None
+    weights: int
+    kept: int
+    seconds: float
+
+
+def demo_configs() -> list[RunConfig]:
+    """The runs of the demonstration, in the order in which they are trained."""
+    return [_config(method, width) for width in WIDTHS for method in METHOD_NAMES]
+
+
+def demo_row(workspace: Workspace, store: Store, run_id: str, *, lock: bool) -> DemoRow:
+    """What the table says of a finished run.
+
+    Args:
+        workspace, store: the run's.
+        run_id: which run.
+        lock: the workspace's setting `test_lock`.
+    """
+    run = queries.run(store, run_id)
+    weights, kept = _counts(workspace, run_id)
+    return DemoRow(
+        method=METHODS[run.method].label,
+        width_factor=run.width_factor,
+        val_accuracy=run.val_accuracy,
+        test_accuracy=queries.test_accuracy(store, run_id, lock=lock),
+        weights=weights,
+        kept=kept,
+        seconds=run.elapsed_s,
+    )
+
+
+def _config(method: str, width: float) -> RunConfig:
+    sets = [
+        f"name=demo-{method}-x{width:g}",
+        f"model.width_factor={width}",
+        f"method.name={method}",
+        *(_DENSE_SETS if method == DENSE else ()),
+    ]
+    mapping, _ = apply_sets(preset("quickstart").mapping, sets, folder=Path.cwd())
+    return RunConfig.from_mapping(mapping)
+
+
+def _counts(workspace: Workspace, run_id: str) -> tuple[int, int]:
+    """Weights of a run's network, and how many of them its masks keep."""
+    folder = workspace.run_dir(run_id)
+    with safe_open(folder / "final.safetensors", framework="numpy") as file:
+        shapes = [file.get_slice(key).get_shape() for key in file.keys() if key.startswith("weight/")]  # noqa: SIM118
+    weights = sum(math.prod(shape) for shape in shapes if len(shape) > 1)
+    stored = stored_epochs(folder / "masks")
+    if not stored:
+        return weights, weights
+    masks = read_epoch(folder / "masks", stored[-1])
+    removed = sum(int((~masks.mask(name)).sum()) for name in masks.packed)
+    return weights, weights - removed

@@ -1,0 +1,226 @@
+"""Train a recorded run again in a temporary workspace, and compare what the two recorded, bit for bit.
+
+Compared are all series but those of the clock and the seconds of an epoch, and the final digest where both
+finished. Limits: bit-identity holds for the same machine, packages, precision, threads and memory layout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iterand_engine.config import RunConfig
+from iterand_engine.devices import list_devices
+from iterand_engine.environment import differences
+from iterand_engine.errors import UserError
+from iterand_engine.run_making import data_roots, make_run
+from iterand_engine.store import RunDetail, RunState, Series, SeriesInfo, Store, queries
+from iterand_engine.worker import Surroundings, work
+from iterand_engine.workspace import Settings, Workspace, open_workspace_dir
+
+EPOCH_SECONDS = "epoch_s"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two runs part first: the step, the series and its two values (None where a point is missing)."""
+
+    step: int
+    series: str
+    original: float | None
+    repeated: float | None
+
+    def __str__(self) -> str:
+        def shown(value: float | None) -> str:
+            return "nothing" if value is None else f"{value:.9g}"
+
+        return f"step {self.step}, series {self.series}: {shown(self.original)} / {shown(self.repeated)}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What training again showed.
+
+    Args:
+        steps: compared, counted from the first.
+        difference: the first one in the series; None where all are equal.
+        digests_differ: both finished, with equal series, and yet not with the same network.
+        environments: the points in which the two environments differ, as original / repeated.
+        was_stopped: training again was stopped before it had done all steps.
+        notes: what else explains a difference.
+    """
+
+    steps: int
+    difference: Difference | None
+    digests_differ: bool
+    environments: tuple[str, ...]
+    was_stopped: bool
+    notes: tuple[str, ...]
+
+    @property
+    def is_identical(self) -> bool:
+        """Whether nothing differs."""
+        return self.difference is None and not self.digests_differ
+
+
+def reproduce_run(
+    workspace: Workspace,
+    store: Store,
+    run_id: str,
+    *,
+    steps: int | None = None,
+    around: Surroundings | None = None,
+) -> Comparison:
+    """Train a run again, with the threads, precision and memory format of its first start, and compare.
+
+    Args:
+        workspace, store: the run's; they are only read.
+        run_id: which run.
+        steps: at most so many; by default all that the run did.
+        around: shows progress; its `should_stop` ends the training early, which then compares less.
+    Raises:
+        UserError: the run did no step yet, or cannot be trained here.
+    """
+    original = queries.run(store, run_id)
+    limit = min(original.step, original.step if steps is None else steps)
+    if limit < 1:
+        raise UserError(
+            f"There is nothing to compare: run {run_id} did {original.step} steps, and {limit} are asked "
+            "for; name a run that was trained, and at least 1 step."
+        )
+    with TemporaryDirectory(prefix="iterand-reproduce-") as folder:
+        place = open_workspace_dir(Path(folder))
+        roots = data_roots(workspace, Settings.load(workspace))
+        Settings(data_roots=tuple(roots)).save(place)
+        with Store.open(place) as other:
+            again = make_run(place, other, repeated_config(original))
+            work(place, other, again, other.claim(again), _until(limit, around or Surroundings()))
+            return compare(store, original, other, queries.run(other, again), limit)
+
+
+def repeated_config(original: RunDetail) -> RunConfig:
+    """A run's configuration with device, threads and the like fixed as at its first start."""
+    config = RunConfig.from_mapping(original.config)
+    if not original.environments:
+        raise UserError(f"Run {original.id} was never started, so there is nothing to compare.")
+    first = original.environments[0].snapshot
+    device_id = str(first.get("device_id", ""))
+    is_here = any(device.id == device_id for device in list_devices())
+    fixed: dict[str, object] = {"device": device_id if is_here else original.device_kind}
+    if config.compute.threads == "auto" and "threads" in first:
+        fixed["threads"] = int(str(first["threads"]))
+    return config.model_copy(update={"compute": config.compute.model_copy(update=fixed)})
+
+
+def compare(store: Store, original: RunDetail, other: Store, repeated: RunDetail, limit: int) -> Comparison:
+    """Compare two runs that should be equal.
+
+    Args:
+        store, original: the run that was recorded.
+        other, repeated: the one that was trained again.
+        limit: steps to compare, at most.
+    """
+    steps = min(limit, repeated.step)
+    difference = first_difference(store, original.id, other, repeated.id, steps)
+    both_finished = original.state is repeated.state is RunState.FINISHED
+    notes = []
+    if original.group_key != repeated.group_key:
+        notes.append("the content of the dataset, or the meaning of the options, is not what it was")
+    return Comparison(
+        steps=steps,
+        difference=difference,
+        digests_differ=both_finished and original.final_digest != repeated.final_digest,
+        environments=tuple(differences(original.environments[0].snapshot, repeated.environments[0].snapshot)),
+        was_stopped=steps < limit and repeated.state is RunState.STOPPED,
+        notes=tuple(notes),
+    )
+
+
+def first_difference(store: Store, run_id: str, other: Store, other_id: str, steps: int) -> Difference | None:
+    """The earliest difference of two runs in their first steps; of several at one step the first declared.
+
+    An epoch's point at the very last step may be missing: a run can end between the step and the evaluation.
+    """
+    ours, theirs = _compared(store, run_id), _compared(other, other_id)
+    found: list[Difference] = []
+    for name, axis in (ours | theirs).items():
+        one = _read(store, run_id, name, steps) if name in ours else None
+        two = _read(other, other_id, name, steps) if name in theirs else None
+        difference = _difference(name, one, two)
+        is_ragged = axis == "epoch" and difference is not None and difference.step == steps - 1
+        if difference is not None and not (is_ragged and None in (difference.original, difference.repeated)):
+            found.append(difference)
+    return min(found, key=lambda difference: difference.step, default=None)
+
+
+def _compared(store: Store, run_id: str) -> dict[str, str]:
+    """Axis by name of the series that must repeat."""
+
+    def repeats(info: SeriesInfo) -> bool:
+        return info.axis != "clock" and info.name != EPOCH_SECONDS
+
+    return {info.name: info.axis for info in queries.series_list(store, run_id) if repeats(info)}
+
+
+@dataclass(frozen=True)
+class _Points:
+    """The points of a series below some step: steps (n,), values (n, layers or 1)."""
+
+    steps: NDArray[np.int64]
+    values: NDArray[np.float32]
+    layers: tuple[str, ...] | None
+
+
+def _read(store: Store, run_id: str, name: str, steps: int) -> _Points:
+    series: Series = queries.series(store, run_id, name)
+    count = int(np.searchsorted(series.steps, steps))
+    values = np.ascontiguousarray(series.values[:count], dtype=np.float32)
+    return _Points(series.steps[:count], values.reshape(count, -1), series.layers)
+
+
+def _difference(name: str, one: _Points | None, two: _Points | None) -> Difference | None:
+    empty = _Points(np.empty(0, np.int64), np.empty((0, 1), np.float32), None)
+    first, second = one or empty, two or empty
+    if one is not None and two is not None and one.layers != two.layers:
+        return Difference(0, f"{name} (its layers)", None, None)
+    common = min(len(first.steps), len(second.steps))
+    unlike = first.steps[:common] != second.steps[:common]
+    # As integers, so that NaN equals NaN and 0 differs from -0.
+    bits = first.values[:common].view(np.int32) != second.values[:common].view(np.int32)
+    rows = np.flatnonzero(unlike | bits.any(axis=1))
+    if len(rows):
+        return _at(name, first, second, int(rows[0]), bits)
+    if len(first.steps) == len(second.steps):
+        return None
+    longer = first if len(first.steps) > common else second
+    return _missing(name, longer, common, is_original=longer is first)
+
+
+def _at(name: str, first: _Points, second: _Points, row: int, bits: NDArray[np.bool_]) -> Difference:
+    if first.steps[row] < second.steps[row]:
+        return _missing(name, first, row, is_original=True)
+    if second.steps[row] < first.steps[row]:
+        return _missing(name, second, row, is_original=False)
+    column = int(np.flatnonzero(bits[row])[0])
+    layer = f" ({first.layers[column]})" if first.layers else ""
+    values = float(first.values[row, column]), float(second.values[row, column])
+    return Difference(int(first.steps[row]), name + layer, *values)
+
+
+def _missing(name: str, points: _Points, row: int, *, is_original: bool) -> Difference:
+    value = float(points.values[row, 0])
+    pair = (value, None) if is_original else (None, value)
+    return Difference(int(points.steps[row]), name, *pair)
+
+
+def _until(limit: int, around: Surroundings) -> Surroundings:
+    """The same surroundings, with a stop after some steps."""
+
+    def should_stop(step: int) -> bool:
+        return step >= limit or around.should_stop(step)
+
+    return Surroundings(around.on_progress, around.note, should_stop)

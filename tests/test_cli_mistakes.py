@@ -1,0 +1,119 @@
+"""Every mistake of a user is answered by one sentence on stderr and exit code 2, without a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iterand_engine import __version__, processes
+from iterand_engine.store import NewRun, Recorder, RunState, queries
+from tests.command_line import TINY, Done, config_file, iterand, opened
+
+
+def refused(done: Done) -> str:
+    """The one sentence; fails where the command did not end as a user's mistake should."""
+    assert done.code == 2, (done.out, done.err)
+    assert "Traceback" not in done.err
+    lines = done.err.strip().splitlines()
+    assert len(lines) == 1, done.err
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train"], "Nothing says what to train"),
+        (["train", "a.yaml", "--preset", "quickstart"], "are both given"),
+        (["train", "missing.yaml"], "Cannot read the configuration 'missing.yaml'"),
+        (["train", "--preset", "quickstar"], "did you mean 'quickstart'?"),
+        (["train", "--preset", "quickstart", "--set", "training.lr"], "not of the form option=value"),
+        (["train", "--preset", "quickstart", "--set", "training.lrr=1"], "did you mean"),
+        (["train", "--preset", "quickstart", "--set", "method.sparsity=1"], "method.sparsity"),
+        (["train", "--preset", "quickstart", "--set", "method.randomize_every=0"], "method.randomize_every"),
+        (["train", "--preset", "quickstart", "--set", "model.width_factor=17"], "model.width_factor"),
+        (["train", "--preset", "quickstart", "--set", "model.name=conv5"], "There is no model 'conv5'"),
+        (["train", "--preset", "quickstart", "--set", "data.dataset=npz"], "data.path is missing"),
+        (["train", "--preset", "quickstart", "--set", "compute.device=GPU-zzz"], "no such GPU"),
+        (["train", "--preset", "cifar10-conv6-dense"], "run `iterand data fetch cifar10`"),
+        (["resume", "nobody"], "No run has the name 'nobody'"),
+        (["show", "nobody"], "No run has the name 'nobody'"),
+        (["log", "nobody"], "No run has the name 'nobody'"),
+        (["unlock", "nobody"], "No run has the name 'nobody'"),
+        (["reproduce", "nobody"], "No run has the name 'nobody'"),
+        (["export", "nobody", "--format", "masks", "--out", "x"], "No run has the name 'nobody'"),
+        (["settings", "get", "test_lok"], "did you mean 'test_lock'?"),
+        (["settings", "set", "test_lock", "maybe"], "Setting test_lock cannot be 'maybe'"),
+        (["settings", "set", "data_roots", "/no/such/folder"], "there is no such folder"),
+        (["data", "fetch", "cifar"], "did you mean 'cifar10'?"),
+        (["data", "fetch", "imagenet"], "cannot be downloaded from here"),
+        (["data", "fetch", "digits"], "nothing to download"),
+    ],
+)
+def test_that_a_mistake_is_answered_in_one_sentence(workspace_dir: Path, words: list[str], said: str) -> None:
+    assert said in refused(iterand(*words, "--workspace", workspace_dir))
+    with opened(workspace_dir) as (_, store):
+        assert queries.runs(store) == []  # nothing was made
+
+
+def test_that_usage_errors_have_the_same_exit_code(workspace_dir: Path) -> None:
+    assert iterand("nope").code == 2
+    assert iterand("show").code == 2
+    assert iterand("runs", "--jsn").code == 2
+    assert iterand("export", "x", "--format", "onnx", "--out", "y", "--workspace", workspace_dir).code == 2
+
+
+def test_that_a_file_with_a_mistake_is_refused_by_name(workspace_dir: Path, tmp_path: Path) -> None:
+    dense = config_file(tmp_path, method={"name": "dense", "sparsity": 0.5})
+    assert "sparsity" in refused(iterand("train", dense, "--workspace", workspace_dir))
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: [1,")
+    assert "is not valid YAML" in refused(iterand("train", broken, "--workspace", workspace_dir))
+
+
+def test_that_a_workspace_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "is a file" in refused(iterand("runs", "--workspace", tmp_path / "file"))
+
+
+def test_that_a_mistake_found_while_training_is_stored_with_the_run(
+    workspace_dir: Path, tmp_path: Path
+) -> None:
+    config = config_file(tmp_path, model={"width_factor": 0.001})
+    done = iterand("train", config, "--workspace", workspace_dir)
+    assert done.code == 2
+    assert done.out == f"run {done.run_id} failed step=0\n"
+    with opened(workspace_dir) as (_, store):
+        run = queries.run(store, done.run_id)
+    assert run.state is RunState.FAILED
+    assert run.reason is not None
+    assert run.reason in done.err
+
+
+def test_that_a_name_that_several_runs_have_is_refused_with_their_ids(workspace_dir: Path) -> None:
+    with opened(workspace_dir) as (_, store):
+        made = [
+            store.create_run(NewRun("twin", {**TINY, "name": "twin"}, "key", 1, "cpu", "fp32", __version__))
+            for _ in range(2)
+        ]
+    sentence = refused(iterand("show", "twin", "--workspace", workspace_dir))
+    assert all(run_id in sentence for run_id in made)
+
+
+@pytest.mark.parametrize("state", [RunState.FINISHED, RunState.RUNNING])
+def test_that_only_a_run_that_nobody_trains_and_that_has_not_ended_is_resumed(
+    workspace_dir: Path, state: RunState
+) -> None:
+    with opened(workspace_dir) as (_, store):
+        run_id = store.create_run(
+            NewRun("one", {**TINY, "name": "one"}, "key", 1, "cpu", "fp32", __version__)
+        )
+        token = store.claim(run_id)
+        store.adopt(run_id, token, processes.current(), {})
+        with Recorder(store, run_id, token) as recorder:
+            recorder.progress(1, 0, 16)
+            recorder.drain()
+            if state is RunState.FINISHED:
+                recorder.finish(state)
+            sentence = refused(iterand("resume", run_id, "--workspace", workspace_dir))
+    assert f"Run {run_id} is {state}" in sentence
