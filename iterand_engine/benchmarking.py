@@ -162,11 +162,13 @@ class Stepper:
             self.trainer.journal.flush()
 
 
-def compare_with_dense(model: str, width: float, numerics: Numerics, *, pairs: int) -> Ratio:
-    """An IteRand step / a dense step of one network, batches of 128 images of 32 px."""
+def compare_with_dense(
+    model: str, width: float, numerics: Numerics, *, pairs: int, batch_size: int = 128
+) -> Ratio:
+    """An IteRand step / a dense step of one network, on images of 32 px."""
     with numerics.active():
-        iterand = Stepper(step_config(model, width, "iterand"), numerics)
-        dense = Stepper(step_config(model, width, "dense"), numerics)
+        iterand = Stepper(step_config(model, width, "iterand"), numerics, batch_size=batch_size)
+        dense = Stepper(step_config(model, width, "dense"), numerics, batch_size=batch_size)
         return measure_ratio(iterand, dense, pairs=pairs, settle=settler(numerics.device))
 
 

@@ -13,7 +13,17 @@ from typing import Annotated, NoReturn
 import typer
 
 from iterand_engine import __version__
-from iterand_engine.cli import bundled_demo, datasets, doctor, exporting, listing, log, options, training
+from iterand_engine.cli import (
+    bench,
+    bundled_demo,
+    datasets,
+    doctor,
+    exporting,
+    listing,
+    log,
+    options,
+    training,
+)
 from iterand_engine.cli.common import result, say
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
 
@@ -62,6 +72,7 @@ def _register(app: typer.Typer) -> None:
     app.command()(options.unlock)
     app.command()(bundled_demo.demo)
     app.command()(doctor.doctor)
+    app.command()(bench.bench)
     app.add_typer(options.make_settings())
     app.add_typer(datasets.make_data())
 
