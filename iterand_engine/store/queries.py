@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 _run = schema.run
 _NOT_SHOWN = {"number", "config", "test_accuracy"}
-_ROW_COLUMNS = [column for column in _run.columns if column.name not in _NOT_SHOWN]
 _JUDGED = {"state", "desired_state", "usual_step_s"} | ({*schema.OWNER_COLUMNS} - {"heartbeat_at"})
-_SAME_NAME = [column.name for column in _ROW_COLUMNS if column.name not in _JUDGED]
+_SHOWN = [column for column in _run.columns if column.name not in _NOT_SHOWN | _JUDGED]
+_SAME_NAME = [column.name for column in _SHOWN]
 # SQLite takes 32,766 parameters in one statement, some builds 999.
 _IDS_AT_ONCE = 500
 
@@ -178,7 +178,8 @@ def test_accuracy(store: Store, run_id: str, *, lock: bool) -> float | Locked | 
 
 def row_query(*more: Any) -> Select[Any]:
     """Selects what a `RunRow` needs, newest first, and further columns."""
-    columns = (*_ROW_COLUMNS, dialect.now().label("now"), *more)
+    # What a RunRow takes as it is comes first: see `_fields`.
+    columns = (*_SHOWN, *(_run.c[name] for name in sorted(_JUDGED)), dialect.now().label("now"), *more)
     return select(*columns).order_by(_run.c.number.desc())
 
 
@@ -207,15 +208,14 @@ def unknown_run(run_id: str) -> UserError:
 
 
 def _fields(row: Row[Any]) -> dict[str, Any]:
-    signs = signs_of(row)
-    mapping = row._mapping
-    fields = {name: mapping[name] for name in _SAME_NAME}
-    return fields | {
-        "state": derived_state(signs),
-        "stored_state": signs.stored,
-        "stop_requested": signs.stop_requested,
-        "owner": signs.owner,
-    }
+    stored = RunState(row.state)
+    fields = dict(zip(_SAME_NAME, row, strict=False))
+    fields |= {"state": stored, "stored_state": stored, "stop_requested": False, "owner": None}
+    if stored.is_live:  # few of many are
+        signs = signs_of(row)
+        judged = {"state": derived_state(signs), "stop_requested": signs.stop_requested, "owner": signs.owner}
+        fields |= judged
+    return fields
 
 
 def _unknown_series(connection: Connection, run_id: str, name: str) -> UserError:

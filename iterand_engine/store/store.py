@@ -263,7 +263,7 @@ _LOOKS_LIVE = _run.c.state.in_((RunState.STARTING, RunState.RUNNING))
 
 
 def _one(connection: Connection, run_id: str) -> Row[Any]:
-    query = queries.row_query(_run.c.owner_token).where(_run.c.id == run_id)
+    query = queries.row_query().where(_run.c.id == run_id)
     row = connection.execute(query).one_or_none()
     if row is None:
         raise queries.unknown_run(run_id)
