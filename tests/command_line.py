@@ -1,4 +1,4 @@
-"""Helpers of the tests of the command line: commands in this process or in one of their own, and tiny runs."""
+"""Helpers of the tests of the command line: commands here or in a process of their own, and tiny runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`iterand runs`, `show`, `log`, `presets`, `settings`, `unlock`: what they print, for people and for programs."""
+"""Commands that look: `runs`, `show`, `log`, `presets`, `settings`, `unlock`; for people and for programs."""
 
 from __future__ import annotations
 
