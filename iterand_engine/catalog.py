@@ -93,7 +93,7 @@ MODELS = _by_name(
 )
 
 _DATA = "iterand_engine.data"
-# Each: name, label, target, kind; classes, size the network sees, channels, train, test, fingerprint, download.
+# Name, label, target, kind; classes, size the network sees, channels, train, test, fingerprint, download.
 # fmt: off
 DATASETS = _by_name(
     DatasetEntry("digits", "UCI digits (bundled)", f"{_DATA}.digits:digits", "arrays",
