@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from iterand_engine import processes
-from iterand_engine.store import NewRun, RunState, Store
+from iterand_engine.store import NewRun, Recorder, RunState, Store
 from iterand_engine.workspace import Workspace, open_workspace_dir
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +60,14 @@ class Place:
         self.store.adopt(run_id, token, processes.current(), {"threads": 1})
         return token
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Another program holds the database."""
+        with closing(sqlite3.connect(self.workspace.db_path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.execute("ROLLBACK")
+
     def child(self, script: str, *arguments: str) -> subprocess.Popen[str]:
         """Start a process that has opened this store as `store`; its arguments begin at sys.argv[2]."""
         process = subprocess.Popen(
@@ -95,6 +105,20 @@ def place(workspace_dir: Path, empty_database: bytes) -> Iterator[Place]:
     yield place
     place.end_children()
     place.store.close()
+
+
+@pytest.fixture
+def run(place: Place) -> tuple[str, str]:
+    """A run that this process trains: its id and token."""
+    return place.started_run()
+
+
+@pytest.fixture
+def recorder(place: Place, run: tuple[str, str]) -> Iterator[Recorder]:
+    """Records that run; the series `loss` is declared."""
+    with Recorder(place.store, *run) as recorder:
+        recorder.declare("loss", "step")
+        yield recorder
 
 
 @pytest.fixture
