@@ -7,11 +7,10 @@ transfer follows the clock. The positions of all series are steps, those of an e
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from iterand_engine.masking import MaskedLayer
@@ -27,6 +26,8 @@ _CLOCK_SERIES = ("images_per_s", "memory_bytes", "gpu_share", "elapsed_s")
 BY_LAYER = (
     ".layers"  # a series of one value for all layers has a twin of this ending with one value per layer
 )
+
+Counts = NDArray[np.float64]
 
 
 @dataclass
@@ -153,30 +154,34 @@ class Journal:
                 self._sink.append(name, [step], [value])
 
     def _flush_masks(self) -> None:
-        for step, change in self._changes:
-            if step == 0:
-                chance = 2 * self._sparsities * (1 - self._sparsities)
-                self._append_shares("mask_distance_chance", step, chance * self._sizes, self._sizes)
-            else:  # at step 0 there is no look before
-                self._append_shares("mask_flips", step, change.flips.cpu().numpy(), self._sizes)
-            self._append_shares("mask_distance", step, change.distance.cpu().numpy(), self._sizes)
+        if self._changes:
+            self._flush_changes()
         for step, event in self._redraws:
-            redrawn = event.redrawn.cpu().numpy().astype(np.float32)
-            self._sink.append("redrawn", [step], [redrawn.sum()])
-            self._sink.append("redrawn" + BY_LAYER, [step], redrawn[None])
+            redrawn = _on_host([event.redrawn])
+            self._sink.append("redrawn", [step], redrawn.sum(1))
+            self._sink.append("redrawn" + BY_LAYER, [step], redrawn)
             if event.before is not None and event.revived is not None:
-                self._append_shares(
-                    "revived",
-                    step,
-                    event.revived.cpu().numpy(),
-                    event.before.cpu().numpy().astype(np.float64),
-                )
+                self._append_shares("revived", [step], _on_host([event.revived]), _on_host([event.before]))
         self._changes, self._redraws = [], []
 
-    def _append_shares(
-        self, name: str, step: int, counts: NDArray[np.number[Any]], sizes: NDArray[np.float64]
-    ) -> None:
+    def _flush_changes(self) -> None:
+        steps = np.array([step for step, _ in self._changes])
+        later = steps > 0  # at step 0 there is no look before
+        if not later[0]:
+            chance = 2 * self._sparsities * (1 - self._sparsities) * self._sizes
+            self._append_shares("mask_distance_chance", steps[:1], chance[None], self._sizes[None])
+        flips = _on_host([change.flips for _, change in self._changes])
+        distance = _on_host([change.distance for _, change in self._changes])
+        self._append_shares("mask_flips", steps[later], flips[later], self._sizes[None])
+        self._append_shares("mask_distance", steps, distance, self._sizes[None])
+
+    def _append_shares(self, name: str, steps: ArrayLike, counts: Counts, sizes: Counts) -> None:
+        """Append counts (points, layers) as shares of sizes, of all layers and by layer."""
         with np.errstate(invalid="ignore", divide="ignore"):  # nothing redrawn: its revived share is NaN
-            total, by_layer = counts.sum() / sizes.sum(), counts / sizes
-        self._sink.append(name, [step], [total])
-        self._sink.append(name + BY_LAYER, [step], by_layer[None].astype(np.float32))
+            total, by_layer = counts.sum(1) / sizes.sum(1), counts / sizes
+        self._sink.append(name, steps, total)
+        self._sink.append(name + BY_LAYER, steps, by_layer)
+
+
+def _on_host(rows: list[Tensor]) -> Counts:
+    return torch.stack(rows).cpu().numpy().astype(np.float64)
