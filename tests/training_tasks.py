@@ -50,9 +50,10 @@ def _digits(data: DataConfig, seed: int, device: torch.device, channels_last: bo
 
 def task_of(config: RunConfig, device: torch.device = CPU) -> Task:
     """Build a run's network, method and data, without a store."""
-    precision, channels_last = config.compute.precision, config.compute.memory_format == "channels_last"
-    assert precision != "auto"
-    numerics = Numerics(device, precision, threads=1, channels_last=channels_last)
+    compute = config.compute
+    assert compute.precision != "auto"
+    channels_last = compute.memory_format == "channels_last"
+    numerics = Numerics(device, compute.precision, compute.deterministic, 1, channels_last)
     return build_task(config, _digits(config.data, config.training.seed, device, channels_last), numerics)
 
 

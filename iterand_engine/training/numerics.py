@@ -58,28 +58,18 @@ class Numerics:
         threads = torch.get_num_threads()
         deterministic = torch.are_deterministic_algorithms_enabled()
         benchmark = torch.backends.cudnn.benchmark
-        tf32 = _tf32_enabled()
+        products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
         try:
             torch.set_num_threads(self.threads)
             torch.use_deterministic_algorithms(self.deterministic)
             torch.backends.cudnn.benchmark = not self.deterministic
-            _enable_tf32(self.precision == "tf32")
+            tf32 = self.precision == "tf32"
+            torch.set_float32_matmul_precision("high" if tf32 else "highest")
+            torch.backends.cudnn.allow_tf32 = tf32
             yield
         finally:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(deterministic)
             torch.backends.cudnn.benchmark = benchmark
-            _enable_tf32(tf32)
-
-
-def _tf32_enabled() -> bool:
-    return torch.get_float32_matmul_precision() != "highest"
-
-
-def _enable_tf32(enabled: bool) -> None:
-    torch.set_float32_matmul_precision("high" if enabled else "highest")
-    convolutions = getattr(torch.backends.cudnn, "conv", None)
-    if convolutions is not None:  # torch >= 2.9
-        convolutions.fp32_precision = "tf32" if enabled else "ieee"
-    else:
-        torch.backends.cudnn.allow_tf32 = enabled
+            torch.set_float32_matmul_precision(products)
+            torch.backends.cudnn.allow_tf32 = convolutions
