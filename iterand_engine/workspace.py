@@ -100,13 +100,13 @@ class Workspace:
         return filesystem_warning(self.root)
 
 
-def open_workspace_dir(path: Path | str | None = None) -> Workspace:
-    """Find the workspace and make its folders.
+def find_workspace_dir(path: Path | str | None = None) -> Workspace:
+    """Say which folder is the workspace; nothing is made, and it need not exist.
 
     Args:
         path: the folder asked for (`--workspace`); None = ITERAND_WORKSPACE, else the user's data folder.
     Raises:
-        UserError: the place is a file, or cannot be made or written.
+        UserError: the place is a file.
     """
     chosen = (
         path
@@ -117,6 +117,18 @@ def open_workspace_dir(path: Path | str | None = None) -> Workspace:
     workspace = Workspace(Path(os.path.realpath(Path(chosen).expanduser())))
     if workspace.root.exists() and not workspace.root.is_dir():
         raise UserError(f"The workspace {workspace.root} is a file: name a folder with --workspace.")
+    return workspace
+
+
+def open_workspace_dir(path: Path | str | None = None) -> Workspace:
+    """Find the workspace and make its folders.
+
+    Args:
+        path: as in `find_workspace_dir`.
+    Raises:
+        UserError: the place is a file, or cannot be made or written.
+    """
+    workspace = find_workspace_dir(path)
     try:
         for folder in (workspace.data_dir, workspace.extensions_dir, workspace.runs_dir):
             folder.mkdir(parents=True, exist_ok=True)

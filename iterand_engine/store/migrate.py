@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -36,12 +37,41 @@ def prepare_database(
     Raises:
         UserError: not such a database, newer than this program, or with live runs; the log mode is refused.
     """
-    try:
+    with _troubles_said(path):
         found = _revision_of(path)
         if found == head:
             return None
         _refuse_unknown(path, found, head)
         return _upgrade(path, migrations, head)
+
+
+def check_database(path: Path, *, head: str = SCHEMA_REVISION) -> None:
+    """See that a database can be read as it is, for readers that change nothing.
+
+    Args:
+        path: the database file.
+        head: the schema that this program reads.
+    Raises:
+        UserError: there is none yet, it has an older or a newer schema, or it is no such database.
+    """
+    with _troubles_said(path):
+        found = _revision_of(path)
+        if found == head:
+            return
+        _refuse_unknown(path, found, head)
+    if found is None:
+        raise UserError(f"There are no runs in {path.parent} yet: nothing was trained in this workspace.")
+    raise UserError(
+        f"The workspace's database {path} has the older schema {int(found)} and is only read here:"
+        " `iterand runs` upgrades it, and keeps a copy."
+    )
+
+
+@contextmanager
+def _troubles_said(path: Path) -> Iterator[None]:
+    """Say in one sentence what keeps a database from being used."""
+    try:
+        yield
     except (sqlite3.DatabaseError, DatabaseError) as error:
         cause = error.orig if isinstance(error, DatabaseError) else error
         raise UserError(f"Cannot use the database {path} ({cause}): {_advice(error)}.") from error

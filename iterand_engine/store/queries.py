@@ -6,6 +6,7 @@ such series) are `UserError`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from iterand_engine.store.records import (
     Checkpoint,
     Environment,
     Event,
+    Json,
     Locked,
     RunDetail,
     RunRow,
@@ -24,7 +26,7 @@ from iterand_engine.store.records import (
     Series,
     SeriesInfo,
 )
-from iterand_engine.store.series_rows import stored_series
+from iterand_engine.store.series_rows import stored_series, tails
 from iterand_engine.store.states import Signs, derived_state, owner_of
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ _SHOWN = [column for column in _run.columns if column.name not in _NOT_SHOWN | _
 _SAME_NAME = [column.name for column in _SHOWN]
 # SQLite takes 32,766 parameters in one statement, some builds 999.
 _IDS_AT_ONCE = 500
+_VAL_ACCURACY = "val_accuracy"
 
 
 def runs(store: Store, *, ids: Collection[str] | None = None, limit: int | None = None) -> list[RunRow]:
@@ -46,16 +49,14 @@ def runs(store: Store, *, ids: Collection[str] | None = None, limit: int | None 
         ids: only these; unknown ones are left out.
         limit: at most so many.
     """
-    with store.reading() as connection:
-        if ids is None:
-            return select_rows(connection, row_query().limit(limit))
-        wanted = list(ids)
-        found: list[Row[Any]] = []
-        for start in range(0, len(wanted), _IDS_AT_ONCE):
-            some = _run.c.id.in_(wanted[start : start + _IDS_AT_ONCE])
-            found += connection.execute(row_query(_run.c.number).where(some))
-    found.sort(key=lambda row: row.number, reverse=True)
-    return [RunRow(**_fields(row)) for row in found[:limit]]
+    return [RunRow(**_fields(row)) for row in _found(store, ids, limit)]
+
+
+def runs_with_configs(
+    store: Store, *, ids: Collection[str] | None = None, limit: int | None = None
+) -> list[tuple[RunRow, Json]]:
+    """Runs as `runs` gives them, each with its configuration, which never changes."""
+    return [(RunRow(**_fields(row)), row.config) for row in _found(store, ids, limit, _run.c.config)]
 
 
 def run(store: Store, run_id: str) -> RunDetail:
@@ -142,6 +143,25 @@ def checkpoints(store: Store, run_id: str) -> list[Checkpoint]:
         return [Checkpoint(*row) for row in connection.execute(query.order_by(at.step.desc(), at.id.desc()))]
 
 
+def val_accuracies(store: Store, rows: Sequence[RunRow]) -> dict[str, float | None]:
+    """The validation accuracy of each run's last epoch, also of runs that have not finished.
+
+    Args:
+        rows: the runs; one that has finished knows it itself, of others the series does.
+    Returns:
+        By run id the accuracy, 0-1; None where no epoch was evaluated on validation images.
+    """
+    found = {row.id: row.val_accuracy for row in rows}
+    began = [row for row in rows if row.step and row.stored_state is not RunState.FINISHED]
+    asked = [row.id for row in began if row.val_accuracy is None]
+    with store.reading() as connection:
+        for start in range(0, len(asked), _IDS_AT_ONCE):
+            for run_id, tail in tails(connection, _VAL_ACCURACY, asked[start : start + _IDS_AT_ONCE]):
+                value = float(tail.last_values()[0])
+                found[run_id] = None if math.isnan(value) else value
+    return found
+
+
 def test_accuracies(store: Store, run_ids: Sequence[str], *, lock: bool) -> dict[str, float | Locked | None]:
     """The only way by which test accuracy leaves the store.
 
@@ -205,6 +225,20 @@ def signs_of(row: Row[Any]) -> Signs:
 def unknown_run(run_id: str) -> UserError:
     """The error for an id that no run has."""
     return UserError(f"There is no run {run_id!r}: `iterand runs` lists those that are.")
+
+
+def _found(store: Store, ids: Collection[str] | None, limit: int | None, *more: Any) -> list[Row[Any]]:
+    """Rows of a `row_query` with further columns, newest first."""
+    with store.reading() as connection:
+        if ids is None:
+            return list(connection.execute(row_query(*more).limit(limit)))
+        wanted = list(ids)
+        found: list[Row[Any]] = []
+        for start in range(0, len(wanted), _IDS_AT_ONCE):
+            some = _run.c.id.in_(wanted[start : start + _IDS_AT_ONCE])
+            found += connection.execute(row_query(_run.c.number, *more).where(some))
+    found.sort(key=lambda row: row.number, reverse=True)
+    return found[:limit]
 
 
 def _fields(row: Row[Any]) -> dict[str, Any]:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select
 
 from iterand_engine.store import dialect, schema
 from iterand_engine.store.blocks import EMPTY, Block, cut
 from iterand_engine.store.records import Axis
 
 _block = schema.series_block
+_BLOCK_COLUMNS = (_block.c.ordinal, _block.c.first_index, _block.c.steps, _block.c.points)
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,33 @@ class StoredSeries:
 
 def stored_series(connection: Connection, run_id: str) -> list[StoredSeries]:
     """All series of a run in the order declared, each with its last block."""
-    other = _block.alias()
-    newest = select(func.max(other.c.ordinal)).where(other.c.series_id == schema.series.c.id)
-    is_tail = (_block.c.series_id == schema.series.c.id) & (
-        _block.c.ordinal == newest.correlate(schema.series).scalar_subquery()
-    )
     query = (
-        select(schema.series, _block.c.ordinal, _block.c.first_index, _block.c.steps, _block.c.points)
-        .select_from(schema.series.outerjoin(_block, is_tail))
+        select(schema.series, *_BLOCK_COLUMNS)
+        .select_from(schema.series.outerjoin(_block, _is_tail()))
         .where(schema.series.c.run_id == run_id)
         .order_by(schema.series.c.id)
     )
     return [_stored(row) for row in connection.execute(query)]
+
+
+def tails(connection: Connection, name: str, run_ids: Sequence[str]) -> list[tuple[str, Block]]:
+    """Run id and last block of a series by its name; runs without a point of it are left out."""
+    at = schema.series.c
+    query = (
+        select(at.run_id, *_BLOCK_COLUMNS)
+        .select_from(schema.series.join(_block, _is_tail()))
+        .where(at.name == name, at.run_id.in_(run_ids))
+    )
+    return [(run_id, Block(*block)) for run_id, *block in connection.execute(query)]
+
+
+def _is_tail() -> ColumnElement[bool]:
+    """Joins a series to its last block."""
+    other = _block.alias()
+    newest = select(func.max(other.c.ordinal)).where(other.c.series_id == schema.series.c.id)
+    return (_block.c.series_id == schema.series.c.id) & (
+        _block.c.ordinal == newest.correlate(schema.series).scalar_subquery()
+    )
 
 
 def _stored(row: Row[tuple[object, ...]]) -> StoredSeries:
@@ -104,9 +120,8 @@ def cut_series(connection: Connection, series: StoredSeries, step: int) -> Store
         return series
     of_series = _block.c.series_id == series.id
     connection.execute(delete(_block).where(of_series, _block.c.first_step >= step))
-    columns = (_block.c.ordinal, _block.c.first_index, _block.c.steps, _block.c.points)
     row = connection.execute(
-        select(*columns).where(of_series).order_by(_block.c.ordinal.desc()).limit(1)
+        select(*_BLOCK_COLUMNS).where(of_series).order_by(_block.c.ordinal.desc()).limit(1)
     ).one_or_none()
     if row is None:
         return replace(series, tail=EMPTY)

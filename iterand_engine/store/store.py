@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from iterand_engine.errors import OwnershipLost, UserError, suggestion
 from iterand_engine.processes import ProcessIdentity
 from iterand_engine.store import dialect, queries, schema
-from iterand_engine.store.migrate import prepare_database
+from iterand_engine.store.migrate import check_database, prepare_database
 from iterand_engine.store.records import Json, NewRun, RunRow, RunState
 from iterand_engine.store.schema import OWNER_COLUMNS
 from iterand_engine.store.states import ADOPT_WITHIN_S, derived_state
@@ -48,6 +48,16 @@ class Store:
                 upgraded while runs are being trained.
         """
         prepare_database(workspace.db_path)
+        return cls(workspace)
+
+    @classmethod
+    def open_to_read(cls, workspace: Workspace) -> Store:
+        """Open a database of the present schema for queries: nothing is made, upgraded or repaired.
+
+        Raises:
+            UserError: there is no database yet, it must be upgraded first, or as in `open`.
+        """
+        check_database(workspace.db_path)
         return cls(workspace)
 
     def __enter__(self) -> Store:
