@@ -1,0 +1,151 @@
+"""What runs can be filtered by: their columns and every option of their configurations.
+
+The options are taken from the catalog and the options classes, so that a new one is a field at once. Test
+accuracy is no field on purpose: a filter would tell it in spite of the test lock. Torch-free; see
+docs/filters.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Literal, get_args, get_origin
+
+from iterand_engine.catalog import METHODS, RULES, load_target
+from iterand_engine.config import RunConfig
+from iterand_engine.errors import UserError, suggestion
+from iterand_engine.options import describe
+
+if TYPE_CHECKING:
+    from iterand_engine.store import RunRow
+
+AGE = "age_s"
+ALIASES = {"width": "width_factor"}
+_HIDDEN = ("test_accuracy", "test_acc")
+
+
+class Kind(Enum):
+    """How the values of a field compare."""
+
+    NUMBER = auto()
+    TEXT = auto()
+    EITHER = auto()  # a number or a word such as auto, or (own code) whatever it is
+    TRUTH = auto()
+    STATE = auto()
+    ID = auto()  # text that is named by its beginning
+
+
+@dataclass(frozen=True)
+class Field:
+    """One thing to filter by: a column of a run, or with `path` an option of its configuration."""
+
+    key: str
+    kind: Kind
+    path: tuple[str, ...] = ()
+
+    def read(self, row: RunRow, config: Mapping[str, object], now: float) -> object:
+        """The value that a run has; None where it has none.
+
+        Args:
+            row: the run.
+            config: its configuration as stored.
+            now: seconds since 1970, for its age.
+        """
+        if not self.path:
+            return now - row.created_at if self.key == AGE else getattr(row, self.key)
+        value: object = config
+        for part in self.path:
+            if type(value) is not dict and not isinstance(value, Mapping):  # the first is far cheaper
+                return None
+            value = value.get(part)
+        return value
+
+
+def _columns(kind: Kind, *names: str) -> dict[str, Field]:
+    return {name: Field(name, kind) for name in names}
+
+
+COLUMNS: Mapping[str, Field] = {
+    **_columns(Kind.ID, "id"),
+    **_columns(Kind.TEXT, "name"),
+    **_columns(Kind.STATE, "state"),
+    **_columns(Kind.TEXT, "dataset", "model", "method", "precision", "device_kind"),
+    **_columns(Kind.NUMBER, "width_factor", "seed", "step", "epoch", "total_steps", "val_accuracy"),
+    **_columns(Kind.NUMBER, AGE, "elapsed_s", "created_at", "started_at", "ended_at"),
+    **_columns(Kind.TEXT, "program_version", "reason"),
+    **_columns(Kind.ID, "group_key", "git_commit", "final_digest"),
+}
+
+
+def option_fields() -> dict[str, Field]:
+    """Every option of every method by its dotted key; made anew each time, because own code adds options."""
+    types: dict[str, set[object]] = {}
+    for info in describe(RunConfig):
+        types.setdefault(info.path, set()).update(_types(info.annotation))
+    for method in METHODS.values():
+        for info in describe(load_target(method.options), "method."):
+            types.setdefault(info.path, set()).update(_types(info.annotation))
+    for rule in RULES.values():
+        types |= {f"method.rule.{argument}": {str, float} for argument in rule.arguments}
+    return {key: Field(key, _kind(found), tuple(key.split("."))) for key, found in types.items()}
+
+
+def find_field(name: str) -> Field:
+    """The field that a user means.
+
+    Args:
+        name: the full key of an option, a column of a run, or the last part (or parts) of an option's key, in
+            this order of precedence; upper and lower case are the same.
+    Raises:
+        UserError: there is no such field, or several options end so.
+    """
+    return _choose(name, option_fields())
+
+
+def _choose(name: str, options: Mapping[str, Field]) -> Field:
+    wanted = name.lower()
+    wanted = ALIASES.get(wanted, wanted)
+    ending = [field for key, field in options.items() if f".{key.lower()}".endswith(f".{wanted}")]
+    whole = next((field for field in ending if field.key.lower() == wanted and "." in wanted), None)
+    found = whole or COLUMNS.get(wanted) or (ending[0] if len(ending) == 1 else None)
+    if found is not None:
+        return found
+    if ending:
+        keys = " or ".join(field.key for field in ending)
+        raise UserError(f"The field {name!r} may be {keys}: write one of these.")
+    raise UserError(_unknown(wanted, options))
+
+
+def _unknown(name: str, options: Iterable[str]) -> str:
+    if name in _HIDDEN:
+        return (
+            f"{name} is no field, because a filter would tell test results past the lock: use val_accuracy."
+        )
+    known = {*COLUMNS, *ALIASES, *options, *(key.rpartition(".")[2] for key in options)}
+    return (
+        f"There is no field {name!r}{suggestion(name, sorted(known))} (fields are a run's columns and the"
+        " options of its configuration, see docs/filters.md; put the word in quotes to look for it in names)."
+    )
+
+
+def _types(annotation: object) -> set[object]:
+    """The plain types in an option's annotation, those of a list's elements included."""
+    if get_origin(annotation) is Literal:
+        return {type(value) for value in get_args(annotation)}
+    parts = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        parts = parts[:1]
+    if not parts:
+        return {annotation}
+    return {kind for part in parts if part is not ... for kind in _types(part)}
+
+
+def _kind(types: set[object]) -> Kind:
+    plain = types - {NoneType}
+    if plain <= {int, float}:
+        return Kind.NUMBER
+    if plain == {bool}:
+        return Kind.TRUTH
+    return Kind.EITHER if plain & {int, float} else Kind.TEXT
