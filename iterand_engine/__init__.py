@@ -1,3 +1,23 @@
-"""Train, record and analyse randomly weighted networks: no Qt, and no torch until something trains."""
+"""Train, record and analyse randomly weighted networks: no Qt, and no torch until something trains.
+
+`open_workspace` reads what was recorded (docs/python.md); it is imported when it is first used.
+"""
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from iterand_engine.api import OpenWorkspace, Run, open_workspace
 
 __version__ = "0.1.0"
+__all__ = ["OpenWorkspace", "Run", "__version__", "open_workspace"]
+
+if not TYPE_CHECKING:  # a checker would take any name at all for one of ours
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(_import_module("iterand_engine.api"), name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
