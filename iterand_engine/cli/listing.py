@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Annotated
 
+import typer
 import yaml
 from rich.table import Table
 
 from iterand_engine.cli.common import (
     JsonOption,
-    Opened,
     RunArgument,
     WorkspaceOption,
     add_row,
@@ -22,24 +23,38 @@ from iterand_engine.cli.common import (
     show_table,
 )
 from iterand_engine.cli.run_json import RunDocument, RunEntry, RunList
+from iterand_engine.filters import Filter, parse
 from iterand_engine.presets import presets as all_presets
-from iterand_engine.store import Locked, RunDetail, RunRow, RunState, queries
+from iterand_engine.run_search import find_runs
+from iterand_engine.store import Locked, RunDetail, RunRow, queries
 
 SHORT_ID = 8
-VAL_ACCURACY = "val_accuracy"
+FiltersArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILTER",
+        help="Words of the name and conditions, which must all hold: 'width>=0.5' state:running; "
+        "fields are columns and options. Quotes keep < and > from the shell.",
+        show_default=False,
+    ),
+]
 
 
-def runs(json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
-    """List all runs, the newest first."""
+def runs(
+    filters: FiltersArgument = None, json: JsonOption = False, workspace: WorkspaceOption = None
+) -> None:
+    """List runs, the newest first: all, or those that a filter finds."""
+    wanted = parse(" ".join(filters or ()))
     with opened(workspace) as at:
-        rows = queries.runs(at.store)
+        rows = [row for row, _ in find_runs(at.store, wanted)]
         tests = queries.test_accuracies(at.store, [row.id for row in rows], lock=at.settings.test_lock)
-        values = {row.id: _val_accuracy(at, row) for row in rows}
     if json:
-        entries = [RunEntry.of(row, values[row.id], tests[row.id]) for row in rows]
+        entries = [RunEntry.of(row, row.val_accuracy, tests[row.id]) for row in rows]
         result(RunList(runs=entries).model_dump_json(indent=2))
     elif rows:
-        show_table(_runs_table(rows, values, tests))
+        show_table(_runs_table(rows, tests))
+    elif wanted != Filter():
+        result("No run meets this filter; `iterand runs` lists all.")
     else:
         result("There are no runs yet; `iterand train --preset quickstart` trains one.")
 
@@ -50,7 +65,7 @@ def show(run: RunArgument, json: JsonOption = False, workspace: WorkspaceOption 
         detail = queries.run(at.store, at.store.resolve(run))
         test = queries.test_accuracy(at.store, detail.id, lock=at.settings.test_lock)
         values = queries.last_values(at.store, detail.id)
-        accuracy = _val_accuracy(at, detail)
+        accuracy = queries.val_accuracies(at.store, [detail])[detail.id]
         messages = queries.events(at.store, detail.id)
         folder = at.workspace.run_dir(detail.id)
     if json:
@@ -75,9 +90,7 @@ def presets(workspace: WorkspaceOption = None) -> None:
     show_table(table)
 
 
-def _runs_table(
-    rows: Sequence[RunRow], values: dict[str, float | None], tests: dict[str, float | Locked | None]
-) -> Table:
+def _runs_table(rows: Sequence[RunRow], tests: dict[str, float | Locked | None]) -> Table:
     right = ("epoch", "step", "val accuracy", "test accuracy", "age")
     table = make_table("id", "name", "state", *right, right=right)
     now = time.time()
@@ -89,18 +102,11 @@ def _runs_table(
             row.state,
             row.epoch,
             _step(row),
-            share(values[row.id]),
+            share(row.val_accuracy),
             share(tests[row.id]),
             duration(now - row.created_at),
         )
     return table
-
-
-def _val_accuracy(at: Opened, row: RunRow) -> float | None:
-    """Of the last epoch; a run that has not finished has it in its series only."""
-    if row.val_accuracy is not None or row.state is RunState.FINISHED or not row.step:
-        return row.val_accuracy
-    return queries.last_values(at.store, row.id).get(VAL_ACCURACY)
 
 
 def _step(row: RunRow) -> str:
