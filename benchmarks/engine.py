@@ -95,7 +95,7 @@ def redraw(pairs: int, numerics: Callable[[str], Numerics]) -> Rows:
 
 
 def recording(pairs: int, numerics: Callable[[str], Numerics]) -> Rows:
-    """20 steps with everything recorded / 20 steps with nothing recorded."""
+    """10 steps with everything recorded / 10 steps with nothing recorded."""
     for name in ("fp32", "bf16"):
         how = numerics(name)
         with tempfile.TemporaryDirectory() as folder, how.active():
@@ -110,12 +110,12 @@ def recording(pairs: int, numerics: Callable[[str], Numerics]) -> Rows:
                     bare = Stepper(step_config("resnet18", 0.25, "iterand"), how)
 
                     def with_all(full: Stepper = full) -> None:
-                        for _ in range(20):
+                        for _ in range(10):
                             full()
                             full.trainer.between_steps()
 
                     def with_nothing(bare: Stepper = bare) -> None:
-                        for _ in range(20):
+                        for _ in range(10):
                             bare()
 
                     yield (
