@@ -157,7 +157,7 @@ def _workspace(workspace: Workspace) -> Iterator[Finding]:
     except UserError as error:
         yield Finding("settings", False, str(error), is_needed=True)
     free = free_bytes(workspace.root)
-    says = f"{free / 1e9:.1f} GB free, {folder_bytes(workspace.runs_dir) / 1e9:.2f} GB in runs"
+    says = f"{free / 1e9:.1f} GB free, {folder_bytes(workspace.runs_dir) / 1e6:.1f} MB in runs"
     little = free < LITTLE_BYTES
     yield Finding("disk", not little, says, "free some space, or use another workspace" if little else "")
 

@@ -178,10 +178,9 @@ class _Points:
 def _read(store: Store, run_id: str, name: str, steps: int) -> _Points:
     series: Series = queries.series(store, run_id, name)
     count = int(np.searchsorted(series.steps, steps))
-    values = np.ascontiguousarray(series.values[:count], dtype=np.float32)
-    return _Points(
-        series.steps[:count], values.reshape(count, len(series.layers) if series.layers else 1), series.layers
-    )
+    width = 1 if series.layers is None else len(series.layers)
+    values = np.ascontiguousarray(series.values[:count], dtype=np.float32).reshape(count, width)
+    return _Points(series.steps[:count], values, series.layers)
 
 
 def _difference(name: str, one: _Points | None, two: _Points | None) -> Difference | None:

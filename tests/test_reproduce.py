@@ -94,7 +94,7 @@ def test_that_a_run_that_did_no_step_is_refused(workspace_dir: Path) -> None:
         run_id = store.create_run(NewRun("new", TINY, "key", 1, "cpu", "fp32", __version__))
     done = iterand("reproduce", run_id, "--workspace", workspace_dir)
     assert done.code == 2
-    assert "There is nothing to compare" in done.err
+    assert "nothing to compare" in done.err
 
 
 def recorded(store: Store, fill: Fill) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -63,8 +63,9 @@ def opened(folder: Path | None) -> Iterator[Opened]:
 
 
 def say(text: str) -> None:
-    """Tell the user something on stderr, as it is."""
-    print(text, file=sys.stderr, flush=True)
+    """Tell the user something on stderr, as it is; a closed terminal ends nothing."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def result(text: str) -> None:

@@ -42,7 +42,7 @@ def progress_display() -> Iterator[Display]:
     if not sys.stderr.isatty():
         yield PlainDisplay()
         return
-    display = LiveDisplay(Console(stderr=True))
+    display = LiveDisplay(PatientConsole(stderr=True))
     try:
         yield display
     finally:
@@ -70,6 +70,14 @@ class PlainDisplay:
             self._last_s = math.inf
 
 
+class PatientConsole(Console):
+    """A console that falls silent where nobody listens; Rich's own would end the process, and the run."""
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing from now on."""
+        self.quiet = True
+
+
 class LiveDisplay:
     """A bar with the place and the time left, and a line with the figures.
 
@@ -82,7 +90,7 @@ class LiveDisplay:
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"), console=console
         )
         self._task = self._bar.add_task("starting", total=None, left="")
-        self._live = Live(self._bar, console=console, refresh_per_second=5)
+        self._live = Live(self._bar, console=console, refresh_per_second=5, redirect_stdout=False)
         self._is_silent = False
         self._guarded(self._live.start)
 

@@ -34,7 +34,7 @@ def train_here(at: Opened, run_id: str) -> ExitCode:
         OwnershipLost: another process took it over.
     """
     with StopSignals() as signals:
-        _show_only_its_device(at, run_id)
+        use_only_its_device(RunConfig.from_mapping(queries.run(at.store, run_id).config))
         # torch takes seconds to import: before the claim, which must be followed up within a minute.
         from iterand_engine import worker
 
@@ -121,9 +121,12 @@ class Reporter:
         return self._signals.requested
 
 
-def _show_only_its_device(at: Opened, run_id: str) -> None:
-    """Let CUDA see only the GPU that the run is for, before torch looks."""
-    config = RunConfig.from_mapping(queries.run(at.store, run_id).config)
+def use_only_its_device(config: RunConfig) -> None:
+    """Let CUDA see only the GPU that a run is for; to be called before torch looks for GPUs.
+
+    Raises:
+        UserError: the device is not to be had here.
+    """
     device = find_device(config.compute.device)
     if device.kind == "cuda":
         os.environ["CUDA_VISIBLE_DEVICES"] = device.id

@@ -1,0 +1,239 @@
+"""Commands about the machine and the data: `doctor`, `data`, `demo`, `--help`; and the progress display."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from iterand_engine import __version__, devices, doctor
+from iterand_engine.catalog import DATASETS
+from iterand_engine.cli import bundled_demo, common
+from iterand_engine.cli.app import make_app
+from iterand_engine.cli.display import LiveDisplay, PatientConsole, PlainDisplay
+from iterand_engine.cli.run_json import Results, RunDocument, RunEntry, RunList
+from iterand_engine.config import RunConfig
+from iterand_engine.data import fetch
+from iterand_engine.data.sources import Source
+from iterand_engine.demo import METHOD_NAMES, WIDTHS, demo_configs
+from iterand_engine.store import RunState, queries
+from iterand_engine.training.trainer import Progress
+from tests.command_line import ROOT, config_file, iterand, opened
+
+PROGRESS = Progress(
+    step=120,
+    total_steps=460,
+    epoch=2,
+    epochs=20,
+    loss=0.25,
+    accuracy=0.875,
+    val_accuracy=0.5,
+    images_per_s=1234.4,
+    seconds_left=95.0,
+)
+
+
+def test_that_version_and_help_are_told() -> None:
+    assert iterand("--version").out.startswith(f"iterand {__version__} ")
+    help_text = iterand("--help").out
+    assert all(name in help_text for name in ("train", "resume", "doctor", "reproduce"))
+
+
+def test_that_every_command_takes_a_workspace(workspace_dir: Path) -> None:
+    commands = [info.callback.__name__ for info in make_app().registered_commands if info.callback]
+    assert len(commands) >= 11
+    for words in [*([name] for name in commands), ["settings"], ["settings", "get"], ["data", "list"]]:
+        assert "--workspace" in iterand(*words, "--help").out, words
+
+
+def test_that_the_page_on_the_command_line_names_every_command_and_every_field_of_the_json() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    app = make_app()
+    names = [info.callback.__name__ for info in app.registered_commands if info.callback]
+    groups = [info.typer_instance for info in app.registered_groups if info.typer_instance]
+    for name in (*names, "settings get", "settings set", "data list", "data fetch"):
+        assert f"`iterand {name}" in page, name
+    assert len(groups) == 2
+    fields = {*RunEntry.model_fields, *RunDocument.model_fields, *Results.model_fields, *RunList.model_fields}
+    assert [field for field in fields if f'"{field}"' not in page] == []
+
+
+def test_that_doctor_finds_that_training_works_here(workspace_dir: Path) -> None:
+    done = iterand("doctor", "--workspace", workspace_dir)
+    assert done.code == 0, done.out
+    assert done.out.splitlines()[-1] == "Training works here."
+    for subject in ("Python", "torch", "CPU", "GPU", "Qt", "workspace", "store", "disk", "datasets"):
+        assert f"  {subject}: " in done.out
+    assert "not damaged" in done.out
+    assert "here: digits" in done.out
+
+
+def test_that_doctor_says_what_does_not_work_and_what_to_do(
+    workspace_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_TRY_TORCH", "raise ImportError('libtorch_cpu.so is not there')")
+    (workspace_dir / "iterand.db").write_bytes(b"SQLite format 3\0" + b"rubbish" * 1000)
+    (workspace_dir / "settings.yaml").write_text("data_roots: [/no/such/root]")
+    done = iterand("doctor", "--workspace", workspace_dir)
+    assert done.code == 1
+    lines = done.out.splitlines()
+    assert "BROKEN  torch: ImportError: libtorch_cpu.so is not there" in lines
+    assert (
+        lines[lines.index("BROKEN  torch: ImportError: libtorch_cpu.so is not there") + 1]
+        .strip()
+        .startswith("->")
+    )
+    assert any(line.startswith("BROKEN  store: ") for line in lines)
+    assert "BROKEN  data root: /no/such/root is not there" in lines
+    assert lines[-1] == "Training does not work here yet."
+
+
+def test_that_doctor_lists_gpus_by_the_id_that_a_configuration_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = devices.Device("GPU-1234", "cuda", "NVIDIA H100", 80 << 30, 16 << 30, True)
+    monkeypatch.setattr(doctor, "list_devices", lambda: (gpu, devices.cpu_device()))
+    says = [finding.says for finding in doctor._devices() if finding.subject == "GPU"]
+    assert says == ["NVIDIA H100, 64.0 of 80.0 GiB free, compute.device: GPU-1234"]
+
+
+def test_that_data_list_says_of_every_dataset_where_it_is_or_would_be(workspace_dir: Path) -> None:
+    lines = iterand("data", "list", "--workspace", workspace_dir).out.splitlines()[1:]
+    listed = {line.split()[0]: line for line in lines}
+    assert list(listed) == list(DATASETS)
+    assert "  yes " in listed["digits"]
+    assert "  no " in listed["cifar10"]
+    assert "170.5 MB" in listed["cifar10"]
+    assert f"{workspace_dir / 'data' / 'cifar10'} (iterand data fetch cifar10)" in listed["cifar10"]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_that_data_is_fetched_with_progress_on_stderr(
+    workspace_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    content = b"pixels" * 1000
+    (tmp_path / "there.gz").write_bytes(content)
+    source = Source("file.gz", ((tmp_path / "there.gz").as_uri(),), hashlib.md5(content).hexdigest())
+    monkeypatch.setattr(fetch, "sources", lambda name: (source,))
+    if terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+    done = iterand("data", "fetch", "mnist", "--workspace", workspace_dir)
+    assert done.code == 0, done.err
+    assert done.out == f"mnist is in {workspace_dir / 'data' / 'mnist'}\n"
+    assert (workspace_dir / "data" / "mnist" / "file.gz").read_bytes() == content
+    assert "file.gz" in done.err
+    assert ("━" in done.err) is terminal
+
+
+def test_that_the_demo_trains_three_methods_at_two_widths_and_ends_with_a_table(
+    workspace_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shortened() -> list[RunConfig]:
+        return [
+            config.model_copy(
+                update={
+                    "data": config.data.model_copy(update={"train_limit": 128}),
+                    "training": config.training.model_copy(update={"epochs": 1}),
+                    "compute": config.compute.model_copy(update={"threads": 1, "device": "cpu"}),
+                }
+            )
+            for config in demo_configs()
+        ]
+
+    monkeypatch.setattr(bundled_demo, "demo_configs", shortened)
+    done = iterand("demo", "--workspace", workspace_dir)
+    assert done.code == 0, done.err
+    table = [
+        line.split() for line in done.out.splitlines() if line.startswith(("Dense", "Edge-popup", "IteRand"))
+    ]
+    assert len(table) == len(METHOD_NAMES) * len(WIDTHS) == 6
+    for dense, edge_popup, iterand_row in (table[:3], table[3:]):
+        assert (dense[0], edge_popup[0], iterand_row[0]) == ("Dense", "Edge-popup", "IteRand")
+        weights, kept = (int(number.replace(",", "")) for number in (edge_popup[6], edge_popup[7]))
+        assert dense[6] == dense[7] == edge_popup[6] == iterand_row[6]
+        assert abs(kept - weights / 2) < 10
+    with opened(workspace_dir) as (_, store):
+        rows = queries.runs(store)
+    assert {row.state for row in rows} == {RunState.FINISHED}
+    assert {row.name for row in rows} == {f"demo-{m}-x{w:g}" for m in METHOD_NAMES for w in WIDTHS}
+
+
+def test_that_a_demo_that_is_stopped_ends_as_its_run_does(
+    workspace_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diverging = config_file(tmp_path, method={"name": "dense"}, training={"lr": 1e30})
+    from iterand_engine.config import load_yaml
+
+    monkeypatch.setattr(bundled_demo, "demo_configs", lambda: [load_yaml(diverging)] * 2)
+    done = iterand("demo", "--workspace", workspace_dir)
+    assert done.code == 1
+    assert done.out.count("diverged") == 1
+
+
+def test_that_progress_is_a_plain_line_at_first_and_then_rarely(capsys: pytest.CaptureFixture[str]) -> None:
+    display = PlainDisplay()
+    for _ in range(100):
+        display.update(PROGRESS)
+    figures = "loss 0.2500 accuracy 0.8750 val_accuracy 0.5000 1234 images/s"
+    assert capsys.readouterr().err == f"epoch 3/20 step 120/460 {figures} 1 min 35 s left\n"
+
+
+def test_that_a_terminal_shows_place_figures_and_notes_as_they_are() -> None:
+    screen = io.StringIO()
+    display = LiveDisplay(Console(file=screen, force_terminal=True, width=80, color_system=None))
+    display.update(PROGRESS)
+    display.note("a note [bold]as it is[/bold]")
+    display.close()
+    shown = screen.getvalue()
+    for words in (
+        "epoch 3/20 step 120/460",
+        "1 min 35 s left",
+        "loss 0.2500 accuracy 0.8750 val_accuracy 0.5000 1234 images/s",
+        "a note [bold]as it is[/bold]",
+    ):
+        assert words in shown
+
+
+class Closed(io.StringIO):
+    """A terminal or pipe that was closed; `number` is what the system says then."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._number = number
+
+    def write(self, text: str) -> int:
+        raise OSError(self._number, "closed")
+
+    def flush(self) -> None:
+        raise OSError(self._number, "closed")
+
+
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.EIO])
+def test_that_a_closed_terminal_does_not_end_a_run(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    closed = Closed(number)
+    monkeypatch.setattr(sys, "stderr", closed)
+    for display in (PlainDisplay(), LiveDisplay(PatientConsole(file=closed, force_terminal=True))):
+        display.update(PROGRESS)
+        display.note("still here")
+        if isinstance(display, LiveDisplay):
+            display.close()
+    common.say("still here")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.6, "1 min 0 s"), (95, "1 min 35 s"), (11_520, "3 h 12 min"), (200_000, "2 d 7 h"),
+     (float("nan"), "-")],
+)  # fmt: skip
+def test_that_times_read_as_people_say_them(seconds: float, text: str) -> None:
+    assert common.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (999, "999 B"), (170_498_071, "170.5 MB"), (2e12, "2.0 TB"), (None, "-")]
+)
+def test_that_sizes_are_decimal(count: float | None, text: str) -> None:
+    assert common.size(count) == text
