@@ -11,8 +11,10 @@ import io
 import json
 import math
 import re
+import struct
 import zipfile
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,11 @@ from iterand_engine.workspace import write_atomic
 KEY_EVERY = 10
 _NAME = re.compile(r"epoch-(\d{5,})\.npz")
 _SHAPES = "shapes"
+# What reading a zip file of damaged bytes can raise.
+_BROKEN = (
+    *(ValueError, LookupError, TypeError, AttributeError, RuntimeError, OverflowError, OSError, EOFError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
 
 
 @dataclass(frozen=True)
@@ -76,9 +83,10 @@ def write_epoch(folder: Path, masks: EpochMasks, previous: EpochMasks | None) ->
     Args:
         folder: the run's masks folder.
         masks: of this epoch.
-        previous: of the epoch before; None writes a key frame, as every 10th epoch does.
+        previous: of the epoch before; anything else, None too, writes a key frame, as every 10th epoch does.
     """
-    key = previous is None or masks.epoch % KEY_EVERY == 0
+    follows = previous is not None and previous.epoch == masks.epoch - 1
+    key = not follows or masks.epoch % KEY_EVERY == 0
     arrays: dict[str, NDArray[np.generic]] = {}
     for index, (name, packed) in enumerate(masks.packed.items()):
         arrays[f"mask{index}"] = packed if key or previous is None else packed ^ previous.packed[name]
@@ -99,41 +107,65 @@ def read_epoch(folder: Path, epoch: int) -> EpochMasks:
     Raises:
         UserError: the epoch, or one it builds on, is not there or not readable.
     """
-    chain: list[tuple[bool, EpochMasks]] = []
-    number = epoch
-    while not chain or not chain[-1][0]:
-        chain.append(_read_file(folder, number, asked=epoch))
-        number -= 1
-    packed = dict(chain[-1][1].packed)
-    for _, difference in reversed(chain[:-1]):
-        packed = {name: packed[name] ^ bits for name, bits in difference.packed.items()}
-    asked = chain[0][1]
+    chain: list[_Frame] = []
+    while not chain or not chain[-1].key:
+        chain.append(_read_frame(folder, epoch - len(chain), asked=epoch))
+    packed = dict(chain[-1].masks.packed)
+    for frame in reversed(chain[:-1]):
+        if frame.masks.shapes != chain[-1].masks.shapes:
+            raise _damaged(
+                epoch_path(folder, frame.masks.epoch), "its layers are not those of the epoch before"
+            )
+        packed = {name: packed[name] ^ bits for name, bits in frame.masks.packed.items()}
+    asked = chain[0].masks
     return EpochMasks(epoch, packed, asked.shapes, asked.histograms)
 
 
-def _read_file(folder: Path, epoch: int, *, asked: int) -> tuple[bool, EpochMasks]:
+@dataclass(frozen=True)
+class _Frame:
+    """One file: whole masks (`key`), or their differences to those of the epoch before."""
+
+    key: bool
+    masks: EpochMasks
+
+
+def _read_frame(folder: Path, epoch: int, *, asked: int) -> _Frame:
     path = epoch_path(folder, epoch)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return _parse(file)
+        content = path.read_bytes()
     except FileNotFoundError:
         known = stored_epochs(folder)
         said = f"{known[0]} to {known[-1]}" if known else "none"
+        needed = "" if epoch == asked else f", which need those of epoch {epoch}"
         raise UserError(
-            f"There are no masks of epoch {asked} (epochs with masks: {said}); 0 is before training."
+            f"There are no masks of epoch {asked}{needed} (epochs with masks: {said}); 0 is before training."
         ) from None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"Cannot read the masks in {path}: {error}; the file is damaged.") from None
+    except OSError as error:
+        raise UserError(f"Cannot read the masks in {path}: {error.strerror}.") from None
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return _parse(file, epoch)
+    except _BROKEN as error:
+        raise _damaged(path, str(error)) from None
 
 
-def _parse(file: Mapping[str, NDArray[np.generic]]) -> tuple[bool, EpochMasks]:
+def _damaged(path: Path, problem: str) -> UserError:
+    return UserError(f"Cannot read the masks in {path}: {problem}; the file is damaged.")
+
+
+def _parse(file: Mapping[str, NDArray[np.generic]], epoch: int) -> _Frame:
     header = json.loads(bytes(file["header"].tolist()))
-    names: Sequence[str] = list(header[_SHAPES])
-    histograms = {}
-    for index, name in enumerate(names):
+    if header["epoch"] != epoch:
+        raise ValueError(f"it is of epoch {header['epoch']}")
+    if epoch == 0 and not header["key"]:
+        raise ValueError("epoch 0 has none before it")
+    shapes = {name: tuple(shape) for name, shape in header[_SHAPES].items()}
+    packed, histograms = {}, {}
+    for index, (name, shape) in enumerate(shapes.items()):
+        packed[name] = file[f"mask{index}"].astype(np.uint8)
+        if packed[name].shape != (-(-math.prod(shape) // 8),):
+            raise ValueError(f"the masks of {name!r} are not of the shape {shape}")
         if f"counts{index}" in file:
             low, high, threshold = (float(value) for value in file[f"range{index}"].tolist())
             histograms[name] = Histogram(file[f"counts{index}"].astype(np.int64), low, high, threshold)
-    packed = {name: file[f"mask{index}"].astype(np.uint8) for index, name in enumerate(names)}
-    shapes = {name: tuple(shape) for name, shape in header[_SHAPES].items()}
-    return bool(header["key"]), EpochMasks(int(header["epoch"]), packed, shapes, histograms)
+    return _Frame(bool(header["key"]), EpochMasks(epoch, packed, shapes, histograms))

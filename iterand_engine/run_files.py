@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from iterand_engine.errors import UserError
-from iterand_engine.mask_files import EpochMasks, read_epoch, stored_epochs, write_epoch
+from iterand_engine.mask_files import EpochMasks, epoch_path, read_epoch, stored_epochs, write_epoch
 from iterand_engine.store import Checkpoint as StoredCheckpoint
 from iterand_engine.store import Recorder, Store, queries
 from iterand_engine.training import checkpoint, final
@@ -43,13 +43,22 @@ class RunFiles:
         """Where the masks of the epochs are."""
         return self._folder / "masks"
 
-    def keep_masks_until(self, epoch: int) -> None:
-        """Remove masks of later epochs, which a continuation will write again, and go on from `epoch`."""
+    def keep_masks_until(self, epoch: int, warn: Callable[[str], None]) -> None:
+        """Remove masks of later epochs, which a continuation will write again, and go on from `epoch`.
+
+        Args:
+            epoch: the last to keep; -1 keeps none.
+            warn: gets a sentence where those of `epoch` cannot be read; the next ones are then whole again.
+        """
         for later in stored_epochs(self.masks_folder):
             if later > epoch:
-                (self.masks_folder / f"epoch-{later:05d}.npz").unlink()
-        known = epoch in stored_epochs(self.masks_folder)
-        self._previous = read_epoch(self.masks_folder, epoch) if known else None
+                epoch_path(self.masks_folder, later).unlink()
+        self._previous = None
+        if epoch in stored_epochs(self.masks_folder):
+            try:
+                self._previous = read_epoch(self.masks_folder, epoch)
+            except UserError as error:
+                warn(f"{error} Training goes on without the masks of epoch {epoch}.")
 
     def add_checkpoint(self, state: Checkpoint) -> None:
         """Write, publish and prune checkpoints."""
@@ -116,14 +125,19 @@ def load_checkpoint(
     Raises:
         UserError: there are checkpoints, and none can be read.
     """
-    known = stored_checkpoints(store, run_id)
-    problem: UserError | None = None
-    for entry in known:
+    problems: list[UserError] = []
+    for entry in stored_checkpoints(store, run_id):
         try:
-            return checkpoint.read(workspace.absolute(entry.relpath), entry.sha256)
+            found = checkpoint.read(workspace.absolute(entry.relpath), entry.sha256)
         except UserError as error:
-            problem = error
-            warn(f"{error} Going on from the checkpoint before it.")
-    if problem is not None:
-        raise UserError(f"No checkpoint of run {run_id} can be read; the last one tried: {problem}")
+            problems.append(error)
+            continue
+        for problem in problems:
+            warn(f"{problem} Going on from the one before it, at step {entry.step}.")
+        return found
+    if problems:
+        raise UserError(
+            f"No checkpoint of run {run_id} can be read, so it cannot go on: {problems[0]} "
+            f"Put the file back, or train anew from {workspace.run_dir(run_id) / 'config.yaml'}."
+        )
     return None

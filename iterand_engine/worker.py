@@ -79,7 +79,8 @@ def work(
         around: progress, notes and stop requests.
     Raises:
         OwnershipLost: another process owns the run.
-        UserError: something the user can mend; the run is stored as failed with the sentence as its reason.
+        UserError: something the user can mend, which the run's row says too: a run that has a checkpoint is
+            stored as stopped, so that it can be resumed once that is done, another as failed.
     """
     around = around or Surroundings()
     try:
@@ -94,7 +95,7 @@ def work(
             with session.open() as trainer:
                 return session.end(trainer, trainer.train())
         except UserError as error:
-            recorder.finish(RunState.FAILED, reason=str(error))
+            recorder.finish(_until_mended(store, run_id), reason=str(error))
             raise
         except OwnershipLost:
             raise
@@ -108,7 +109,11 @@ def work(
 def _give_up(store: Store, run_id: str, token: str, reason: str) -> None:
     store.adopt(run_id, token, current(), {})
     with Recorder(store, run_id, token) as recorder:
-        recorder.finish(RunState.FAILED, reason=reason)
+        recorder.finish(_until_mended(store, run_id), reason=reason)
+
+
+def _until_mended(store: Store, run_id: str) -> RunState:
+    return RunState.STOPPED if queries.checkpoints(store, run_id) else RunState.FAILED
 
 
 def resolve(store: Store, run_id: str) -> Resolved:
@@ -218,7 +223,7 @@ class Session:
         position = start.position if start else Position()
         self._recorder.rewind(position.step)
         self._recorder.progress(position.step, position.epoch, task.total_steps)
-        self._files.keep_masks_until(position.epoch if start else -1)
+        self._files.keep_masks_until(position.epoch if start else -1, self._say)
         hooks = Hooks(
             on_checkpoint=self._files.add_checkpoint,
             on_epoch=self._keep_epoch,

@@ -27,7 +27,7 @@ FORMAT = 1
 class Position:
     """How far a run is: `step` updates done in all, `batch` of them in `epoch`, which counts from 0.
 
-    An epoch whose batches are done but which was not evaluated yet has batch = batches per epoch.
+    No checkpoint is made between an epoch's last batch and its evaluation, so `batch` says what is left.
     """
 
     step: int = 0
