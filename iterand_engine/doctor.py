@@ -38,8 +38,8 @@ for device in ["cpu"] + ["cuda"] * found["cuda"]:
     weight = torch.ones(2, 2, device=device, requires_grad=True)
     (weight @ weight).sum().backward()
     found[device + "_trains"] = float(weight.grad.sum()) == 16.0
-from iterand_engine.data.torchvision_import import import_torchvision
 try:
+    from iterand_engine.data.torchvision_import import import_torchvision
     found["torchvision"] = import_torchvision().__version__
 except Exception as error:
     found["torchvision_error"] = str(error).splitlines()[0]

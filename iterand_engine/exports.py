@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import save
 
-from iterand_engine.errors import UserError
+from iterand_engine.errors import UserError, suggestion
 from iterand_engine.mask_files import EpochMasks, read_epoch, stored_epochs
 from iterand_engine.store import RunDetail, RunState, Store, queries
 from iterand_engine.training.final import FinalState, pruned_state_dict, read
@@ -70,6 +70,16 @@ def export_run(
     except OSError as error:
         raise UserError(f"Cannot write {str(out)!r}: {error.strerror}; name another file by --out.") from None
     return number
+
+
+def known_format(text: str) -> ExportFormat:
+    """A format by its name; UserError where there is none."""
+    try:
+        return ExportFormat(text)
+    except ValueError:
+        allowed = [known.value for known in ExportFormat]
+        near = suggestion(text, allowed)
+        raise UserError(f"--format {text!r} is not known{near} (allowed: {', '.join(allowed)}).") from None
 
 
 def check_target(out: Path, *, replace: bool) -> None:

@@ -60,7 +60,7 @@ def test_that_usage_errors_have_the_same_exit_code(workspace_dir: Path) -> None:
     assert iterand("nope").code == 2
     assert iterand("show").code == 2
     assert iterand("runs", "--jsn").code == 2
-    assert iterand("export", "x", "--format", "onnx", "--out", "y", "--workspace", workspace_dir).code == 2
+    assert iterand("export", "x", "--format", "masks", "--workspace", workspace_dir).code == 2
 
 
 def test_that_a_file_with_a_mistake_is_refused_by_name(workspace_dir: Path, tmp_path: Path) -> None:

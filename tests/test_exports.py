@@ -183,6 +183,7 @@ def test_that_a_file_is_replaced_only_when_asked(masked: Trained, tmp_path: Path
     [
         (("masks", "."), "is a folder"),
         (("masks", "no/such/folder/masks.npz"), "does not exist"),
+        (("mask", "x"), "did you mean 'masks'? (allowed: masks, safetensors)"),
         (("masks", "x", "--epoch", "7"), "has no masks"),
         (("masks", "x", "--epoch", "first"), "allowed: a number of epochs trained, best or last"),
         (

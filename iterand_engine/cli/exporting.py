@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def export(
     run: RunArgument,
-    format: Annotated[Literal["masks", "safetensors"], typer.Option(help="What to write.")],
+    format: Annotated[str, typer.Option(metavar="masks|safetensors", help="What to write.")],
     out: Annotated[Path, typer.Option(metavar="PATH", help="The file to write.")],
     epoch: Annotated[
         str, typer.Option(metavar="N|best|last", help="Epochs trained, best validation accuracy, or last.")
@@ -29,12 +29,12 @@ def export(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Write a run's masks (numpy), or its pruned network (safetensors)."""
-    from iterand_engine.exports import ExportFormat, export_run
+    from iterand_engine.exports import export_run, known_format
 
     with opened(workspace) as at:
         run_id = at.store.resolve(run)
         number = export_run(
-            at.workspace, at.store, run_id, ExportFormat(format), out, epoch=epoch, replace=force
+            at.workspace, at.store, run_id, known_format(format), out, epoch=epoch, replace=force
         )
     result(f"{format} of run {run_id}, epoch {number}: {out} ({size(out.stat().st_size)})")
 

@@ -86,7 +86,8 @@ class Reporter:
         """Say what begins."""
         detail = queries.run(self._store, self._run_id)
         begins = f"goes on from step {detail.step}" if detail.step else "begins"
-        self.note(f"run {self._run_id} {begins}: {detail.name}, seed {detail.seed}, {detail.precision}")
+        where = f"{detail.precision} on {detail.device_kind}"
+        self.note(f"run {self._run_id} {begins}: {detail.name}, seed {detail.seed}, {where}")
 
     def note(self, text: str) -> None:
         """Tell the user something, once."""

@@ -23,7 +23,7 @@ SetOption = Annotated[
 
 def train(
     config: Annotated[
-        Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="File with the run's options.")
+        Path | None, typer.Argument(metavar="CONFIG.yaml", help="File with the run's options.")
     ] = None,
     preset: Annotated[
         str | None, typer.Option(metavar="NAME", help="A recipe, as `iterand presets` lists them.")
