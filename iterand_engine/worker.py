@@ -192,10 +192,10 @@ class Session:
     @contextmanager
     def open(self) -> Iterator[Trainer]:
         """A trainer at the run's newest checkpoint, or its start; files and data are closed on leaving."""
-        _use_only(self._resolved.device)
         with ExitStack() as stack:
-            stack.enter_context(self._resolved.numerics.active())
             stack.callback(self._files.close)
+            _use_only(self._resolved.device)
+            stack.enter_context(self._resolved.numerics.active())
             dataset = self._open_data()
             stack.callback(dataset.close)
             for text in (*dataset.notes, *self._resolved.notes):
