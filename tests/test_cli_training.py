@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from iterand_engine import worker
+from iterand_engine.resources import resource
 from iterand_engine.store import RunState, queries
 from tests.command_line import (
     ROOT,
@@ -162,6 +164,19 @@ def test_that_a_resumed_run_goes_on_to_the_same_end(workspace_dir: Path, tmp_pat
     with opened(workspace_dir) as (_, store):
         digests = {queries.run(store, run_id).final_digest for run_id in (parts, whole.run_id)}
     assert len(digests) == 1
+
+
+def test_that_a_run_whose_data_went_away_stays_resumable(workspace_dir: Path, tmp_path: Path) -> None:
+    digits = tmp_path / "digits.npz"
+    shutil.copy(resource("datasets", "digits.npz"), digits)
+    config = config_file(tmp_path, data={"dataset": "npz", "path": "digits.npz"})
+    run_id = _stopped_before_the_end(config, workspace_dir)
+    digits.rename(tmp_path / "elsewhere.npz")
+    refused = iterand("resume", run_id, "--workspace", workspace_dir)
+    assert (refused.code, refused.out) == (2, f"run {run_id} stopped step=11\n")
+    assert f"Cannot read data.path '{digits}'" in refused.err
+    (tmp_path / "elsewhere.npz").rename(digits)
+    assert iterand("resume", run_id, "--workspace", workspace_dir).code == 0
 
 
 def _stopped_before_the_end(config: Path, folder: Path) -> str:

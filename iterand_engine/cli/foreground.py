@@ -158,8 +158,11 @@ def _report(at: Opened, run_id: str, outcome: Outcome, log: RunLog) -> ExitCode:
 
 
 def _report_failure(at: Opened, run_id: str, log: RunLog, reason: str) -> None:
-    log.line(f"failed: {reason}")
-    result(f"run {run_id} failed step={queries.run(at.store, run_id).step}")
+    run = queries.run(at.store, run_id)
+    # Not failed where the user can mend it and resume; still live where even the store could not be told.
+    state = RunState.FAILED if run.stored_state.is_live else run.stored_state
+    log.line(f"{state}: {reason}")
+    result(f"run {run_id} {state} step={run.step}")
 
 
 def _explained(error: Exception) -> str:
