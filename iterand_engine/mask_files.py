@@ -113,9 +113,7 @@ def read_epoch(folder: Path, epoch: int) -> EpochMasks:
     packed = dict(chain[-1].masks.packed)
     for frame in reversed(chain[:-1]):
         if frame.masks.shapes != chain[-1].masks.shapes:
-            raise _damaged(
-                epoch_path(folder, frame.masks.epoch), "its layers are not those of the epoch before"
-            )
+            raise _damaged(epoch_path(folder, frame.masks.epoch), "its layers are not those of its key frame")
         packed = {name: packed[name] ^ bits for name, bits in frame.masks.packed.items()}
     asked = chain[0].masks
     return EpochMasks(epoch, packed, asked.shapes, asked.histograms)
