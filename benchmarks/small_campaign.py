@@ -83,8 +83,8 @@ def _page(store: Store, runs: dict[str, RunRow], data_name: str) -> str:
         "steps of 128), lr 0.1, cosine, weight decay 5e-4, augmentation `paper`; sparsity 0.6; IteRand with "
         "randomize_every 12 and randomize_rate 0.1 (118 redraws). Dense training draws kaiming-uniform, the "
         f"others signed-constant. {environment['cpu']}, {environment['threads']} thread(s) a run, "
-        f"torch {packages['torch']}, Python {environment['python']}; the machine did other work meanwhile, so "
-        "the minutes are no benchmark.\n",
+        f"torch {packages['torch']}, Python {environment['python']}; the machine did other work meanwhile, "
+        "so the minutes are no benchmark.\n",
         "| method | precision | n | test accuracy, mean +- deviation | validation accuracy | minutes a run |",
         "|---|---|---|---|---|---|",
         *(_row(store, runs, method) for method in METHODS),

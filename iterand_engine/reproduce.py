@@ -97,12 +97,12 @@ def reproduce_run(
         roots = data_roots(workspace, Settings.load(workspace))
         Settings(data_roots=tuple(roots)).save(place)
         with Store.open(place) as other:
-            again = make_run(place, other, repeated_config(original))
+            again = make_run(place, other, _repeated_config(original))
             work(place, other, again, other.claim(again), _until(limit, around or Surroundings()))
             return compare(store, original, other, queries.run(other, again), limit)
 
 
-def repeated_config(original: RunDetail) -> RunConfig:
+def _repeated_config(original: RunDetail) -> RunConfig:
     """A run's configuration with device, threads and the like fixed as at its first start."""
     config = RunConfig.from_mapping(original.config)
     if not original.environments:

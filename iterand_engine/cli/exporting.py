@@ -9,10 +9,8 @@ import typer
 
 from iterand_engine.cli.common import RunArgument, WorkspaceOption, opened, result, say, size
 from iterand_engine.cli.display import progress_display
-from iterand_engine.cli.foreground import use_only_its_device
 from iterand_engine.cli.signals import StopSignals
 from iterand_engine.errors import ExitCode
-from iterand_engine.store import queries
 
 if TYPE_CHECKING:
     from iterand_engine.reproduce import Comparison
@@ -49,10 +47,9 @@ def reproduce(
     """Train a run again, in a temporary workspace, and say whether it comes out bit for bit the same."""
     with opened(workspace) as at, StopSignals() as signals:
         run_id = at.store.resolve(run)
-        from iterand_engine.reproduce import repeated_config, reproduce_run
+        from iterand_engine.reproduce import reproduce_run
         from iterand_engine.worker import Surroundings
 
-        use_only_its_device(repeated_config(queries.run(at.store, run_id)))
         with progress_display() as display:
             around = Surroundings(display.update, display.note, lambda step: signals.requested)
             comparison = reproduce_run(at.workspace, at.store, run_id, steps=steps, around=around)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,6 @@ from iterand_engine.cli.common import Opened, plain_share, result, say
 from iterand_engine.cli.display import Display, progress_display
 from iterand_engine.cli.run_log import RunLog, log_path
 from iterand_engine.cli.signals import StopSignals
-from iterand_engine.config import RunConfig
-from iterand_engine.devices import find_device
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
 from iterand_engine.store import RunState, queries
 from iterand_engine.workspace import Settings
@@ -34,7 +31,6 @@ def train_here(at: Opened, run_id: str) -> ExitCode:
         OwnershipLost: another process took it over.
     """
     with StopSignals() as signals:
-        use_only_its_device(RunConfig.from_mapping(queries.run(at.store, run_id).config))
         # torch takes seconds to import: before the claim, which must be followed up within a minute.
         from iterand_engine import worker
 
@@ -120,17 +116,6 @@ class Reporter:
             self._stop_told = True
             self.note(f"saving at step {step} and stopping; Ctrl+C once more leaves at once")
         return self._signals.requested
-
-
-def use_only_its_device(config: RunConfig) -> None:
-    """Let CUDA see only the GPU that a run is for; to be called before torch looks for GPUs.
-
-    Raises:
-        UserError: the device is not to be had here.
-    """
-    device = find_device(config.compute.device)
-    if device.kind == "cuda":
-        os.environ["CUDA_VISIBLE_DEVICES"] = device.id
 
 
 def _report(at: Opened, run_id: str, outcome: Outcome, log: RunLog) -> ExitCode:
