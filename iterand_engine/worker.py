@@ -254,7 +254,7 @@ class Session:
                 return Outcome(RunState.STOPPED, step)
             case Ending.DIVERGED:
                 reason = (
-                    f"The loss was not finite at step {trainer.diverged_at}; try a lower training.lr "
+                    f"{trainer.divergence}; try a lower training.lr or weight_decay, "
                     "or compute.precision: fp32."
                 )
                 self._files.wait()

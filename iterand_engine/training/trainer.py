@@ -1,7 +1,8 @@
 """The training loop of one run: steps, epochs, what is recorded, and when it is saved.
 
-Nothing in a step waits for the device. A stop is honoured between steps, after saving; a loss that is not
-finite ends the run at the flush that sees it.
+Nothing in a step waits for the device. A stop is honoured between steps, after saving. A loss that is not
+finite ends the run at the flush that sees it; what is trained is looked at before each checkpoint, because
+scores that are not finite remove weights and leave the loss finite.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+import torch
 from torch import nn
 from torch.nn import functional
 
@@ -117,6 +119,7 @@ class Trainer:
         self._last_flush = self._last_checkpoint = self._resumed_at = time.monotonic()
         self.val_score = Score(self.counters.val_loss, self.counters.val_accuracy)
         self.diverged_at: int | None = None
+        self.divergence = ""  # what was not finite, as the beginning of a sentence
 
     def train(self) -> Ending:
         """Train to the end, a stop or divergence; the masks are selected from the final scores."""
@@ -162,7 +165,7 @@ class Trainer:
             self.step(batch)
             if self.between_steps():
                 return Ending.DIVERGED
-        if self._flush():
+        if self._flush() or self._trained_diverged():
             return Ending.DIVERGED
         self._finish_epoch()
         return None
@@ -176,11 +179,13 @@ class Trainer:
             return True
         due = now - self._last_checkpoint >= 60 * self.task.config.recording.checkpoint_minutes
         if due and self.position.batch < self.task.steps_per_epoch:  # else the epoch's own comes next
+            if self._trained_diverged():
+                return True
             self._save()
         return False
 
     def _stop(self) -> Ending:
-        if self._flush():
+        if self._flush() or self._trained_diverged():
             return Ending.DIVERGED
         self._save()
         return Ending.STOPPED
@@ -251,8 +256,21 @@ class Trainer:
                 elapsed_s=self.counters.elapsed_s,
             )
         self._report(flushed.loss, flushed.accuracy)
+        if flushed.diverged_at is None:
+            return False
         self.diverged_at = flushed.diverged_at
-        return flushed.diverged_at is not None
+        self.divergence = f"The loss was not finite at step {flushed.diverged_at}"
+        return True
+
+    def _trained_diverged(self) -> bool:
+        """Whether a trained value is no longer finite; waits for the device."""
+        method, last = self.task.method, self.position.step - 1
+        if torch.stack([torch.isfinite(one).all() for one in method.trained]).all().item():
+            return False
+        self.diverged_at = last
+        kind = "scores" if method.layers else "weights"
+        self.divergence = f"The trained {kind} were not finite at step {last}"
+        return True
 
     def _advance_clock(self) -> None:
         now = time.monotonic()
