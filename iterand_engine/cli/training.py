@@ -42,7 +42,7 @@ def train(
 
 
 def resume(run: RunArgument, workspace: WorkspaceOption = None) -> None:
-    """Go on with a stopped or interrupted run, from its last checkpoint."""
+    """Go on with a stopped, interrupted or failed run, from its last checkpoint."""
     with opened(workspace) as at:
         raise typer.Exit(train_here(at, at.store.resolve(run)))
 

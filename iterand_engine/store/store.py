@@ -24,7 +24,7 @@ from iterand_engine.store.schema import OWNER_COLUMNS
 from iterand_engine.store.states import ADOPT_WITHIN_S, derived_state
 from iterand_engine.workspace import Workspace
 
-CLAIMABLE = (RunState.QUEUED, RunState.STOPPED, RunState.INTERRUPTED)
+CLAIMABLE = (RunState.QUEUED, RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
 _STOP = RunState.STOPPED.value
 _LISTED = 10
 _run = schema.run
@@ -127,7 +127,7 @@ class Store:
         Returns:
             A fresh owner token; whoever held an older one can write no more.
         Raises:
-            UserError: no such run, or its state is not queued, stopped, interrupted or new.
+            UserError: no such run, or its state is not queued, stopped, interrupted, failed or new.
         """
         token = uuid.uuid4().hex
         with self.writing() as connection:
@@ -303,7 +303,7 @@ def _not_claimable(row: Row[Any], state: RunState) -> str:
     if state.is_live:
         who = f"by process {row.owner_pid}" if row.owner_pid is not None else "by a process that is starting"
         return f"Run {row.id} is {state}: it is being trained {who}, so stop it first or wait for its end."
-    return f"Run {row.id} is {state}: only a run that is queued, stopped or interrupted can be trained on."
+    return f"Run {row.id} is {state}: only one that is queued, stopped, interrupted or failed can go on."
 
 
 def _new_values(new: NewRun) -> dict[str, object]:

@@ -179,14 +179,23 @@ def test_that_a_run_made_for_its_maker_is_not_queued(place: Place) -> None:
         place.new_run(state=RunState.RUNNING)
 
 
-@pytest.mark.parametrize("ended", [RunState.FINISHED, RunState.FAILED, RunState.DIVERGED])
+@pytest.mark.parametrize("ended", [RunState.FINISHED, RunState.DIVERGED])
 def test_that_an_ended_run_cannot_be_claimed(place: Place, ended: RunState) -> None:
     run_id, token = place.started_run()
     with Recorder(place.store, run_id, token) as recorder:
         recorder.finish(ended, reason="so it is")
-    with pytest.raises(UserError, match=f"is {ended}: only a run that is queued, stopped or interrupted"):
+    with pytest.raises(UserError, match=f"is {ended}: only one that is queued, stopped, interrupted or failed"):
         place.store.claim(run_id)
     assert place.store.request_stop(run_id) is ended
+
+
+def test_that_a_failed_run_goes_on_once_the_cause_is_mended(place: Place) -> None:
+    run_id, token = place.started_run()
+    with Recorder(place.store, run_id, token) as recorder:
+        recorder.finish(RunState.FAILED, reason="the disk is full")
+    place.store.claim(run_id)
+    assert state(place, run_id) is RunState.STARTING
+    assert queries.run(place.store, run_id).reason is None
 
 
 def test_that_stopping_what_does_not_run_says_how_it_stands(place: Place) -> None:
