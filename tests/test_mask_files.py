@@ -164,7 +164,7 @@ def test_that_absent_masks_are_told_with_what_there_is(tmp_path: Path) -> None:
     assert_same(tmp_path, 1, random_masks(1))
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.data())
 def test_that_damage_is_told_or_does_no_harm(data: st.DataObject) -> None:
     epochs = [random_masks(seed) for seed in range(3)]
