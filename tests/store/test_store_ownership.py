@@ -184,7 +184,9 @@ def test_that_an_ended_run_cannot_be_claimed(place: Place, ended: RunState) -> N
     run_id, token = place.started_run()
     with Recorder(place.store, run_id, token) as recorder:
         recorder.finish(ended, reason="so it is")
-    with pytest.raises(UserError, match=f"is {ended}: only one that is queued, stopped, interrupted or failed"):
+    with pytest.raises(
+        UserError, match=f"is {ended}: only one that is queued, stopped, interrupted or failed"
+    ):
         place.store.claim(run_id)
     assert place.store.request_stop(run_id) is ended
 
