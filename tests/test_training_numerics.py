@@ -153,4 +153,4 @@ with Numerics(torch.device("cpu")).active():
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     default, kept = map(int, done.stdout.split())
-    assert kept * 100 < default or default < 100  # huge pages leave nothing to see
+    assert kept * 4 < default or default < 100  # one block may be new; huge pages leave nothing to see
