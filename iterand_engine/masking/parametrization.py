@@ -34,7 +34,8 @@ class _KeepMasked(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, None, None]:
         weight, *scores = ctx.saved_tensors
-        score_grad = grad.float() * weight
+        # Elsewhere than in fp32 the conversion is a copy already, so the product needs no memory of its own.
+        score_grad = grad * weight if grad.dtype == torch.float32 else grad.float().mul_(weight)
         if ctx.by_magnitude:
             score_grad *= scores[0].sign()
         return None, score_grad, None, None
