@@ -172,7 +172,8 @@ def _store(workspace: Workspace) -> Finding:
     if broken is not None:
         advice = f"move {workspace.db_path} away, or put its newest backup in its place"
         return Finding("store", False, f"the database is damaged ({broken})", advice, is_needed=True)
-    return Finding("store", True, f"{count} runs, schema {SCHEMA_REVISION}, not damaged", is_needed=True)
+    runs = "1 run" if count == 1 else f"{count} runs"
+    return Finding("store", True, f"{runs}, schema {SCHEMA_REVISION}, not damaged", is_needed=True)
 
 
 def _datasets(workspace: Workspace) -> Iterator[Finding]:
