@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -67,7 +68,22 @@ def _engine(path: Path, pragmas: Sequence[str], begin: str) -> Engine:
 
 
 def use_write_ahead_log(path: Path) -> str:
-    """Switch a database to the write-ahead log, a property of the file; returns the mode it has then."""
+    """Switch a database to the write-ahead log, a property of the file; returns the mode it has then.
+
+    SQLite fails this switch at once, whatever the busy timeout, while another process makes the database;
+    so it is tried again until that timeout.
+    """
+    deadline_s = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            return _switch_to_log(path)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _LOCKED or time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.01)
+
+
+def _switch_to_log(path: Path) -> str:
     with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as connection:
         mode = str(connection.execute("PRAGMA journal_mode").fetchone()[0])
         if mode == "wal":
