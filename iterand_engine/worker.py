@@ -17,7 +17,7 @@ import torch
 
 from iterand_engine.catalog import METHODS, MODELS, find
 from iterand_engine.config import RunConfig
-from iterand_engine.data.dataset import Dataset, Split
+from iterand_engine.data.dataset import Dataset
 from iterand_engine.data.opening import open_dataset
 from iterand_engine.devices import Device, default_threads, find_device, precision_note
 from iterand_engine.environment import differences, snapshot
@@ -31,7 +31,7 @@ from iterand_engine.training import final
 from iterand_engine.training.checkpoint import Position
 from iterand_engine.training.masks import snapshot_masks
 from iterand_engine.training.numerics import Numerics
-from iterand_engine.training.trainer import Ending, Hooks, Progress, Task, Trainer
+from iterand_engine.training.trainer import Ending, Hooks, Progress, Task, Trainer, steps_per_epoch
 from iterand_engine.workspace import Settings, Workspace
 
 
@@ -156,9 +156,8 @@ def _channels_last(config: RunConfig, device: Device) -> bool:
 def build_task(config: RunConfig, dataset: Dataset, numerics: Numerics) -> Task:
     """Build the network and the method of a run on its device."""
     build = find("model", MODELS, config.model.name).load()
-    with torch.device("cpu"):
-        module = numerics.place(build(config.model.width_factor, dataset.spec))
-    steps = -(-dataset.count(Split.TRAIN) // config.training.batch_size) * config.training.epochs
+    module = numerics.place(build(config.model.width_factor, dataset.spec))
+    steps = steps_per_epoch(dataset, config) * config.training.epochs
     plan = Plan(total_steps=steps, seed=config.training.seed, weight_dtype=numerics.weight_dtype)
     method: Method = find("method", METHODS, config.method.name).load()(module, config.method, plan)
     return Task(config, dataset, module, method, numerics)

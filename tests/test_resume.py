@@ -16,6 +16,7 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from iterand_engine import worker
 from iterand_engine.config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.mask_files import epoch_path, read_epoch, stored_epochs
@@ -337,3 +338,21 @@ def test_that_a_checkpoint_of_another_format_is_refused(
     monkeypatch.undo()
     with pytest.raises(UserError, match="has format 99, this program reads 1; use the version"):
         reopened(tmp_path / "checkpoint.pt", content)
+
+
+def test_that_a_start_that_could_not_be_prepared_is_not_the_first_start(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_device(text: str) -> None:
+        raise UserError("The device is away; bring it back.")
+
+    run_id = place.new_run(config_for("dense"))
+    with monkeypatch.context() as away:
+        away.setattr(worker, "find_device", no_device)
+        with pytest.raises(UserError, match="The device is away"):
+            place.start(run_id)
+    assert queries.run(place.store, run_id).environments == ()
+    assert place.start(run_id, stop_at=3).state is RunState.STOPPED
+    first, *others = queries.run(place.store, run_id).environments
+    assert not others
+    assert first.snapshot["threads"]

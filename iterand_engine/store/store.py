@@ -154,7 +154,8 @@ class Store:
         Args:
             run_id, token: as claimed.
             identity: of the process, from `processes.current`.
-            environment: where this start takes place (platform, packages, device, threads), JSON values.
+            environment: where this start takes place (platform, packages, device, threads), JSON values;
+                empty where the run cannot be started, which then counts as no start.
         Raises:
             OwnershipLost: the token is no longer the run's, or another process adopted it.
         """
@@ -178,6 +179,8 @@ class Store:
             )
             if done.rowcount == 0:
                 raise OwnershipLost(f"another process owns run {run_id} now")
+            if not environment:
+                return
             count = select(func.count()).select_from(starts).where(starts.c.run_id == run_id)
             number = connection.execute(count).scalar_one()
             connection.execute(

@@ -57,6 +57,11 @@ class Progress:
     seconds_left: float
 
 
+def steps_per_epoch(dataset: Dataset, config: RunConfig) -> int:
+    """Batches of an epoch; the last may be short."""
+    return -(-dataset.count(Split.TRAIN) // config.training.batch_size)
+
+
 @dataclass(frozen=True)
 class Task:
     """One run ready to train: configuration, data, network, method, arithmetic."""
@@ -70,7 +75,7 @@ class Task:
     @property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch; the last may be short."""
-        return -(-self.dataset.count(Split.TRAIN) // self.config.training.batch_size)
+        return steps_per_epoch(self.dataset, self.config)
 
     @property
     def total_steps(self) -> int:

@@ -70,7 +70,7 @@ print("ready", flush=True)
 while not go.exists():
     time.sleep(0.001)
 try:
-    store.adopt(sys.argv[2], sys.argv[3], processes.current(), {})
+    store.adopt(sys.argv[2], sys.argv[3], processes.current(), {"threads": 1})
 except OwnershipLost:
     sys.exit(7)
 with Recorder(store, sys.argv[2], sys.argv[3]) as recorder:
