@@ -9,8 +9,8 @@ import typer
 
 from iterand_engine.cli.common import RunArgument, WorkspaceOption, opened, result, say, size
 from iterand_engine.cli.display import progress_display
-from iterand_engine.cli.signals import StopSignals
 from iterand_engine.errors import ExitCode
+from iterand_engine.stop_signals import StopSignals
 
 if TYPE_CHECKING:
     from iterand_engine.reproduce import Comparison

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from iterand_engine.cli.common import Opened, plain_share, result, say
 from iterand_engine.cli.display import Display, progress_display
-from iterand_engine.cli.run_log import RunLog, log_path
-from iterand_engine.cli.signals import StopSignals
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
+from iterand_engine.run_log import RunLog, log_path
+from iterand_engine.stop_signals import StopSignals
 from iterand_engine.store import RunState, queries
 from iterand_engine.workspace import Settings
 

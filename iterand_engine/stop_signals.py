@@ -1,4 +1,4 @@
-"""Ctrl+C and SIGTERM while training: the first asks to save and stop, a second Ctrl+C leaves at once."""
+"""Ctrl+C and SIGTERM while something trains: the first asks to save and stop, a second Ctrl+C leaves."""
 
 from __future__ import annotations
 
