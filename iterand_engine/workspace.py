@@ -2,6 +2,7 @@
 
     iterand.db  settings.yaml  data/  extensions/
     runs/<id>/  config.yaml  worker.log  checkpoints/  masks/  exports/
+    trash/<id>/  the same, of deleted runs
 
 Paths are stored relative to it, so the folder can be moved. Files are written beside, fsynced and renamed.
 """
@@ -59,13 +60,18 @@ class Workspace:
         """One folder per run."""
         return self.root / "runs"
 
+    @property
+    def trash_dir(self) -> Path:
+        """The folders of deleted runs, until the trash is emptied; absent until one is deleted."""
+        return self.root / "trash"
+
     def run_dir(self, run_id: str) -> Path:
         """Folder of one run (not made here).
 
         Raises:
             ValueError: `run_id` is not a run id (names and prefixes go through `Store.resolve` first).
         """
-        if not _RUN_ID.fullmatch(run_id):
+        if not is_run_id(run_id):
             raise ValueError(f"not a run id: {run_id!r}")
         return self.runs_dir / run_id
 
@@ -98,6 +104,11 @@ class Workspace:
     def warning(self) -> str | None:
         """One sentence where the folder is on a network or synced drive, on which a database is not safe."""
         return filesystem_warning(self.root)
+
+
+def is_run_id(text: str) -> bool:
+    """Whether a text is the whole id of a run, as its folder is named."""
+    return _RUN_ID.fullmatch(text) is not None
 
 
 def find_workspace_dir(path: Path | str | None = None) -> Workspace:

@@ -41,10 +41,12 @@ GUI_MAY_IMPORT = {
     "catalog",
     "config",
     "devices",
+    "disk_use",
     "errors",
     "filesystems",
     "filter_fields",
     "filters",
+    "grouping",
     "mask_files",
     "method_options",
     "options",
@@ -55,6 +57,7 @@ GUI_MAY_IMPORT = {
     "run_search",
     "store",
     "sweeps",
+    "trash_files",
     "workspace",
 }
 QT = ("iterand_gui", "PySide6", "PySide2", "PyQt5", "PyQt6", "qtpy", "pyqtgraph")

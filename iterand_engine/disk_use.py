@@ -1,0 +1,214 @@
+"""What a workspace takes on the disk: by kind, by run, by dataset, and what is large. Torch-free.
+
+A measurement is a walk over the folders, some microseconds a file, without the database; nothing is
+kept between two. Bytes are the lengths of the files, as folders of other programs show them. Limits: links
+are counted as nothing and never followed, except that `runs`, `data` and `trash` themselves may be links, as
+the program works in them wherever they are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from iterand_engine.filesystems import free_bytes
+from iterand_engine.workspace import Workspace
+
+_MOUNT_POINT = 0xA0000003  # a folder that Windows shows here and keeps elsewhere (a junction)
+
+
+class DiskKind(StrEnum):
+    """What a file is for."""
+
+    CHECKPOINTS = "checkpoints"
+    MASKS = "masks"
+    NETWORKS = "networks"
+    EXPORTS = "exports"
+    LOGS = "logs"
+    DATA = "data"
+    DATABASE = "database"
+    TRASH = "trash"
+    OTHER = "other"
+
+
+Sizes = Mapping[DiskKind, int]
+
+_RUN_FOLDERS = {kind.value: kind for kind in (DiskKind.CHECKPOINTS, DiskKind.MASKS, DiskKind.EXPORTS)}
+_SUFFIXES = {".safetensors": DiskKind.NETWORKS, ".log": DiskKind.LOGS}
+
+
+@dataclass(frozen=True)
+class DiskUse:
+    """Bytes of a workspace's files.
+
+    `runs` has those of each folder below `runs/` by kind; `trash`, `data`, `backups` those of each entry of
+    the trash, of `data/` and of each copy of the database that an upgrade left; all by name. `unreadable` is
+    what could not be looked into, and counts as nothing. `free_bytes` may still be written.
+    """
+
+    by_kind: Sizes
+    runs: Mapping[str, Sizes]
+    trash: Mapping[str, int]
+    data: Mapping[str, int]
+    backups: Mapping[str, int]
+    unreadable: tuple[str, ...]
+    free_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        """Everything."""
+        return sum(self.by_kind.values())
+
+    def run_bytes(self, run_id: str) -> int:
+        """One run's files; 0 where it has none."""
+        return sum(self.runs.get(run_id, {}).values())
+
+
+def measure(workspace: Workspace, before_folder: Callable[[], None] = lambda: None) -> DiskUse:
+    """Measure a workspace.
+
+    Args:
+        workspace: which; what does not exist counts as nothing.
+        before_folder: called before each folder is read; what it raises ends the measurement.
+    """
+    walk = _Walk(before_folder)
+    runs = {entry.name: walk.run(entry) for entry in walk.entries(workspace.runs_dir)}
+    trash = {entry.name: walk.size(entry) for entry in walk.entries(workspace.trash_dir)}
+    data = {entry.name: walk.size(entry) for entry in walk.entries(workspace.data_dir)}
+    by_kind = Counter({DiskKind.TRASH: sum(trash.values()), DiskKind.DATA: sum(data.values())})
+    for sizes in runs.values():
+        by_kind.update(sizes)
+    backups: dict[str, int] = {}
+    measured = {workspace.runs_dir.name, workspace.trash_dir.name, workspace.data_dir.name}
+    for entry in walk.entries(workspace.root):
+        if entry.name in measured:
+            continue
+        if entry.name.startswith(workspace.db_path.name):
+            by_kind[DiskKind.DATABASE] += walk.size(entry)
+            if entry.name.endswith(".bak"):
+                backups[entry.name] = walk.size(entry)
+        else:
+            by_kind.update(walk.by_suffix(entry))
+    sizes = {kind: by_kind[kind] for kind in DiskKind}
+    return DiskUse(sizes, runs, trash, data, backups, tuple(walk.unreadable), free_bytes(workspace.root))
+
+
+def measure_run(workspace: Workspace, run_id: str) -> Sizes:
+    """Bytes of one run's files by kind, without the kinds it has none of; in the trash or not.
+
+    Args:
+        workspace: the run's.
+        run_id: which run.
+    """
+    walk = _Walk(lambda: None)
+    for folder in (workspace.run_dir(run_id), workspace.trash_dir / run_id):
+        if folder.is_dir() and not folder.is_symlink():
+            return walk.run_folder(folder)
+    return {}
+
+
+@dataclass(frozen=True)
+class LargeThing:
+    """Something that a person could do without: `name` is a run's id, or the name of a file or folder."""
+
+    what: Literal["run", "data", "backup"]
+    name: str
+    size_bytes: int
+
+
+def largest(use: DiskUse, count: int, at_least_bytes: int = 1) -> list[LargeThing]:
+    """What takes most outside the trash and could be removed, the largest first.
+
+    Args:
+        use: as measured.
+        count: at most so many.
+        at_least_bytes: nothing smaller.
+    """
+    things = [LargeThing("run", name, sum(sizes.values())) for name, sizes in use.runs.items()]
+    things += [LargeThing("data", name, size) for name, size in use.data.items()]
+    things += [LargeThing("backup", name, size) for name, size in use.backups.items()]
+    large = (thing for thing in things if thing.size_bytes >= at_least_bytes)
+    return sorted(large, key=lambda thing: (-thing.size_bytes, thing.name))[:count]
+
+
+class _Walk:
+    """Looks through folders and remembers those that it could not read."""
+
+    def __init__(self, before_folder: Callable[[], None]) -> None:
+        self._before_folder = before_folder
+        self.unreadable: list[str] = []
+
+    def entries(self, folder: Path | str) -> list[os.DirEntry[str]]:
+        """What a folder holds; nothing where it does not exist, or vanishes as we look."""
+        self._before_folder()
+        try:
+            with os.scandir(folder) as found:
+                return list(found)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError:
+            self.unreadable.append(str(folder))
+            return []
+
+    def size(self, entry: os.DirEntry[str]) -> int:
+        """Bytes of a file, or of all files of a folder."""
+        return sum(size for _, size in self._files(entry))
+
+    def by_suffix(self, entry: os.DirEntry[str]) -> Counter[DiskKind]:
+        """Bytes of a file, or of all files of a folder, by what the names of the files end with."""
+        sizes: Counter[DiskKind] = Counter()
+        for name, size in self._files(entry):
+            sizes[_kind(name)] += size
+        return sizes
+
+    def run(self, entry: os.DirEntry[str]) -> Sizes:
+        """Bytes by kind of an entry below `runs/`, which should be a run's folder."""
+        size = self._length(entry)
+        return self.run_folder(entry.path) if size is None else {_kind(entry.name): size}
+
+    def run_folder(self, folder: Path | str) -> Sizes:
+        """Bytes of a run's folder by kind."""
+        sizes: Counter[DiskKind] = Counter()
+        for entry in self.entries(folder):
+            kind = _RUN_FOLDERS.get(entry.name)
+            sizes.update(self.by_suffix(entry) if kind is None else {kind: self.size(entry)})
+        return {kind: size for kind, size in sizes.items() if size}
+
+    def _files(self, entry: os.DirEntry[str]) -> Iterator[tuple[str, int]]:
+        """Name and bytes of the files below an entry, or of itself."""
+        waiting = [entry]
+        while waiting:
+            entry = waiting.pop()
+            size = self._length(entry)
+            if size is None:
+                waiting += self.entries(entry.path)
+            else:
+                yield entry.name, size
+
+    def _length(self, entry: os.DirEntry[str]) -> int | None:
+        """Bytes of a file, 0 of a link, None of a folder."""
+        try:
+            if _is_folder(entry):
+                return None
+            return 0 if entry.is_symlink() else entry.stat(follow_symlinks=False).st_size
+        except FileNotFoundError:
+            return 0  # deleted while we look
+        except OSError:
+            self.unreadable.append(entry.path)
+            return 0
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder that is really here, no link of any kind."""
+    if not entry.is_dir(follow_symlinks=False):
+        return False
+    return getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0) != _MOUNT_POINT
+
+
+def _kind(name: str) -> DiskKind:
+    return _SUFFIXES.get(os.path.splitext(name)[1], DiskKind.OTHER)
