@@ -253,7 +253,8 @@ def _fill(
     """
     first, last = start // LANES, -(-(start + count) // LANES)
     out = torch.empty((last - first, LANES), dtype=dtype, device=device)
-    for begin, end in _blocks(first, last, _block_size(device)):
+    drawn = first if device.type == "meta" else last  # a meta tensor has a shape and no values
+    for begin, end in _blocks(first, drawn, _block_size(device)):
         low = begin & MASK
         counter = torch.arange(low, low + end - begin, device=device)
         lanes = philox((counter, begin >> WORD_BITS, *_event_lanes(key)), key.words())

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from iterand_engine.config import DataConfig
 
 _PROBED_IMAGES = 64
-_MEMORY_SHARE = 4  # a decoded folder may take this part of memory: a quarter
+MEMORY_SHARE = 4  # a decoded folder may take this part of memory: a quarter
 
 
 def open_dataset(
@@ -120,13 +120,13 @@ def _from_arrays(opening: Opening, content: ArrayContent) -> Dataset:
 
 
 def _from_files(opening: Opening, content: FolderContent, size_px: int | None, memory_bytes: int) -> Dataset:
-    form, notes = _form_of_files(size_px, content.train)
+    form, notes = form_of_files(size_px, content.train)
     opening = replace(opening, notes=(*opening.notes, *notes))
     files = _split_files(opening.config, content)
     squeezed = {Split.TRAIN} if not form.small and opening.config.augmentation == "paper" else set()
     sides = {split: RESIZED_PX if split in squeezed else form.size for split in files}
     decoded_bytes = sum(3 * sides[split] ** 2 * len(part.names) for split, part in files.items())
-    if decoded_bytes * _MEMORY_SHARE > memory_bytes:
+    if decoded_bytes * MEMORY_SHARE > memory_bytes:
         return streamed(opening, form, files)
     parts = {}
     for split, part in files.items():
@@ -150,7 +150,7 @@ def _chosen(files: ImageFiles, numbers: NDArray[np.int64]) -> ImageFiles:
     return ImageFiles(files.root, files.names[numbers], files.labels[numbers])
 
 
-def _form_of_files(size_px: int | None, train: ImageFiles) -> tuple[ImageForm, list[str]]:
+def form_of_files(size_px: int | None, train: ImageFiles) -> tuple[ImageForm, list[str]]:
     """By the catalog's size, or by the largest side among some of all training images."""
     if size_px is not None:
         return ImageForm.of(size_px), []

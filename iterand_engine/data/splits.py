@@ -14,6 +14,22 @@ from iterand_engine.errors import UserError
 from iterand_engine.random_source import RandomKey, Stream, permutation
 
 
+def split_counts(count: int, val_fraction: float, train_limit: int | None) -> tuple[int, int]:
+    """How many images are trained on and how many held out; arguments and errors as `split_train`."""
+    held_out = round(val_fraction * count)
+    if held_out >= count:
+        raise UserError(
+            f"data.val_fraction {val_fraction:g} holds out all {count} training images; use a smaller share."
+        )
+    left = count - held_out
+    if train_limit is not None and train_limit > left:
+        raise UserError(
+            f"data.train_limit is {train_limit}, but only {left} training images are left after the "
+            f"split; use at most {left}, or null for all."
+        )
+    return left if train_limit is None else train_limit, held_out
+
+
 def split_train(count: int, val_fraction: float, train_limit: int | None) -> tuple[Tensor, Tensor]:
     """Choose the training and the validation images.
 
@@ -27,19 +43,10 @@ def split_train(count: int, val_fraction: float, train_limit: int | None) -> tup
     Raises:
         UserError: nothing is left to train on, or the limit is above what is left.
     """
-    held_out = round(val_fraction * count)
-    if held_out >= count:
-        raise UserError(
-            f"data.val_fraction {val_fraction:g} holds out all {count} training images; use a smaller share."
-        )
+    trained, held_out = split_counts(count, val_fraction, train_limit)
     order = permutation(RandomKey(0, Stream.SPLIT), count, torch.device("cpu"))
     train, val = order[: count - held_out], order[count - held_out :]
     if train_limit is None:
         return train, val
-    if train_limit > len(train):
-        raise UserError(
-            f"data.train_limit is {train_limit}, but only {len(train)} training images are left after the "
-            f"split; use at most {len(train)}, or null for all."
-        )
-    chosen = permutation(RandomKey(0, Stream.LIMIT), len(train), torch.device("cpu"))[:train_limit]
+    chosen = permutation(RandomKey(0, Stream.LIMIT), len(train), torch.device("cpu"))[:trained]
     return train[chosen], val

@@ -1,0 +1,181 @@
+"""What a run finds in its data, without reading the images: their form, the classes, how many there are.
+
+Named datasets are known from the catalog. Of an npz file the headers and the labels are read, of a folder the
+file names and the headers of some images; that is remembered while the files stay as they are. Whether a file
+holds what it says is found out when it is opened.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.lib.npyio import NpzFile
+
+from iterand_engine.catalog import DATASETS, DatasetEntry, find
+from iterand_engine.data.augment import PADDING_PX
+from iterand_engine.data.content import ArrayContent, Content
+from iterand_engine.data.decode import RESIZED_PX, ImageForm
+from iterand_engine.data.locate import located
+from iterand_engine.data.opening import MEMORY_SHARE, form_of_files
+from iterand_engine.data.splits import split_counts
+from iterand_engine.models.spec import InputSpec
+
+if TYPE_CHECKING:
+    from iterand_engine.config import DataConfig
+
+_LABEL_BYTES = 8
+_SIZES_BYTES = 16  # height and width of an original
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """A dataset as one run uses it.
+
+    Args:
+        spec: what the network gets.
+        train_count, val_count, test_count: images of each split.
+        stored_bytes: of the images, labels and crop filters that stay on the device; no images if streamed.
+        streamed: whether images are read from disk as they are needed.
+    """
+
+    spec: InputSpec
+    train_count: int
+    val_count: int
+    test_count: int
+    stored_bytes: int
+    streamed: bool
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A dataset before it is split: side and channels as stored, classes, and images of each part."""
+
+    side_px: int
+    channels: int
+    classes: int
+    train_count: int
+    test_count: int
+    val_count: int | None  # None: it brings no validation images of its own
+    in_files: bool
+
+
+def data_facts(config: DataConfig, roots: Sequence[Path], memory_bytes: int) -> DataFacts:
+    """Say what a run with these options finds.
+
+    Args:
+        config: the run's data options.
+        roots: data roots, the workspace's data folder last.
+        memory_bytes: of the machine, or of the GPU where that is less.
+    Raises:
+        UserError: the data is not there, cannot be read, or leaves nothing to train on.
+    """
+    found = contents(config, roots)
+    form = ImageForm.of(found.side_px)
+    fraction = config.val_fraction if found.val_count is None else 0.0
+    train, held_out = split_counts(found.train_count, fraction, config.train_limit)
+    val = held_out if found.val_count is None else found.val_count
+    cropped_from_all = not form.small and config.augmentation == "paper"
+    train_px = form.size
+    if cropped_from_all:
+        train_px = RESIZED_PX if found.in_files else found.side_px
+    pixels = found.channels * (train * train_px**2 + (val + found.test_count) * form.size**2)
+    streamed = found.in_files and pixels * MEMORY_SHARE > memory_bytes
+    label_bytes = (train + val + found.test_count) * _LABEL_BYTES
+    image_bytes = 0 if streamed else pixels + (train * _SIZES_BYTES if cropped_from_all else 0)
+    cropped = config.augmentation != "none" and form.small and not streamed
+    return DataFacts(
+        InputSpec(3, form.size, form.size, found.classes),
+        *(train, val, found.test_count),
+        stored_bytes=image_bytes + label_bytes + (_filter_bytes(form.size) if cropped else 0),
+        streamed=streamed,
+    )
+
+
+def _filter_bytes(size: int) -> int:
+    """The table of all crop filters of small images: rows, columns and mirrored columns, float32."""
+    extent = size + 2 * PADDING_PX
+    return extent * (extent + 1) // 2 * size * size * 4 * 3
+
+
+def contents(config: DataConfig, roots: Sequence[Path]) -> Contents:
+    """What a dataset holds; arguments and errors as `data_facts`."""
+    entry = find("dataset", DATASETS, config.dataset)
+    known = _of_catalog(entry)
+    if known is not None:
+        return known
+    path = located(entry.name, roots, config.path)
+    return _of_files(entry, path, _stamp(path))
+
+
+def _of_catalog(entry: DatasetEntry) -> Contents | None:
+    facts = (entry.size_px, entry.channels, entry.classes, entry.train_count, entry.test_count)
+    size, channels, classes, train, test = facts
+    if size is None or channels is None or classes is None or train is None or test is None:
+        return None
+    return Contents(size, channels, classes, train, test, None, entry.kind == "folder")
+
+
+@lru_cache(maxsize=64)
+def _of_files(entry: DatasetEntry, path: Path, stamp: tuple[int, ...]) -> Contents:
+    if entry.name == "npz":
+        try:
+            return _of_npz(path)
+        except (OSError, EOFError, KeyError, ValueError, IndexError, zipfile.BadZipFile):
+            pass  # whatever is wrong with it, the reader below says it in a sentence
+    content: Content = entry.load()(path)
+    return _of_content(content)
+
+
+def _of_content(content: Content) -> Contents:
+    parts = content.parts()
+    counts = {name: len(part.labels) for name, part in parts.items()}
+    if isinstance(content, ArrayContent):
+        shape = content.train.images.shape
+        side, channels = shape[1], shape[3] if len(shape) == 4 else 1
+    else:
+        side, channels = form_of_files(None, content.train)[0].native, 3
+    return Contents(
+        *(side, channels, len(content.class_names), counts["train"], counts["test"], counts.get("val")),
+        in_files=not isinstance(content, ArrayContent),
+    )
+
+
+def _of_npz(path: Path) -> Contents:
+    with np.load(path, allow_pickle=False) as archive:
+        shapes = {part: _shape(archive, f"{part}_images") for part in ("train", "test")}
+        has_val = "val_images" in archive.files
+        if has_val:
+            shapes["val"] = _shape(archive, "val_images")
+        highest = max(int(archive[f"{part}_labels"].max()) for part in shapes)
+    side, channels = shapes["train"][1], shapes["train"][3] if len(shapes["train"]) == 4 else 1
+    counts = {part: shape[0] for part, shape in shapes.items()}
+    return Contents(side, channels, highest + 1, counts["train"], counts["test"], counts.get("val"), False)
+
+
+def _shape(archive: NpzFile, name: str) -> tuple[int, ...]:
+    """Shape of an array from its header."""
+    with archive.zip.open(f"{name}.npy") as stream:
+        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+        return read[npy.read_magic(stream)](stream)[0]
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Changes when a file does, or when something is added to a folder, its parts or their classes."""
+    stat = path.stat()
+    return (stat.st_size, stat.st_mtime_ns, *(_changes(path, 2) if path.is_dir() else ()))
+
+
+def _changes(folder: Path, depth: int) -> Iterator[int]:
+    with os.scandir(folder) as entries:
+        for entry in sorted((entry for entry in entries if entry.is_dir()), key=lambda entry: entry.name):
+            yield entry.stat().st_mtime_ns
+            if depth > 1:
+                yield from _changes(Path(entry.path), depth - 1)
