@@ -35,10 +35,11 @@ from iterand_engine.environment import snapshot
 from iterand_engine.methods.iterand import IteRand
 from iterand_engine.processes import current
 from iterand_engine.run_making import make_run
+from iterand_engine.run_start import adopted
 from iterand_engine.store import Recorder, RunState, Store
 from iterand_engine.training.numerics import Numerics
 from iterand_engine.training.trainer import Trainer
-from iterand_engine.worker import Session, Surroundings, resolve
+from iterand_engine.worker import Session, Surroundings
 from iterand_engine.workspace import Workspace, open_workspace_dir
 
 # Variables that make a BLAS pick its kernels for another CPU; a measurement must not inherit them.
@@ -173,10 +174,8 @@ def _prepared(
     while True:
         run_id = make_run(workspace, store, config)
         token = store.claim(run_id)
-        resolved = resolve(store, run_id)
-        store.adopt(run_id, token, current(), resolved.environment)
-        recorder = stack.enter_context(Recorder(store, run_id, token))
-        session = Session(workspace, store, run_id, recorder, resolved, Surroundings())
+        recorder, start = stack.enter_context(adopted(store, run_id, token))
+        session = Session(workspace, store, run_id, recorder, start, Surroundings())
         yield stack.enter_context(session.open())
 
 

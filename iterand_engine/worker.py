@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import math
 import os
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,14 +18,12 @@ from iterand_engine.catalog import METHODS, MODELS, find
 from iterand_engine.config import RunConfig
 from iterand_engine.data.dataset import Dataset
 from iterand_engine.data.opening import open_dataset
-from iterand_engine.devices import Device, default_threads, find_device, precision_note
-from iterand_engine.environment import differences, snapshot
-from iterand_engine.errors import OwnershipLost, UserError
+from iterand_engine.devices import Device
 from iterand_engine.methods.base import Method, Plan
-from iterand_engine.processes import current
 from iterand_engine.run_files import RunFiles, load_checkpoint
 from iterand_engine.run_making import data_roots
-from iterand_engine.store import Recorder, RunState, Store, queries
+from iterand_engine.run_start import Start, adopted
+from iterand_engine.store import Recorder, RunState, Store
 from iterand_engine.training import final
 from iterand_engine.training.checkpoint import Position
 from iterand_engine.training.masks import snapshot_masks
@@ -55,19 +52,13 @@ class Surroundings:
     should_stop: Callable[[int], bool] = lambda _: False
 
 
-@dataclass
-class Resolved:
-    """A run's configuration with device, threads and layout fixed, and the environment as stored."""
-
-    config: RunConfig
-    device: Device
-    numerics: Numerics
-    environment: dict[str, Any]
-    notes: list[str] = field(default_factory=list)
-
-
 def work(
-    workspace: Workspace, store: Store, run_id: str, token: str, around: Surroundings | None = None
+    workspace: Workspace,
+    store: Store,
+    run_id: str,
+    token: str,
+    around: Surroundings | None = None,
+    device: str | None = None,
 ) -> Outcome:
     """Train a claimed run to its end, or to a stop.
 
@@ -77,66 +68,31 @@ def work(
         run_id: which run; its row holds the configuration.
         token: of the claim.
         around: progress, notes and stop requests.
+        device: id of the one to train on; by default as the configuration says.
     Raises:
-        OwnershipLost: another process owns the run.
-        UserError: something the user can mend, which the run's row says too: a run that has a checkpoint is
-            stored as stopped, so that it can be resumed once that is done, another as failed.
+        OwnershipLost, UserError, Exception: as `run_start.adopted` says.
     """
     around = around or Surroundings()
-    try:
-        resolved = resolve(store, run_id)
-    except UserError as error:
-        _give_up(store, run_id, token, str(error))
-        raise
-    store.adopt(run_id, token, current(), resolved.environment)
-    with Recorder(store, run_id, token, on_wait=around.note) as recorder:
-        try:
-            session = Session(workspace, store, run_id, recorder, resolved, around)
-            with session.open() as trainer:
-                return session.end(trainer, trainer.train())
-        except UserError as error:
-            recorder.finish(_until_mended(store, run_id), reason=str(error))
-            raise
-        except OwnershipLost:
-            raise
-        except (Exception, KeyboardInterrupt) as error:  # a process edge: stored, then raised on
-            reason = f"{type(error).__name__}: {error}"
-            recorder.event("error", traceback.format_exc())
-            recorder.finish(RunState.FAILED, reason=reason)
-            raise
+    with adopted(store, run_id, token, device=device, note=around.note) as (recorder, start):
+        return train(workspace, store, run_id, recorder, start, around)
 
 
-def _give_up(store: Store, run_id: str, token: str, reason: str) -> None:
-    store.adopt(run_id, token, current(), {})
-    with Recorder(store, run_id, token) as recorder:
-        recorder.finish(_until_mended(store, run_id), reason=reason)
+def train(
+    workspace: Workspace, store: Store, run_id: str, recorder: Recorder, start: Start, around: Surroundings
+) -> Outcome:
+    """Train an adopted run to its end, or to a stop, and store how it ended."""
+    session = Session(workspace, store, run_id, recorder, start, around)
+    with session.open() as trainer:
+        return session.end(trainer, trainer.train())
 
 
-def _until_mended(store: Store, run_id: str) -> RunState:
-    return RunState.STOPPED if queries.checkpoints(store, run_id) else RunState.FAILED
-
-
-def resolve(store: Store, run_id: str) -> Resolved:
-    """Fix what is left open in a run's configuration: as at its first start where it was started before."""
-    detail = queries.run(store, run_id)
-    config = RunConfig.from_mapping(detail.config)
-    device = find_device(config.compute.device)
-    earlier = detail.environments[0].snapshot if detail.environments else {}
-    threads = config.compute.threads
-    if threads == "auto":
-        threads = int(str(earlier.get("threads", default_threads())))
-    numerics = Numerics(
-        device=torch.device(device.kind),
-        precision=_trained_precision(config),
-        deterministic=config.compute.deterministic,
-        threads=threads,
-        channels_last=_channels_last(config, device),
-    )
-    environment = snapshot(device, threads).to_mapping()
-    notes = [f"the environment differs from the first start: {d}" for d in differences(earlier, environment)]
-    note = precision_note(numerics.precision, device)
-    return Resolved(
-        config, device, numerics, environment, [*(notes if earlier else []), *([note] if note else [])]
+def _numerics(start: Start) -> Numerics:
+    return Numerics(
+        device=torch.device(start.device.kind),
+        precision=_trained_precision(start.config),
+        deterministic=start.config.compute.deterministic,
+        threads=start.threads,
+        channels_last=_channels_last(start.config, start.device),
     )
 
 
@@ -171,7 +127,7 @@ class Session:
         store: its open store.
         run_id: which run; adopted.
         recorder: with the owner's token.
-        resolved: from `resolve`.
+        start: from `run_start.prepare`.
         around: progress, notes and stop requests.
     """
 
@@ -181,11 +137,12 @@ class Session:
         store: Store,
         run_id: str,
         recorder: Recorder,
-        resolved: Resolved,
+        start: Start,
         around: Surroundings,
     ) -> None:
         self._workspace, self._store, self._run_id = workspace, store, run_id
-        self._recorder, self._resolved, self._around = recorder, resolved, around
+        self._recorder, self._start, self._around = recorder, start, around
+        self._numerics = _numerics(start)
         self._files = RunFiles(workspace, store, recorder, run_id)
 
     @contextmanager
@@ -193,20 +150,20 @@ class Session:
         """A trainer at the run's newest checkpoint, or its start; files and data are closed on leaving."""
         with ExitStack() as stack:
             stack.callback(self._files.close)
-            _use_only(self._resolved.device)
-            stack.enter_context(self._resolved.numerics.active())
+            _use_only(self._start.device)
+            stack.enter_context(self._numerics.active())
             dataset = self._open_data()
             stack.callback(dataset.close)
-            for text in (*dataset.notes, *self._resolved.notes):
+            for text in (*dataset.notes, *self._start.notes):
                 self._say(text)
-            yield self._trainer(build_task(self._resolved.config, dataset, self._resolved.numerics))
+            yield self._trainer(build_task(self._start.config, dataset, self._numerics))
 
     def _say(self, text: str) -> None:
         self._recorder.event("warning", text)
         self._around.note(text)
 
     def _open_data(self) -> Dataset:
-        config, numerics = self._resolved.config, self._resolved.numerics
+        config, numerics = self._start.config, self._numerics
         workers = config.compute.workers
         return open_dataset(
             config.data,

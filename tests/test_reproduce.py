@@ -61,7 +61,7 @@ def test_that_the_first_difference_is_named_and_how_the_environments_differ(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(trainer, "learning_rate", lambda *it: learning_rate(*it) * (1.01 if it[1] else 1))
-        patch.setattr(worker, "snapshot", lambda *it: replace(environment.snapshot(*it), program="0.0.9"))
+        patch.setattr(run_start, "snapshot", lambda *it: replace(environment.snapshot(*it), program="0.0.9"))
         run_id = trained(tmp_path)
     done = iterand("reproduce", run_id, "--workspace", tmp_path / "ws")
     assert done.code == 1

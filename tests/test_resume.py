@@ -16,7 +16,7 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from iterand_engine import worker
+from iterand_engine import run_start
 from iterand_engine.config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.mask_files import epoch_path, read_epoch, stored_epochs
@@ -348,7 +348,7 @@ def test_that_a_start_that_could_not_be_prepared_is_not_the_first_start(
 
     run_id = place.new_run(config_for("dense"))
     with monkeypatch.context() as away:
-        away.setattr(worker, "find_device", no_device)
+        away.setattr(run_start, "find_device", no_device)
         with pytest.raises(UserError, match="The device is away"):
             place.start(run_id)
     assert queries.run(place.store, run_id).environments == ()

@@ -1,0 +1,111 @@
+"""The edges of one start of a run: what is fixed before it, taking the run over, and how trouble is stored.
+
+Torch-free, so that a worker process makes itself known, with a heartbeat, before it spends seconds importing
+torch: a claim lapses where nobody adopts it within a minute.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from iterand_engine.config import RunConfig
+from iterand_engine.devices import Device, default_threads, find_device, precision_note
+from iterand_engine.environment import differences, snapshot
+from iterand_engine.errors import OwnershipLost, UserError
+from iterand_engine.faults import explain
+from iterand_engine.processes import current
+from iterand_engine.store import Recorder, RunState, Store, queries
+
+
+@dataclass(frozen=True)
+class Start:
+    """A run's configuration with device and threads fixed, the environment as stored, and what to tell."""
+
+    config: RunConfig
+    device: Device
+    threads: int
+    environment: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def prepare(store: Store, run_id: str, device: str | None = None) -> Start:
+    """Fix what is left open in a run's configuration: as at its first start where it was started before.
+
+    Args:
+        store: holds the run.
+        run_id: which run.
+        device: id of the one to train on; by default as the configuration says.
+    Raises:
+        UserError: no such run, or no such device here.
+    """
+    detail = queries.run(store, run_id)
+    config = RunConfig.from_mapping(detail.config)
+    found = find_device(device or config.compute.device)
+    earlier = detail.environments[0].snapshot if detail.environments else {}
+    threads = config.compute.threads
+    if threads == "auto":
+        threads = int(str(earlier.get("threads", default_threads())))
+    environment = snapshot(found, threads).to_mapping()
+    changed = differences(earlier, environment) if earlier else []
+    notes = [f"the environment differs from the first start: {change}" for change in changed]
+    slow = precision_note(config.compute.precision, found)
+    return Start(config, found, threads, environment, (*notes, *([slow] if slow else [])))
+
+
+@contextmanager
+def adopted(
+    store: Store,
+    run_id: str,
+    token: str,
+    *,
+    device: str | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> Iterator[tuple[Recorder, Start]]:
+    """Own a claimed run for as long as the context lasts, and store what ends it early.
+
+    Args:
+        store: holds the run.
+        run_id: which run.
+        token: of the claim.
+        device: as in `prepare`.
+        note: gets a sentence where recording has to wait.
+    Raises:
+        OwnershipLost: another process owns the run.
+        UserError: something the user can mend, which the run's row says too: a run that has a checkpoint is
+            stored as stopped, so that it can be resumed once that is done, another as failed.
+        Exception: any other from within; the run is stored as failed, or as interrupted by a broken device.
+    """
+    try:
+        start = prepare(store, run_id, device)
+    except UserError as error:
+        _give_up(store, run_id, token, str(error))
+        raise
+    store.adopt(run_id, token, current(), start.environment)
+    with Recorder(store, run_id, token, on_wait=note) as recorder:
+        try:
+            yield recorder, start
+        except UserError as error:
+            recorder.finish(_until_mended(store, run_id), reason=str(error))
+            raise
+        except OwnershipLost:
+            raise
+        except (Exception, KeyboardInterrupt) as error:  # a process edge: stored, then raised on
+            fault = explain(error)
+            recorder.event("error", traceback.format_exc())
+            state = RunState.INTERRUPTED if fault.kind == "device" else RunState.FAILED
+            recorder.finish(state, reason=fault.sentence)
+            raise
+
+
+def _give_up(store: Store, run_id: str, token: str, reason: str) -> None:
+    store.adopt(run_id, token, current(), {})
+    with Recorder(store, run_id, token) as recorder:
+        recorder.finish(_until_mended(store, run_id), reason=reason)
+
+
+def _until_mended(store: Store, run_id: str) -> RunState:
+    return RunState.STOPPED if queries.checkpoints(store, run_id) else RunState.FAILED
