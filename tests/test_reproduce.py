@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from iterand_engine import __version__, environment, processes, worker
+from iterand_engine import __version__, environment, processes, run_start, worker
 from iterand_engine.cli import common
 from iterand_engine.cli.exporting import _tell
 from iterand_engine.cli.training import new_run
