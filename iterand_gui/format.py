@@ -1,0 +1,181 @@
+"""Numbers as a reader wants them: 91.24 %, 2.80 M, 3 h 12 min left, 2 min ago, 41 GB. Every page uses these.
+
+Plain text with ordinary spaces, so that it can be searched and copied. What is not known (None, NaN, an
+infinity) is a dash. Rounding never leaves its unit: 999,999 is 1.00 M, not 1000 k. No Qt.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import TypeGuard
+
+MISSING = "—"
+_DAYS_OF_AGE = 30  # from then on a date says more
+_DURATIONS = (("d", 86_400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1))
+
+
+def percent(share: float | str | None, digits: int = 2) -> str:
+    """A share as percent: 0.9124 is 91.24 %.
+
+    Args:
+        share: 0-1; a word (`locked`) stays as it is.
+        digits: behind the point.
+    """
+    if isinstance(share, str):
+        return str(share)
+    return f"{_fixed(100 * share, digits)} %" if _is_known(share) else MISSING
+
+
+def percent_spread(mean: float | None, deviation: float | None, digits: int = 2) -> str:
+    """Mean and deviation of shares: 91.24 ± 0.31 %; without deviation (of one run) just the mean."""
+    if not _is_known(mean) or not _is_known(deviation):
+        return percent(mean, digits)
+    return f"{_fixed(100 * mean, digits)} ± {_fixed(100 * deviation, digits)} %"
+
+
+def points(difference: float | None, digits: int = 2) -> str:
+    """A difference of two shares in percentage points, with its sign: +0.42."""
+    if not _is_known(difference):
+        return MISSING
+    text = _fixed(100 * difference, digits)
+    return f"+{text}" if float(text) > 0 else text
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number of any size, such as a loss or a learning rate: 0.1, 2.303, 35,200, 1e-5.
+
+    Args:
+        value: the number.
+        digits: those that count; whole numbers below a million are shown in full.
+    """
+    if not _is_known(value):
+        return MISSING
+    if float(value).is_integer() and abs(value) < 1e6:
+        return whole(value)
+    mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
+def number_spread(mean: float | None, deviation: float | None, digits: int = 4) -> str:
+    """Mean and deviation of numbers, the deviation to two digits: 0.2314 ± 0.012."""
+    if not _is_known(mean) or not _is_known(deviation):
+        return number(mean, digits)
+    return f"{number(mean, digits)} ± {number(deviation, 2)}"
+
+
+def whole(value: float | None) -> str:
+    """A whole number in full: 35,200."""
+    return f"{round(value):,}" if _is_known(value) else MISSING
+
+
+def count(value: float | None) -> str:
+    """A number of things to three digits: 987, 12.3 k, 2.80 M, 1.23 G."""
+    return _scaled(value, ("", " k", " M", " G", " T"), digits=3)
+
+
+def size(count_bytes: float | None) -> str:
+    """A number of bytes, decimal as disks are sold: 999 B, 1.2 GB, 41 GB."""
+    return _scaled(count_bytes, (" B", " kB", " MB", " GB", " TB"), digits=2)
+
+
+def counted(value: int, thing: str, things: str | None = None) -> str:
+    """A number with its noun: 1 run, 6 runs, 35,200 steps.
+
+    Args:
+        value: how many.
+        thing: the noun for one.
+        things: for several, where it is not `thing` and an s.
+    """
+    return f"{whole(value)} {thing if value == 1 else things or thing + 's'}"
+
+
+def progress(done: int, total: int | None) -> str:
+    """How far something is: 1,200 / 35,200; only the first where the total is not known."""
+    return whole(done) if total is None else f"{whole(done)} / {whole(total)}"
+
+
+def rate(per_s: float | None, things: str = "images") -> str:
+    """So many things a second: 12.3 k images/s."""
+    if not _is_known(per_s):
+        return MISSING
+    amount = number(per_s, 3) if abs(per_s) < 100 else count(per_s)
+    return f"{amount} {things}/s"
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in its two largest units: 350 ms, 4.2 s, 41 s, 3 h 12 min, 2 d."""
+    if not _is_known(seconds):
+        return MISSING
+    seconds = max(0.0, seconds)
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms" if seconds else "0 s"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s".replace(".0 s", " s")
+    left = round(seconds)
+    for unit, unit_s, part, part_s in _DURATIONS:
+        if left >= unit_s:
+            whole_units, rest = divmod(left, unit_s)
+            parts = rest // part_s
+            return f"{whole_units} {unit} {parts} {part}" if parts else f"{whole_units} {unit}"
+    return f"{left} s"
+
+
+def time_left(seconds: float | None) -> str:
+    """Time to go: 3 h 12 min left; nothing where it is not known."""
+    if not _is_known(seconds):
+        return ""
+    return f"{duration(round(seconds))} left" if seconds >= 1 else "less than 1 s left"
+
+
+def age(at: float | None, now: float) -> str:
+    """How long ago something was: just now, 41 s ago, 2 min ago, 3 d ago, and the date after a month.
+
+    Args:
+        at: when it was, seconds since 1970.
+        now: the same of now.
+    """
+    if not _is_known(at):
+        return MISSING
+    passed = math.floor(now - at)
+    if passed < 5:
+        return "just now"
+    if passed >= _DAYS_OF_AGE * 86_400:
+        return time.strftime("%Y-%m-%d", time.localtime(at))
+    unit, unit_s = next(((unit, unit_s) for unit, unit_s, _, _ in _DURATIONS if passed >= unit_s), ("s", 1))
+    return f"{passed // unit_s} {unit} ago"
+
+
+def moment(at: float | None) -> str:
+    """A point in time, local: 2026-03-01 14:05.
+
+    Args:
+        at: seconds since 1970.
+    """
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at)) if _is_known(at) else MISSING
+
+
+def _is_known(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
+
+
+def _fixed(value: float, digits: int) -> str:
+    """With so many digits behind the point, and no minus before a zero."""
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def _scaled(value: float | None, units: Sequence[str], digits: int) -> str:
+    """A number with the unit, each a thousand of the one before, that leaves it `digits` digits or more."""
+    if not _is_known(value):
+        return MISSING
+    text = whole(value)
+    for unit in units:
+        if unit != units[0]:
+            value /= 1000
+            before_point = len(f"{abs(value):.0f}")
+            text = f"{value:,.{max(0, digits - before_point)}f}"
+        if abs(float(text.replace(",", ""))) < 1000:
+            return text + unit
+    return text + units[-1]
