@@ -51,6 +51,23 @@ class MaskReport:
 
 
 @dataclass(frozen=True)
+class PlannedMask:
+    """A weight that will be masked: its qualified parameter name and the module that owns it."""
+
+    name: str
+    owner: nn.Module
+    sparsity: float
+
+
+@dataclass(frozen=True)
+class MaskPlan:
+    """Which weights will be masked, in forward-declaration order, and what becomes of the others."""
+
+    masked: tuple[PlannedMask, ...]
+    report: MaskReport
+
+
+@dataclass(frozen=True)
 class MaskedNetwork:
     """A network whose weights are masked, its layers in forward-declaration order, and the report."""
 
@@ -81,30 +98,39 @@ def mask_model(
         UserError: a rule of `layers` matches nothing, no layer is left to mask, or a weight is shared by two
             modules or has a parametrization already.
     """
+    plan = plan_masks(module, options)
+    draw_network(module, options.weight_init, seed=seed)
+    module.requires_grad_(False)
+    layers = tuple(
+        _mask_weight(one.name, one.owner, one.sparsity, options, seed, events, weight_dtype)
+        for one in plan.masked
+    )
+    return MaskedNetwork(module, layers, plan.report)
+
+
+def plan_masks(module: nn.Module, options: ScoreOptions) -> MaskPlan:
+    """Decide which weights of a network get a mask; nothing is changed. Arguments and errors: `mask_model`."""
     weights = list(maskable_weights(module))
     _refuse_strange_weights(weights)
     _refuse_shared(module, weights)
     _refuse_idle_rules(weights, options.layers)
-    draw_network(module, options.weight_init, seed=seed)
-    module.requires_grad_(False)
-    frozen = tuple(_frozen_names(module))
-    layers, unmasked = [], []
+    masked, unmasked = [], []
     for name, owner in weights:
         rule = _rule_for(name, owner, options.layers)
         if rule is not None and not rule.mask:
             unmasked.append(name)
             continue
         sparsity = options.sparsity if rule is None or rule.sparsity is None else rule.sparsity
-        layers.append(_mask_weight(name, owner, sparsity, options, seed, events, weight_dtype))
-    if not layers:
+        masked.append(PlannedMask(name, owner, sparsity))
+    if not masked:
         raise UserError(
             "No layer of this network is masked, so there are no scores to train: it needs a convolution or "
             "linear layer that no rule of method.layers leaves unmasked."
         )
-    masked = tuple(layer.name for layer in layers)
-    known = {*masked, *unmasked, *frozen}
-    others = [name for name in _plain_names(module) if name not in known]
-    return MaskedNetwork(module, tuple(layers), MaskReport(masked, (*unmasked, *others), frozen))
+    names, frozen = tuple(one.name for one in masked), tuple(_frozen_names(module))
+    known = {*names, *unmasked, *frozen}
+    others = [name for name, _ in module.named_parameters() if name not in known]
+    return MaskPlan(tuple(masked), MaskReport(names, (*unmasked, *others), frozen))
 
 
 def maskable_weights(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -216,9 +242,3 @@ def _frozen_names(module: nn.Module) -> Iterator[str]:
         for name, _ in child.named_parameters(recurse=False):
             if norm or (biased and name == "bias"):
                 yield f"{prefix}.{name}" if prefix else name
-
-
-def _plain_names(module: nn.Module) -> Iterator[str]:
-    for name, _ in module.named_parameters():
-        if ".parametrizations." not in f".{name}":
-            yield name

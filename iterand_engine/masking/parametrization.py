@@ -60,8 +60,7 @@ class MaskedWeight(nn.Module):
         self.by_magnitude = by_magnitude
         self.scores = nn.Parameter(scores)
         self.register_buffer("mask", mask)
-        kind = torch.int16 if events < 2 ** (15 - EVENT_SHIFT) else torch.int32
-        self.register_buffer("record", mask.to(kind) * (PREVIOUS_BIT | INITIAL_BIT))
+        self.register_buffer("record", mask.to(record_type(events)) * (PREVIOUS_BIT | INITIAL_BIT))
 
     def forward(self, weight: Tensor) -> Tensor:
         """Apply the mask selected before; dtype and shape are the weight's."""
@@ -71,3 +70,8 @@ class MaskedWeight(nn.Module):
     def last_redraw(self) -> Tensor:
         """Number of each weight's last redraw, 0 where it is the initial draw; like `record`."""
         return self.record >> EVENT_SHIFT
+
+
+def record_type(events: int) -> torch.dtype:
+    """The type of `record` that holds the numbers of so many redraws."""
+    return torch.int16 if events < 2 ** (15 - EVENT_SHIFT) else torch.int32
