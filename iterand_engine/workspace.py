@@ -2,6 +2,7 @@
 
     iterand.db  settings.yaml  data/  extensions/
     runs/<id>/  config.yaml  worker.log  checkpoints/  masks/  exports/
+    slots/  logs of the processes that work through the queue
     trash/<id>/  the same, of deleted runs
 
 Paths are stored relative to it, so the folder can be moved. Files are written beside, fsynced and renamed.
@@ -15,17 +16,18 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, Any, BinaryIO, Literal
 
 import platformdirs
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.filesystems import filesystem_warning
 
 ENVIRONMENT_VARIABLE = "ITERAND_WORKSPACE"
 _RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+Auto = Literal["auto"]
 RUN_FOLDERS = ("checkpoints", "masks", "exports")
 
 
@@ -59,6 +61,11 @@ class Workspace:
     def runs_dir(self) -> Path:
         """One folder per run."""
         return self.root / "runs"
+
+    @property
+    def slots_dir(self) -> Path:
+        """Logs of slots; absent until one is started."""
+        return self.root / "slots"
 
     @property
     def trash_dir(self) -> Path:
@@ -191,13 +198,35 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def _setting(default: Any, *, allowed: str) -> Any:
+    """Declare a setting, with what to say where a value is refused."""
+    return Field(default, description=allowed)
+
+
+def _known_device(text: str) -> str:
+    if text != "cpu" and not (text.startswith("GPU-") and len(text) > len("GPU-")):
+        raise ValueError("not a device")
+    return text
+
+
 class Settings(BaseModel):
-    """What a workspace remembers about its owner's wishes, in `settings.yaml`."""
+    """What a workspace remembers about its owner's wishes, in `settings.yaml` (docs/queue.md)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data_roots: tuple[Path, ...] = ()
-    test_lock: bool = False
+    data_roots: tuple[Path, ...] = _setting((), allowed="folders")
+    test_lock: bool = _setting(False, allowed="true | false")
+    slots_per_device: Annotated[int, Field(ge=1, le=64, strict=True)] = _setting(
+        1, allowed="a whole number from 1 to 64"
+    )
+    devices: tuple[Annotated[str, AfterValidator(_known_device)], ...] = _setting(
+        (), allowed="cpu and starts of GPU UUIDs (GPU-...), or [] for all devices"
+    )
+    cpu_slot: Annotated[bool, Field(strict=True)] | Auto = _setting("auto", allowed="true | false | auto")
+    cpu_share: Annotated[int, Field(ge=1, le=1024, strict=True)] | Auto = _setting(
+        "auto", allowed="from 1 to 1024 cores, or auto"
+    )
+    on_end: str = _setting("", allowed="a command line, or nothing")
 
     @classmethod
     def load(cls, workspace: Workspace) -> Settings:
@@ -237,12 +266,13 @@ class Settings(BaseModel):
 
         Args:
             key: name of the setting.
-            text: YAML; for `data_roots` one folder, several with commas, or `[]`. Folders become absolute.
+            text: YAML; for `data_roots` and `devices` one, several with commas, or `[]` (folders become
+                absolute); for `on_end` the command as it is.
         Raises:
             UserError: unknown name, a value that does not fit, or a folder that does not exist.
         """
         self._known(key)
-        value: object = _folders(text) if key == "data_roots" else _plain_value(text)
+        value: object = _PARSERS.get(key, _plain_value)(text)
         return self._checked({**self.model_dump(), key: value})
 
     @classmethod
@@ -252,9 +282,9 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(mapping)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise UserError(f"Setting {where} cannot be {first['input']!r}: {first['msg']}.") from error
+            key = str(error.errors()[0]["loc"][0])
+            allowed = cls.model_fields[key].description
+            raise UserError(f"Setting {key} cannot be {mapping[key]!r}; allowed: {allowed}.") from error
 
     @classmethod
     def _known(cls, key: str) -> None:
@@ -273,15 +303,19 @@ def _plain_value(text: str) -> object:
 
 
 def _folders(text: str) -> list[Path]:
-    if text.strip() in ("", "[]"):
-        return []
-    folders = [
-        Path(part.strip()).expanduser().absolute() for part in text.strip("[] ").split(",") if part.strip()
-    ]
+    folders = [Path(part).expanduser().absolute() for part in _parts(text)]
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"Cannot use {folder} as a data root: there is no such folder.")
     return folders
+
+
+def _parts(text: str) -> list[str]:
+    """The parts of `a, b` or `[a, b]`; none of `[]`."""
+    return [part.strip() for part in text.strip().strip("[]").split(",") if part.strip()]
+
+
+_PARSERS: dict[str, Callable[[str], object]] = {"data_roots": _folders, "devices": _parts, "on_end": str}
 
 
 def _first_line(error: Exception) -> str:

@@ -159,11 +159,42 @@ def test_that_data_roots_are_stored_absolute(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("devices", "GPU-1f, cpu", ["GPU-1f", "cpu"]),
+        ("devices", "[]", []),
+        ("slots_per_device", "3", 3),
+        ("cpu_slot", "true", True),
+        ("cpu_slot", "auto", "auto"),
+        ("cpu_share", "2", 2),
+        ("on_end", "echo 'it: ended' | mail me", "echo 'it: ended' | mail me"),
+    ],
+)
+def test_that_settings_of_slots_are_kept_as_written(
+    workspace: Workspace, key: str, text: str, value: object
+) -> None:
+    Settings().with_value(key, text).save(workspace)
+    assert Settings.load(workspace).get(key) == value
+
+
+@pytest.mark.parametrize(
     ("key", "text", "message"),
     [
         ("tets_lock", "true", r"no setting 'tets_lock'; did you mean 'test_lock'\? \(settings: data_roots, "),
         ("test_lock", "perhaps", "Setting test_lock cannot be 'perhaps'"),
         ("test_lock", "[", "Setting test_lock cannot be '\\['"),
+        (
+            "devices",
+            "cpu, gpu0",
+            r"Setting devices cannot be \['cpu', 'gpu0'\]; allowed: cpu and starts of GPU",
+        ),
+        ("cpu_slot", "maybe", "Setting cpu_slot cannot be 'maybe'; allowed: true | false | auto"),
+        ("cpu_share", "0", "Setting cpu_share cannot be 0; allowed: from 1 to 1024 cores, or auto"),
+        (
+            "slots_per_device",
+            "yes",
+            "Setting slots_per_device cannot be True; allowed: a whole number from 1",
+        ),
         ("data_roots", "/nowhere/at/all", "Cannot use /nowhere/at/all as a data root"),
     ],
 )
