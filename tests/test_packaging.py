@@ -101,6 +101,7 @@ def test_that_the_wheel_holds_the_program_its_licence_and_nothing_else(wheel: Pa
         metadata = archive.read(next(n for n in names if n.endswith("dist-info/METADATA"))).decode()
     assert {name.split("/")[0] for name in names} == {
         "iterand_engine",
+        "iterand_gui",
         f"iterand_workbench-{__version__}.dist-info",
     }
     assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -1,0 +1,1 @@
+"""The window of the IteRand workbench: configure, launch, watch, look back. Never imports torch."""

@@ -1,0 +1,131 @@
+"""The colours of the window and of runs: plain values and arithmetic, no Qt.
+
+Run colours were chosen by search so that each pair stays apart (0.08 in OKLab, where 0.02 can just be seen)
+for people with protan, deutan or tritan vision too; tests/gui/test_colours.py measures it. Eight are as many as
+that leaves room for, so plots use line styles beside them.
+Sources: WCAG 2.2 (contrast), Machado, Oliveira and Fernandes 2009 (colour vision), Ottosson 2020 (OKLab).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from zlib import crc32
+
+
+@dataclass(frozen=True)
+class Colours:
+    """One set of colours, as `#rrggbb`. Text is `text`, `muted`, `accent`, `good`, `warn` or `bad`."""
+
+    dark: bool
+    window: str
+    base: str
+    alternate: str
+    button: str
+    tooltip: str
+    text: str
+    muted: str
+    line: str
+    grid: str
+    accent: str
+    on_accent: str
+    good: str
+    warn: str
+    bad: str
+    runs: tuple[str, ...]
+
+
+LIGHT = Colours(
+    dark=False,
+    window="#f3f4f6",
+    base="#ffffff",
+    alternate="#f7f8fa",
+    button="#fafbfc",
+    tooltip="#ffffff",
+    text="#1c1f24",
+    muted="#59616d",
+    line="#c9ced6",
+    grid="#e6e9ee",
+    accent="#2a56d4",
+    on_accent="#ffffff",
+    good="#17713d",
+    warn="#855300",
+    bad="#b4232c",
+    runs=("#1d42c0", "#bd4a14", "#158455", "#eb0480", "#108ebf", "#b08806", "#8d41e9", "#594c52"),
+)
+DARK = Colours(
+    dark=True,
+    window="#202226",
+    base="#1a1c20",
+    alternate="#1f2226",
+    button="#2b2e34",
+    tooltip="#2b2e34",
+    text="#e7e9ed",
+    muted="#a3aab6",
+    line="#454a53",
+    grid="#2a2d33",
+    accent="#86aaff",
+    on_accent="#10182c",
+    good="#5fcf8e",
+    warn="#e8b450",
+    bad="#ff8185",
+    runs=("#4877fa", "#ff8353", "#3be79b", "#fc4b96", "#6eb8de", "#a57f00", "#b387ff", "#e5d5dc"),
+)
+
+
+class RunColours:
+    """Which run colour each run or group has, for as long as the program runs and, restored, beyond.
+
+    A key that is asked for the first time gets the colour that was given out least so far; which of several
+    is decided by the key, so that a program that starts anew mostly gives the same.
+    """
+
+    def __init__(self, count: int = len(LIGHT.runs)) -> None:
+        self._given = [0] * count
+        self._numbers: dict[str, int] = {}
+
+    def number(self, key: str) -> int:
+        """The place of the key's colour in `Colours.runs`."""
+        found = self._numbers.get(key)
+        if found is None:
+            count, least = len(self._given), min(self._given)
+            first = crc32(key.encode()) % count
+            turns = ((first + turn) % count for turn in range(count))
+            found = next(number for number in turns if self._given[number] == least)
+            self._set(key, found)
+        return found
+
+    def restore(self, numbers: Mapping[str, int]) -> None:
+        """Take up what `numbers` gave in an earlier start; keys that are known already keep theirs."""
+        for key, number in numbers.items():
+            if key not in self._numbers and 0 <= number < len(self._given):
+                self._set(key, number)
+
+    def numbers(self, newest: int = 1000) -> dict[str, int]:
+        """The keys given a colour last and their numbers, to be remembered."""
+        return dict(list(self._numbers.items())[-newest:])
+
+    def _set(self, key: str, number: int) -> None:
+        self._numbers[key] = number
+        self._given[number] += 1
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast of two `#rrggbb` colours by WCAG 2.2: 1 to 21; text needs 4.5, lines and signs 3."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def linear_rgb(colour: str) -> tuple[float, float, float]:
+    """Red, green and blue of `#rrggbb` as shares of light, 0 to 1."""
+    red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    return _linear(red), _linear(green), _linear(blue)
+
+
+def _linear(part: float) -> float:
+    return part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+
+
+def _luminance(colour: str) -> float:
+    red, green, blue = linear_rgb(colour)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
