@@ -25,7 +25,7 @@ NOW = 1_000_000.0
 # Of a RunRow, what a person does not ask for.
 NO_FIELDS = {
     *("stored_state", "stop_requested", "test_unlocked", "owner", "heartbeat_at", "last_step_at"),
-    *("revision", "rewind"),
+    *("revision", "rewind", "waiting", "queue_rank", "device_errors"),
 }
 ROW = RunRow(
     id="3f2a9c00-0000-4000-8000-000000000001",
@@ -33,6 +33,8 @@ ROW = RunRow(
     state=RunState.RUNNING,
     stored_state=RunState.RUNNING,
     stop_requested=False,
+    waiting=False,
+    queue_rank=None,
     created_at=NOW - 100,
     started_at=NOW - 90,
     ended_at=None,
@@ -53,6 +55,7 @@ ROW = RunRow(
     val_accuracy=0.75,
     final_digest=None,
     reason=None,
+    device_errors=0,
     test_unlocked=False,
     owner=None,
     heartbeat_at=None,

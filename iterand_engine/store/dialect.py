@@ -24,6 +24,7 @@ BUSY_TIMEOUT_S = 30.0
 _PAGE_BYTES = 8192  # a block then spans fewer pages; larger ones cost more per small row
 _LOG_LIMIT_BYTES = 64 * 2**20
 _JULIAN_DAY_OF_1970 = 2440587.5
+_REVISIONS = "SELECT id, revision FROM run WHERE deleted_at IS NULL"
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 # Passing troubles of a disk: freed or mounted again, the same write succeeds.
 _TRANSIENT = _LOCKED | {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
@@ -190,7 +191,7 @@ class ChangeWatcher:
         version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
         if version == self._version:
             return None
-        revisions: dict[str, int] = dict(self._connection.execute("SELECT id, revision FROM run").fetchall())
+        revisions: dict[str, int] = dict(self._connection.execute(_REVISIONS).fetchall())
         changed = {id_: number for id_, number in revisions.items() if self._revisions.get(id_) != number}
         removed = frozenset(self._revisions.keys() - revisions.keys())
         self._version, self._revisions = version, revisions

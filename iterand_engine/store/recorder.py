@@ -213,15 +213,15 @@ class Recorder:
         A finished run's checkpoints are forgotten with that, so that their files may be deleted next.
 
         Args:
-            state: any that is stored and not live; `queued` gives the run back to the queue, and `finished`
-                forgets the checkpoints, whose files may then be removed.
+            state: any that is stored and neither live nor queued; `finished` forgets the checkpoints, whose
+                files may then be removed.
             reason: one sentence for the user, where the state alone does not say it.
             val_accuracy, test_accuracy: shares 0-1; None leaves what is stored.
             final_digest: sha256 over the result.
         Raises:
-            ValueError: `state` is live.
+            ValueError: `state` is another.
         """
-        if state.is_live:
+        if state.is_live or state is RunState.QUEUED:
             raise ValueError(f"a run cannot end as {state}")
         self._outbox.put(Ended(state, reason, val_accuracy, test_accuracy, final_digest))
         self._outbox.drain()

@@ -48,6 +48,14 @@ class Locked(StrEnum):
 
 
 @dataclass(frozen=True)
+class ExtensionUse:
+    """A file of the user's own code that a run uses, with the hash of its content then."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class NewRun:
     """A run to be made. `config` is the whole resolved configuration as plain JSON values."""
 
@@ -60,6 +68,7 @@ class NewRun:
     program_version: str
     git_commit: str | None = None
     total_steps: int | None = None
+    extensions: tuple[ExtensionUse, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,8 @@ class RunRow:
 
     `state` is derived (what a person should see), `stored_state` is what the row says. `step` counts the
     updates done; `elapsed_s` is training time over all starts. `rewind` rises when series were cut back.
+    `queue_rank` orders the queue, lower is sooner, and is None outside it; a queued run is `waiting` while a
+    process waits to train it itself. `device_errors` counts the starts that a broken device ended.
     """
 
     id: str
@@ -75,6 +86,8 @@ class RunRow:
     state: RunState
     stored_state: RunState
     stop_requested: bool
+    waiting: bool
+    queue_rank: float | None
     created_at: float
     started_at: float | None
     ended_at: float | None
@@ -95,6 +108,7 @@ class RunRow:
     val_accuracy: float | None
     final_digest: str | None
     reason: str | None
+    device_errors: int
     test_unlocked: bool
     owner: ProcessIdentity | None
     heartbeat_at: float | None
@@ -114,10 +128,85 @@ class Environment:
 
 @dataclass(frozen=True)
 class RunDetail(RunRow):
-    """One run with its configuration and the environment of each start, oldest first."""
+    """One run with its configuration, the environment of each start (oldest first), own code and labels."""
 
     config: Json
     environments: tuple[Environment, ...]
+    extensions: tuple[ExtensionUse, ...]
+    notes: str
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DiscardedRun:
+    """A run in the trash, and since when."""
+
+    row: RunRow
+    deleted_at: float
+
+
+@dataclass(frozen=True)
+class SweepRow:
+    """A sweep: the configuration its runs share, what varies, and its runs that are not in the trash.
+
+    `axes` maps an option's dotted key to its list of values, in the order given. `ended_at` is set once
+    none of its runs is queued or live, see `sweeps.sweeps_ended_by`.
+    """
+
+    id: str
+    name: str
+    created_at: float
+    base: Json
+    axes: Json
+    run_ids: tuple[str, ...]
+    ended_at: float | None
+
+
+@dataclass(frozen=True, order=True)
+class SlotKey:
+    """A place on a device: `host` as in a ProcessIdentity, `device` its id, `position` 0, 1, ... on it."""
+
+    host: str
+    device: str
+    position: int
+
+
+@dataclass(frozen=True)
+class SlotPlace:
+    """A slot as the machine offers it, whether or not there is a row for it yet."""
+
+    key: SlotKey
+    device_name: str
+    device_kind: str
+
+
+@dataclass(frozen=True)
+class SlotRow:
+    """A slot as it stands.
+
+    `holder` is the process that drains the queue for it and `held` whether that lives; `run_id` is the run
+    that occupies it, only while that run is live. `closed_reason` is set while nobody may use the slot.
+    """
+
+    key: SlotKey
+    device_name: str
+    device_kind: str
+    holder: ProcessIdentity | None
+    held: bool
+    run_id: str | None
+    message: str | None
+    closed_reason: str | None
+    program: str | None
+    started_at: float | None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A run taken for a slot: its owner token is to be adopted within a minute."""
+
+    run_id: str
+    token: str
+    key: SlotKey
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_REVISION = "0001"
-# Who may write a run; all NULL while nobody does.
+SCHEMA_REVISION = "0002"
+# Who may write a run; all NULL while nobody does (a queued run's waiter keeps heartbeat_at).
 OWNER_COLUMNS = (
     "owner_token",
     "owner_deadline",
@@ -97,7 +97,47 @@ run = Table(
     Column("usual_step_s", Float),
     Column("revision", Integer, nullable=False),
     Column("rewind", Integer, nullable=False),
+    Column("queue_rank", Float, index=True),
+    Column("waiter", JSON(none_as_null=True)),
+    Column("lost_starts", Integer, nullable=False, server_default="0"),
+    Column("device_errors", Integer, nullable=False, server_default="0"),
+    Column("deleted_at", Float),
+    Column("extensions", JSON(none_as_null=True)),
+    Column("notes", Text),
     sqlite_autoincrement=True,
+)
+
+slot = Table(
+    "slot",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("device", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("device_name", Text, nullable=False),
+    Column("device_kind", Text, nullable=False),
+    Column("holder_token", Text),
+    Column("holder_pid", Integer),
+    Column("holder_start_ticks", Integer),
+    Column("holder_boot_id", Text),
+    Column("heartbeat_at", Float),
+    Column("run_id", Text, ForeignKey("run.id", ondelete="SET NULL"), index=True),
+    Column("message", Text),
+    Column("closed_reason", Text),
+    Column("closed_at", Float),
+    Column("closed_boot_id", Text),
+    Column("program", Text),
+    Column("started_at", Float),
+    Column("request", Text),
+    UniqueConstraint("host", "device", "position"),
+    sqlite_autoincrement=True,
+)
+
+tag = Table(
+    "tag",
+    metadata,
+    _run_id(primary_key=True),
+    Column("name", Text, primary_key=True),
 )
 
 environment = Table(
@@ -179,6 +219,7 @@ sweep = Table(
     Column("created_at", Float, nullable=False),
     Column("base", JSON, nullable=False),
     Column("axes", JSON, nullable=False),
+    Column("ended_at", Float),
 )
 
 sweep_run = Table(

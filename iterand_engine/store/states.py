@@ -59,10 +59,25 @@ def derived_state(signs: Signs) -> RunState:
 def _has_life(signs: Signs) -> bool:
     if signs.owner is None:  # claimed, but no process made itself known yet
         return signs.deadline is not None and signs.now <= signs.deadline
-    alive = processes.is_alive(signs.owner)
-    if alive is None:
-        return signs.heartbeat_at is not None and signs.now - signs.heartbeat_at <= STALE_AFTER_S
-    return alive
+    return lives(signs.owner, signs.heartbeat_at, signs.now)
+
+
+def lives(process: ProcessIdentity, heartbeat_at: float | None, now: float) -> bool:
+    """Whether a process that writes a heartbeat still lives; times by the database's clock."""
+    alive = processes.is_alive(process)
+    return _is_fresh(heartbeat_at, now) if alive is None else alive
+
+
+def is_waiting(waiter: ProcessIdentity, asked_at: float | None, now: float) -> bool:
+    """Whether a process still waits to train a queued run itself: it lives, and it asked a moment ago.
+
+    One that was suspended lives as well, but would keep the place that is left to it from everybody.
+    """
+    return _is_fresh(asked_at, now) and processes.is_alive(waiter) is not False
+
+
+def _is_fresh(at: float | None, now: float) -> bool:
+    return at is not None and now - at <= STALE_AFTER_S
 
 
 def owner_of(

@@ -9,24 +9,21 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from types import TracebackType
-from typing import Any, cast
+from typing import cast
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from iterand_engine.errors import OwnershipLost, UserError, suggestion
+from iterand_engine.errors import OwnershipLost, UserError
 from iterand_engine.processes import ProcessIdentity
-from iterand_engine.store import dialect, queries, schema
+from iterand_engine.store import dialect, queries, run_rows, schema, slot_rows
 from iterand_engine.store.migrate import check_database, prepare_database
 from iterand_engine.store.records import Json, NewRun, RunRow, RunState
-from iterand_engine.store.schema import OWNER_COLUMNS
-from iterand_engine.store.states import ADOPT_WITHIN_S, derived_state
 from iterand_engine.workspace import Workspace
 
-CLAIMABLE = (RunState.QUEUED, RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
 _STOP = RunState.STOPPED.value
-_LISTED = 10
 _run = schema.run
 
 
@@ -102,24 +99,27 @@ class Store:
                 f" {dialect.BUSY_TIMEOUT_S:.0f} s: close that and try again."
             ) from error
 
-    def create_run(self, new: NewRun, state: RunState = RunState.QUEUED) -> str:
-        """Add a run.
+    def create_run(self, new: NewRun, waiter: ProcessIdentity | None = None, first: bool = False) -> str:
+        """Add a run to the queue.
 
         Args:
             new: what it is.
-            state: QUEUED, or STARTING: not for the queue, its maker claims it within a minute.
+            waiter: a process that will train it itself, see `slots.claim_waiting`.
+            first: at the head of the queue rather than its tail.
         Returns:
             Its id.
         """
-        if state not in (RunState.QUEUED, RunState.STARTING):
-            raise ValueError(f"a new run cannot be {state}")
-        run_id = str(uuid.uuid4())
-        deadline = dialect.now() + ADOPT_WITHIN_S if state is RunState.STARTING else None
         with self.writing() as connection:
-            connection.execute(
-                insert(_run).values(id=run_id, state=state, owner_deadline=deadline, **_new_values(new))
-            )
+            (run_id,) = _insert_runs(connection, [new])
+            run_rows.put_in_queue(connection, [run_id], first=first, waiter=waiter)
         return run_id
+
+    def create_runs(self, news: Sequence[NewRun], first: bool = False) -> list[str]:
+        """Add runs to the queue, all or none, in their order; returns their ids."""
+        with self.writing() as connection:
+            run_ids = _insert_runs(connection, news)
+            run_rows.put_in_queue(connection, run_ids, first=first)
+        return run_ids
 
     def claim(self, run_id: str) -> str:
         """Take a run that nobody trains, to be adopted within a minute: it becomes `starting`.
@@ -127,26 +127,16 @@ class Store:
         Returns:
             A fresh owner token; whoever held an older one can write no more.
         Raises:
-            UserError: no such run, or its state is not queued, stopped, interrupted, failed or new.
+            UserError: no such run, or its state is not queued, stopped, interrupted or failed.
         """
-        token = uuid.uuid4().hex
         with self.writing() as connection:
-            row = _one(connection, run_id)
-            state = derived_state(queries.signs_of(row))
-            is_new = row.state == RunState.STARTING and row.owner_token is None
-            if state not in CLAIMABLE and not is_new:
-                raise UserError(_not_claimable(row, state))
-            if state is RunState.INTERRUPTED and not is_new:
-                _interrupt(connection, row)
-            fresh = dict.fromkeys((*OWNER_COLUMNS, "reason", "ended_at", "last_step_at", "usual_step_s"))
-            taken = {
-                "state": RunState.STARTING,
-                "desired_state": row.desired_state if is_new else None,
-                "owner_token": token,
-                "owner_deadline": dialect.now() + ADOPT_WITHIN_S,
-            }
-            _change(connection, run_id, fresh | taken)
-        return token
+            row = run_rows.run_row(connection, run_id)
+            state = run_rows.state_of(row)
+            if state not in run_rows.CLAIMABLE:
+                raise run_rows.not_claimable(row, state)
+            if state is not RunState(row.state):
+                run_rows.interrupt(connection, row)
+            return run_rows.take(connection, row)
 
     def adopt(self, run_id: str, token: str, identity: ProcessIdentity, environment: Json) -> None:
         """Make the process known that trains a claimed run; its first progress makes the run `running`.
@@ -168,6 +158,7 @@ class Store:
             done = connection.execute(
                 adopted.values(
                     owner_deadline=None,
+                    lost_starts=0,
                     owner_host=identity.host,
                     owner_pid=identity.pid,
                     owner_start_ticks=identity.start_ticks,
@@ -195,19 +186,8 @@ class Store:
         Raises:
             UserError: none is meant, or several (named with their ids).
         """
-        prefix = _run.c.id.startswith(text.lower(), autoescape=True)
-        query = select(_run.c.id, _run.c.name).where(or_(_run.c.name == text, prefix)) if text else None
         with self.reading() as connection:
-            rows = [] if query is None else connection.execute(query.order_by(_run.c.number.desc())).all()
-            if not rows:
-                names = connection.execute(select(_run.c.name).distinct()).scalars().all()
-                near = suggestion(text, names)
-                raise UserError(f"No run has the name {text!r} or an id that begins so{near}.")
-        if len(rows) == 1 or text in (row.id for row in rows):
-            return text if len(rows) > 1 else str(rows[0].id)
-        listed = ", ".join(f"{row.id} ({row.name})" for row in rows[:_LISTED])
-        more = f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
-        raise UserError(f"{text!r} means {len(rows)} runs: name one by its id: {listed}{more}.")
+            return run_rows.named(connection, text, _run.c.deleted_at.is_(None))
 
     def request_stop(self, run_id: str) -> RunState:
         """Ask a run to save and stop.
@@ -218,43 +198,42 @@ class Store:
             UserError: no such run.
         """
         with self.writing() as connection:
-            row = _one(connection, run_id)
-            state = derived_state(queries.signs_of(row))
-            if state is RunState.QUEUED:
-                ended = {"state": RunState.STOPPED, "ended_at": dialect.now()}
-                _change(connection, run_id, ended | {"reason": "stopped before it started"})
-                return RunState.STOPPED
+            row = run_rows.run_row(connection, run_id)
+            state = run_rows.state_of(row)
             if state.is_live:
-                _change(connection, run_id, {"desired_state": _STOP})
+                run_rows.change(connection, run_id, {"desired_state": _STOP})
                 return RunState.STOPPING
+            lost = state is not RunState(row.state) and row.owner_pid is None
+            if state is RunState.QUEUED or lost:
+                run_rows.end(connection, run_id, RunState.STOPPED, "stopped before it started")
+                return RunState.STOPPED
             if state is not RunState(row.state):
-                _interrupt(connection, row)
+                run_rows.interrupt(connection, row)
             return state
 
     def clear_request(self, run_id: str) -> None:
         """Take a request to stop back, if the run's process has not read it yet."""
         with self.writing() as connection:
-            _one(connection, run_id)
-            _change(connection, run_id, {"desired_state": None})
+            run_rows.run_row(connection, run_id)
+            run_rows.change(connection, run_id, {"desired_state": None})
 
     def live_runs(self) -> list[RunRow]:
         """Runs that a process trains now or is about to, newest first."""
         with self.reading() as connection:
-            rows = queries.select_rows(connection, queries.row_query().where(_LOOKS_LIVE))
+            rows = queries.select_rows(connection, queries.row_query().where(run_rows.LOOKS_LIVE))
         return [row for row in rows if row.state.is_live]
 
     def settle(self) -> list[str]:
-        """Store `interrupted` for every run whose process is gone.
+        """Store what became of runs whose process is gone or never came.
+
+        They are `interrupted`; a start that nobody adopted goes back to the head of the queue, twice, then it
+        is `failed`. A run that died in a slot is left to the slot's process, which says how it died.
 
         Returns:
             Their ids.
         """
         with self.writing() as connection:
-            rows = connection.execute(queries.row_query().where(_LOOKS_LIVE)).all()
-            dead = [row for row in rows if derived_state(queries.signs_of(row)) is RunState.INTERRUPTED]
-            for row in dead:
-                _interrupt(connection, row)
-        return [str(row.id) for row in dead]
+            return run_rows.settle(connection, slot_rows.in_held_slots(connection))
 
     def unlock(self, run_ids: Sequence[str], scope: str = "run") -> None:
         """Let the test accuracy of runs be seen under the lock, and record that.
@@ -267,46 +246,16 @@ class Store:
         """
         with self.writing() as connection:
             for run_id in run_ids:
-                _one(connection, run_id)
-                _change(connection, run_id, {"test_unlocked": True})
+                run_rows.run_row(connection, run_id)
+                run_rows.change(connection, run_id, {"test_unlocked": True})
                 connection.execute(insert(schema.unlock).values(run_id=run_id, at=dialect.now(), scope=scope))
 
 
-_LOOKS_LIVE = _run.c.state.in_((RunState.STARTING, RunState.RUNNING))
-
-
-def _one(connection: Connection, run_id: str) -> Row[Any]:
-    query = queries.row_query().where(_run.c.id == run_id)
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        raise queries.unknown_run(run_id)
-    return row
-
-
-def _change(connection: Connection, run_id: str, values: Mapping[str, object]) -> None:
-    raised = {"revision": _run.c.revision + 1}
-    connection.execute(update(_run).where(_run.c.id == run_id).values({**values, **raised}))
-
-
-def _interrupt(connection: Connection, row: Row[Any]) -> None:
-    """Write down that a run's process went without a word; its token dies with that."""
-    who = f"process {row.owner_pid}" if row.owner_pid is not None else "process that was to train it"
-    reason = f"the {who} ended without a word at step {row.step}"
-    released = dict.fromkeys((*OWNER_COLUMNS, "desired_state"))
-    ended = {"state": RunState.INTERRUPTED, "reason": reason, "ended_at": row.heartbeat_at or dialect.now()}
-    _change(connection, row.id, released | ended)
-    connection.execute(
-        insert(schema.event).values(
-            run_id=row.id, at=dialect.now(), level="warning", step=row.step, text=f"Interrupted: {reason}."
-        )
-    )
-
-
-def _not_claimable(row: Row[Any], state: RunState) -> str:
-    if state.is_live:
-        who = f"by process {row.owner_pid}" if row.owner_pid is not None else "by a process that is starting"
-        return f"Run {row.id} is {state}: it is being trained {who}, so stop it first or wait for its end."
-    return f"Run {row.id} is {state}: only one that is queued, stopped, interrupted or failed can go on."
+def _insert_runs(connection: Connection, news: Sequence[NewRun]) -> list[str]:
+    run_ids = [str(uuid.uuid4()) for _ in news]
+    for run_id, new in zip(run_ids, news, strict=True):
+        connection.execute(insert(_run).values(id=run_id, **_new_values(new)))
+    return run_ids
 
 
 def _new_values(new: NewRun) -> dict[str, object]:
@@ -315,6 +264,7 @@ def _new_values(new: NewRun) -> dict[str, object]:
     )
     return {
         "name": new.name,
+        "state": RunState.QUEUED,
         "created_at": dialect.now(),
         "elapsed_s": 0.0,
         "config": dict(new.config),
@@ -332,6 +282,7 @@ def _new_values(new: NewRun) -> dict[str, object]:
         "epoch": 0,
         "total_steps": new.total_steps,
         "test_unlocked": False,
-        "revision": 1,
+        "revision": 0,
         "rewind": 0,
+        "extensions": [asdict(use) for use in new.extensions] or None,
     }

@@ -281,9 +281,6 @@ class _Batch:
         }
         given = {name: value for name, value in results.items() if value is not None}
         released = dict.fromkeys(OWNER_COLUMNS)
-        if item.state is RunState.FINISHED:  # nothing is left to resume; the files go next
-            at = schema.checkpoint.c
-            self._connection.execute(delete(schema.checkpoint).where(at.run_id == self._run_id))
         self._update_run(
             state=item.state,
             reason=item.reason,

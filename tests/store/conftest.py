@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from iterand_engine import processes
-from iterand_engine.store import NewRun, Recorder, RunState, Store
+from iterand_engine.processes import ProcessIdentity
+from iterand_engine.store import NewRun, Recorder, Store
 from iterand_engine.workspace import Workspace, open_workspace_dir
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +32,20 @@ store = Store.open(open_workspace_dir(sys.argv[1]))
 """
 
 
+def new_run(
+    name: str = "run", *, group: str = "group", kind: str = "cpu", device: str | None = None
+) -> NewRun:
+    """A run to be made, with a small configuration; `device` is what it asks for."""
+    config: dict[str, object] = {
+        "data": {"dataset": "digits"},
+        "model": {"name": "conv2", "width_factor": 0.5},
+        "method": {"name": "iterand", "sparsity": 0.5},
+    }
+    if device is not None:
+        config["compute"] = {"device": device}
+    return NewRun(name, config, group, 1, kind, "fp32", "0.1.0", git_commit="abc")
+
+
 @dataclass
 class Place:
     """A workspace with its store, and the children started on it."""
@@ -39,15 +54,16 @@ class Place:
     store: Store
     children: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def new_run(self, name: str = "run", *, state: RunState = RunState.QUEUED, group: str = "group") -> str:
-        """A run with a small configuration."""
-        config = {
-            "data": {"dataset": "digits"},
-            "model": {"name": "conv2", "width_factor": 0.5},
-            "method": {"name": "iterand", "sparsity": 0.5},
-        }
-        new = NewRun(name, config, group, 1, "cpu", "fp32", "0.1.0", git_commit="abc")
-        return self.store.create_run(new, state)
+    def new_run(
+        self,
+        name: str = "run",
+        *,
+        group: str = "group",
+        waiter: ProcessIdentity | None = None,
+        first: bool = False,
+    ) -> str:
+        """A queued run with a small configuration."""
+        return self.store.create_run(new_run(name, group=group), waiter, first)
 
     def started_run(self, name: str = "run") -> tuple[str, str]:
         """A run that this process trains, and its token."""

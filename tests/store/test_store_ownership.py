@@ -171,14 +171,6 @@ def test_that_a_claim_that_nobody_adopts_lapses(place: Place) -> None:
         place.store.adopt(run_id, token, processes.current(), {})
 
 
-def test_that_a_run_made_for_its_maker_is_not_queued(place: Place) -> None:
-    run_id = place.new_run(state=RunState.STARTING)
-    assert state(place, run_id) is RunState.STARTING
-    place.taken(run_id)
-    with pytest.raises(ValueError, match="cannot be running"):
-        place.new_run(state=RunState.RUNNING)
-
-
 @pytest.mark.parametrize("ended", [RunState.FINISHED, RunState.DIVERGED])
 def test_that_an_ended_run_cannot_be_claimed(place: Place, ended: RunState) -> None:
     run_id, token = place.started_run()
@@ -208,17 +200,10 @@ def test_that_stopping_what_does_not_run_says_how_it_stands(place: Place) -> Non
     place.store.claim(claimed)
     assert place.store.request_stop(claimed) is RunState.STOPPING
     backdate(place, "owner_deadline", states.ADOPT_WITHIN_S + 1)
-    assert place.store.request_stop(claimed) is RunState.INTERRUPTED
-    assert queries.run(place.store, claimed).stored_state is RunState.INTERRUPTED
+    assert place.store.request_stop(claimed) is RunState.STOPPED
+    assert queries.run(place.store, claimed).reason == "stopped before it started"
     with pytest.raises(UserError, match="There is no run 'x'"):
         place.store.request_stop("x")
-
-
-def test_that_a_stop_asked_for_before_the_claim_of_a_new_run_is_kept(place: Place) -> None:
-    run_id = place.new_run(state=RunState.STARTING)
-    place.store.request_stop(run_id)
-    place.taken(run_id)
-    assert state(place, run_id) is RunState.STOPPING
 
 
 def test_that_resuming_forgets_the_old_request(place: Place) -> None:

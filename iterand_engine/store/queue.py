@@ -1,0 +1,142 @@
+"""The queue: who is in it in which order, and how a run that a slot could not train comes back to it.
+
+Every change is one transaction; claims are made in `slots`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Row
+
+from iterand_engine.errors import UserError
+from iterand_engine.processes import ProcessIdentity
+from iterand_engine.store import queries, run_rows
+from iterand_engine.store.records import RunRow, RunState
+
+if TYPE_CHECKING:
+    from iterand_engine.store.store import Store
+
+_LISTED = 5
+
+
+def queued(store: Store) -> list[RunRow]:
+    """The queued runs, the next one first."""
+    with store.reading() as connection:
+        return queries.select_rows(connection, queries.queue_query())
+
+
+def enqueue(
+    store: Store, run_ids: Sequence[str], *, first: bool = False, waiter: ProcessIdentity | None = None
+) -> None:
+    """Put runs in the queue, or to another place in it, in the order given; all or none.
+
+    A run that comes from outside the queue may be lost or meet a broken device as often as a new one.
+
+    Args:
+        run_ids: of runs that are stopped, interrupted, failed or queued.
+        first: to the head of the queue rather than its tail.
+        waiter: a process that will train them itself, see `slots.claim_waiting`.
+    Raises:
+        UserError: no such run, one that cannot be queued, or one that another process waits for.
+    """
+    with store.writing() as connection:
+        rows = [run_rows.run_row(connection, run_id) for run_id in dict.fromkeys(run_ids)]
+        _refuse(rows, waiter)
+        for row in rows:
+            if row.state != RunState.QUEUED:
+                _bring_back(connection, row, forget_reason=waiter is None)
+        kept = {row.id: queries.waiter_of(row) for row in rows if queries.is_waiting(row)}
+        run_rows.put_in_queue(connection, [row.id for row in rows], first=first, waiter=waiter)
+        if waiter is None:  # a run that is moved is still waited for
+            for run_id, other in kept.items():
+                run_rows.change(connection, run_id, run_rows.waiting(other))
+
+
+def _refuse(rows: Sequence[Row[Any]], waiter: ProcessIdentity | None) -> None:
+    states = {row.id: run_rows.state_of(row) for row in rows}
+    wrong = [f"{id_} is {state}" for id_, state in states.items() if state not in run_rows.CLAIMABLE]
+    if wrong:
+        more = f" and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
+        raise UserError(
+            "Only runs that are stopped, interrupted, failed or queued can be queued, but"
+            f" {', '.join(wrong[:_LISTED])}{more}: leave them out."
+        )
+    for row in rows:
+        other = queries.waiter_of(row) if queries.is_waiting(row) else None
+        if waiter is not None and other not in (None, waiter):
+            raise UserError(
+                f"Run {row.id} is queued and process {other.pid} waits to train it: end that first."
+            )
+
+
+def _bring_back(connection: Connection, row: Row[Any], *, forget_reason: bool) -> None:
+    if run_rows.state_of(row) is not RunState(row.state):
+        run_rows.interrupt(connection, row)
+    values: dict[str, object] = {"lost_starts": 0, "device_errors": 0}
+    if forget_reason:  # a waiter may give up, see `withdraw`
+        values |= {"reason": None, "ended_at": None}
+    run_rows.change(connection, row.id, values)
+
+
+def withdraw(store: Store, run_id: str, state: RunState) -> None:
+    """Take a run that was queued for a waiter back out, because that gave up; where it still is queued.
+
+    Args:
+        run_id: the run.
+        state: as before: `stopped` also for a new run, `queued` where it is to be trained without the waiter.
+    Raises:
+        ValueError: another state than stopped, interrupted, failed or queued.
+        UserError: there is no such run.
+    """
+    if state not in run_rows.CLAIMABLE:
+        raise ValueError(f"a run in the queue cannot have been {state}")
+    with store.writing() as connection:
+        row = run_rows.run_row(connection, run_id)
+        if row.state != RunState.QUEUED:
+            return
+        if state is RunState.QUEUED:
+            run_rows.change(connection, run_id, run_rows.waiting(None))
+            return
+        reason = row.reason or "stopped before it started"
+        run_rows.end(connection, run_id, state, reason, row.ended_at)
+
+
+def died(store: Store, run_id: str, token: str, reason: str, log_tail: str) -> None:
+    """Store that the process of a run ended without a word, as the slot that started it saw.
+
+    Args:
+        run_id, token: as claimed; where the token is not the run's any more, nothing is done.
+        reason: how it ended, without a full stop.
+        log_tail: the last lines of its log, kept as a message of the run.
+    Raises:
+        UserError: there is no such run.
+    """
+    with store.writing() as connection:
+        row = run_rows.run_row(connection, run_id)
+        if row.owner_token != token:
+            return
+        if row.owner_pid is None:
+            run_rows.lose_start(connection, row, reason, log_tail)
+        else:
+            run_rows.interrupt(connection, row, reason, log_tail)
+
+
+def lost_start(store: Store, run_id: str, token: str, reason: str) -> RunState:
+    """Take back a claim whose process ended before it adopted the run: queued again, twice, then failed.
+
+    Args:
+        run_id, token: as claimed; where the token is not the run's any more, or the run was adopted, nothing
+            is done.
+        reason: how it ended, without a full stop.
+    Returns:
+        How the run stands then.
+    Raises:
+        UserError: there is no such run.
+    """
+    with store.writing() as connection:
+        row = run_rows.run_row(connection, run_id)
+        if row.owner_token != token or row.owner_pid is not None:
+            return run_rows.state_of(row)
+        return run_rows.lose_start(connection, row, reason)

@@ -1,0 +1,257 @@
+"""Changes of a run's row, shared by the modules that make, queue, claim, stop and delete runs.
+
+They work within a transaction of the caller that holds the write lock, and raise the run's revision.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, update
+
+from iterand_engine.errors import UserError, suggestion
+from iterand_engine.processes import ProcessIdentity
+from iterand_engine.store import dialect, queries, schema
+from iterand_engine.store.records import Level, RunState
+from iterand_engine.store.schema import OWNER_COLUMNS
+from iterand_engine.store.states import ADOPT_WITHIN_S, derived_state
+
+CLAIMABLE = (RunState.QUEUED, RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
+LOST_STARTS_ALLOWED = 2
+DEVICE_ERRORS_ALLOWED = 2
+LOOKS_LIVE = schema.run.c.state.in_((RunState.STARTING, RunState.RUNNING))
+_LISTED = 10
+_run = schema.run
+# Of who owns a run, asks it to stop, or waits for it.
+_TIES = (*OWNER_COLUMNS, "desired_state", "queue_rank", "waiter")
+
+
+def run_row(connection: Connection, run_id: str) -> Row[Any]:
+    """A run that is not in the trash, as `queries.row_query` selects it.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    row = connection.execute(queries.row_query().where(_run.c.id == run_id)).one_or_none()
+    if row is None:
+        raise queries.unknown_run(run_id)
+    return row
+
+
+def named(connection: Connection, text: str, among: ColumnElement[bool], where: str = "") -> str:
+    """The run that a user means.
+
+    Args:
+        connection: of a reader.
+        text: an id, the beginning of just one id, or the name of just one run.
+        among: which runs may be meant.
+        where: how the error calls where they are, with a space behind.
+    Raises:
+        UserError: none is meant, or several (named with their ids).
+    """
+    meant = or_(_run.c.name == text, _run.c.id.startswith(text.lower(), autoescape=True))
+    query = select(_run.c.id, _run.c.name).where(meant, among).order_by(_run.c.number.desc())
+    rows = connection.execute(query).all() if text else []
+    if not rows:
+        names = connection.execute(select(_run.c.name).where(among).distinct()).scalars().all()
+        near = suggestion(text, names)
+        raise UserError(f"No run {where}has the name {text!r} or an id that begins so{near}.")
+    if len(rows) == 1 or text in (row.id for row in rows):
+        return text if len(rows) > 1 else str(rows[0].id)
+    listed = ", ".join(f"{row.id} ({row.name})" for row in rows[:_LISTED])
+    more = f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
+    raise UserError(f"{text!r} means {len(rows)} runs: name one by its id: {listed}{more}.")
+
+
+def state_of(row: Row[Any]) -> RunState:
+    """How a run stands, judged now."""
+    return derived_state(queries.signs_of(row))
+
+
+def change(connection: Connection, run_id: str, values: Mapping[str, object]) -> None:
+    """Write columns of a run."""
+    raised = {"revision": _run.c.revision + 1}
+    connection.execute(update(_run).where(_run.c.id == run_id).values({**values, **raised}))
+
+
+def add_event(connection: Connection, row: Row[Any], level: Level, text: str) -> None:
+    """Add a message to a run, at the step it has reached."""
+    values = {"run_id": row.id, "at": dialect.now(), "level": level, "step": row.step, "text": text}
+    connection.execute(insert(schema.event).values(values))
+
+
+def end(connection: Connection, run_id: str, state: RunState, reason: str, ended_at: object = None) -> None:
+    """Store that a run ended and why; nobody owns it, waits for it or may write it any more."""
+    ended = {"state": state, "reason": reason, "ended_at": ended_at or dialect.now()}
+    change(connection, run_id, dict.fromkeys(_TIES) | ended)
+
+
+def interrupt(connection: Connection, row: Row[Any], reason: str | None = None, log_tail: str = "") -> None:
+    """Store that a run's process is gone; by default that it went without a word."""
+    if reason is None:
+        who = f"process {row.owner_pid}" if row.owner_pid is not None else "process that was to train it"
+        reason = f"the {who} ended without a word at step {row.step}"
+    end(connection, row.id, RunState.INTERRUPTED, reason, row.heartbeat_at)
+    add_event(connection, row, "warning", f"Interrupted: {reason}.{_last_lines(log_tail)}")
+
+
+def _last_lines(log_tail: str) -> str:
+    return f"\nThe last lines of its log:\n{log_tail}" if log_tail else ""
+
+
+def lose_start(
+    connection: Connection, row: Row[Any], reason: str | None = None, log_tail: str = ""
+) -> RunState:
+    """Take back a claim that no process adopted: queued at the head again, twice, then failed.
+
+    Returns:
+        How it stands then; `stopped` where it was asked to stop meanwhile.
+    """
+    reason = reason or f"no process came to train it within {ADOPT_WITHIN_S:.0f} s"
+    if row.desired_state is not None:
+        end(connection, row.id, RunState.STOPPED, "stopped before it started")
+        return RunState.STOPPED
+    lost = row.lost_starts + 1
+    if lost > LOST_STARTS_ALLOWED:
+        reason = f"it could not be started {lost} times, the last time because {reason}"
+        end(connection, row.id, RunState.FAILED, reason)
+        add_event(connection, row, "error", f"Failed: {reason}.{_last_lines(log_tail)}")
+        return RunState.FAILED
+    put_in_queue(connection, [row.id], first=True, lost_starts=lost, reason=reason)
+    add_event(connection, row, "warning", f"Back in the queue: {reason}.{_last_lines(log_tail)}")
+    return RunState.QUEUED
+
+
+def count_device_error(connection: Connection, row: Row[Any], reason: str) -> RunState:
+    """A run that a broken device ended goes to the head of the queue, twice, then it failed."""
+    errors = {"device_errors": row.device_errors + 1}
+    if row.device_errors < DEVICE_ERRORS_ALLOWED:
+        put_in_queue(connection, [row.id], first=True, reason=reason, **errors)
+        add_event(connection, row, "warning", f"Back in the queue after a device error: {reason}.")
+        return RunState.QUEUED
+    reason = f"its device failed {row.device_errors + 1} times, the last time: {reason}"
+    end(connection, row.id, RunState.FAILED, reason)
+    change(connection, row.id, errors)
+    add_event(connection, row, "error", f"Failed: {reason}.")
+    return RunState.FAILED
+
+
+def settle(connection: Connection, spared: Collection[str]) -> list[str]:
+    """Store what became of runs whose process is gone or never came.
+
+    Args:
+        spared: ids of runs that are left alone if they are interrupted, because somebody is about to say why.
+    Returns:
+        The ids of those that were changed.
+    """
+    settled = []
+    for row in connection.execute(queries.row_query().where(LOOKS_LIVE)).all():
+        if state_of(row) is not RunState.INTERRUPTED:
+            continue
+        if row.owner_pid is None:
+            lose_start(connection, row)
+        elif row.id in spared:
+            continue
+        else:
+            interrupt(connection, row)
+        settled.append(str(row.id))
+    return settled
+
+
+def take(connection: Connection, row: Row[Any]) -> str:
+    """Claim a run that nobody trains: it is `starting`, to be adopted within a minute.
+
+    Returns:
+        A fresh owner token; whoever held an older one can write no more.
+    """
+    token = uuid.uuid4().hex
+    fresh = dict.fromkeys((*_TIES, "reason", "ended_at", "last_step_at", "usual_step_s"))
+    taken = {
+        "state": RunState.STARTING,
+        "owner_token": token,
+        "owner_deadline": dialect.now() + ADOPT_WITHIN_S,
+    }
+    change(connection, row.id, fresh | taken)
+    leave_places(connection, row.id)
+    reopen_sweeps(connection, row.id)
+    return token
+
+
+def leave_places(connection: Connection, run_id: str) -> None:
+    """Forget the slots that a run occupied before."""
+    connection.execute(update(schema.slot).where(schema.slot.c.run_id == run_id).values(run_id=None))
+
+
+def reopen_sweeps(connection: Connection, run_id: str) -> None:
+    """The sweeps of a run have not ended, whatever was noted before."""
+    sweeps, members = schema.sweep, schema.sweep_run.c
+    of_run = sweeps.c.id.in_(select(members.sweep_id).where(members.run_id == run_id))
+    connection.execute(update(sweeps).where(of_run, sweeps.c.ended_at.is_not(None)).values(ended_at=None))
+
+
+def put_in_queue(
+    connection: Connection,
+    run_ids: Sequence[str],
+    *,
+    first: bool,
+    waiter: ProcessIdentity | None = None,
+    **values: object,
+) -> None:
+    """Make runs queued, in the order given.
+
+    Args:
+        run_ids: that nobody trains.
+        first: at the head, a waiter's behind the living waiters there; otherwise at the tail.
+        waiter: the process that will train them itself.
+        values: further columns of them.
+    """
+    front = waiters_in_front(connection) if first and waiter is not None else []
+    ahead = [run_id for run_id in front if run_id not in run_ids]
+    ranks = next_ranks(connection, len(ahead) + len(run_ids), first=first)
+    for run_id, rank in zip(ahead, ranks, strict=False):
+        change(connection, run_id, {"queue_rank": rank})
+    for run_id, rank in zip(run_ids, ranks[len(ahead) :], strict=True):
+        queued = {"state": RunState.QUEUED, "queue_rank": rank, **waiting(waiter)}
+        change(connection, run_id, dict.fromkeys(_TIES) | queued | values)
+        reopen_sweeps(connection, run_id)
+
+
+def waiting(waiter: ProcessIdentity | None) -> dict[str, object]:
+    """The columns that say who waits to train a queued run, as of now."""
+    if waiter is None:
+        return {"waiter": None, "heartbeat_at": None}
+    return {"waiter": asdict(waiter), "heartbeat_at": dialect.now()}
+
+
+def next_ranks(connection: Connection, count: int, *, first: bool) -> list[float]:
+    """Ranks for `count` runs in their order, before the head of the queue or behind its tail."""
+    edge = func.min(_run.c.queue_rank) if first else func.max(_run.c.queue_rank)
+    found = connection.execute(select(edge)).scalar()
+    start = (found or 0.0) + (-count if first else 1.0)
+    return [start + number for number in range(count)]
+
+
+def waiters_in_front(connection: Connection) -> list[str]:
+    """The runs at the head of the queue that living processes wait for, in their order."""
+    front: list[str] = []
+    with connection.execute(queries.queue_query()) as rows:
+        for row in rows:
+            if not queries.is_waiting(row):
+                break
+            front.append(str(row.id))
+    return front
+
+
+def not_claimable(row: Row[Any], state: RunState) -> UserError:
+    """The error for a run that cannot go on now."""
+    if state.is_live:
+        who = f"by process {row.owner_pid}" if row.owner_pid is not None else "by a process that is starting"
+        return UserError(
+            f"Run {row.id} is {state}: it is being trained {who}, so stop it first or wait for its end."
+        )
+    return UserError(
+        f"Run {row.id} is {state}: only one that is queued, stopped, interrupted or failed can go on."
+    )

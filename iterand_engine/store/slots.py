@@ -1,0 +1,289 @@
+"""Slots: places on devices, who holds them, and which run occupies each.
+
+A slot's process holds it, beats, and claims one run after the other; `iterand train` claims for itself. A
+place is free for another run exactly where no live run occupies it, whoever holds it. Every change is one
+transaction that begins with the write lock, so no place ever goes to two. See docs/store.md.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal, or_, select, tuple_
+
+from iterand_engine.errors import UserError
+from iterand_engine.processes import ProcessIdentity
+from iterand_engine.store import dialect, queries, run_rows, schema, slot_rows
+from iterand_engine.store.records import Claim, RunState, SlotKey, SlotPlace, SlotRow
+from iterand_engine.store.states import HEARTBEAT_S
+
+if TYPE_CHECKING:
+    from iterand_engine.store.store import Store
+
+Request = Literal["exit", "restart"]
+_run = schema.run
+_slot = schema.slot
+_HOLDER = ("holder_token", "holder_pid", "holder_start_ticks", "holder_boot_id", "heartbeat_at", "request")
+_CLOSURE = ("closed_reason", "closed_at", "closed_boot_id")
+_ASKED_DEVICE = _run.c.config["compute"]["device"].as_string()
+
+
+def slots(store: Store) -> list[SlotRow]:
+    """All slots that there are rows for, by host, device and position."""
+    with store.reading() as connection:
+        return slot_rows.slot_rows(connection)
+
+
+def hold(
+    store: Store,
+    key: SlotKey,
+    *,
+    device_name: str,
+    device_kind: str,
+    identity: ProcessIdentity,
+    program: str,
+) -> str | None:
+    """Become the process that drains the queue for a slot; a run that occupies it goes on.
+
+    Args:
+        key: the slot, of this machine; its row is made where there is none.
+        device_name, device_kind: of its device.
+        identity: of the process.
+        program: what it was started from, to be compared after an upgrade.
+    Returns:
+        The holder's token; None where a living process holds the slot.
+    Raises:
+        UserError: the slot is closed.
+    """
+    token = uuid.uuid4().hex
+    values = {
+        "device_name": device_name,
+        "device_kind": device_kind,
+        "holder_token": token,
+        "holder_pid": identity.pid,
+        "holder_start_ticks": identity.start_ticks,
+        "holder_boot_id": identity.boot_id,
+        "heartbeat_at": dialect.now(),
+        "started_at": dialect.now(),
+        "program": program,
+        **dict.fromkeys((*_CLOSURE, "message", "request")),
+    }
+    with store.writing() as connection:
+        row = slot_rows.find(connection, key)
+        if row is not None and slot_rows.is_held(row):
+            return None
+        if row is not None and slot_rows.is_closed(row):
+            raise UserError(
+                f"Slot {key.position} of {device_name} ({key.device}) is closed ({row.closed_reason}):"
+                f" `iterand queue --reopen {key.device}` opens it again."
+            )
+        slot_rows.put(connection, key, values)
+    return token
+
+
+def beat(store: Store, key: SlotKey, token: str, message: str | None) -> Request | None:
+    """Show that a slot's process lives, at least every 15 s, with one sentence about what it does.
+
+    Returns:
+        What it was asked to do, until it holds the slot no more.
+    Raises:
+        OwnershipLost: the token is not the slot's holder's any more.
+    """
+    with store.writing() as connection:
+        row = slot_rows.held_row(connection, key, token)
+        slot_rows.change(connection, key, {"heartbeat_at": dialect.now(), "message": message})
+        return cast(Request | None, row.request)
+
+
+def claim_next(store: Store, key: SlotKey, token: str) -> Claim | None:
+    """Take the run that is next for a slot, after storing what became of runs that died or never started.
+
+    Returns:
+        The run with a fresh owner token; None where the slot is closed or occupied, nothing is queued for its
+        device, or what is next will be trained by a process that waits for it.
+    Raises:
+        OwnershipLost: the token is not the slot's holder's any more.
+    """
+    with store.writing() as connection:
+        slot = slot_rows.held_row(connection, key, token)
+        run_rows.settle(connection, slot_rows.in_held_slots(connection, but=key))
+        if slot_rows.is_closed(slot) or slot.run_id in slot_rows.live_occupants(connection):
+            return None
+        run = _next_run(connection, slot_rows.place_of(slot))
+        return None if run is None else _occupy(connection, key, run)
+
+
+def claim_waiting(store: Store, run_id: str, places: Sequence[SlotPlace]) -> Claim | list[SlotRow]:
+    """Take the first free place for a queued run that this process waits to train; it asks again and again.
+
+    A process that has not asked for 15 s counts as waiting no more, and its run as queued like any other.
+
+    Args:
+        run_id: queued with this process as its waiter.
+        places: of this machine that may be used; those that do not suit the run are left out.
+    Returns:
+        The claim; or, where every place is closed, occupied or wanted by a waiter before this one, the rows
+        of the places that have one.
+    Raises:
+        UserError: there is no such run, or it is no longer queued.
+    """
+    with store.writing() as connection:
+        run = run_rows.run_row(connection, run_id)
+        if run.state != RunState.QUEUED:
+            raise UserError(f"Run {run_id} is {run_rows.state_of(run)}: it waits in the queue no longer.")
+        live = slot_rows.live_occupants(connection)
+        suited = [place for place in places if _suits(connection, run_id, place)]
+        for place in suited:
+            slot = slot_rows.find(connection, place.key)
+            free = slot is None or not (slot_rows.is_closed(slot) or slot.run_id in live)
+            if free and not _wanted_before(connection, run, place):
+                names = {"device_name": place.device_name, "device_kind": place.device_kind}
+                slot_rows.put(connection, place.key, names)
+                return _occupy(connection, place.key, run)
+        if run.waiter is not None and run.now - (run.heartbeat_at or 0.0) >= HEARTBEAT_S:
+            run_rows.change(connection, run_id, {"heartbeat_at": dialect.now()})
+        keys = [slot_rows.key_values(place.key) for place in suited]
+        return slot_rows.slot_rows(
+            connection, tuple_(_slot.c.host, _slot.c.device, _slot.c.position).in_(keys)
+        )
+
+
+def vacate(store: Store, key: SlotKey) -> None:
+    """Forget an occupant that is not live, and the slot where then nothing is to be known of it."""
+    with store.writing() as connection:
+        slot = slot_rows.find(connection, key)
+        if slot is not None:
+            slot_rows.tidy(connection, slot)
+
+
+def release(store: Store, key: SlotKey, token: str, *, only_if_idle: bool) -> bool:
+    """Hold a slot no more; a run that occupies it goes on.
+
+    Args:
+        key, token: as held; where another holds it by now, nothing is left to be done.
+        only_if_idle: not where a run is queued for the slot's device, one that a process waits for included,
+            unless the slot is closed.
+    Returns:
+        Whether the slot is held no more by this token.
+    """
+    with store.writing() as connection:
+        slot = slot_rows.find(connection, key)
+        if slot is None or slot.holder_token != token:
+            return True
+        if (
+            only_if_idle
+            and not slot_rows.is_closed(slot)
+            and _has_queued(connection, slot_rows.place_of(slot))
+        ):
+            return False
+        slot_rows.change(connection, key, dict.fromkeys((*_HOLDER, "message")))
+        released = slot_rows.find(connection, key)
+        assert released is not None  # it was changed in this transaction
+        slot_rows.tidy(connection, released)
+        return True
+
+
+def close(store: Store, key: SlotKey, token: str, reason: str) -> None:
+    """Keep a slot from being used, until it is reopened or the machine is started anew.
+
+    Args:
+        key, token: as held.
+        reason: one sentence without its full stop.
+    Raises:
+        OwnershipLost: the token is not the slot's holder's any more.
+    """
+    with store.writing() as connection:
+        slot_rows.close(connection, slot_rows.held_row(connection, key, token), reason)
+
+
+def reopen(store: Store, host: str, device: str | None) -> list[SlotKey]:
+    """Let closed slots be used again.
+
+    Args:
+        host: of the slots.
+        device: its id or the beginning of it; None for all of the host.
+    Returns:
+        The slots that were closed.
+    """
+    wanted = [_slot.c.host == host, _slot.c.closed_reason.is_not(None)]
+    if device is not None:
+        wanted.append(_slot.c.device.startswith(device, autoescape=True))
+    with store.writing() as connection:
+        rows = connection.execute(slot_rows.slot_query().where(*wanted)).all()
+        for row in rows:
+            slot_rows.change(connection, slot_rows.key_of(row), dict.fromkeys(_CLOSURE))
+            opened = slot_rows.find(connection, slot_rows.key_of(row))
+            assert opened is not None  # it was changed in this transaction
+            slot_rows.tidy(connection, opened)
+    return [slot_rows.key_of(row) for row in rows]
+
+
+def ask(store: Store, keys: Sequence[SlotKey], request: Request) -> None:
+    """Ask the processes that hold slots to end, or to start anew, when their runs have ended."""
+    with store.writing() as connection:
+        for key in keys:
+            slot_rows.change(connection, key, {"request": request}, _slot.c.holder_token.is_not(None))
+
+
+def device_error(store: Store, key: SlotKey, slot_token: str, run_id: str, reason: str) -> RunState:
+    """Close a slot whose device failed, and give the run that it ended back to the head of the queue.
+
+    Args:
+        key, slot_token: as held.
+        run_id: as its worker left it, interrupted or failed; one that went on meanwhile is left alone.
+        reason: one sentence without its full stop.
+    Returns:
+        How the run stands then: `queued`, at its third device error `failed`, or as it went on.
+    Raises:
+        OwnershipLost: the token is not the slot's holder's any more.
+        UserError: there is no such run.
+    """
+    with store.writing() as connection:
+        slot_rows.close(connection, slot_rows.held_row(connection, key, slot_token), reason)
+        row = run_rows.run_row(connection, run_id)
+        state = run_rows.state_of(row)
+        if state not in (RunState.INTERRUPTED, RunState.FAILED):
+            return state
+        return run_rows.count_device_error(connection, row, reason)
+
+
+def _wants(place: SlotPlace) -> ColumnElement[bool]:
+    """Whether a run may be trained there: its kind of device, and its GPU where it names one."""
+    named = func.substr(_ASKED_DEVICE, 1, 4) == "GPU-"
+    this = func.substr(literal(place.key.device), 1, func.length(_ASKED_DEVICE)) == _ASKED_DEVICE
+    return and_(_run.c.device_kind == place.device_kind, or_(_ASKED_DEVICE.is_(None), ~named, this))
+
+
+def _suits(connection: Connection, run_id: str, place: SlotPlace) -> bool:
+    query = select(_run.c.id).where(_run.c.id == run_id, _wants(place))
+    return connection.execute(query).first() is not None
+
+
+def _has_queued(connection: Connection, place: SlotPlace) -> bool:
+    return connection.execute(queries.queue_query().where(_wants(place)).limit(1)).first() is not None
+
+
+def _next_run(connection: Connection, place: SlotPlace) -> Row[Any] | None:
+    """The first queued run for a place; None where the place is left to a process that waits on its host."""
+    with connection.execute(queries.queue_query().where(_wants(place))) as rows:
+        for row in rows:
+            if not queries.is_waiting(row):
+                return row
+            if row.waiter["host"] == place.key.host:
+                return None
+    return None
+
+
+def _wanted_before(connection: Connection, run: Row[Any], place: SlotPlace) -> bool:
+    """Whether a process that waits on the place's host comes before this run."""
+    earlier = (_run.c.queue_rank < run.queue_rank, _run.c.waiter.is_not(None), _wants(place))
+    rows = connection.execute(queries.queue_query().where(*earlier)).all()
+    return any(queries.is_waiting(row) and row.waiter["host"] == place.key.host for row in rows)
+
+
+def _occupy(connection: Connection, key: SlotKey, run: Row[Any]) -> Claim:
+    token = run_rows.take(connection, run)
+    slot_rows.change(connection, key, {"run_id": run.id})
+    return Claim(run.id, token, key)

@@ -1,0 +1,97 @@
+"""The trash: runs that no other reading shows, until they are restored or forgotten for good.
+
+Only rows are moved here; a run's files are the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Row, delete, select
+
+from iterand_engine.errors import UserError
+from iterand_engine.store import dialect, queries, run_rows, schema
+from iterand_engine.store.records import DiscardedRun, RunState
+
+if TYPE_CHECKING:
+    from iterand_engine.store.store import Store
+
+_run = schema.run
+
+
+def discard(store: Store, run_ids: Sequence[str]) -> None:
+    """Put runs in the trash, all or none; queued ones are stopped.
+
+    Raises:
+        UserError: there is no such run, or one is being trained.
+    """
+    with store.writing() as connection:
+        for row in [run_rows.run_row(connection, run_id) for run_id in dict.fromkeys(run_ids)]:
+            _discard(connection, row)
+
+
+def _discard(connection: Connection, row: Row[Any]) -> None:
+    state = run_rows.state_of(row)
+    if state.is_live:
+        raise UserError(f"Run {row.id} is {state}: stop it first (`iterand stop {row.id[:8]}`).")
+    if state is RunState.QUEUED:
+        run_rows.end(connection, row.id, RunState.STOPPED, "stopped before it started")
+    elif state is not RunState(row.state):
+        run_rows.interrupt(connection, row)
+    run_rows.change(connection, row.id, {"deleted_at": dialect.now()})
+
+
+def restore(store: Store, run_ids: Sequence[str]) -> None:
+    """Take runs out of the trash, all or none.
+
+    Raises:
+        UserError: there is no such run in the trash.
+    """
+    with store.writing() as connection:
+        for run_id in run_ids:
+            _check_discarded(connection, run_id)
+            run_rows.change(connection, run_id, {"deleted_at": None})
+
+
+def discarded(store: Store) -> list[DiscardedRun]:
+    """The runs in the trash, the last one put there first."""
+    query = queries.any_row_query(_run.c.deleted_at).where(_run.c.deleted_at.is_not(None))
+    query = query.order_by(_run.c.deleted_at.desc(), _run.c.number.desc())
+    with store.reading() as connection:
+        rows = connection.execute(query).all()
+    return [DiscardedRun(queries.run_row_of(row), row.deleted_at) for row in rows]
+
+
+def forget(store: Store, run_ids: Sequence[str]) -> None:
+    """Delete runs in the trash with all that is recorded of them, and sweeps of which no run is left.
+
+    Raises:
+        UserError: there is no such run in the trash.
+    """
+    members = schema.sweep_run.c
+    with store.writing() as connection:
+        for run_id in dict.fromkeys(run_ids):
+            _check_discarded(connection, run_id)
+            mine = select(members.sweep_id).where(members.run_id == run_id)
+            of_run = list(connection.execute(mine).scalars())
+            connection.execute(delete(_run).where(_run.c.id == run_id))
+            left = select(members.sweep_id)
+            gone = schema.sweep.c.id.in_(of_run) & schema.sweep.c.id.not_in(left)
+            connection.execute(delete(schema.sweep).where(gone))
+
+
+def resolve_discarded(store: Store, text: str) -> str:
+    """The run in the trash that a user means, as `Store.resolve`.
+
+    Raises:
+        UserError: none is meant, or several.
+    """
+    with store.reading() as connection:
+        return run_rows.named(connection, text, _run.c.deleted_at.is_not(None), "in the trash ")
+
+
+def _check_discarded(connection: Connection, run_id: str) -> None:
+    query = select(_run.c.id).where(_run.c.id == run_id, _run.c.deleted_at.is_not(None))
+    if connection.execute(query).first() is None:
+        raise UserError(f"There is no run {run_id!r} in the trash: `iterand undelete` lists those that are.")
