@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -81,9 +81,9 @@ def find_device(
     if text == "cpu":
         return next((device for device in devices or () if device.kind == "cpu"), None) or cpu_device()
     found = list_devices() if devices is None else devices
-    gpus = [device for device in found if device.kind == "cuda"]
+    gpus = _gpus_of(found)
     version = _torch_version() if torch_version is None else torch_version
-    usable = gpus if "+cpu" not in version else []
+    usable = _gpus_of(trainable_devices(found, version))
     if text == "auto":
         return _freest(usable) if usable else find_device("cpu", devices=found)
     if text != "cuda" and not text.startswith("GPU-"):
@@ -96,6 +96,49 @@ def find_device(
     if text == "cuda" and usable:
         return _freest(usable)
     return _gpu_by_prefix(text, usable)
+
+
+def trainable_devices(
+    devices: Sequence[Device] | None = None, torch_version: str | None = None
+) -> tuple[Device, ...]:
+    """Those of the devices that the installed torch can use: a "+cpu" build uses no GPU.
+
+    Args:
+        devices: by default this machine's.
+        torch_version: by default that of the installed torch.
+    """
+    found = list_devices() if devices is None else devices
+    version = _torch_version() if torch_version is None else torch_version
+    return tuple(device for device in found if device.kind == "cpu" or "+cpu" not in version)
+
+
+def foreign_bytes(device: Device, ours: Collection[int], nvml: Any = pynvml) -> int:
+    """Memory of a GPU that computing processes hold which are not ours.
+
+    What the driver does not tell (in some containers, on Windows) counts as nothing. Where it names processes
+    by numbers of another process namespace, as many of them are taken for ours as are missing.
+
+    Args:
+        device: a GPU.
+        ours: process ids of our workers on it.
+        nvml: the NVML binding; tests pass a small object of their own.
+    """
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError:
+        return 0
+    try:
+        handle = nvml.nvmlDeviceGetHandleByUUID(device.id)
+        running = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    except nvml.NVMLError:
+        return 0
+    finally:
+        nvml.nvmlShutdown()
+    held = {int(process.pid): int(process.usedGpuMemory or 0) for process in running}
+    missing = len(set(ours) - held.keys())
+    unseen = sorted((pid for pid in held if not psutil.pid_exists(pid)), key=lambda pid: -held[pid])
+    known = {*ours, *unseen[:missing]}
+    return sum(size for pid, size in held.items() if pid not in known)
 
 
 def resolve_precision(
@@ -184,6 +227,10 @@ def _quota_cores(cpu_max: Path) -> int:
     if not quota.isdecimal() or not period.isdecimal():
         return 1 << 30  # "max", or no cgroup: no quota
     return -(-int(quota) // int(period))
+
+
+def _gpus_of(devices: Sequence[Device]) -> list[Device]:
+    return [device for device in devices if device.kind == "cuda"]
 
 
 def _gpus(nvml: Any) -> list[Device]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,9 +22,11 @@ from iterand_engine.devices import (
     cpu_name,
     default_threads,
     find_device,
+    foreign_bytes,
     list_devices,
     precision_note,
     resolve_precision,
+    trainable_devices,
 )
 from iterand_engine.environment import differences, git_commit, snapshot
 from iterand_engine.errors import UserError
@@ -51,6 +54,7 @@ class FakeNvml:
     gpus: Sequence[Device] = ()
     fails: Exception | None = None
     own_memory: bool = True
+    holders: Mapping[int, int | None] = field(default_factory=dict)  # bytes held, by process id
     open: int = 0
     NVMLError: type = FakeNvmlError
     NVMLError_LibraryNotFound: type = FakeAbsentError
@@ -85,6 +89,12 @@ class FakeNvml:
     def nvmlDeviceGetCudaComputeCapability(self, gpu: Device) -> list[int]:  # noqa: N802
         return [8, 0] if gpu.bf16 else [7, 5]
 
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> Device:  # noqa: N802
+        return next(gpu for gpu in self.gpus if gpu.id == uuid)
+
+    def nvmlDeviceGetComputeRunningProcesses(self, gpu: Device) -> list[Any]:  # noqa: N802
+        return [SimpleNamespace(pid=pid, usedGpuMemory=held) for pid, held in self.holders.items()]
+
 
 A100 = Device("GPU-aa11", "cuda", "A100", 80 * GIB, 60 * GIB, bf16=True)
 H100 = Device("GPU-aa22", "cuda", "H100", 80 * GIB, 10 * GIB, bf16=True)
@@ -114,6 +124,38 @@ def test_that_a_driver_that_fails_is_an_error_and_not_a_quiet_cpu() -> None:
 def test_that_a_gpu_without_memory_of_its_own_has_the_machines() -> None:
     gpu, cpu = list_devices(FakeNvml([H100], own_memory=False), {})
     assert gpu.memory_bytes == cpu.memory_bytes
+
+
+HERE, PARENT, ELSEWHERE, ELSEWHERE_TOO = os.getpid(), os.getppid(), 2**30, 2**30 + 1
+
+
+@pytest.mark.parametrize(
+    ("holders", "ours", "foreign"),
+    [
+        ({}, set(), 0),
+        ({HERE: 3 * GIB, PARENT: GIB}, {HERE}, GIB),
+        ({HERE: 3 * GIB, PARENT: None}, {HERE}, 0),
+        ({ELSEWHERE: 3 * GIB}, set(), 3 * GIB),
+        ({ELSEWHERE: 3 * GIB}, {HERE}, 0),
+        ({ELSEWHERE: 3 * GIB, ELSEWHERE_TOO: GIB}, {HERE}, GIB),
+        ({ELSEWHERE: 3 * GIB, HERE: GIB}, {HERE}, 3 * GIB),
+    ],
+)
+def test_that_memory_held_by_others_is_told_from_ours(
+    holders: dict[int, int | None], ours: set[int], foreign: int
+) -> None:
+    nvml = FakeNvml([A100, T4], holders=holders)
+    assert foreign_bytes(A100, ours, nvml) == foreign
+    assert nvml.open == 0
+
+
+def test_that_memory_nobody_tells_of_counts_as_nothing() -> None:
+    assert foreign_bytes(A100, set(), FakeNvml(fails=FakeAbsentError())) == 0
+
+
+def test_that_a_torch_without_cuda_trains_on_the_cpu_alone() -> None:
+    assert trainable_devices([A100, CPU], CUDA_TORCH) == (A100, CPU)
+    assert trainable_devices([A100, CPU], "2.13.0+cpu") == (CPU,)
 
 
 @pytest.mark.parametrize(

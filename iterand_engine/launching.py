@@ -1,0 +1,127 @@
+"""How slots and workers are started: what to start is a plain value, and a launcher starts it.
+
+What is started outlives whoever started it: own session, no terminal, output into a file and never a pipe,
+because who writes into a pipe dies with its reader. Limits: a launcher says only that the program could be
+started; slots and workers make themselves known in the store. The window has a launcher of its own, made of
+Qt's QProcess; one test holds both to the same.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from iterand_engine.errors import UserError
+from iterand_engine.store.records import Claim, SlotKey
+from iterand_engine.workspace import Workspace
+
+TOKEN_VARIABLE = "ITERAND_RUN_TOKEN"  # not an argument: every user of the machine can read those
+CODE = Path(__file__).resolve().parents[1]
+# Starts its arguments and ends at once, so that the child belongs to nobody, and nobody must wait for it.
+_STARTER = """
+import os, subprocess, sys
+detached = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+with open(sys.argv[1], "ab") as log:
+    subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                     creationflags=detached)
+os._exit(0)
+"""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A program to start: its arguments, folder, whole environment, and the file its output is added to."""
+
+    program: str
+    arguments: tuple[str, ...]
+    folder: Path
+    environment: Mapping[str, str]
+    log: Path
+
+
+Launcher = Callable[[Launch], None]
+
+
+def slot_launch(workspace: Workspace, key: SlotKey) -> Launch:
+    """A slot's process; makes the folder of its log."""
+    workspace.slots_dir.mkdir(exist_ok=True)
+    words = ("--workspace", str(workspace.root), "--device", key.device, "--position", str(key.position))
+    return _python(
+        "iterand_engine.slot", words, workspace, workspace.slots_dir / f"{key.device}-{key.position}.log"
+    )
+
+
+def worker_launch(workspace: Workspace, claim: Claim, threads: int) -> Launch:
+    """The worker of a claimed run; makes the run's folder.
+
+    Args:
+        workspace: the run's.
+        claim: the run, its owner token, and the slot whose device alone the worker will see.
+        threads: CPU threads it may use.
+    """
+    folder, device = workspace.make_run_dir(claim.run_id), claim.key.device
+    visible = {
+        TOKEN_VARIABLE: claim.token,
+        "CUDA_VISIBLE_DEVICES": device if device != "cpu" else "",
+        "OMP_NUM_THREADS": str(threads),
+    }
+    words = ("--workspace", str(workspace.root), "--run", claim.run_id, "--device", device)
+    return _python("iterand_engine.worker_process", words, workspace, folder / "worker.log", visible)
+
+
+def start_detached(launch: Launch) -> None:
+    """Start a program that belongs to nobody and outlives this process.
+
+    Raises:
+        UserError: it cannot be started.
+    """
+    starter = (sys.executable, "-I", "-S", "-c", _STARTER, str(launch.log))
+    done = subprocess.run(
+        (*starter, launch.program, *launch.arguments),
+        cwd=launch.folder,
+        env=dict(launch.environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        reason = done.stderr.strip().rpartition("\n")[2] or f"exit code {done.returncode}"
+        raise UserError(f"Cannot start {launch.program} in {launch.folder}: {reason}.")
+
+
+def start_child(launch: Launch) -> subprocess.Popen[bytes]:
+    """Start a program whose end this process waits for, and which outlives it if need be.
+
+    Raises:
+        OSError: it cannot be started, or its log cannot be written.
+    """
+    with launch.log.open("ab") as log:
+        return subprocess.Popen(
+            (launch.program, *launch.arguments),
+            cwd=launch.folder,
+            env=dict(launch.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+
+
+def _python(
+    module: str,
+    words: tuple[str, ...],
+    workspace: Workspace,
+    log: Path,
+    more: Mapping[str, str] | None = None,
+) -> Launch:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1", **(more or {})}
+    if CODE.name not in ("site-packages", "dist-packages"):  # a checkout, which Python finds only if told
+        earlier = os.environ.get("PYTHONPATH")
+        environment["PYTHONPATH"] = os.pathsep.join([str(CODE), *([earlier] if earlier else [])])
+    return Launch(sys.executable, ("-m", module, *words), workspace.root, environment, log)
