@@ -1,0 +1,10 @@
+"""`python -m iterand_gui` is `iterand-gui`."""
+
+from __future__ import annotations
+
+import sys
+
+from iterand_gui.app import main
+
+if __name__ == "__main__":
+    sys.exit(main())

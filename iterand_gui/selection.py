@@ -1,0 +1,34 @@
+"""Which runs are chosen: one selection for all pages, by run id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from PySide6.QtCore import QObject, Signal
+
+
+class Selection(QObject):
+    """The chosen runs in the order of choosing; the last is the current one."""
+
+    changed = Signal(object)  # tuple[str, ...]
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._ids: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The chosen runs."""
+        return self._ids
+
+    @property
+    def current(self) -> str | None:
+        """The run that pages of one run show."""
+        return self._ids[-1] if self._ids else None
+
+    def set(self, ids: Iterable[str]) -> None:
+        """Choose these runs instead; nothing is told where they are the same."""
+        wanted = tuple(dict.fromkeys(ids))
+        if wanted != self._ids:
+            self._ids = wanted
+            self.changed.emit(wanted)
