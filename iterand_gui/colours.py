@@ -1,8 +1,8 @@
 """The colours of the window and of runs: plain values and arithmetic, no Qt.
 
 Run colours were chosen by search so that each pair stays apart (0.08 in OKLab, where 0.02 can just be seen)
-for people with protan, deutan or tritan vision too; tests/gui/test_colours.py measures it. Eight are as many as
-that leaves room for, so plots use line styles beside them.
+for people with protan, deutan or tritan vision too; tests/gui/test_colours.py measures it. Eight are as many
+as that leaves room for, so plots use line styles beside them.
 Sources: WCAG 2.2 (contrast), Machado, Oliveira and Fernandes 2009 (colour vision), Ottosson 2020 (OKLab).
 """
 
