@@ -2,38 +2,51 @@
 
 A line here is all that makes a new one known to the command line, the configuration and the window.
 Targets are `module:attribute` strings, so that reading the catalog imports nothing heavy; `load` imports.
+Entries of the user's own code join them by `use_own` (see extensions.py); only a worker can load those.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, TypeVar
 
+from iterand_engine.arguments import Argument
 from iterand_engine.errors import UserError, suggestion
+from iterand_engine.own_code import WORDS, CodeKind, Origin, target_of
 
 E = TypeVar("E", bound="Entry")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One choice: its name in files, its label on screens and where its code is."""
+    """One choice: its name in files, its label on screens and where its code is.
+
+    `arguments` are the options that it has besides those of its section; `own` says where own code declares
+    it, and is None for what is built in, which `target` names.
+    """
 
     name: str
     label: str
     target: str
+    arguments: tuple[Argument, ...] = field(default=(), kw_only=True)
+    own: Origin | None = field(default=None, kw_only=True)
 
     def load(self) -> Any:
-        """Import and return what `target` names."""
-        return load_target(self.target)
+        """Import and return the function or class behind it; own code only where `own_code.permitted`."""
+        return load_target(self.target) if self.own is None else target_of(self.own, self.name)
+
+    def arguments_in(self, options: object) -> dict[str, Any]:
+        """The values that a section of a configuration has for `arguments`, by name."""
+        return {argument.name: getattr(options, argument.name) for argument in self.arguments}
 
 
 @dataclass(frozen=True)
 class DatasetEntry(Entry):
     """A dataset, with what is known of it before any file is read (None: known from the files only)."""
 
-    kind: str  # "arrays": held in memory; "folder": image files
+    kind: str  # "arrays": held in memory; "folder": image files; "": own code, either
     classes: int | None = None
     size_px: int | None = None
     channels: int | None = None
@@ -41,6 +54,7 @@ class DatasetEntry(Entry):
     test_count: int | None = None
     fingerprint: str | None = None
     download_bytes: int | None = None
+    needs_path: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,10 +65,11 @@ class MethodEntry(Entry):
 
 
 @dataclass(frozen=True)
-class RuleEntry(Entry):
-    """A redraw rule; `arguments` are the options it takes besides its name."""
+class OwnEntries:
+    """All that own code adds: its entries, and for names that are not to be had the reason (a sentence)."""
 
-    arguments: tuple[str, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    missing: Mapping[tuple[CodeKind, str], str] = field(default_factory=dict)
 
 
 def load_target(target: str) -> Any:
@@ -69,10 +84,13 @@ def find(what: str, entries: Mapping[str, E], name: str) -> E:
     Raises:
         UserError: no entry has this name; the sentence lists those there are.
     """
-    if name not in entries:
-        known = ", ".join(entries)
-        raise UserError(f"There is no {what} {name!r}{suggestion(name, entries)} (known: {known}).")
-    return entries[name]
+    if name in entries:
+        return entries[name]
+    for (kind, missing), reason in _Own.now.missing.items():
+        if (WORDS[kind], missing) == (what, name):
+            raise UserError(f"There is no {what} {name!r} now: {reason}")
+    known = ", ".join(entries)
+    raise UserError(f"There is no {what} {name!r}{suggestion(name, entries)} (known: {known}).")
 
 
 def _by_name(*entries: E) -> dict[str, E]:
@@ -112,8 +130,9 @@ DATASETS = _by_name(
                  200, 64, 3, 100_000, 10_000, "tiny-imagenet-v1", 248_100_043),
     DatasetEntry("imagenet", "ImageNet (ILSVRC2012)", f"{_DATA}.imagenet:imagenet", "folder",
                  1000, 224, 3, 1_281_167, 50_000, "imagenet-v1"),
-    DatasetEntry("image-folder", "Folder of images", f"{_DATA}.image_folder:image_folder", "folder"),
-    DatasetEntry("npz", "npz file", f"{_DATA}.npz:npz", "arrays"),
+    DatasetEntry("image-folder", "Folder of images", f"{_DATA}.image_folder:image_folder", "folder",
+                 needs_path=True),
+    DatasetEntry("npz", "npz file", f"{_DATA}.npz:npz", "arrays", needs_path=True),
 )
 # fmt: on
 
@@ -129,4 +148,50 @@ METHODS = _by_name(
     MethodEntry("iterand", "IteRand", "iterand_engine.methods.iterand:IteRand", f"{_OPTIONS}:IteRandOptions"),
 )
 
-RULES = _by_name(RuleEntry("uniform", "Uniform (the paper's)", "iterand_engine.masking.rules:uniform"))
+RULES = _by_name(Entry("uniform", "Uniform (the paper's)", "iterand_engine.masking.rules:uniform"))
+
+
+class _Own:
+    """The entries of own code that are in the catalogs now."""
+
+    now = OwnEntries()
+
+
+_CATALOGS: Mapping[CodeKind, dict[str, Any]] = {
+    "model": MODELS,
+    "dataset": DATASETS,
+    "method": METHODS,
+    "rule": RULES,
+}
+
+
+def use_own(own: OwnEntries) -> OwnEntries:
+    """Put the entries of own code into the catalogs, in place of those there were.
+
+    Args:
+        own: their names differ from each other's and from those built in.
+    Returns:
+        What there was, so that it can be put back.
+    """
+    before, _Own.now = _Own.now, own
+    for entry in before.entries:
+        del catalog_of(entry)[entry.name]
+    for entry in own.entries:
+        catalog_of(entry)[entry.name] = entry
+    return before
+
+
+def own_entries() -> tuple[Entry, ...]:
+    """The entries of own code that are in the catalogs now."""
+    return _Own.now.entries
+
+
+def catalog_of(entry: Entry) -> dict[str, Any]:
+    """The catalog that an entry of own code belongs to."""
+    assert entry.own is not None
+    return _CATALOGS[entry.own.kind]
+
+
+def entries_of(kind: CodeKind) -> Mapping[str, Entry]:
+    """The catalog of a kind."""
+    return _CATALOGS[kind]

@@ -12,15 +12,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from iterand_engine.catalog import DATASETS, METHODS, MODELS, find, load_target
+from iterand_engine.catalog import DATASETS, METHODS, MODELS, RULES, Entry, find, load_target
 from iterand_engine.errors import UserError
 from iterand_engine.method_options import IteRandOptions, MethodOptions
-from iterand_engine.options import Choices, Options, first_sentence, option, shown
+from iterand_engine.options import Choices, Options, first_sentence, option, shown, with_arguments
 from iterand_engine.yaml_text import parse_yaml
 
 Auto = Literal["auto"]
+_CHOICE_OF = {"data": "dataset", "model": "name"}  # which option of a section decides what others it has
 
 
 def _known_dataset(name: str) -> str:
@@ -144,8 +153,8 @@ class RunConfig(Options):
     """Everything that decides what one run does."""
 
     name: str | None = option(None, help="null is made from network, width and method")
-    data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
+    data: SerializeAsAny[DataConfig] = DataConfig()
+    model: SerializeAsAny[ModelConfig] = ModelConfig()
     method: SerializeAsAny[MethodOptions] = IteRandOptions()
     training: TrainingConfig = TrainingConfig()
     compute: ComputeConfig = ComputeConfig()
@@ -156,9 +165,15 @@ class RunConfig(Options):
     def _method_by_name(cls, value: Any) -> Any:
         return _method_options(value)
 
+    @field_validator("data", "model", mode="before")
+    @classmethod
+    def _with_own_options(cls, value: Any, info: ValidationInfo) -> Any:
+        assert info.field_name is not None
+        return _own_section(info.field_name, value)
+
     @model_validator(mode="after")
     def _path_where_needed(self) -> RunConfig:
-        if self.data.dataset in ("npz", "image-folder") and self.data.path is None:
+        if DATASETS[self.data.dataset].needs_path and self.data.path is None:
             raise UserError(
                 f"data.path is missing: the dataset {self.data.dataset!r} has no place of its own; "
                 "set data.path to its file or folder."
@@ -200,20 +215,44 @@ def _method_options(value: Any) -> MethodOptions:
     name = value.get("name", "iterand")
     if not isinstance(name, str):
         raise UserError(f"method.name is {shown(name)}; allowed: {' | '.join(METHODS)}.")
-    entry = find("method", METHODS, name)
-    options: type[MethodOptions] = load_target(entry.options)
+    options = method_options_class(name)
     try:
         return options.model_validate(dict(value))
     except ValidationError as error:
         text = first_sentence(error, options, "method")
         unknown = error.errors()[0]["type"] == "extra_forbidden"
-        raise UserError(f"The method {entry.name!r}: {text}" if unknown else text) from None
+        raise UserError(f"The method {name!r}: {text}" if unknown else text) from None
 
 
 def method_options_class(name: str) -> type[MethodOptions]:
     """The options class of a method by its catalog name; UserError where there is none."""
-    options: type[MethodOptions] = load_target(find("method", METHODS, name).options)
-    return options
+    entry = find("method", METHODS, name)
+    options: type[MethodOptions] = load_target(entry.options)
+    return options if entry.own is None else with_arguments(options, entry.arguments, entry.name)
+
+
+def model_options_class(name: str) -> type[ModelConfig]:
+    """The options class of the section `model` for one network; UserError where there is none."""
+    return with_arguments(ModelConfig, find("model", MODELS, name).arguments)
+
+
+def data_options_class(name: str) -> type[DataConfig]:
+    """The options class of the section `data` for one dataset; UserError where there is none."""
+    return with_arguments(DataConfig, find("dataset", DATASETS, name).arguments)
+
+
+def _own_section(section: str, value: Any) -> Any:
+    """The options of a section whose choice has arguments of its own; any other value stays as it is."""
+    key = _CHOICE_OF[section]
+    name = value.get(key) if isinstance(value, Mapping) else None
+    entries: Mapping[str, Entry] = DATASETS if section == "data" else MODELS
+    if not isinstance(name, str) or name not in entries or not entries[name].arguments:
+        return value
+    options = data_options_class(name) if section == "data" else model_options_class(name)
+    try:
+        return options.model_validate(dict(value))
+    except ValidationError as error:
+        raise UserError(first_sentence(error, options, section)) from None
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -250,7 +289,8 @@ def apply_sets(
 ) -> tuple[dict[str, Any], list[str]]:
     """Apply `--set path=value` texts, in order, to a copy of a mapping.
 
-    A change of method.name drops the options that the new method lacks, and names them.
+    A change of method.name drops the options that the new method lacks, one of network, dataset or redraw
+    rule those that own code had, and names them.
 
     Args:
         mapping: options as read from a file or preset.
@@ -272,30 +312,51 @@ def apply_sets(
             value = parse_yaml(raw)
         except ValueError as error:
             raise UserError(f"--set {text!r}: {raw!r} is not a YAML value ({error}).") from None
-        _put(changed, keys, value, text)
+        before = _own_options(changed, keys)
+        section = _put(changed, keys, value, text)
         if keys == ["method", "name"] and isinstance(value, str):
-            notes += _drop_foreign(changed["method"], value)
+            known = method_options_class(value).model_fields
+            notes += _drop(section, [key for key in section if key not in known], value)
+        elif before and isinstance(value, str):
+            now = _own_options(changed, keys)
+            notes += _drop(section, [key for key in section if key in before and key not in now], value)
         if keys[0] == "data":
             anchor_data_path(changed, folder)
     return changed, notes
 
 
-def _put(mapping: dict[str, Any], keys: list[str], value: Any, text: str) -> None:
+def _put(mapping: dict[str, Any], keys: list[str], value: Any, text: str) -> dict[str, Any]:
+    """Set one option; returns the section that holds it."""
     inner = mapping
     for key in keys[:-1]:
         step = inner.setdefault(key, {})
+        if key == "rule" and isinstance(step, str):
+            step = inner[key] = {"name": step}  # a rule may be written as its name alone
         if not isinstance(step, dict):
             raise UserError(f"--set {text!r}: {key!r} is {step!r}, which has no options of its own.")
         inner = step
     inner[keys[-1]] = value
+    return inner
 
 
-def _drop_foreign(method: dict[str, Any], name: str) -> list[str]:
-    known = method_options_class(name).model_fields
-    foreign = [key for key in method if key not in known]
+def _drop(section: dict[str, Any], foreign: list[str], name: str) -> list[str]:
     for key in foreign:
-        del method[key]
+        del section[key]
     return [f"dropped {', '.join(foreign)}: {name} has no such option"] if foreign else []
+
+
+def _own_options(mapping: Mapping[str, Any], keys: list[str]) -> set[str]:
+    """The options of own code that the choice at `keys` brings, as things stand; none at another place."""
+    choices: Mapping[tuple[str, ...], Mapping[str, Entry]] = {
+        ("data", "dataset"): DATASETS,
+        ("model", "name"): MODELS,
+        ("method", "rule", "name"): RULES,
+    }
+    value: Any = mapping
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    entry = choices.get(tuple(keys), {}).get(value) if isinstance(value, str) else None
+    return {argument.name for argument in entry.arguments} if entry else set()
 
 
 def load_yaml(path: Path) -> RunConfig:

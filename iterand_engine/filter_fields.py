@@ -13,10 +13,11 @@ from enum import Enum, auto
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Literal, get_args, get_origin
 
-from iterand_engine.catalog import METHODS, RULES, load_target
-from iterand_engine.config import RunConfig
+from iterand_engine.catalog import DATASETS, METHODS, MODELS, RULES
+from iterand_engine.config import RunConfig, data_options_class, method_options_class, model_options_class
 from iterand_engine.errors import UserError, suggestion
-from iterand_engine.options import describe
+from iterand_engine.method_options import rule_options_class
+from iterand_engine.options import Options, describe
 
 if TYPE_CHECKING:
     from iterand_engine.store import RunRow
@@ -82,13 +83,16 @@ COLUMNS: Mapping[str, Field] = {
 def option_fields() -> dict[str, Field]:
     """Every option of every method by its dotted key; made anew each time, because own code adds options."""
     types: dict[str, set[object]] = {}
-    for info in describe(RunConfig):
-        types.setdefault(info.path, set()).update(_types(info.annotation))
-    for method in METHODS.values():
-        for info in describe(load_target(method.options), "method."):
+    sections: list[tuple[type[Options], str]] = [
+        (RunConfig, ""),
+        *((method_options_class(name), "method.") for name in METHODS),
+        *((model_options_class(name), "model.") for name, entry in MODELS.items() if entry.arguments),
+        *((data_options_class(name), "data.") for name, entry in DATASETS.items() if entry.arguments),
+        *((rule_options_class(name), "method.rule.") for name, entry in RULES.items() if entry.arguments),
+    ]
+    for options, prefix in sections:
+        for info in describe(options, prefix):
             types.setdefault(info.path, set()).update(_types(info.annotation))
-    for rule in RULES.values():
-        types |= {f"method.rule.{argument}": {str, float} for argument in rule.arguments}
     return {key: Field(key, _kind(found), tuple(key.split("."))) for key, found in types.items()}
 
 

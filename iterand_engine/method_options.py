@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_serializer, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_serializer, model_validator
 
-from iterand_engine.catalog import RULES, find
+from iterand_engine.catalog import RULES, Entry, find
 from iterand_engine.errors import UserError, suggestion
-from iterand_engine.options import Options, option
+from iterand_engine.options import Options, first_sentence, option, with_arguments
 
 WeightInit = Literal["kaiming-uniform", "kaiming-normal", "signed-constant"]
 ScoreInit = Literal["kaiming-uniform", "kaiming-uniform-a5"]
@@ -52,19 +52,16 @@ class RuleChoice(Options):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
-
-    @model_validator(mode="after")
-    def _known(self) -> RuleChoice:
-        entry = find("redraw rule", RULES, self.name)
-        for name in self.arguments:
-            if name not in entry.arguments:
-                raise UserError(
-                    f"The redraw rule {self.name!r} has no argument {name!r}"
-                    f"{suggestion(name, entry.arguments)} (it takes: {', '.join(entry.arguments) or 'none'})."
-                )
-        return self
+    def _complete(cls, value: Any) -> Any:
+        """From a name or a mapping to the name with a checked value for every argument of the rule."""
+        mapping = {"name": value} if isinstance(value, str) else value
+        if not isinstance(mapping, Mapping) or not isinstance(mapping.get("name"), str):
+            return mapping
+        given = {str(key): one for key, one in mapping.items() if key != "name"}
+        return {
+            "name": mapping["name"],
+            **_rule_arguments(find("redraw rule", RULES, mapping["name"]), given),
+        }
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -74,6 +71,26 @@ class RuleChoice(Options):
     @model_serializer
     def _short(self) -> Any:
         return {"name": self.name, **self.arguments} if self.arguments else self.name
+
+
+def rule_options_class(name: str) -> type[Options]:
+    """The options class of a redraw rule's arguments by its catalog name; UserError where there is none."""
+    return with_arguments(Options, find("redraw rule", RULES, name).arguments)
+
+
+def _rule_arguments(entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
+    known = [argument.name for argument in entry.arguments]
+    for name in given:
+        if name not in known:
+            raise UserError(
+                f"The redraw rule {entry.name!r} has no argument {name!r}{suggestion(name, known)} "
+                f"(it takes: {', '.join(known) or 'none'})."
+            )
+    options = rule_options_class(entry.name)
+    try:
+        return options.model_validate(given).model_dump()
+    except ValidationError as error:
+        raise UserError(first_sentence(error, options, "method.rule")) from None
 
 
 class MethodOptions(Options):

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeGuard, TypeVar, Union, get_args, get_origin
 
 import annotated_types
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from iterand_engine.arguments import Argument
 from iterand_engine.errors import suggestion
+
+S = TypeVar("S", bound="Options")
 
 
 class Options(BaseModel):
@@ -59,6 +63,45 @@ def option(default: Any = ..., *, help: str, unit: str | None = None) -> Any:
         unit: what the number counts, e.g. "steps".
     """
     return Field(default, description=help, json_schema_extra={"unit": unit} if unit else None)
+
+
+def with_arguments(base: type[S], arguments: tuple[Argument, ...], name: str | None = None) -> type[S]:
+    """The options class of own code: those of a section, and one for each argument.
+
+    Args:
+        base: the section's options.
+        arguments: of the own code; none gives `base` itself where there is no `name`.
+        name: replaces the value and default of the option `name`, as methods need.
+    Returns:
+        One class for equal arguments, so that equal configurations compare equal.
+    """
+    return base if name is None and not arguments else _extended(base, arguments, name)
+
+
+@cache
+def _extended(base: type[S], arguments: tuple[Argument, ...], name: str | None) -> type[S]:
+    fields: dict[str, Any] = {}
+    if name is not None:
+        fields["name"] = (Literal[name], option(name, help=base.model_fields["name"].description or ""))
+    for argument in arguments:
+        fields[argument.name] = (_annotation(argument), option(argument.default, help=argument.help))
+    made: type[S] = create_model(base.__name__, __base__=base, __doc__=base.__doc__, **fields)
+    return made
+
+
+def _annotation(argument: Argument) -> Any:
+    bounds = Field(ge=argument.ge, gt=argument.gt, le=argument.le, lt=argument.lt)
+    match argument.kind:
+        case "choice":
+            return Literal[argument.choices]
+        case "int":
+            return Annotated[int, bounds]
+        case "float":
+            return Annotated[float, bounds]
+        case "bool":
+            return bool
+        case "str":
+            return str
 
 
 @dataclass(frozen=True)

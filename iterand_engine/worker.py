@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 
-from iterand_engine.catalog import METHODS, MODELS, find
+from iterand_engine.building import build_network, make_method
 from iterand_engine.config import RunConfig
 from iterand_engine.data.dataset import Dataset
 from iterand_engine.data.opening import open_dataset
 from iterand_engine.devices import Device
-from iterand_engine.methods.base import Method, Plan
+from iterand_engine.methods.base import Plan
 from iterand_engine.run_files import RunFiles, load_checkpoint
 from iterand_engine.run_making import data_roots
 from iterand_engine.run_start import Start, adopted
@@ -111,12 +111,10 @@ def _channels_last(config: RunConfig, device: Device) -> bool:
 
 def build_task(config: RunConfig, dataset: Dataset, numerics: Numerics) -> Task:
     """Build the network and the method of a run on its device."""
-    build = find("model", MODELS, config.model.name).load()
-    module = numerics.place(build(config.model.width_factor, dataset.spec))
+    module = numerics.place(build_network(config.model, dataset.spec))
     steps = steps_per_epoch(dataset, config) * config.training.epochs
     plan = Plan(total_steps=steps, seed=config.training.seed, weight_dtype=numerics.weight_dtype)
-    method: Method = find("method", METHODS, config.method.name).load()(module, config.method, plan)
-    return Task(config, dataset, module, method, numerics)
+    return Task(config, dataset, module, make_method(module, config.method, plan), numerics)
 
 
 class Session:

@@ -24,6 +24,8 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
 # Below iterand_engine: what trains or opens trained weights. Everything else must do without torch.
 MAY_IMPORT_TORCH = {
     "benchmarking",
+    "building",
+    "contract_checks",
     "data",
     "exports",
     "masking",

@@ -77,8 +77,8 @@ def test_that_a_foreign_option_set_after_the_method_is_refused() -> None:
         ("=3", "--set '=3' is not of the form option=value, e.g. --set training.lr=0.05."),
         ("a..b=3", "--set 'a..b=3' is not of the form option=value, e.g. --set training.lr=0.05."),
         (
-            "method.rule.rate=1",
-            "--set 'method.rule.rate=1': 'rule' is 'uniform', which has no options of its own.",
+            "method.rule.name.rate=1",
+            "--set 'method.rule.name.rate=1': 'name' is 'uniform', which has no options of its own.",
         ),
         (
             "name=[1",

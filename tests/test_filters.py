@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iterand_engine import catalog, filter_fields
-from iterand_engine.catalog import METHODS, RuleEntry
+from iterand_engine.arguments import Argument
+from iterand_engine.catalog import METHODS, Entry
 from iterand_engine.config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.filter_fields import ALIASES, COLUMNS, find_field, option_fields
@@ -170,14 +171,16 @@ def test_that_an_option_that_takes_a_number_or_a_word_compares_as_what_it_is() -
 
 
 def test_that_arguments_of_redraw_rules_are_fields(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(catalog.RULES, "mine", RuleEntry("mine", "Mine", "x:y", arguments=("rate", "mode")))
+    arguments = (Argument("rate", "float", 0.1), Argument("mode", "choice", "Hard", choices=("Hard", "Soft")))
+    monkeypatch.setitem(catalog.RULES, "mine", Entry("mine", "Mine", "x:y", arguments=arguments))
     stored: dict[str, Any] = {"method": {"rule": {"name": "mine", "rate": 0.1, "mode": "Soft"}}}
     assert found("rate:0.1 rule.rate>0 method.rule.rate<1 mode:soft", stored)
     assert not found("method.rule.rate<1", ITERAND)  # its rule has no arguments
 
 
 def test_that_a_last_part_that_several_options_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(catalog.RULES, "mine", RuleEntry("mine", "Mine", "x:y", arguments=("lr",)))
+    arguments = (Argument("lr", "float", 0.1),)
+    monkeypatch.setitem(catalog.RULES, "mine", Entry("mine", "Mine", "x:y", arguments=arguments))
     with pytest.raises(UserError, match=r"'lr' may be training\.lr or method\.rule\.lr: write one of these"):
         parse("lr:0.1")
     assert found("training.lr:0.1")

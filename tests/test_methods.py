@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from iterand_engine.catalog import METHODS, RULES, RuleEntry
+from iterand_engine.arguments import Argument
+from iterand_engine.catalog import METHODS, RULES, Entry
 from iterand_engine.data.dataset import Batch, Split
 from iterand_engine.masking import MaskedLayer
 from iterand_engine.masking.initial import draw_weights
@@ -172,7 +173,7 @@ def everything(layer: RedrawSite, value: float) -> Redraw:
 
 @pytest.fixture
 def own_rule(monkeypatch: pytest.MonkeyPatch) -> RuleChoice:
-    entry = RuleEntry("all", "All", f"{__name__}:everything", ("value",))
+    entry = Entry("all", "All", f"{__name__}:everything", arguments=(Argument("value", "float", 1.0),))
     monkeypatch.setitem(RULES, "all", entry)
     return RuleChoice(name="all", value=7.0)  # type: ignore[call-arg]
 

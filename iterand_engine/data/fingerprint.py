@@ -1,7 +1,7 @@
 """What makes two copies of a dataset the same, whatever their path: a content fingerprint.
 
 Named datasets have a constant in the catalog. Arrays are hashed whole; folders by the sorted names and sizes
-of their files. Torch-free: a run's fingerprint is made before anything trains.
+of their files; datasets of own code in `own.py`. Torch-free: a run's fingerprint is made before it trains.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from iterand_engine.catalog import DATASETS, find
 from iterand_engine.data.content import ArrayContent, Content, ImageFiles
 from iterand_engine.data.file_facts import FileFacts
 from iterand_engine.data.locate import located
+from iterand_engine.data.own import own_fingerprint, read_content
 
 if TYPE_CHECKING:
     from iterand_engine.config import DataConfig
@@ -37,8 +38,10 @@ def dataset_fingerprint(config: DataConfig, roots: Sequence[Path]) -> str:
     entry = find("dataset", DATASETS, config.dataset)
     if entry.fingerprint is not None:
         return entry.fingerprint
-    path = located(entry.name, roots, config.path)
-    return remembered_fingerprint(path, lambda: entry.load()(path), FileFacts.beside_data(roots))
+    path, facts = located(entry.name, roots, config.path), FileFacts.beside_data(roots)
+    if entry.own is not None:
+        return own_fingerprint(entry, config, facts)
+    return remembered_fingerprint(path, lambda: read_content(entry, path, config), facts)
 
 
 def remembered_fingerprint(path: Path, read: Callable[[], Content], facts: FileFacts) -> str:

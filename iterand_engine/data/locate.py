@@ -1,7 +1,7 @@
 """Where each dataset is or would be. Torch-free; reads folder entries only.
 
 A dataset is searched below every data root in the given order, in a folder of its own name and where
-torchvision's dataset classes put it.
+torchvision's dataset classes put it. One of the user's own code is at data.path, or is its code alone.
 """
 
 from __future__ import annotations
@@ -104,11 +104,15 @@ def locate(name: str, roots: Sequence[Path], path: Path | str | None = None) -> 
     Raises:
         UserError: no dataset has this name.
     """
-    find("dataset", DATASETS, name)
+    entry = find("dataset", DATASETS, name)
     if name == "digits" and path is None:
         bundled = resource("datasets", "digits.npz")
         return Location(name, bundled, None, ("digits.npz",), bundled.stat().st_size)
     given = None if path is None else Path(path)
+    if entry.own is not None:
+        place = given or entry.own.source.path
+        found = place if place.exists() else None
+        return Location(name, found, place, (), _size(found, ()))
     if name in _BY_PATH_ONLY or name == "digits":
         found = given if given is not None and given.exists() else None
         return Location(name, found, given, (), _size(found, ()))
@@ -129,7 +133,7 @@ def located(name: str, roots: Sequence[Path], path: Path | str | None = None) ->
     location = locate(name, roots, path)
     if location.path is not None:
         return location.path
-    if name in _BY_PATH_ONLY:
+    if name in _BY_PATH_ONLY or find("dataset", DATASETS, name).own is not None:
         raise UserError(f"Cannot read data.path {str(path)!r}: there is no such file or folder.")
     files = ", ".join(need for need in location.needs if need) or "its files"
     put = f"put {files} into {str(location.expected)!r}" if location.expected else f"set data.path to {files}"

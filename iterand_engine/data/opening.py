@@ -34,6 +34,7 @@ from iterand_engine.data.decode import (
 from iterand_engine.data.file_facts import FileFacts
 from iterand_engine.data.fingerprint import remembered_fingerprint
 from iterand_engine.data.locate import located
+from iterand_engine.data.own import own_fingerprint, read_content
 from iterand_engine.data.sources import verify
 from iterand_engine.data.splits import split_train
 
@@ -71,12 +72,15 @@ def open_dataset(
     path = located(entry.name, roots, config.path)
     facts = FileFacts.beside_data(roots)
     verify(entry.name, path, facts)
-    content: Content = entry.load()(path)
-    fingerprint = entry.fingerprint or remembered_fingerprint(path, lambda: content, facts)
+    content = read_content(entry, path, config)
+    if entry.own is not None:
+        fingerprint = own_fingerprint(entry, config, facts)
+    else:
+        fingerprint = entry.fingerprint or remembered_fingerprint(path, lambda: content, facts)
     notes = (*content.notes, *_split_notes(config, content))
     opening = Opening(config, device, workers, seed, channels_last, content.class_names, fingerprint, notes)
     if isinstance(content, ArrayContent):
-        check_arrays(content, f"dataset {entry.name!r}")
+        check_arrays(content, f"dataset {entry.name!r}" + (f" ({entry.own})" if entry.own else ""))
         return _from_arrays(opening, content)
     return _from_files(opening, content, entry.size_px, memory_bytes or _memory_bytes(device))
 

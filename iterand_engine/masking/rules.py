@@ -6,11 +6,16 @@ Source of `uniform`: IteRand, arXiv 2106.09269, section 4.1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from iterand_engine.catalog import RULES, Entry, find
+from iterand_engine.method_options import RuleChoice
+from iterand_engine.own_code import OwnCodeError
 from iterand_engine.random_source import RandomKey, Stream, bernoulli
 
 
@@ -43,6 +48,57 @@ class Redraw:
 
     where: Tensor
     values: Tensor | None = None
+
+
+Rule = Callable[[RedrawSite], Redraw]
+
+
+def chosen_rule(choice: RuleChoice) -> Rule:
+    """A redraw rule with its arguments; one of own code sees copies, and what it returns is checked.
+
+    Args:
+        choice: of a configuration.
+    Raises:
+        UserError: there is no such rule, or own code cannot be loaded; a call raises OwnCodeError where own
+            code returns something else than a Redraw that fits the layer.
+    """
+    entry = find("redraw rule", RULES, choice.name)
+    rule: Callable[..., Redraw] = entry.load()
+    arguments: Mapping[str, Any] = choice.arguments
+    if entry.own is None:
+        return lambda site: rule(site, **arguments)
+
+    def guarded(site: RedrawSite) -> Redraw:
+        # Copies, so that nothing it does in place reaches kept weights or scores; redraws are rare.
+        weight, score, mask = (one.detach().clone() for one in (site.weight, site.score, site.mask))
+        return _checked(rule(replace(site, weight=weight, score=score, mask=mask), **arguments), site, entry)
+
+    return guarded
+
+
+def _checked(wish: object, site: RedrawSite, entry: Entry) -> Redraw:
+    shape = site.weight.shape
+    if not isinstance(wish, Redraw):
+        kind = "nothing" if wish is None else f"a {type(wish).__name__}"
+        raise _wrong(entry, f"returned {kind}; it must return Redraw(where) or Redraw(where, values)")
+    for name, tensor in (("where", wish.where), ("values", wish.values)):
+        if tensor is None and name == "values":
+            continue
+        if not isinstance(tensor, Tensor):
+            raise _wrong(entry, f"returned {name} that is a {type(tensor).__name__} and no tensor")
+        if tensor.shape != shape or tensor.device != site.weight.device:
+            raise _wrong(
+                entry,
+                f"returned {name} of shape {tuple(tensor.shape)} on {tensor.device} for the layer "
+                f"{site.layer}, whose weights have shape {tuple(shape)} on {site.weight.device}",
+            )
+    if wish.where.dtype != torch.bool:
+        raise _wrong(entry, f"returned where of {wish.where.dtype}; it must be torch.bool")
+    return wish
+
+
+def _wrong(entry: Entry, what: str) -> OwnCodeError:
+    return OwnCodeError(f"{entry.own}: the redraw rule {entry.name!r} {what}.")
 
 
 def uniform(layer: RedrawSite) -> Redraw:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from iterand_engine.catalog import RULES, find
 from iterand_engine.masking import MaskedLayer
 from iterand_engine.masking.initial import draw_weights
-from iterand_engine.masking.rules import Redraw, RedrawSite
+from iterand_engine.masking.rules import RedrawSite, chosen_rule
 from iterand_engine.masking.tracking import note_redraw, redrawn_and_revived
 from iterand_engine.method_options import IteRandOptions, ScoreOptions
 from iterand_engine.methods.base import Plan, RedrawEvent
@@ -21,7 +20,7 @@ class IteRand(EdgePopup):
     def __init__(self, module: nn.Module, options: IteRandOptions, plan: Plan) -> None:
         super().__init__(module, options, plan)
         self._options, self._plan = options, plan
-        self._rule = find("redraw rule", RULES, options.rule.name).load()
+        self._rule = chosen_rule(options.rule)
 
     @staticmethod
     def planned_events(options: ScoreOptions, plan: Plan) -> int:
@@ -56,7 +55,7 @@ class IteRand(EdgePopup):
             rate=self._options.randomize_rate,
             seed=self._plan.seed,
         )
-        wish: Redraw = self._rule(site, **self._options.rule.arguments)
+        wish = self._rule(site)
         where = wish.where & ~masking.mask
         values = wish.values
         if values is None:

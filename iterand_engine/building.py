@@ -1,0 +1,108 @@
+"""Build the network and the method that a configuration names, built in or own code.
+
+What own code returns is checked here, so that a mistake in it is told with its place and not as an error from
+deep within training. Nothing is added to what is built in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from iterand_engine.catalog import METHODS, MODELS, Entry, find
+from iterand_engine.config import ModelConfig
+from iterand_engine.method_options import MethodOptions
+from iterand_engine.methods.base import Method, Plan, RedrawEvent
+from iterand_engine.models.spec import InputSpec
+from iterand_engine.own_code import OwnCodeError
+
+
+def build_network(options: ModelConfig, spec: InputSpec) -> nn.Module:
+    """Build a network on torch's default device.
+
+    Args:
+        options: its name, width and, for own code, arguments.
+        spec: images and classes.
+    Raises:
+        UserError: it cannot be built for these images or this width.
+        OwnCodeError: own code returned no module; a forward pass raises it where the outputs are not
+            (N, classes).
+    """
+    entry = find("model", MODELS, options.name)
+    module = entry.load()(options.width_factor, spec, **entry.arguments_in(options))
+    if entry.own is not None:
+        if not isinstance(module, nn.Module):
+            raise OwnCodeError(
+                f"{entry.own}: the model {entry.name!r} returned {_kind(module)}; it must return a "
+                "torch.nn.Module."
+            )
+        _check_outputs(module, entry, spec.classes)
+    assert isinstance(module, nn.Module)
+    return module
+
+
+def make_method(module: nn.Module, options: MethodOptions, plan: Plan) -> Method:
+    """Make a method for a network, which it changes in place.
+
+    Args:
+        module: on its device.
+        options: of the method, with the arguments of own code.
+        plan: of the run.
+    Raises:
+        UserError: the network does not suit the method.
+        OwnCodeError: own code trains nothing; `before_step` raises it where it returns something else than a
+            RedrawEvent or None.
+    """
+    entry = find("method", METHODS, options.name)
+    method = entry.load()(module, options, plan, **entry.arguments_in(options))
+    assert isinstance(method, Method)
+    if entry.own is not None:
+        _check_trained(method, entry)
+        _check_events(method, entry)
+    return method
+
+
+def _check_outputs(module: nn.Module, entry: Entry, classes: int) -> None:
+    def check(_module: nn.Module, inputs: tuple[Any, ...], outputs: object) -> None:
+        wanted = (len(inputs[0]), classes)
+        if not isinstance(outputs, Tensor) or tuple(outputs.shape) != wanted:
+            shape = f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else _kind(outputs)
+            raise OwnCodeError(
+                f"{entry.own}: the model {entry.name!r} gives {shape} for {wanted[0]} images of {classes} "
+                f"classes; its outputs must have shape {wanted}."
+            )
+
+    module.register_forward_hook(check)
+
+
+def _check_trained(method: Method, entry: Entry) -> None:
+    trained = method.trained
+    if not isinstance(trained, list) or not all(isinstance(one, nn.Parameter) for one in trained):
+        raise OwnCodeError(
+            f"{entry.own}: `trained` of the method {entry.name!r} is {_kind(trained)}; it must be a list of "
+            "parameters."
+        )
+    if not trained:
+        raise OwnCodeError(
+            f"{entry.own}: `trained` of the method {entry.name!r} is empty: nothing would learn."
+        )
+
+
+def _check_events(method: Method, entry: Entry) -> None:
+    before_step = method.before_step
+
+    def checked(step: int) -> RedrawEvent | None:
+        event: object = before_step(step)
+        if event is None or isinstance(event, RedrawEvent):
+            return event
+        raise OwnCodeError(
+            f"{entry.own}: before_step of the method {entry.name!r} returned {_kind(event)}; it must return "
+            "a RedrawEvent or None."
+        )
+
+    method.before_step = checked  # type: ignore[method-assign]
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"

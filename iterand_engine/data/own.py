@@ -1,0 +1,116 @@
+"""Datasets of the user's own code: read one, check what it returned, and know its content without running it.
+
+Torch-free. The fingerprint is made from the hash of the code, its arguments and what is at data.path, so that
+a run can be made by a process that never runs own code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from iterand_engine.catalog import DatasetEntry
+from iterand_engine.data.content import ArrayContent, Content, FolderContent, ImageArrays, ImageFiles
+from iterand_engine.data.file_facts import FileFacts
+from iterand_engine.errors import UserError
+from iterand_engine.own_code import OwnCodeError
+
+if TYPE_CHECKING:
+    from iterand_engine.config import DataConfig
+
+
+def read_content(entry: DatasetEntry, path: Path, config: DataConfig) -> Content:
+    """Read a dataset by its entry, built in or own code.
+
+    Args:
+        entry: of the catalog.
+        path: where it was located.
+        config: the run's data options; own code gets its arguments, and data.path as it stands there.
+    Raises:
+        UserError: the files cannot be read.
+        OwnCodeError: own code returned something else than a dataset's content.
+    """
+    if entry.own is None:
+        content: Content = entry.load()(path)
+        return content
+    given = None if config.path is None else Path(config.path)
+    return _checked(entry, entry.load()(given, **entry.arguments_in(config)))
+
+
+def own_fingerprint(entry: DatasetEntry, config: DataConfig, facts: FileFacts) -> str:
+    """What makes two datasets of own code the same: code, arguments, and the content of data.path.
+
+    Args:
+        entry: of own code.
+        config: the run's data options.
+        facts: remembers hashes of large files.
+    Returns:
+        "sha256:" and 64 hex digits.
+    Raises:
+        UserError: data.path cannot be read.
+    """
+    assert entry.own is not None
+    try:
+        at = None if config.path is None else _content_at(Path(config.path), facts)
+    except OSError as error:
+        raise UserError(f"Cannot read data.path {config.path!r}: {error.strerror}.") from None
+    parts = [entry.own.source.sha256, entry.name, entry.arguments_in(config), at]
+    return f"sha256:{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}"
+
+
+def _content_at(path: Path, facts: FileFacts) -> str:
+    """Hash of a file's content, or of the names and sizes of all files below a folder."""
+    if path.is_dir():
+        digest = hashlib.sha256()
+        for name, size_bytes in sorted(_files_below(path)):
+            digest.update(f"{name}|{size_bytes}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+    known = facts.get(path, "sha256")
+    if known is None:
+        with path.open("rb") as stream:
+            known = hashlib.file_digest(stream, "sha256").hexdigest()
+        facts.put(path, "sha256", known)
+    return known
+
+
+def _files_below(root: Path) -> Iterator[tuple[str, int]]:
+    for folder, _, names in os.walk(root):
+        for name in names:
+            file = Path(folder, name)
+            yield file.relative_to(root).as_posix(), file.stat().st_size
+
+
+def _checked(entry: DatasetEntry, content: Any) -> Content:
+    """See that own code returned a content of arrays or of files; shapes are checked as for any other."""
+    if not isinstance(content, (ArrayContent, FolderContent)):
+        raise _wrong(entry, f"returned {_kind(content)}; it must return ArrayContent or FolderContent")
+    wanted: type = ImageArrays if isinstance(content, ArrayContent) else ImageFiles
+    for name, part in content.parts().items():
+        if not isinstance(part, wanted):
+            raise _wrong(entry, f"returned a content whose {name} is {_kind(part)} and not {wanted.__name__}")
+        arrays = {"images": part.images} if isinstance(part, ImageArrays) else {"names": part.names}
+        for field, array in {**arrays, "labels": part.labels}.items():
+            if not isinstance(array, np.ndarray):
+                raise _wrong(entry, f"returned {name} {field} that are {_kind(array)} and no numpy array")
+        if part.labels.dtype.kind not in "iu":
+            raise _wrong(
+                entry, f"returned {name} labels of dtype {part.labels.dtype}; they must be whole numbers"
+            )
+    names = content.class_names
+    if not isinstance(names, tuple) or not names or not all(isinstance(one, str) for one in names):
+        raise _wrong(entry, f"returned class_names {names!r:.60}; they must be a tuple of names, one a class")
+    return content
+
+
+def _wrong(entry: DatasetEntry, what: str) -> OwnCodeError:
+    return OwnCodeError(f"{entry.own}: the dataset {entry.name!r} {what}.")
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
