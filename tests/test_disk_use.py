@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from pathlib import Path
 
@@ -170,3 +171,18 @@ def test_that_the_largest_things_outside_the_trash_come_first(workspace: Workspa
     ]
     assert [thing.size_bytes for thing in largest(use, 2)] == [1000, 800]
     assert [thing.size_bytes for thing in largest(use, 9, at_least_bytes=800)] == [1000, 800]
+
+
+def test_that_the_example_of_the_page_works(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "disk.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    run_id = str(uuid.uuid4())
+    put(workspace.run_dir(run_id) / "masks" / "epoch-00000.npz", 77)
+    monkeypatch.chdir(workspace.root.parent)
+    exec(example.replace("my-workspace", workspace.root.name), {})
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("77 77 ")
+    assert second == f"run {run_id} 77"
+    assert all(kind in page for kind in DiskKind)

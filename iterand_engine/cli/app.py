@@ -23,6 +23,7 @@ from iterand_engine.cli import (
     log,
     options,
     training,
+    trash,
 )
 from iterand_engine.cli.common import result, say
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
@@ -69,6 +70,9 @@ def _register(app: typer.Typer) -> None:
     app.command()(listing.presets)
     app.command()(exporting.export)
     app.command()(exporting.reproduce)
+    app.command()(trash.delete)
+    app.command()(trash.undelete)
+    app.command()(trash.clean)
     app.command()(options.unlock)
     app.command()(bundled_demo.demo)
     app.command()(doctor.doctor)

@@ -1,0 +1,171 @@
+"""`iterand delete`, `undelete` and `clean`: runs into the trash and back, and what takes room on the disk."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from iterand_engine.cli.common import (
+    Opened,
+    WorkspaceOption,
+    add_row,
+    duration,
+    make_table,
+    opened,
+    result,
+    say,
+    show_table,
+    size,
+)
+from iterand_engine.disk_use import DiskUse, LargeThing, largest, measure, measure_run
+from iterand_engine.errors import UserError
+from iterand_engine.store import queries
+from iterand_engine.store.trash import resolve_discarded
+from iterand_engine.trash_files import TrashEntry, delete_runs, empty, entries, mend, undelete_runs
+
+LISTED = 20  # entries of the trash; of the rest only the number is told
+LARGEST = 10
+LARGE_BYTES = 1_000_000
+SHORT_ID = 8
+RunsArgument = Annotated[
+    list[str], typer.Argument(metavar="RUN...", help="Runs by id, beginning of an id, or name.")
+]
+
+
+def delete(runs: RunsArgument, workspace: WorkspaceOption = None) -> None:
+    """Put runs into the trash, with their files, until `iterand clean` empties it."""
+    with opened(workspace) as at:
+        run_ids = list(dict.fromkeys(at.store.resolve(run) for run in runs))
+        sizes = (sum(measure_run(at.workspace, run_id).values()) for run_id in run_ids)
+        amount = f"{_runs(len(run_ids))} ({size(sum(sizes))})"
+        _tell(delete_runs(at.workspace, at.store, run_ids))
+    result(f"Deleted {amount}; `iterand undelete` brings back, `iterand clean` frees the space.")
+
+
+def undelete(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN...]", help="Runs by id, beginning of an id, or name; none: list them."),
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Bring runs back from the trash; alone: list what is in it."""
+    with opened(workspace) as at:
+        if not runs:
+            _tell(mend(at.workspace, at.store))
+            _show_trash(entries(at.workspace, at.store), measure(at.workspace))
+            return
+        run_ids = list(dict.fromkeys(resolve_discarded(at.store, run) for run in runs))
+        _tell(undelete_runs(at.workspace, at.store, run_ids))
+    result(f"Brought back {_runs(len(run_ids))}.")
+
+
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", help="Empty the trash without asking.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list; remove nothing.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """List what is large, first the trash, and empty the trash."""
+    with opened(workspace) as at:
+        _tell(mend(at.workspace, at.store))
+        use = measure(at.workspace)
+        found = sorted(entries(at.workspace, at.store), key=lambda entry: -use.trash.get(entry.run_id, 0))
+        _show_trash(found, use)
+        deleted = {entry.run_id for entry in found}  # files that could not be moved, which was said
+        others = [thing for thing in largest(use, LARGEST, LARGE_BYTES) if thing.name not in deleted]
+        _show_largest(at, others)
+        _tell([f"Cannot look into {place}." for place in use.unreadable])
+        if not found or dry_run:
+            return
+        freed = f"{_runs(len(found))} ({size(_trash_bytes(found, use))})"
+        if not yes and not _agreed(freed):
+            result("Nothing was removed.")
+            return
+        _tell(empty(at.workspace, at.store, found))
+        left = {entry.run_id for entry in entries(at.workspace, at.store)}
+        gone = [entry for entry in found if entry.run_id not in left]
+    result(f"Removed {_runs(len(gone))} ({size(_trash_bytes(gone, use))}).")
+
+
+def _agreed(what: str) -> bool:
+    """Ask a person; only yes is yes.
+
+    Raises:
+        UserError: nobody can be asked here.
+    """
+    if not _somebody_is_there():
+        raise UserError(
+            f"Nobody can be asked here, so the trash with {what} was not emptied: add --yes to empty it."
+        )
+    print(f"Remove {what} for good? [y/N] ", end="", file=sys.stderr, flush=True)
+    try:
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        answer = ""
+    if not answer:  # the line of the question has no end yet
+        say("")
+    return answer.strip().lower() in ("y", "yes")
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _show_trash(found: Sequence[TrashEntry], use: DiskUse) -> None:
+    if not found:
+        result("The trash is empty.")
+        return
+    result(f"Trash: {_runs(len(found))}, {size(_trash_bytes(found, use))}")
+    table = make_table("id", "name", "state", "deleted", "size", right=("deleted", "size"))
+    now = time.time()
+    for entry in found[:LISTED]:
+        age = "-" if entry.deleted_at is None else f"{duration(now - entry.deleted_at)} ago"
+        name, state = (entry.row.name, entry.row.state) if entry.row else ("(removed before)", "-")
+        add_row(table, entry.run_id[:SHORT_ID], name, state, age, size(use.trash.get(entry.run_id, 0)))
+    show_table(table)
+    if rest := found[LISTED:]:
+        result(f"and {len(rest)} more, {size(_trash_bytes(rest, use))}")
+
+
+def _show_largest(at: Opened, things: Sequence[LargeThing]) -> None:
+    if not things:
+        return
+    ids = [thing.name for thing in things if thing.what == "run"]
+    names = {row.id: row.name for row in queries.runs(at.store, ids=ids)}
+    result("\nAlso large, and left alone:")
+    table = make_table("what", "size", "to free it", right=("size",))
+    for thing in things:
+        what, remedy = _described(thing, names.get(thing.name))
+        add_row(table, what, size(thing.size_bytes), remedy)
+    show_table(table)
+
+
+def _described(thing: LargeThing, run_name: str | None) -> tuple[str, str]:
+    """What a large thing is, and how to get rid of it."""
+    match thing.what:
+        case "run" if run_name is None:
+            return f"runs/{thing.name}, of no run", "remove the folder"
+        case "run":
+            short = thing.name[:SHORT_ID]
+            return f"run {short} {run_name}", f"iterand delete {short}"
+        case "data":
+            return f"data/{thing.name}", "remove it, if no run needs it any more"
+        case "backup":
+            return f"{thing.name}, the database before an upgrade", "remove the file"
+
+
+def _trash_bytes(found: Sequence[TrashEntry], use: DiskUse) -> int:
+    return sum(use.trash.get(entry.run_id, 0) for entry in found)
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
+
+
+def _tell(problems: Sequence[str]) -> None:
+    for problem in problems:
+        say(problem)
