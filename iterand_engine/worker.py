@@ -86,7 +86,8 @@ def train(
         return session.end(trainer, trainer.train())
 
 
-def _numerics(start: Start) -> Numerics:
+def numerics_of(start: Start) -> Numerics:
+    """How a start of a run computes; its precision is resolved."""
     return Numerics(
         device=torch.device(start.device.kind),
         precision=_trained_precision(start.config),
@@ -140,7 +141,7 @@ class Session:
     ) -> None:
         self._workspace, self._store, self._run_id = workspace, store, run_id
         self._recorder, self._start, self._around = recorder, start, around
-        self._numerics = _numerics(start)
+        self._numerics = numerics_of(start)
         self._files = RunFiles(workspace, store, recorder, run_id)
 
     @contextmanager
@@ -148,7 +149,7 @@ class Session:
         """A trainer at the run's newest checkpoint, or its start; files and data are closed on leaving."""
         with ExitStack() as stack:
             stack.callback(self._files.close)
-            _use_only(self._start.device)
+            use_only(self._start.device)
             stack.enter_context(self._numerics.active())
             dataset = self._open_data()
             stack.callback(dataset.close)
@@ -232,7 +233,7 @@ class Session:
         return Outcome(RunState.FINISHED, trainer.position.step, val_accuracy, test.accuracy)
 
 
-def _use_only(device: Device) -> None:
+def use_only(device: Device) -> None:
     """Show CUDA the run's own GPU alone, by UUID; its numbering is not the driver's."""
     if device.kind == "cuda" and not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         os.environ["CUDA_VISIBLE_DEVICES"] = device.id

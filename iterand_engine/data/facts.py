@@ -7,10 +7,11 @@ holds what it says is found out when it is opened.
 
 from __future__ import annotations
 
+import json
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,10 +22,11 @@ from numpy.lib.npyio import NpzFile
 
 from iterand_engine.catalog import DATASETS, DatasetEntry, find
 from iterand_engine.data.augment import PADDING_PX
-from iterand_engine.data.content import ArrayContent, Content
+from iterand_engine.data.content import ArrayContent, Content, check_arrays
 from iterand_engine.data.decode import RESIZED_PX, ImageForm
 from iterand_engine.data.locate import located
 from iterand_engine.data.opening import MEMORY_SHARE, form_of_files
+from iterand_engine.data.own import read_content
 from iterand_engine.data.splits import split_counts
 from iterand_engine.models.spec import InputSpec
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from iterand_engine.config import DataConfig
 
 _LABEL_BYTES = 8
-_SIZES_BYTES = 16  # height and width of an original
+_CROP_BYTES = 16  # of a training image: its crop of the epoch, or the size of its original
 
 
 @dataclass(frozen=True)
@@ -76,20 +78,18 @@ def data_facts(config: DataConfig, roots: Sequence[Path], memory_bytes: int) -> 
         memory_bytes: of the machine, or of the GPU where that is less.
     Raises:
         UserError: the data is not there, cannot be read, or leaves nothing to train on.
+        OwnCodeError: own code returned something else than a dataset.
     """
     found = contents(config, roots)
     form = ImageForm.of(found.side_px)
     fraction = config.val_fraction if found.val_count is None else 0.0
     train, held_out = split_counts(found.train_count, fraction, config.train_limit)
     val = held_out if found.val_count is None else found.val_count
-    cropped_from_all = not form.small and config.augmentation == "paper"
-    train_px = form.size
-    if cropped_from_all:
-        train_px = RESIZED_PX if found.in_files else found.side_px
+    train_px = train_side_px(found, form, config)
     pixels = found.channels * (train * train_px**2 + (val + found.test_count) * form.size**2)
     streamed = found.in_files and pixels * MEMORY_SHARE > memory_bytes
     label_bytes = (train + val + found.test_count) * _LABEL_BYTES
-    image_bytes = 0 if streamed else pixels + (train * _SIZES_BYTES if cropped_from_all else 0)
+    image_bytes = 0 if streamed else pixels + train * _CROP_BYTES
     cropped = config.augmentation != "none" and form.small and not streamed
     return DataFacts(
         InputSpec(3, form.size, form.size, found.classes),
@@ -99,10 +99,28 @@ def data_facts(config: DataConfig, roots: Sequence[Path], memory_bytes: int) -> 
     )
 
 
+def train_side_px(found: Contents, form: ImageForm, config: DataConfig) -> int:
+    """Side of the training images as stored: large ones whole where crops are cut from all of them."""
+    if form.small or config.augmentation != "paper":
+        return form.size
+    return RESIZED_PX if found.in_files else found.side_px
+
+
 def _filter_bytes(size: int) -> int:
     """The table of all crop filters of small images: rows, columns and mirrored columns, float32."""
     extent = size + 2 * PADDING_PX
     return extent * (extent + 1) // 2 * size * size * 4 * 3
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a dataset of files, or of own code, depends on; `arguments` are those of own code, as text."""
+
+    entry: DatasetEntry
+    path: Path
+    stamp: tuple[int, ...]
+    arguments: str
+    config: DataConfig = field(compare=False)
 
 
 def contents(config: DataConfig, roots: Sequence[Path]) -> Contents:
@@ -112,7 +130,8 @@ def contents(config: DataConfig, roots: Sequence[Path]) -> Contents:
     if known is not None:
         return known
     path = located(entry.name, roots, config.path)
-    return _of_files(entry, path, _stamp(path))
+    arguments = json.dumps([config.path, entry.arguments_in(config)])
+    return _of_source(_Source(entry, path, _stamp(path), arguments, config))
 
 
 def _of_catalog(entry: DatasetEntry) -> Contents | None:
@@ -124,13 +143,15 @@ def _of_catalog(entry: DatasetEntry) -> Contents | None:
 
 
 @lru_cache(maxsize=64)
-def _of_files(entry: DatasetEntry, path: Path, stamp: tuple[int, ...]) -> Contents:
-    if entry.name == "npz":
+def _of_source(source: _Source) -> Contents:
+    if source.entry.name == "npz":
         try:
-            return _of_npz(path)
+            return _of_npz(source.path)
         except (OSError, EOFError, KeyError, ValueError, IndexError, zipfile.BadZipFile):
             pass  # whatever is wrong with it, the reader below says it in a sentence
-    content: Content = entry.load()(path)
+    content = read_content(source.entry, source.path, source.config)
+    if isinstance(content, ArrayContent):
+        check_arrays(content, f"dataset {source.entry.name!r}")
     return _of_content(content)
 
 
@@ -162,6 +183,7 @@ def _of_npz(path: Path) -> Contents:
 
 def _shape(archive: NpzFile, name: str) -> tuple[int, ...]:
     """Shape of an array from its header."""
+    assert archive.zip is not None
     with archive.zip.open(f"{name}.npy") as stream:
         read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
         return read[npy.read_magic(stream)](stream)[0]

@@ -109,7 +109,7 @@ def mask_model(
 
 
 def plan_masks(module: nn.Module, options: ScoreOptions) -> MaskPlan:
-    """Decide which weights of a network get a mask; nothing is changed. Arguments and errors: `mask_model`."""
+    """Decide which weights of a network get a mask, and change nothing; see `mask_model`."""
     weights = list(maskable_weights(module))
     _refuse_strange_weights(weights)
     _refuse_shared(module, weights)

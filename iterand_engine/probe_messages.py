@@ -1,0 +1,180 @@
+"""What is asked of the probe, what it answers, and the lines they travel in. Torch-free; the window uses it.
+
+One JSON object a line, both ways. The probe's first line is a reply with id 0 and no answer: it is ready, and
+from then on the time of an answer counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from iterand_engine.config import RunConfig
+from iterand_engine.devices import Device, DeviceKind, Precision, cpu_device, find_device, resolve_precision
+
+M = TypeVar("M", bound="Message")
+READY = 0  # the id of the first reply
+
+
+class Message(BaseModel):
+    """Base of all that travels: immutable, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Request(Message):
+    """One question: what a run of this configuration would be.
+
+    `id` is above 0. Of the requests of one `topic` that wait, only the newest is answered (an empty topic has
+    all answered). `device_kind`, `precision` and `memory_bytes` are of the device that it would train on,
+    which the probe, having no GPU, cannot find out.
+    """
+
+    id: int
+    config: Mapping[str, Any]
+    device_kind: DeviceKind
+    precision: Precision
+    memory_bytes: int
+    topic: str = ""
+
+    @classmethod
+    def of(
+        cls, number: int, config: RunConfig, *, topic: str = "", devices: Sequence[Device] | None = None
+    ) -> Request:
+        """Make a request.
+
+        Args:
+            number: its id, above 0.
+            config: what is asked about.
+            topic: as in the class.
+            devices: of this machine, where they are known already.
+        Raises:
+            UserError: there is no such device here, or it does not do the precision.
+        """
+        device = find_device(config.compute.device, devices=devices)
+        return cls(
+            id=number,
+            topic=topic,
+            config=config.to_mapping(),
+            device_kind=device.kind,
+            precision=resolve_precision(config.compute.precision, device.kind, devices),
+            memory_bytes=min(device.memory_bytes, cpu_device().memory_bytes),
+        )
+
+
+class LayerFacts(Message):
+    """One convolution or linear weight; `sparsity` is the share removed, 0 where there is no mask."""
+
+    name: str
+    shape: tuple[int, ...]
+    weights: int
+    kept: int
+    sparsity: float
+    masked: bool
+
+
+class Input(Message):
+    """Images as the network gets them."""
+
+    channels: int
+    height: int
+    width: int
+
+
+class Memory(Message):
+    """Expected memory on the device a run trains on, by what it is for; None where it cannot be known.
+
+    `runtime`: the process itself, and on a GPU its context. `data`: images that stay on the device.
+    `network`: weights, scores, masks, statistics. `optimizer`: its state. `gradients`: of what is trained.
+    `activations`: what the backward pass needs of one batch. `saving`: copies while a checkpoint is written,
+    on the CPU only.
+    """
+
+    runtime_bytes: int
+    data_bytes: int
+    network_bytes: int
+    optimizer_bytes: int
+    gradient_bytes: int
+    activation_bytes: int | None
+    saving_bytes: int
+
+    @property
+    def total_bytes(self) -> int | None:
+        """The expected peak."""
+        parts = self.model_dump().values()
+        return None if None in parts else sum(parts)
+
+
+class Disk(Message):
+    """Expected files of one run by kind; checkpoints go when it finishes."""
+
+    checkpoint_bytes: int
+    network_bytes: int
+    mask_bytes: int
+    series_bytes: int
+
+    @property
+    def kept_bytes(self) -> int:
+        """What a finished run leaves."""
+        return self.network_bytes + self.mask_bytes + self.series_bytes
+
+    @property
+    def total_bytes(self) -> int:
+        """The most it takes while it trains."""
+        return self.kept_bytes + self.checkpoint_bytes
+
+
+class Answer(Message):
+    """What a run of one configuration would be.
+
+    `weights` and `kept` count the convolution and linear weights, which `layers` lists in the order of the
+    network; `trained` what the optimiser holds; `unmasked` names the parameters that stay as they are drawn.
+    `values_seen` is the expected number of values that a weight takes which is removed all through the run
+    (the first and its redraws), or None where the redraw rule is not the uniform one.
+    """
+
+    weights: int
+    kept: int
+    trained: int
+    layers: tuple[LayerFacts, ...]
+    unmasked: tuple[str, ...]
+    input: Input
+    classes: int
+    train_count: int
+    steps_per_epoch: int
+    steps: int
+    redraw_events: int
+    values_seen: float | None
+    device_kind: DeviceKind
+    precision: Precision
+    memory: Memory
+    disk: Disk
+    notes: tuple[str, ...] = ()
+
+
+class Reply(Message):
+    """The reply to the request `id`: its answer, or one sentence that says why there is none."""
+
+    id: int
+    ok: bool = True
+    answer: Answer | None = None
+    error: str | None = None
+
+
+def encode(message: Message) -> bytes:
+    """A message as one line."""
+    return message.model_dump_json().encode() + b"\n"
+
+
+def decode(kind: type[M], line: bytes) -> M:
+    """Read a message.
+
+    Args:
+        kind: `Request` or `Reply`.
+        line: as `encode` wrote it.
+    Raises:
+        ValueError: it is none.
+    """
+    return kind.model_validate_json(line)

@@ -1,0 +1,231 @@
+"""Asks the probe: starts it, waits with a deadline, and starts it again where it died or does not answer.
+
+For the command line and scripts; the window talks to the same process through Qt, with the same launch and
+messages. Torch-free.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from queue import Empty, Queue
+from types import TracebackType
+from typing import BinaryIO, Self, cast
+
+import psutil
+
+from iterand_engine.config import RunConfig
+from iterand_engine.devices import Device, find_device
+from iterand_engine.errors import UserError
+from iterand_engine.estimates import disk_warning, memory_warning
+from iterand_engine.probe_messages import READY, Answer, Reply, Request, decode, encode
+from iterand_engine.workspace import Settings, Workspace
+
+START_S = 120.0  # how long the probe may take to be ready; importing torch from a cold disk takes most of it
+QUEUEING_S = 60.0  # for answers before queueing, where a large folder may have to be listed
+ANSWER_S = 10.0  # how long an answer may take; those of the catalog's networks take about a tenth of a second
+
+
+def probe_command(workspace: Workspace) -> list[str]:
+    """The words that start the probe."""
+    return [sys.executable, "-m", "iterand_engine.probe", "--workspace", str(workspace.root)]
+
+
+def probe_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The probe's environment: no GPU, one thread, nothing held back in a buffer."""
+    return {**environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+class _Died(Exception):  # noqa: N818 - what happened to the probe, told to the user in other words
+    """The probe is gone."""
+
+
+class _Late(Exception):  # noqa: N818
+    """The probe did not answer in time."""
+
+
+class _Child:
+    """One probe process, and a thread that reads what it says."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._said = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - what own code prints
+        self._process = subprocess.Popen(
+            probe_command(workspace),
+            env=probe_environment(os.environ),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+        )
+        self._replies: Queue[Reply | None] = Queue()
+        self._reader = threading.Thread(target=self._read, name="probe-reader", daemon=True)
+        self._reader.start()
+
+    def send(self, request: Request) -> None:
+        """Ask."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(encode(request))
+            self._process.stdin.flush()
+        except OSError:
+            raise _Died from None
+
+    def reply(self, number: int, timeout_s: float) -> Reply:
+        """Wait for the reply to a request; those to earlier ones are let go."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                found = self._replies.get(timeout=max(0.0, deadline - time.monotonic()))
+            except Empty:
+                raise _Late from None
+            if found is None:
+                raise _Died
+            if found.id == number:
+                return found
+
+    def last_words(self) -> str:
+        """How the process ended: its exit code, and the last line it wrote."""
+        code = self._process.wait()
+        self._said.seek(0)
+        lines = self._said.read().decode(errors="replace").strip().splitlines()
+        return f"exit code {code}" + (f", {lines[-1].strip()!r}" if lines else "")
+
+    def end(self) -> None:
+        """End the process, whatever it is doing."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        for stream in (self._process.stdin, self._process.stdout, self._said):
+            if stream is not None:
+                stream.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with suppress(ValueError):  # what is no reply comes from no probe
+            for line in self._process.stdout:
+                self._replies.put(decode(Reply, line))
+        self._replies.put(None)
+
+
+class ProbeClient:
+    """Asks one question at a time; a context manager, usable from several threads.
+
+    Args:
+        workspace: whose data and own code the probe sees.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._child: _Child | None = None
+        self._number = READY
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def ask(
+        self, config: RunConfig, *, timeout_s: float = ANSWER_S, devices: Sequence[Device] | None = None
+    ) -> Answer:
+        """What a run of this configuration would be.
+
+        Args:
+            config: checked; it may use own code that is enabled.
+            timeout_s: for the answer; the start of a probe has its own time.
+            devices: of this machine, where they are known already.
+        Raises:
+            UserError: there is no answer; the sentence says why.
+        """
+        with self._lock:
+            self._number += 1
+            request = Request.of(self._number, config, devices=devices)
+            try:
+                return self._asked(request, timeout_s)
+            except (_Late, _Died) as trouble:
+                raise UserError(self._ended_over(config, trouble, timeout_s)) from None
+
+    def close(self) -> None:
+        """End the probe."""
+        with self._lock:
+            self._end()
+
+    def _asked(self, request: Request, timeout_s: float) -> Answer:
+        if self._child is None:
+            self._child = _Child(self._workspace)
+            self._child.reply(READY, START_S)
+        self._child.send(request)
+        reply = self._child.reply(request.id, timeout_s)
+        if reply.answer is None:
+            raise UserError(reply.error or "The probe gave no answer.")
+        return reply.answer
+
+    def _ended_over(self, config: RunConfig, trouble: Exception, timeout_s: float) -> str:
+        """Put the probe away, and say what it ended over."""
+        child, name = self._child, repr(config.display_name)
+        assert child is not None
+        died = child.last_words() if isinstance(trouble, _Died) else ""
+        self._end()
+        if died:
+            return (
+                f"The probe ended over {name} ({died}); own code must not end the process, and there must be "
+                "memory for it."
+            )
+        return (
+            f"The probe gave no answer about {name} within {timeout_s:g} s; own code may not come to an end, "
+            "or the data is slow to read."
+        )
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+
+def check_before_queueing(workspace: Workspace, configs: Sequence[RunConfig]) -> list[str]:
+    """Say what is likely not to fit when these runs are queued; each network is looked at once.
+
+    Args:
+        workspace: where they are queued.
+        configs: of the runs, checked.
+    Returns:
+        Sentences to show; nothing where all fits. What cannot be found out is said, never raised.
+    """
+    alike: dict[str, list[RunConfig]] = {}
+    for config in configs:
+        alike.setdefault(_needs(config), []).append(config)
+    found: list[str] = []
+    needed: list[tuple[Answer, int]] = []
+    with ProbeClient(workspace) as probe:
+        for group in alike.values():
+            network = f"{group[0].model.name} x{group[0].model.width_factor:g}"
+            try:
+                at_once = Settings.load(workspace).slots_per_device
+                answer = probe.ask(group[0], timeout_s=QUEUEING_S)
+                device = find_device(group[0].compute.device)
+            except UserError as error:
+                found.append(f"{network}: memory not known: {error}")
+                continue
+            needed.append((answer, len(group)))
+            warning = memory_warning(answer, device, at_once=at_once)
+            found += [f"{network}: {text}" for text in (*answer.notes, warning) if text]
+    warning = disk_warning(needed, psutil.disk_usage(str(workspace.root)).free)
+    return found if warning is None else [*found, warning]
+
+
+def _needs(config: RunConfig) -> str:
+    """What memory and disk depend on; runs with equal texts need the same."""
+    mapping = config.to_mapping()
+    training = {name: mapping["training"][name] for name in ("batch_size", "epochs", "optimizer", "momentum")}
+    method = {name: mapping["method"].get(name) for name in ("name", "layers")}
+    kinds = [mapping[section] for section in ("model", "data", "compute", "recording")]
+    return json.dumps([*kinds, training, method], sort_keys=True)
