@@ -66,10 +66,12 @@ class MethodEntry(Entry):
 
 @dataclass(frozen=True)
 class OwnEntries:
-    """All that own code adds: its entries, and for names that are not to be had the reason (a sentence)."""
+    """All that own code adds: its entries, for names that are not to be had the reason (a sentence), and the
+    files that are not enabled and may declare anything."""
 
     entries: tuple[Entry, ...] = ()
     missing: Mapping[tuple[CodeKind, str], str] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
 
 
 def load_target(target: str) -> Any:
@@ -90,7 +92,9 @@ def find(what: str, entries: Mapping[str, E], name: str) -> E:
         if (WORDS[kind], missing) == (what, name):
             raise UserError(f"There is no {what} {name!r} now: {reason}")
     known = ", ".join(entries)
-    raise UserError(f"There is no {what} {name!r}{suggestion(name, entries)} (known: {known}).")
+    files = ", ".join(_Own.now.unknown)
+    hint = f" Own code that is not enabled may declare it: {files}." if files else ""
+    raise UserError(f"There is no {what} {name!r}{suggestion(name, entries)} (known: {known}).{hint}")
 
 
 def _by_name(*entries: E) -> dict[str, E]:
@@ -152,9 +156,10 @@ RULES = _by_name(Entry("uniform", "Uniform (the paper's)", "iterand_engine.maski
 
 
 class _Own:
-    """The entries of own code that are in the catalogs now."""
+    """The entries of own code that are in the catalogs now, and the built-in ones that they hide."""
 
     now = OwnEntries()
+    hidden: list[tuple[dict[str, Any], str, Entry]] = []  # noqa: RUF012 - one for the whole process
 
 
 _CATALOGS: Mapping[CodeKind, dict[str, Any]] = {
@@ -169,15 +174,22 @@ def use_own(own: OwnEntries) -> OwnEntries:
     """Put the entries of own code into the catalogs, in place of those there were.
 
     Args:
-        own: their names differ from each other's and from those built in.
+        own: their names differ from each other's. One that is built in is hidden meanwhile, as a run's own
+            code may have had a name first.
     Returns:
         What there was, so that it can be put back.
     """
     before, _Own.now = _Own.now, own
     for entry in before.entries:
         del catalog_of(entry)[entry.name]
+    for catalog, name, hidden in _Own.hidden:
+        catalog[name] = hidden
+    _Own.hidden = []
     for entry in own.entries:
-        catalog_of(entry)[entry.name] = entry
+        catalog = catalog_of(entry)
+        if entry.name in catalog:
+            _Own.hidden.append((catalog, entry.name, catalog[entry.name]))
+        catalog[entry.name] = entry
     return before
 
 

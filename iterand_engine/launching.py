@@ -120,8 +120,14 @@ def _python(
     log: Path,
     more: Mapping[str, str] | None = None,
 ) -> Launch:
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1", **(more or {})}
+    environment = {**python_environment(), "PYTHONUNBUFFERED": "1", **(more or {})}
+    return Launch(sys.executable, ("-m", module, *words), workspace.root, environment, log)
+
+
+def python_environment() -> dict[str, str]:
+    """The environment in which a Python process finds this program, and nothing by way of its folder."""
+    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
     if CODE.name not in ("site-packages", "dist-packages"):  # a checkout, which Python finds only if told
         earlier = os.environ.get("PYTHONPATH")
         environment["PYTHONPATH"] = os.pathsep.join([str(CODE), *([earlier] if earlier else [])])
-    return Launch(sys.executable, ("-m", module, *words), workspace.root, environment, log)
+    return environment
