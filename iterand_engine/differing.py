@@ -1,0 +1,169 @@
+"""What differs between runs: only the options that do, by short names, for tables, labels and legends.
+
+An option differs where two runs that have it have different values; one that a run lacks (another method's)
+is explained by the option that chose the method. What may differ within a group (name, seed, device,
+recording) is left out unless asked for; the precision may not. Torch-free.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from iterand_engine.store.records import Json
+
+OptionPath = tuple[str, ...]  # an option as the keys that lead to it
+SAME_GROUP = ("name", "training.seed", "compute", "recording")  # may differ within a group, but for
+_PRECISION = ("compute", "precision")
+_ALIASES = {"model.width_factor": "width", "data.dataset": "dataset"}
+_CHOICE = "name"  # the last key of an option that chooses a network, method or rule
+ABSENT = object()
+
+
+@dataclass(frozen=True)
+class Differences:
+    """The options in which runs differ.
+
+    `names` are short ones by dotted option, in the order of the configuration; `values` has by run id those
+    options that the run has, by dotted option.
+    """
+
+    names: Mapping[str, str]
+    values: Mapping[str, Mapping[str, object]]
+
+    def text(self, run_id: str, without: Collection[str] = ()) -> str:
+        """What sets a run apart, in one line: `iterand, width 0.5, lr 0.1`; empty where nothing does.
+
+        Args:
+            run_id: one of the runs.
+            without: dotted options that are told elsewhere.
+        """
+        values = self.values[run_id].items()
+        return ", ".join(self._told(option, value) for option, value in values if option not in without)
+
+    def _told(self, option: str, value: object) -> str:
+        chosen = value_text(value)
+        # The name of a network or method says by itself what it names.
+        return chosen if _chooses(option) else f"{self.names[option]} {chosen}"
+
+
+def differences(configs: Mapping[str, Json], ignoring: Collection[str] = SAME_GROUP) -> Differences:
+    """Find the options in which runs differ.
+
+    Args:
+        configs: the runs' configurations as stored, by run id; one of each group is enough for groups.
+        ignoring: dotted options and sections that are not looked at; the precision always is, unless it is
+            named itself.
+    """
+    paths = [path for path in _differing(configs.values()) if not _is_ignored(path, ignoring)]
+    options = [".".join(path) for path in paths]
+    values: dict[str, dict[str, object]] = {}
+    for run_id, config in configs.items():
+        found = ((option, value_of(config, path)) for option, path in zip(options, paths, strict=True))
+        values[run_id] = {option: value for option, value in found if value is not ABSENT}
+    return Differences(short_names(options), values)
+
+
+def short_names(options: Iterable[str]) -> dict[str, str]:
+    """A short name for each dotted option, that no other of them has: `width`, `lr`, `method`.
+
+    It is the last part of the option where that is enough, as in filters.
+    """
+    known = list(dict.fromkeys(options))
+    names = dict.fromkeys(known, "")
+    parts = 1
+    while not_yet := [option for option in known if not names[option]]:
+        tried = {option: _last(option, parts) for option in not_yet}
+        taken = [*tried.values(), *filter(None, names.values())]
+        for option, name in tried.items():
+            if taken.count(name) == 1 or name == option:
+                names[option] = name
+        parts += 1
+    return names
+
+
+def value_text(value: object) -> str:
+    """An option's value in a table or label: 0.5, uniform, none, 30 60, true."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Mapping):
+        first = str(value.get(_CHOICE, ""))
+        others = [f"{key}={value_text(inner)}" for key, inner in value.items() if key != _CHOICE]
+        return " ".join(filter(None, (first, *others)))
+    if isinstance(value, list | tuple):
+        texts = [value_text(inner) for inner in value]
+        return " ".join(texts) if texts else "[]"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _differing(configs: Iterable[Json]) -> Iterator[OptionPath]:
+    """The options with two values or more, in the order of the configurations."""
+    first: dict[str, object] = {}
+    found: set[OptionPath] = set()
+    for config in configs:
+        _compare(config, first, (), found)
+    return _within(first, (), found)
+
+
+def _compare(config: Json, first: dict[str, object], above: OptionPath, found: set[OptionPath]) -> None:
+    """Lay a configuration over what was seen first, and note what is different."""
+    for key, value in config.items():
+        known = first.get(key, ABSENT)
+        if known == value:  # most sections are, and this is far cheaper than to look into them
+            continue
+        if known is ABSENT:
+            first[key] = _own(value)
+        elif isinstance(known, dict) and isinstance(value, Mapping):
+            _compare(value, known, (*above, key), found)
+        else:
+            found.add((*above, key))
+
+
+def _own(value: object) -> object:
+    """A copy of nested mappings, to which may be added."""
+    return {key: _own(inner) for key, inner in value.items()} if isinstance(value, Mapping) else value
+
+
+def _within(mapping: Json, above: OptionPath, found: Collection[OptionPath]) -> Iterator[OptionPath]:
+    for key, value in mapping.items():
+        path = (*above, key)
+        if (
+            path in found
+        ):  # the whole, also where it is a mapping: a rule is a name in one run, more in another
+            yield path
+        elif isinstance(value, Mapping):
+            yield from _within(value, path, found)
+
+
+def value_of(config: Json, path: OptionPath) -> object:
+    """An option of a configuration by the keys that lead to it; ABSENT where it has none."""
+    value: object = config
+    for key in path:
+        if not isinstance(value, Mapping) or key not in value:
+            return ABSENT
+        value = value[key]
+    return value
+
+
+def _is_ignored(path: OptionPath, ignoring: Collection[str]) -> bool:
+    lengths = range(len(path) if path == _PRECISION else 1, len(path) + 1)
+    return any(".".join(path[:length]) in ignoring for length in lengths)
+
+
+def _chooses(option: str) -> bool:
+    return option.rpartition(".")[2] in (_CHOICE, "dataset", "rule") and "." in option
+
+
+def _last(option: str, parts: int) -> str:
+    """The last parts of an option; all of it once there are no more."""
+    if parts == 1 and option in _ALIASES:
+        return _ALIASES[option]
+    keys = option.split(".")
+    if len(keys) > 1 and keys[-1] == _CHOICE:
+        keys = keys[:-1]
+    return ".".join(keys[-parts:]) if parts <= len(keys) else option
