@@ -1,8 +1,8 @@
 """Runs folded into groups: a seed is an axis, so runs that differ only by it are one line with a mean.
 
-Of each seed the newest finished run counts. `Groups` are kept up to date run by run; 10,000 runs fold in 30 to
-50 ms. Limits: validation accuracy only, as rows carry no test accuracy; `figure` makes mean and deviation of any
-other numbers. Torch-free.
+Of each seed the newest finished run counts. `Groups` are kept up to date run by run; 10,000 runs fold in 30
+to 50 ms. Limits: validation accuracy only, as rows carry no test accuracy; `figure` makes mean and deviation
+of any other numbers. Torch-free.
 """
 
 from __future__ import annotations
