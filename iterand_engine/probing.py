@@ -7,13 +7,12 @@ messages. Torch-free.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from queue import Empty, Queue
 from types import TracebackType
@@ -25,6 +24,7 @@ from iterand_engine.config import RunConfig
 from iterand_engine.devices import Device, find_device
 from iterand_engine.errors import UserError
 from iterand_engine.estimates import disk_warning, memory_warning
+from iterand_engine.launching import python_environment
 from iterand_engine.probe_messages import READY, Answer, Reply, Request, decode, encode
 from iterand_engine.workspace import Settings, Workspace
 
@@ -38,9 +38,9 @@ def probe_command(workspace: Workspace) -> list[str]:
     return [sys.executable, "-m", "iterand_engine.probe", "--workspace", str(workspace.root)]
 
 
-def probe_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The probe's environment: no GPU, one thread, nothing held back in a buffer."""
-    return {**environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+def probe_environment() -> dict[str, str]:
+    """The probe's environment: no GPU and one thread."""
+    return {**python_environment(), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
 
 
 class _Died(Exception):  # noqa: N818 - what happened to the probe, told to the user in other words
@@ -58,10 +58,11 @@ class _Child:
         self._said = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - what own code prints
         self._process = subprocess.Popen(
             probe_command(workspace),
-            env=probe_environment(os.environ),
+            env=probe_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
+            start_new_session=True,  # Ctrl+C is for whoever asks; the end of stdin ends the probe
         )
         self._replies: Queue[Reply | None] = Queue()
         self._reader = threading.Thread(target=self._read, name="probe-reader", daemon=True)
