@@ -1,0 +1,240 @@
+"""One option of a form: label, editor, unit, a button that resets it, and its error below.
+
+It knows nothing of other options; the form decides what is wrong and what it is reset to.
+"""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QObject, Qt, Signal, Slot
+from PySide6.QtGui import QFont, QPalette, QWheelEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QGridLayout,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
+
+from iterand_gui import theme
+from iterand_gui.widgets.option_specs import Spec
+from iterand_gui.widgets.option_values import text_of
+
+RESET_KEYS = "Ctrl+Shift+Backspace"
+_UNIT_PX = 64
+_EDITOR_LEAST_PX = 120
+_PATH = "path"  # the last part of options that name files or folders
+
+
+class ChoiceBox(QComboBox):
+    """Names to choose from; several can be written with commas between. The wheel scrolls the form."""
+
+    def __init__(self, names: tuple[str, ...], parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setEditable(True)
+        self.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(8)
+        self.setMaxVisibleItems(20)
+        self.addItems(names)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
+        """Leave it to the scroll area."""
+        event.ignore()
+
+
+class OptionField(QWidget):
+    """Shows and edits the text of one option; tells each change that a person makes."""
+
+    edited = Signal(str, str)  # path, text
+    reset_asked = Signal(str)  # path
+    entered = Signal(str)  # path: the editor has the keyboard
+
+    def __init__(self, spec: Spec, parent: QWidget, suggestions: tuple[str, ...] = ()) -> None:
+        super().__init__(parent)
+        self.spec = spec
+        self._showing = False
+        self._label = QLabel(spec.label, self, textFormat=theme.PLAIN)
+        self._unit = QLabel(spec.unit, self, textFormat=theme.PLAIN)
+        self._reset = _tool(self, "undo", f"Reset {spec.label}")
+        self._reset.clicked.connect(self._ask_reset)
+        self._error = QLabel(self, textFormat=theme.PLAIN, wordWrap=True)
+        self._error.setTextInteractionFlags(theme.SELECTABLE)
+        self._error.hide()
+        names = spec.choices or suggestions
+        self._box = ChoiceBox(names, self) if names else None
+        line = self._box.lineEdit() if self._box is not None else None
+        self._line = QLineEdit(self) if line is None else line
+        self.editor: QWidget = self._line if self._box is None else self._box
+        self._browse = self._browser() if spec.path.rpartition(".")[2] == _PATH else None
+        self._dress()
+        self._lay_out()
+        self._line.textChanged.connect(self._tell)
+        self.show_state("", changed=False)
+
+    @property
+    def text(self) -> str:
+        """What stands in the editor."""
+        return self._line.text()
+
+    def set_text(self, text: str) -> None:
+        """Show another text without telling it as a change."""
+        self._showing = True
+        if self._box is not None:
+            self._box.setCurrentIndex(self._box.findText(text))
+        self._line.setText(text)
+        self._line.setCursorPosition(0)
+        self._showing = False
+
+    def show_state(self, base_text: str, *, changed: bool, problem: str = "") -> None:
+        """Mark the option.
+
+        Args:
+            base_text: what a reset brings back.
+            changed: whether it differs from that.
+            problem: what is wrong with it, in one sentence.
+        """
+        font = QFont(self.font())
+        font.setBold(changed)
+        self._label.setFont(font)
+        self._reset.setVisible(changed)
+        back = base_text or ("null" if self.spec.nullable else "nothing")
+        self._reset.setToolTip(_wrapped(f"Reset to {back} ({RESET_KEYS})"))
+        if problem != self._error.text():
+            self._error.setText(problem)
+        self._error.setVisible(bool(problem))
+        said = [self.spec.label, *(["changed"] if changed else []), *(["wrong"] if problem else [])]
+        self.editor.setAccessibleName(", ".join(said))
+        self.editor.setAccessibleDescription(problem or self.hint)
+
+    @property
+    def hint(self) -> str:
+        """What the option is, for tooltips and the line below the form."""
+        spec = self.spec
+        allowed = f" Allowed: {spec.allowed}." if not spec.allowed.startswith("text") else ""
+        return f"{spec.path}: {spec.help}.{allowed}"
+
+    @property
+    def label_width(self) -> int:
+        """The width in pixels that its label needs when it is marked as changed."""
+        font = QFont(self.font())
+        font.setBold(True)
+        self._label.setFont(font)
+        return self._label.sizeHint().width()
+
+    def set_label_width(self, width: int) -> None:
+        """Line the editors of a form up."""
+        self._label.setFixedWidth(width)
+
+    def focus_chain(self) -> list[QWidget]:
+        """What Tab goes through, in order."""
+        return [self.editor, *([self._browse] if self._browse is not None else []), self._reset]
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
+        """Colour the error anew with the theme."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self._colour()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        """Notice that the editor got the keyboard."""
+        if event.type() == QEvent.Type.FocusIn:
+            self.entered.emit(self.spec.path)
+        return super().eventFilter(watched, event)
+
+    def _dress(self) -> None:
+        self.editor.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.editor.setMinimumWidth(_EDITOR_LEAST_PX)
+        self.editor.installEventFilter(self)
+        if self.spec.nullable:
+            self._line.setPlaceholderText("null")
+        self._label.setBuddy(self.editor)
+        self._unit.setMinimumWidth(_UNIT_PX)
+        keeps_place = self._reset.sizePolicy()
+        keeps_place.setRetainSizeWhenHidden(True)
+        self._reset.setSizePolicy(keeps_place)
+        for part in (self._label, self.editor, self._unit):
+            part.setToolTip(_wrapped(self.hint))
+        self._colour()
+
+    def _colour(self) -> None:
+        for label, colour in ((self._error, theme.colour("bad")), (self._unit, theme.colour("muted"))):
+            palette = label.palette()
+            palette.setColor(QPalette.ColorRole.WindowText, colour)
+            label.setPalette(palette)
+
+    def _lay_out(self) -> None:
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(theme.SPACE_S)
+        grid.setVerticalSpacing(theme.SPACE_XS)
+        grid.addWidget(self._label, 0, 0)
+        grid.addWidget(self.editor, 0, 1)
+        if self._browse is not None:
+            grid.addWidget(self._browse, 0, 2, Qt.AlignmentFlag.AlignLeft)
+            self._unit.hide()
+        grid.addWidget(self._unit, 0, 2)
+        grid.setColumnMinimumWidth(2, _UNIT_PX)
+        grid.addWidget(self._reset, 0, 3)
+        grid.addWidget(self._error, 1, 1, 1, 3)
+        grid.setColumnStretch(1, 1)
+
+    def _browser(self) -> QToolButton:
+        button = _tool(self, "folder", f"Choose {self.spec.label}")
+        menu = QMenu(button)
+        menu.addAction("Choose a &file...").triggered.connect(self._choose_file)
+        menu.addAction("Choose a f&older...").triggered.connect(self._choose_folder)
+        button.setMenu(menu)
+        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        return button
+
+    @Slot()
+    def _choose_file(self) -> None:
+        self._choose(QFileDialog.FileMode.ExistingFile)
+
+    @Slot()
+    def _choose_folder(self) -> None:
+        self._choose(QFileDialog.FileMode.Directory)
+
+    def _choose(self, mode: QFileDialog.FileMode) -> None:
+        dialog = QFileDialog(self, f"Choose {self.spec.label}")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setFileMode(mode)
+        now = Path(self.text.strip("\"'")).expanduser()
+        dialog.setDirectory(str(now.parent if now.parent.is_dir() else Path.home()))
+        dialog.fileSelected.connect(self.put_path)
+        dialog.open()
+
+    @Slot(str)
+    def put_path(self, path: str) -> None:
+        """Take a chosen path as if it were typed."""
+        self._line.setText(text_of(self.spec, path))
+
+    @Slot(str)
+    def _tell(self, text: str) -> None:
+        if not self._showing:
+            self.edited.emit(self.spec.path, text)
+
+    @Slot()
+    def _ask_reset(self) -> None:
+        self.reset_asked.emit(self.spec.path)
+
+
+def _tool(parent: QWidget, icon: str, name: str) -> QToolButton:
+    button = QToolButton(parent)
+    button.setAutoRaise(True)
+    button.setIcon(theme.icon(icon))
+    button.setAccessibleName(name)
+    button.setToolTip(name)
+    return button
+
+
+def _wrapped(text: str) -> str:
+    """A tooltip that is broken into lines and shows the text as it is."""
+    return f"<qt>{html.escape(text)}</qt>"

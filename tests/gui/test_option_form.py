@@ -1,0 +1,356 @@
+"""The form is made from declarations, keeps what a person types, and says what is wrong beside the field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit, QWidget
+from pytestqt.qtbot import QtBot
+
+from iterand_engine import catalog
+from iterand_engine.arguments import Argument
+from iterand_engine.catalog import METHODS, Entry, OwnEntries, use_own
+from iterand_engine.config import RunConfig
+from iterand_engine.errors import UserError
+from iterand_engine.options import describe
+from iterand_engine.own_code import Origin, Source
+from iterand_engine.presets import presets
+from iterand_engine.sweeps import plan
+from iterand_gui.widgets.option_form import MAIN, FormState, OptionForm
+from iterand_gui.widgets.option_specs import specs
+from iterand_gui.widgets.option_values import (
+    WHOLE,
+    base_value,
+    check,
+    choices_of,
+    complete,
+    pieces_of,
+    same,
+    sets_of,
+    text_of,
+)
+
+BASE = complete({})
+
+
+@pytest.fixture
+def form(qtbot: QtBot, tmp_path: Path) -> OptionForm:
+    form = OptionForm(tmp_path, suggestions={"compute.device": ("auto", "cpu", "GPU-1")})
+    qtbot.addWidget(form)
+    form.resize(520, 720)
+    form.show()
+    qtbot.waitExposed(form)
+    return form
+
+
+@pytest.fixture
+def own_code() -> Iterator[None]:
+    """A network and a redraw rule of one's own, with arguments."""
+    depth = Argument("depth", "int", 3, help="layers", ge=1, le=9)
+    rate = Argument("rate", "float", 0.1, gt=0)
+    source = Source("mine.py", "0" * 64, Path("mine.py"))
+    model = Entry("tiny", "Tiny net", "", arguments=(depth,), own=Origin(source, "model", 1))
+    rule = Entry("mine", "Mine", "", arguments=(rate,), own=Origin(source, "rule", 9))
+    before = use_own(OwnEntries((model, rule)))
+    yield
+    use_own(before)
+
+
+def line(form: OptionForm, path: str) -> QLineEdit:
+    editor = form.field(path).editor
+    found = editor.lineEdit() if isinstance(editor, QComboBox) else editor
+    assert isinstance(found, QLineEdit)
+    return found
+
+
+def type_in(qtbot: QtBot, form: OptionForm, path: str, text: str) -> FormState:
+    """Replace a field's text by the keyboard; the state once the form has looked at it."""
+    field = line(form, path)
+    field.setFocus()
+    field.selectAll()
+    with qtbot.waitSignal(form.changed, timeout=5_000) as told:
+        QTest.keyClicks(field, text) if text else QTest.keyClick(field, Qt.Key.Key_Delete)
+    assert told.args is not None
+    state = told.args[0]
+    assert isinstance(state, FormState)
+    return state
+
+
+def shown(form: OptionForm) -> list[str]:
+    return [path for path in form.paths if form.field(path).isVisible()]
+
+
+def test_that_every_option_of_the_method_has_a_field_that_says_what_it_is(form: OptionForm) -> None:
+    declared = {info.path for info in describe(RunConfig) if not info.path.startswith("method.")}
+    declared |= {info.path for info in describe(catalog.load_target(METHODS["iterand"].options), "method.")}
+    assert set(form.paths) == declared
+    for path in form.paths:
+        field = form.field(path)
+        assert field.editor.accessibleName()
+        assert field.spec.help in field.editor.toolTip() or "&" in field.editor.toolTip()
+        assert path in field.editor.accessibleDescription()
+
+
+def test_that_the_main_options_are_shown_and_the_others_folded(form: OptionForm) -> None:
+    assert tuple(shown(form)) == tuple(sorted(MAIN, key=form.paths.index))
+
+
+def test_that_a_form_of_defaults_is_the_default_configuration(form: OptionForm) -> None:
+    state = form.state
+    assert state.config == RunConfig()
+    assert (state.sets, state.seeds, state.problems, state.combinations) == ((), (), {}, 1)
+
+
+@pytest.mark.parametrize("name", sorted(presets()))
+def test_that_every_preset_goes_in_and_comes_out(name: str) -> None:
+    mapping = presets()[name].mapping
+    base = complete(mapping)
+    texts = {spec.path: text_of(spec, base_value(base, spec)) for spec in specs(choices_of(base, {}))}
+    checked = check(complete({}), texts, Path("/"))
+    assert checked.problems == {}
+    assert checked.config == RunConfig.from_mapping(mapping)
+
+
+def test_that_starting_from_a_run_shows_it_unchanged(form: OptionForm) -> None:
+    training = {"milestones": [3, 5], "schedule": "multistep"}
+    mapping = {"model": {"name": "conv4"}, "method": {"name": "dense"}, "training": training}
+    form.start_from(mapping)
+    assert form.text("model.name") == "conv4"
+    assert form.text("training.milestones") == "[3, 5]"
+    assert "method.sparsity" not in form.paths
+    assert form.state.config == RunConfig.from_mapping(mapping)
+    assert form.state.sets == ()
+
+
+def test_that_a_wrong_configuration_leaves_the_form_as_it_was(form: OptionForm) -> None:
+    form.set_text("model.name", "conv2")
+    with pytest.raises(UserError, match=r"Unknown option 'model\.with'"):
+        form.start_from({"model": {"with": 2}})
+    assert form.text("model.name") == "conv2"
+
+
+def test_that_typing_changes_the_configuration_and_marks_the_option(qtbot: QtBot, form: OptionForm) -> None:
+    state = type_in(qtbot, form, "model.width_factor", "0.5")
+    assert state.config is not None
+    assert state.config.model.width_factor == 0.5
+    assert state.sets == ("model.width_factor=0.5",)
+    assert form.field("model.width_factor").editor.accessibleName() == "width factor, changed"
+    state = type_in(qtbot, form, "model.width_factor", "1.0")
+    assert state.sets == ()
+    assert form.field("model.width_factor").editor.accessibleName() == "width factor"
+
+
+def test_that_several_values_make_several_runs(qtbot: QtBot, form: OptionForm, tmp_path: Path) -> None:
+    type_in(qtbot, form, "model.width_factor", "0.25, 0.5, 1")
+    state = type_in(qtbot, form, "training.seed", "1-3, 7")
+    assert state.combinations == 12
+    assert state.seeds == (1, 2, 3, 7)
+    planned = plan(state.base, state.sets, state.seeds, tmp_path)
+    assert len(planned.cells) == 12
+    assert dict(planned.axes) == {"model.width_factor": (0.25, 0.5, 1), "training.seed": (1, 2, 3, 7)}
+
+
+def test_that_only_the_chosen_methods_options_are_there(qtbot: QtBot, form: OptionForm) -> None:
+    type_in(qtbot, form, "method.sparsity", "0.3")
+    type_in(qtbot, form, "method.randomize_rate", "0.2")
+    state = type_in(qtbot, form, "method.name", "edge-popup")
+    assert "method.randomize_rate" not in form.paths
+    assert state.sets == ("method.name=edge-popup", "method.sparsity=0.3")
+    assert state.config is not None
+    assert state.config.method.name == "edge-popup"
+    assert QApplication.focusWidget() is line(form, "method.name").parent()
+    state = type_in(qtbot, form, "method.name", "iterand")
+    assert form.text("method.randomize_rate") == "0.2"
+    assert "method.randomize_rate=0.2" in state.sets
+
+
+def test_that_several_methods_have_the_options_of_all(qtbot: QtBot, form: OptionForm, tmp_path: Path) -> None:
+    type_in(qtbot, form, "method.sparsity", "0.3, 0.5")
+    state = type_in(qtbot, form, "method.name", "dense, iterand")
+    assert state.problems == {}
+    assert {"method.sparsity", "method.randomize_rate"} <= set(form.paths)
+    planned = plan(state.base, state.sets, state.seeds, tmp_path)
+    assert [cell.config.method.name for cell in planned.cells] == ["dense", "iterand", "iterand"]
+
+
+def test_that_what_is_wrong_stands_beside_its_field_in_the_engines_words(
+    qtbot: QtBot, form: OptionForm
+) -> None:
+    type_in(qtbot, form, "model.width_factor", "17")
+    state = type_in(qtbot, form, "data.dataset", "cifar11")
+    with pytest.raises(UserError) as said:
+        RunConfig.from_mapping({"model": {"width_factor": 17}})
+    assert state.problems["model.width_factor"] == str(said.value)
+    assert state.problems["data.dataset"].startswith("There is no dataset 'cifar11'; did you mean 'cifar10'?")
+    assert (state.config, state.sets) == (None, ())
+    field = form.field("model.width_factor")
+    assert field.editor.accessibleName() == "width factor, changed, wrong"
+    assert field.editor.accessibleDescription() == str(said.value)
+
+
+def test_that_a_wrong_option_in_a_folded_group_unfolds_it(qtbot: QtBot, form: OptionForm) -> None:
+    assert not form.field("data.path").isVisible()
+    state = type_in(qtbot, form, "data.dataset", "npz")
+    assert list(state.problems) == ["data.path"]
+    assert form.field("data.path").isVisible()
+    form.focus_problem()
+    assert line(form, "data.path").hasFocus()
+    state = type_in(qtbot, form, "data.path", "mine.npz")
+    assert state.config is not None
+    assert state.config.data.path == str(form.folder / "mine.npz")
+
+
+def test_that_an_option_is_reset_by_button_and_by_keyboard(qtbot: QtBot, form: OptionForm) -> None:
+    type_in(qtbot, form, "method.sparsity", "0.9")
+    type_in(qtbot, form, "model.name", "conv2")
+    QTest.keyClick(
+        line(form, "model.name"),
+        Qt.Key.Key_Backspace,
+        Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier,
+    )
+    assert form.text("model.name") == "resnet18"
+    button = form.field("method.sparsity").focus_chain()[-1]
+    assert button.isVisible()
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert form.text("method.sparsity") == "0.6"
+    assert not button.isVisible()
+    form.set_text("model.name", "conv4")
+    form.reset_all()
+    assert form.state.sets == ()
+
+
+def test_that_a_search_shows_what_holds_all_words(qtbot: QtBot, form: OptionForm) -> None:
+    form.focus_search()
+    QTest.keyClicks(form.search, "EPOCHS warm")
+    assert shown(form) == ["training.warmup_epochs"]
+    QTest.keyClick(form.search, Qt.Key.Key_Return)
+    assert line(form, "training.warmup_epochs").hasFocus()
+    form.focus_search()
+    QTest.keyClicks(form.search, "nonsense")
+    assert shown(form) == []
+    QTest.keyClick(form.search, Qt.Key.Key_Escape)
+    assert set(shown(form)) == set(MAIN)
+
+
+def test_that_a_search_finds_the_papers_words(qtbot: QtBot, form: OptionForm) -> None:
+    QTest.keyClicks(form.search, "K_per")
+    assert shown(form) == ["method.randomize_every"]
+
+
+def test_that_tab_goes_through_the_fields_in_their_order(qtbot: QtBot, form: OptionForm) -> None:
+    type_in(qtbot, form, "method.name", "edge-popup")
+    type_in(qtbot, form, "method.name", "iterand")  # fields made again later
+    form.reset_all()
+    form.search.setFocus()
+    visited = []
+    for _ in MAIN:
+        QTest.keyClick(QApplication.focusWidget() or form, Qt.Key.Key_Tab)
+        focused = QApplication.focusWidget()
+        visited += [path for path in form.paths if focused and form.field(path).isAncestorOf(focused)]
+    assert visited == list(MAIN)
+
+
+def test_that_groups_fold_by_keyboard_and_are_remembered(qtbot: QtBot, form: OptionForm) -> None:
+    form.restore_open_groups(["data"])
+    assert form.field("data.path").isVisible()
+    heading = next(
+        widget
+        for widget in form.findChildren(QWidget)
+        if widget.accessibleName() == "Data" and widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+    )
+    QTest.keyClick(heading, Qt.Key.Key_Space)
+    assert not form.field("data.path").isVisible()
+    assert form.save_open_groups() == []
+
+
+@pytest.mark.usefixtures("own_code")
+def test_that_arguments_of_own_code_are_options(qtbot: QtBot, form: OptionForm) -> None:
+    form.renew()
+    assert "model.depth" not in form.paths
+    state = type_in(qtbot, form, "model.name", "tiny")
+    assert form.text("model.depth") == "3"
+    state = type_in(qtbot, form, "model.depth", "12")
+    assert state.problems == {"model.depth": "model.depth is 12; allowed: a whole number, 1 <= value <= 9."}
+    type_in(qtbot, form, "model.depth", "4")
+    type_in(qtbot, form, "method.rule", "mine")
+    state = type_in(qtbot, form, "method.rule.rate", "0.2")
+    assert state.config is not None
+    mapping = state.config.to_mapping()
+    assert mapping["model"]["depth"] == 4
+    assert mapping["method"]["rule"] == {"name": "mine", "rate": 0.2}
+    form.start_from(mapping)
+    assert form.state.config == state.config
+    assert (form.text("method.rule"), form.text("method.rule.rate")) == ("mine", "0.2")
+    state = type_in(qtbot, form, "method.rule", "uniform")
+    assert state.config is not None
+    assert state.config.to_mapping()["method"]["rule"] == "uniform"
+
+
+def test_that_suggestions_do_not_limit(qtbot: QtBot, form: OptionForm) -> None:
+    assert isinstance(form.field("compute.device").editor, QComboBox)
+    form.restore_open_groups(["compute"])
+    state = type_in(qtbot, form, "compute.device", "GPU-42")
+    assert state.config is not None
+    assert state.config.compute.device == "GPU-42"
+
+
+def test_that_a_chosen_path_may_hold_commas(form: OptionForm) -> None:
+    form.field("data.path").put_path("/data/a, b.npz")
+    form.set_text("data.dataset", "npz")
+    assert form.state.config is not None
+    assert form.state.config.data.path == "/data/a, b.npz"
+
+
+@given(
+    st.text(
+        st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\x85\u2028\u2029\ufeff"),
+        min_size=1,
+    )
+)
+def test_that_any_text_option_goes_in_and_comes_out(value: str) -> None:
+    (spec,) = (spec for spec in specs(choices_of(BASE, {})) if spec.path == "data.path")
+    text = text_of(spec, value)
+    assert same(spec, text, value) or value.strip() != value or value in ("null", "~")
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_that_any_number_goes_in_and_comes_out(value: float) -> None:
+    (spec,) = (spec for spec in specs(choices_of(BASE, {})) if spec.path == "training.lr")
+    assert same(spec, text_of(spec, value), value)
+
+
+@given(st.sampled_from([spec.path for spec in specs(choices_of(BASE, {}))]), st.text(max_size=30))
+def test_that_no_text_breaks_the_form(path: str, text: str) -> None:
+    checked = check(BASE, {path: text}, Path("/"))
+    assert (checked.config is None) == bool(checked.problems)
+    assert WHOLE not in checked.problems
+    if checked.config is not None:
+        sets, seeds = sets_of(BASE, {path: text})
+        assert plan(BASE, sets, seeds, Path("/")).cells[0].config.to_mapping() is not None
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "pieces"),
+    [
+        ("training.lr", "0.1, 1e-3", ("0.1", "1e-3")),
+        ("training.lr", "0.1, 0.1,", ("0.1",)),
+        ("training.milestones", "[3, 5]", ("[3, 5]",)),
+        ("training.milestones", "[3, 5], []", ("[3, 5]", "[]")),
+        ("training.train_limit", "", ("null",)),
+        ("training.seed", "1-3,7", ("1", "2", "3", "7")),
+        ("data.path", "a b.npz, 12", ("a b.npz", '"12"')),
+        ("name", "first, second", ('"first, second"',)),
+    ],
+)
+def test_that_texts_are_taken_apart_as_on_the_command_line(
+    path: str, text: str, pieces: tuple[str, ...]
+) -> None:
+    path = "data.train_limit" if path == "training.train_limit" else path
+    (spec,) = (spec for spec in specs(choices_of(BASE, {})) if spec.path == path)
+    assert pieces_of(spec, text) == pieces
