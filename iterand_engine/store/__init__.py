@@ -12,8 +12,11 @@ from iterand_engine.store.recorder import Recorder
 from iterand_engine.store.records import (
     Axis,
     Checkpoint,
+    Claim,
+    DiscardedRun,
     Environment,
     Event,
+    ExtensionUse,
     Level,
     Locked,
     NewRun,
@@ -22,6 +25,10 @@ from iterand_engine.store.records import (
     RunState,
     Series,
     SeriesInfo,
+    SlotKey,
+    SlotPlace,
+    SlotRow,
+    SweepRow,
 )
 from iterand_engine.store.store import Store
 
@@ -30,8 +37,11 @@ __all__ = [
     "ChangeWatcher",
     "Changes",
     "Checkpoint",
+    "Claim",
+    "DiscardedRun",
     "Environment",
     "Event",
+    "ExtensionUse",
     "Level",
     "Locked",
     "NewRun",
@@ -41,6 +51,10 @@ __all__ = [
     "RunState",
     "Series",
     "SeriesInfo",
+    "SlotKey",
+    "SlotPlace",
+    "SlotRow",
     "Store",
+    "SweepRow",
     "queries",
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, insert, select
 
 from iterand_engine.errors import UserError
-from iterand_engine.store import queries, run_rows, schema
+from iterand_engine.store import run_reading, run_rows, schema
 
 if TYPE_CHECKING:
     from iterand_engine.store.store import Store
@@ -48,7 +48,7 @@ def tags(store: Store, run_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The tags of runs by id, in the alphabet's order; runs without any are left out."""
     found: dict[str, list[str]] = {}
     with store.reading() as connection:
-        for some in queries.portions(run_ids):
+        for some in run_reading.portions(run_ids):
             query = select(_tag.c.run_id, _tag.c.name).where(_tag.c.run_id.in_(some)).order_by(_tag.c.name)
             for run_id, name in connection.execute(query):
                 found.setdefault(run_id, []).append(name)

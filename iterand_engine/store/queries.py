@@ -7,14 +7,13 @@ such series) are `UserError`.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Table, select
 
 from iterand_engine.errors import UserError, suggestion
-from iterand_engine.processes import ProcessIdentity
-from iterand_engine.store import blocks, dialect, schema, states
+from iterand_engine.store import schema
 from iterand_engine.store.records import (
     Checkpoint,
     Environment,
@@ -28,20 +27,21 @@ from iterand_engine.store.records import (
     Series,
     SeriesInfo,
 )
-from iterand_engine.store.series_rows import StoredSeries, stored_series, tails
-from iterand_engine.store.states import Signs, derived_state, owner_of
+from iterand_engine.store.run_reading import (
+    SHOWN,
+    fields_of,
+    newest,
+    portions,
+    row_query,
+    run_rows_of,
+    unknown_run,
+)
+from iterand_engine.store.series_rows import StoredSeries, read_series, series_keys, stored_series, tails
 
 if TYPE_CHECKING:
     from iterand_engine.store.store import Store
 
 _run = schema.run
-_NOT_SHOWN = {"number", "config", "test_accuracy", "deleted_at", "extensions", "notes"}
-_JUDGED = {"state", "desired_state", "usual_step_s", "waiter", "lost_starts"}
-_JUDGED |= {*schema.OWNER_COLUMNS} - {"heartbeat_at"}
-_SHOWN = [column for column in _run.columns if column.name not in _NOT_SHOWN | _JUDGED]
-_SAME_NAME = [column.name for column in _SHOWN]
-# SQLite takes 32,766 parameters in one statement, some builds 999.
-_IDS_AT_ONCE = 500
 _VAL_ACCURACY = "val_accuracy"
 
 
@@ -52,14 +52,17 @@ def runs(store: Store, *, ids: Collection[str] | None = None, limit: int | None 
         ids: only these; unknown ones are left out.
         limit: at most so many.
     """
-    return [run_row_of(row) for row in _found(store, ids, limit)]
+    with store.reading() as connection:
+        return run_rows_of(connection, newest(connection, ids, limit))
 
 
 def runs_with_configs(
     store: Store, *, ids: Collection[str] | None = None, limit: int | None = None
 ) -> list[tuple[RunRow, Json]]:
     """Runs as `runs` gives them, each with its configuration, which never changes."""
-    return [(run_row_of(row), row.config) for row in _found(store, ids, limit, _run.c.config)]
+    with store.reading() as connection:
+        rows = newest(connection, ids, limit, _run.c.config)
+        return list(zip(run_rows_of(connection, rows), (row.config for row in rows), strict=True))
 
 
 def run(store: Store, run_id: str) -> RunDetail:
@@ -79,7 +82,7 @@ def run(store: Store, run_id: str) -> RunDetail:
         labels = select(schema.tag.c.name).where(schema.tag.c.run_id == run_id).order_by(schema.tag.c.name)
         tags = tuple(connection.execute(labels).scalars())
     return RunDetail(
-        **_fields(row),
+        **fields_of(row),
         config=row.config,
         environments=environments,
         extensions=tuple(ExtensionUse(**use) for use in row.extensions or ()),
@@ -102,35 +105,40 @@ def series(store: Store, run_id: str, name: str, *, first: int = 0) -> Series:
     Raises:
         UserError: no such run, or the run has no such series.
     """
-    block = schema.series_block.c
-    of_series = (block.series_id == schema.series.c.id) & (block.first_index + block.count > first)
-    key = (
-        select(
-            *(schema.series.c.id, schema.series.c.axis, schema.series.c.layers, _run.c.rewind),
-            func.coalesce(func.min(block.first_index), first).label("begin"),
-            func.coalesce(func.max(block.first_index + block.count), first).label("end"),
-        )
-        .select_from(schema.series.join(_run).outerjoin(schema.series_block, of_series))
-        .where(*_of_run(schema.series, run_id), schema.series.c.name == name)
-        .group_by(schema.series.c.id)
-    )
     with store.reading() as connection:
-        found = connection.execute(key).one_or_none()
-        if found is None:
+        keys = series_keys(connection, name, [run_id])
+        if not keys:
             raise _unknown_series(connection, run_id, name)
-        layers = None if found.layers is None else tuple(found.layers)
-        packed = (
-            select(block.steps, block.points)
-            .where(block.series_id == found.id, block.first_index + block.count > first)
-            .order_by(block.ordinal)
-        )
-        steps, values = blocks.unpack(
-            (tuple(row) for row in connection.execute(packed)),
-            found.end - found.begin,
-            None if layers is None else len(layers),
-        )
-    skip = first - found.begin
-    return Series(name, found.axis, layers, steps[skip:], values[skip:], first, found.rewind)
+        return read_series(connection, name, keys, [first])[0]
+
+
+def series_of(
+    store: Store,
+    run_ids: Sequence[str],
+    name: str,
+    since: Mapping[str, tuple[int, int]] | None = None,
+) -> dict[str, Series]:
+    """One series of several runs, whole or what is new in each.
+
+    Args:
+        run_ids: the runs; those that have no such series are left out.
+        name: of the series.
+        since: by run id the `rewind` of an earlier reading and the number of points the reader has. Where the
+            run was cut back since then, its series comes whole (`first` is 0).
+    """
+    had = since or {}
+    found: dict[str, Series] = {}
+    with store.reading() as connection:
+        for some in portions(run_ids):
+            keys = series_keys(connection, name, some)
+            firsts = [_first_new(had.get(key.run_id), key.rewind) for key in keys]
+            parts = read_series(connection, name, keys, firsts)
+            found |= {key.run_id: part for key, part in zip(keys, parts, strict=True)}
+    return found
+
+
+def _first_new(had: tuple[int, int] | None, rewind: int) -> int:
+    return had[1] if had is not None and had[0] == rewind else 0
 
 
 def last_values(store: Store, run_id: str) -> dict[str, float]:
@@ -193,7 +201,7 @@ def test_accuracies(store: Store, run_ids: Sequence[str], *, lock: bool) -> dict
     with store.reading() as connection:
         for some in portions(run_ids):
             query = select(_run.c.id, _run.c.test_accuracy, _run.c.test_unlocked)
-            for row in connection.execute(query.where(_run.c.id.in_(some), _run.c.deleted_at.is_(None))):
+            for row in connection.execute(query.where(_run.c.id.in_(some), SHOWN)):
                 hidden = lock and not row.test_unlocked and row.test_accuracy is not None
                 found[row.id] = Locked.LOCKED if hidden else row.test_accuracy
     return found
@@ -211,101 +219,14 @@ def test_accuracy(store: Store, run_id: str, *, lock: bool) -> float | Locked | 
     return found[run_id]
 
 
-def row_query(*more: Any) -> Select[Any]:
-    """Selects what a `RunRow` needs, and further columns, of runs that are not in the trash, newest first."""
-    return any_row_query(*more).where(_run.c.deleted_at.is_(None)).order_by(_run.c.number.desc())
-
-
-def queue_query(*more: Any) -> Select[Any]:
-    """As `row_query`, of the queued runs in the order of the queue."""
-    queued = (_run.c.queue_rank.is_not(None), _run.c.deleted_at.is_(None))
-    return any_row_query(*more).where(*queued).order_by(_run.c.queue_rank, _run.c.number)
-
-
-def any_row_query(*more: Any) -> Select[Any]:
-    """As `row_query`, with the runs in the trash, in no order."""
-    # What a RunRow takes as it is comes first: see `_fields`.
-    return select(*_SHOWN, *(_run.c[name] for name in sorted(_JUDGED)), dialect.now().label("now"), *more)
-
-
-def select_rows(connection: Connection, query: Select[Any]) -> list[RunRow]:
-    """The rows of a `row_query`."""
-    return [run_row_of(row) for row in connection.execute(query)]
-
-
-def run_row_of(row: Row[Any]) -> RunRow:
-    """A row of a `row_query`, judged."""
-    return RunRow(**_fields(row))
-
-
-def signs_of(row: Row[Any]) -> Signs:
-    """What a row of a `row_query` says about its run's life."""
-    return Signs(
-        stored=RunState(row.state),
-        stop_requested=row.desired_state is not None,
-        owner=owner_of(row.owner_host, row.owner_pid, row.owner_start_ticks, row.owner_boot_id),
-        deadline=row.owner_deadline,
-        heartbeat_at=row.heartbeat_at,
-        now=row.now,
-        last_step_at=row.last_step_at,
-        usual_step_s=row.usual_step_s,
-    )
-
-
-def is_waiting(row: Row[Any]) -> bool:
-    """Whether a living process waits to train the queued run of a `row_query` itself."""
-    waiter = waiter_of(row)
-    return waiter is not None and states.is_waiting(waiter, row.heartbeat_at, row.now)
-
-
-def waiter_of(row: Row[Any]) -> ProcessIdentity | None:
-    """The process that waits, or waited, to train the queued run of a `row_query` itself."""
-    return None if row.waiter is None else ProcessIdentity(**row.waiter)
-
-
-def unknown_run(run_id: str) -> UserError:
-    """The error for an id that no run has."""
-    return UserError(f"There is no run {run_id!r}: `iterand runs` lists those that are.")
-
-
-def portions(ids: Sequence[str]) -> Iterator[list[str]]:
-    """Ids in lists that one statement takes."""
-    for start in range(0, len(ids), _IDS_AT_ONCE):
-        yield list(ids[start : start + _IDS_AT_ONCE])
-
-
-def _found(store: Store, ids: Collection[str] | None, limit: int | None, *more: Any) -> list[Row[Any]]:
-    """Rows of a `row_query` with further columns, newest first."""
-    with store.reading() as connection:
-        if ids is None:
-            return list(connection.execute(row_query(*more).limit(limit)))
-        found: list[Row[Any]] = []
-        for some in portions(list(ids)):
-            found += connection.execute(row_query(_run.c.number, *more).where(_run.c.id.in_(some)))
-    found.sort(key=lambda row: row.number, reverse=True)
-    return found[:limit]
-
-
-def _fields(row: Row[Any]) -> dict[str, Any]:
-    stored = RunState(row.state)
-    fields = dict(zip(_SAME_NAME, row, strict=False))
-    fields |= {"state": stored, "stored_state": stored, "stop_requested": False, "owner": None}
-    fields["waiting"] = stored is RunState.QUEUED and is_waiting(row)
-    if stored.is_live:  # few of many are
-        signs = signs_of(row)
-        judged = {"state": derived_state(signs), "stop_requested": signs.stop_requested, "owner": signs.owner}
-        fields |= judged
-    return fields
-
-
 def _of_run(table: Table, run_id: str) -> tuple[ColumnElement[bool], ...]:
     """Rows of a run that is not in the trash."""
-    shown = select(_run.c.id).where(_run.c.id == run_id, _run.c.deleted_at.is_(None)).exists()
+    shown = select(_run.c.id).where(_run.c.id == run_id, SHOWN).exists()
     return table.c.run_id == run_id, shown
 
 
 def _is_shown(connection: Connection, run_id: str) -> bool:
-    query = select(_run.c.id).where(_run.c.id == run_id, _run.c.deleted_at.is_(None))
+    query = select(_run.c.id).where(_run.c.id == run_id, SHOWN)
     return connection.execute(query).first() is not None
 
 

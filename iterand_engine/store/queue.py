@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row
 
 from iterand_engine.errors import UserError
 from iterand_engine.processes import ProcessIdentity
-from iterand_engine.store import queries, run_rows
+from iterand_engine.store import run_reading, run_rows
 from iterand_engine.store.records import RunRow, RunState
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ _LISTED = 5
 def queued(store: Store) -> list[RunRow]:
     """The queued runs, the next one first."""
     with store.reading() as connection:
-        return queries.select_rows(connection, queries.queue_query())
+        rows = connection.execute(run_reading.in_queue(run_reading.short_query()))
+        return run_reading.run_rows_of(connection, rows)
 
 
 def enqueue(
@@ -47,7 +48,7 @@ def enqueue(
         for row in rows:
             if row.state != RunState.QUEUED:
                 _bring_back(connection, row, forget_reason=waiter is None)
-        kept = {row.id: queries.waiter_of(row) for row in rows if queries.is_waiting(row)}
+        kept = {row.id: run_reading.waiter_of(row) for row in rows if run_reading.is_waiting(row)}
         run_rows.put_in_queue(connection, [row.id for row in rows], first=first, waiter=waiter)
         if waiter is None:  # a run that is moved is still waited for
             for run_id, other in kept.items():
@@ -64,7 +65,7 @@ def _refuse(rows: Sequence[Row[Any]], waiter: ProcessIdentity | None) -> None:
             f" {', '.join(wrong[:_LISTED])}{more}: leave them out."
         )
     for row in rows:
-        other = queries.waiter_of(row) if queries.is_waiting(row) else None
+        other = run_reading.waiter_of(row) if run_reading.is_waiting(row) else None
         if waiter is not None and other not in (None, waiter):
             raise UserError(
                 f"Run {row.id} is queued and process {other.pid} waits to train it: end that first."

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select
 
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.processes import ProcessIdentity
-from iterand_engine.store import dialect, queries, schema
+from iterand_engine.store import dialect, run_reading, schema
 from iterand_engine.store.records import Level, RunState
 from iterand_engine.store.schema import OWNER_COLUMNS
 from iterand_engine.store.states import ADOPT_WITHIN_S, derived_state
@@ -22,7 +22,6 @@ from iterand_engine.store.states import ADOPT_WITHIN_S, derived_state
 CLAIMABLE = (RunState.QUEUED, RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
 LOST_STARTS_ALLOWED = 2
 DEVICE_ERRORS_ALLOWED = 2
-LOOKS_LIVE = schema.run.c.state.in_((RunState.STARTING, RunState.RUNNING))
 _LISTED = 10
 _run = schema.run
 # Of who owns a run, asks it to stop, or waits for it.
@@ -30,14 +29,14 @@ _TIES = (*OWNER_COLUMNS, "desired_state", "queue_rank", "waiter")
 
 
 def run_row(connection: Connection, run_id: str) -> Row[Any]:
-    """A run that is not in the trash, as `queries.row_query` selects it.
+    """A run that is not in the trash, as `run_reading.row_query` selects it.
 
     Raises:
         UserError: there is no such run.
     """
-    row = connection.execute(queries.row_query().where(_run.c.id == run_id)).one_or_none()
+    row = connection.execute(run_reading.row_query().where(_run.c.id == run_id)).one_or_none()
     if row is None:
-        raise queries.unknown_run(run_id)
+        raise run_reading.unknown_run(run_id)
     return row
 
 
@@ -68,7 +67,7 @@ def named(connection: Connection, text: str, among: ColumnElement[bool], where: 
 
 def state_of(row: Row[Any]) -> RunState:
     """How a run stands, judged now."""
-    return derived_state(queries.signs_of(row))
+    return derived_state(run_reading.signs_of(row))
 
 
 def change(connection: Connection, run_id: str, values: Mapping[str, object]) -> None:
@@ -148,7 +147,7 @@ def settle(connection: Connection, spared: Collection[str]) -> list[str]:
         The ids of those that were changed.
     """
     settled = []
-    for row in connection.execute(queries.row_query().where(LOOKS_LIVE)).all():
+    for row in connection.execute(run_reading.row_query().where(run_reading.LOOKS_LIVE)).all():
         if state_of(row) is not RunState.INTERRUPTED:
             continue
         if row.owner_pid is None:
@@ -208,12 +207,8 @@ def put_in_queue(
         waiter: the process that will train them itself.
         values: further columns of them.
     """
-    front = waiters_in_front(connection) if first and waiter is not None else []
-    ahead = [run_id for run_id in front if run_id not in run_ids]
-    ranks = next_ranks(connection, len(ahead) + len(run_ids), first=first)
-    for run_id, rank in zip(ahead, ranks, strict=False):
-        change(connection, run_id, {"queue_rank": rank})
-    for run_id, rank in zip(run_ids, ranks[len(ahead) :], strict=True):
+    ranks = ranks_for(connection, run_ids, first=first, waiter=waiter)
+    for run_id, rank in zip(run_ids, ranks, strict=True):
         queued = {"state": RunState.QUEUED, "queue_rank": rank, **waiting(waiter)}
         change(connection, run_id, dict.fromkeys(_TIES) | queued | values)
         reopen_sweeps(connection, run_id)
@@ -226,20 +221,27 @@ def waiting(waiter: ProcessIdentity | None) -> dict[str, object]:
     return {"waiter": asdict(waiter), "heartbeat_at": dialect.now()}
 
 
-def next_ranks(connection: Connection, count: int, *, first: bool) -> list[float]:
-    """Ranks for `count` runs in their order, before the head of the queue or behind its tail."""
+def ranks_for(
+    connection: Connection, run_ids: Sequence[str], *, first: bool, waiter: ProcessIdentity | None = None
+) -> list[float]:
+    """Ranks for runs in their order, behind the tail of the queue, or at its head as in `put_in_queue`."""
+    front = waiters_in_front(connection) if first and waiter is not None else []
+    ahead = [run_id for run_id in front if run_id not in run_ids]
     edge = func.min(_run.c.queue_rank) if first else func.max(_run.c.queue_rank)
-    found = connection.execute(select(edge)).scalar()
-    start = (found or 0.0) + (-count if first else 1.0)
-    return [start + number for number in range(count)]
+    count = len(ahead) + len(run_ids)
+    start = (connection.execute(select(edge)).scalar() or 0.0) + (-count if first else 1.0)
+    ranks = [start + number for number in range(count)]
+    for run_id, rank in zip(ahead, ranks, strict=False):
+        change(connection, run_id, {"queue_rank": rank})
+    return ranks[len(ahead) :]
 
 
 def waiters_in_front(connection: Connection) -> list[str]:
     """The runs at the head of the queue that living processes wait for, in their order."""
     front: list[str] = []
-    with connection.execute(queries.queue_query()) as rows:
+    with connection.execute(run_reading.queue_query()) as rows:
         for row in rows:
-            if not queries.is_waiting(row):
+            if not run_reading.is_waiting(row):
                 break
             front.append(str(row.id))
     return front

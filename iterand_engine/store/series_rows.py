@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from itertools import chain, groupby
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+)
 
 from iterand_engine.store import dialect, schema
-from iterand_engine.store.blocks import EMPTY, Block, cut
-from iterand_engine.store.records import Axis
+from iterand_engine.store.blocks import EMPTY, Block, cut, unpack
+from iterand_engine.store.records import Axis, Series
 
 _block = schema.series_block
 _BLOCK_COLUMNS = (_block.c.ordinal, _block.c.first_index, _block.c.steps, _block.c.points)
@@ -62,6 +76,66 @@ def tails(connection: Connection, name: str, run_ids: Sequence[str]) -> list[tup
         .where(at.name == name, at.run_id.in_(run_ids))
     )
     return [(run_id, Block(*block)) for run_id, *block in connection.execute(query)]
+
+
+def series_keys(connection: Connection, name: str, run_ids: Sequence[str]) -> Sequence[Row[Any]]:
+    """The series of that name: `id`, `run_id`, `axis`, `layers`, `points`, and the run's `rewind`."""
+    at, run = schema.series.c, schema.run.c
+    points = func.coalesce(_block.c.first_index + _block.c.count, 0).label("points")
+    query: Select[Any] = (
+        select(at.id, at.run_id, at.axis, at.layers, points, run.rewind)
+        .select_from(schema.series.join(schema.run).outerjoin(_block, _is_tail()))
+        .where(at.name == name, at.run_id.in_(run_ids), run.deleted_at.is_(None))
+    )
+    return connection.execute(query).all()
+
+
+def read_series(
+    connection: Connection, name: str, keys: Sequence[Row[Any]], firsts: Sequence[int]
+) -> list[Series]:
+    """Series from their points number `firsts` on, all in one statement.
+
+    Args:
+        connection: of a reader.
+        name: of the series.
+        keys: from `series_keys`, in the same transaction.
+        firsts: for each the number of the first point wanted.
+    """
+    wanted = {key.id: first for key, first in zip(keys, firsts, strict=True)}
+    read: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
+    by_id = {key.id: key for key in keys}
+    for id_, found in groupby(connection.execute(_blocks_from(wanted)), key=lambda row: row.series_id):
+        begin = next(found)
+        packed = ((row.steps, row.points) for row in chain([begin], found))
+        steps, values = unpack(packed, by_id[id_].points - begin.first_index, _width(by_id[id_]))
+        skip = wanted[id_] - begin.first_index
+        read[id_] = steps[skip:], values[skip:]
+    return [
+        Series(
+            name,
+            cast(Axis, key.axis),
+            None if key.layers is None else tuple(key.layers),
+            *(read.get(key.id) or unpack((), 0, _width(key))),
+            first,
+            key.rewind,
+        )
+        for key, first in zip(keys, firsts, strict=True)
+    ]
+
+
+def _width(key: Row[Any]) -> int | None:
+    return None if key.layers is None else len(key.layers)
+
+
+def _blocks_from(firsts: Mapping[int, int]) -> Select[Any]:
+    """The blocks of series, in order, that hold points from those numbers on."""
+    partly = {id_: first for id_, first in firsts.items() if first}
+    start = case(partly, value=_block.c.series_id, else_=0) if partly else literal(0)
+    return (
+        select(_block.c.series_id, _block.c.first_index, _block.c.steps, _block.c.points)
+        .where(_block.c.series_id.in_(firsts), _block.c.first_index + _block.c.count > start)
+        .order_by(_block.c.series_id, _block.c.ordinal)
+    )
 
 
 def _is_tail() -> ColumnElement[bool]:

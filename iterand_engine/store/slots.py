@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal, or_,
 
 from iterand_engine.errors import UserError
 from iterand_engine.processes import ProcessIdentity
-from iterand_engine.store import dialect, queries, run_rows, schema, slot_rows
+from iterand_engine.store import dialect, run_reading, run_rows, schema, slot_rows
 from iterand_engine.store.records import Claim, RunState, SlotKey, SlotPlace, SlotRow
 from iterand_engine.store.states import HEARTBEAT_S
 
@@ -262,14 +262,14 @@ def _suits(connection: Connection, run_id: str, place: SlotPlace) -> bool:
 
 
 def _has_queued(connection: Connection, place: SlotPlace) -> bool:
-    return connection.execute(queries.queue_query().where(_wants(place)).limit(1)).first() is not None
+    return connection.execute(run_reading.queue_query().where(_wants(place)).limit(1)).first() is not None
 
 
 def _next_run(connection: Connection, place: SlotPlace) -> Row[Any] | None:
     """The first queued run for a place; None where the place is left to a process that waits on its host."""
-    with connection.execute(queries.queue_query().where(_wants(place))) as rows:
+    with connection.execute(run_reading.queue_query().where(_wants(place))) as rows:
         for row in rows:
-            if not queries.is_waiting(row):
+            if not run_reading.is_waiting(row):
                 return row
             if row.waiter["host"] == place.key.host:
                 return None
@@ -279,8 +279,8 @@ def _next_run(connection: Connection, place: SlotPlace) -> Row[Any] | None:
 def _wanted_before(connection: Connection, run: Row[Any], place: SlotPlace) -> bool:
     """Whether a process that waits on the place's host comes before this run."""
     earlier = (_run.c.queue_rank < run.queue_rank, _run.c.waiter.is_not(None), _wants(place))
-    rows = connection.execute(queries.queue_query().where(*earlier)).all()
-    return any(queries.is_waiting(row) and row.waiter["host"] == place.key.host for row in rows)
+    rows = connection.execute(run_reading.queue_query().where(*earlier)).all()
+    return any(run_reading.is_waiting(row) and row.waiter["host"] == place.key.host for row in rows)
 
 
 def _occupy(connection: Connection, key: SlotKey, run: Row[Any]) -> Claim:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from iterand_engine.errors import OwnershipLost, UserError
 from iterand_engine.processes import ProcessIdentity
-from iterand_engine.store import dialect, queries, run_rows, schema, slot_rows
+from iterand_engine.store import dialect, run_reading, run_rows, schema, slot_rows
 from iterand_engine.store.migrate import check_database, prepare_database
 from iterand_engine.store.records import Json, NewRun, RunRow, RunState
 from iterand_engine.workspace import Workspace
@@ -110,16 +110,13 @@ class Store:
             Its id.
         """
         with self.writing() as connection:
-            (run_id,) = _insert_runs(connection, [new])
-            run_rows.put_in_queue(connection, [run_id], first=first, waiter=waiter)
+            (run_id,) = _insert_runs(connection, [new], first, waiter)
         return run_id
 
     def create_runs(self, news: Sequence[NewRun], first: bool = False) -> list[str]:
         """Add runs to the queue, all or none, in their order; returns their ids."""
         with self.writing() as connection:
-            run_ids = _insert_runs(connection, news)
-            run_rows.put_in_queue(connection, run_ids, first=first)
-        return run_ids
+            return _insert_runs(connection, news, first, None)
 
     def claim(self, run_id: str) -> str:
         """Take a run that nobody trains, to be adopted within a minute: it becomes `starting`.
@@ -220,8 +217,9 @@ class Store:
     def live_runs(self) -> list[RunRow]:
         """Runs that a process trains now or is about to, newest first."""
         with self.reading() as connection:
-            rows = queries.select_rows(connection, queries.row_query().where(run_rows.LOOKS_LIVE))
-        return [row for row in rows if row.state.is_live]
+            query = run_reading.row_query().where(run_reading.LOOKS_LIVE)
+            rows = connection.execute(query.order_by(_run.c.number.desc())).all()
+        return [row for row in map(run_reading.run_row_of, rows) if row.state.is_live]
 
     def settle(self) -> list[str]:
         """Store what became of runs whose process is gone or never came.
@@ -251,10 +249,15 @@ class Store:
                 connection.execute(insert(schema.unlock).values(run_id=run_id, at=dialect.now(), scope=scope))
 
 
-def _insert_runs(connection: Connection, news: Sequence[NewRun]) -> list[str]:
+def _insert_runs(
+    connection: Connection, news: Sequence[NewRun], first: bool, waiter: ProcessIdentity | None
+) -> list[str]:
     run_ids = [str(uuid.uuid4()) for _ in news]
-    for run_id, new in zip(run_ids, news, strict=True):
-        connection.execute(insert(_run).values(id=run_id, **_new_values(new)))
+    ranks = run_rows.ranks_for(connection, run_ids, first=first, waiter=waiter)
+    waiting = run_rows.waiting(waiter)
+    for run_id, new, rank in zip(run_ids, news, ranks, strict=True):
+        values = _new_values(new) | {"id": run_id, "queue_rank": rank} | waiting
+        connection.execute(insert(_run).values(values))
     return run_ids
 
 
@@ -282,7 +285,7 @@ def _new_values(new: NewRun) -> dict[str, object]:
         "epoch": 0,
         "total_steps": new.total_steps,
         "test_unlocked": False,
-        "revision": 0,
+        "revision": 1,
         "rewind": 0,
         "extensions": [asdict(use) for use in new.extensions] or None,
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
-from iterand_engine.store import dialect, queries, run_rows, schema
+from iterand_engine.store import dialect, run_reading, run_rows, schema
 from iterand_engine.store.records import Json, RunState, SweepRow
 
 if TYPE_CHECKING:
@@ -84,6 +84,6 @@ def _sweep_rows(connection: Connection, *wanted: ColumnElement[bool]) -> list[Sw
 
 def _goes_on(connection: Connection, sweep_id: str) -> bool:
     members = _run.c.id.in_(select(_member.c.run_id).where(_member.c.sweep_id == sweep_id))
-    may = run_rows.LOOKS_LIVE | (_run.c.state == RunState.QUEUED)
-    states = map(run_rows.state_of, connection.execute(queries.row_query().where(members, may)))
+    may = run_reading.LOOKS_LIVE | (_run.c.state == RunState.QUEUED)
+    states = map(run_rows.state_of, connection.execute(run_reading.row_query().where(members, may)))
     return any(state.is_live or state is RunState.QUEUED for state in states)

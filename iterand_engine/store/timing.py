@@ -1,9 +1,11 @@
-"""How long steps took in recorded runs: the seconds of a run's starts over the updates it did.
+"""How long runs took that were recorded, so that the length of another can be foretold.
 
-Evaluation, recording and saving are in it, so that a run's length can be foretold from it.
+Seconds are those of all starts of a run: evaluation, recording and saving are in them.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from sqlalchemy import select
 
@@ -15,10 +17,19 @@ _run = schema.run
 _LOOKED_AT = 50  # newest runs
 
 
-def recorded_steps(
+@dataclass(frozen=True)
+class Timed:
+    """What a run did: its configuration, updates, and the seconds they took."""
+
+    config: Json
+    steps: int
+    elapsed_s: float
+
+
+def timed_runs(
     store: Store, *, model: str, width_factor: float, dataset: str, device_kind: str, precision: str
-) -> list[tuple[Json, float]]:
-    """Configurations and mean seconds of a step of the newest runs of one network on one kind of device.
+) -> list[Timed]:
+    """The newest runs of one network on one kind of device.
 
     Args:
         store: read.
@@ -27,7 +38,7 @@ def recorded_steps(
         Newest first; runs that did no step are left out.
     """
     query = (
-        select(_run.c.config, _run.c.elapsed_s / _run.c.step)
+        select(_run.c.config, _run.c.step, _run.c.elapsed_s)
         .where(
             _run.c.model == model,
             _run.c.width_factor == width_factor,
@@ -35,11 +46,10 @@ def recorded_steps(
             _run.c.device_kind == device_kind,
             _run.c.precision == precision,
             _run.c.step > 0,
-            _run.c.elapsed_s > 0,
             _run.c.deleted_at.is_(None),
         )
         .order_by(_run.c.number.desc())
         .limit(_LOOKED_AT)
     )
     with store.reading() as connection:
-        return [(row[0], float(row[1])) for row in connection.execute(query)]
+        return [Timed(*row) for row in connection.execute(query)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, delete, select
 
 from iterand_engine.errors import UserError
-from iterand_engine.store import dialect, queries, run_rows, schema
+from iterand_engine.store import dialect, run_reading, run_rows, schema
 from iterand_engine.store.records import DiscardedRun, RunState
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ def restore(store: Store, run_ids: Sequence[str]) -> None:
 
 def discarded(store: Store) -> list[DiscardedRun]:
     """The runs in the trash, the last one put there first."""
-    query = queries.any_row_query(_run.c.deleted_at).where(_run.c.deleted_at.is_not(None))
+    query = run_reading.any_row_query(_run.c.deleted_at).where(_run.c.deleted_at.is_not(None))
     query = query.order_by(_run.c.deleted_at.desc(), _run.c.number.desc())
     with store.reading() as connection:
         rows = connection.execute(query).all()
-    return [DiscardedRun(queries.run_row_of(row), row.deleted_at) for row in rows]
+    return [DiscardedRun(run_reading.run_row_of(row), row.deleted_at) for row in rows]
 
 
 def forget(store: Store, run_ids: Sequence[str]) -> None:

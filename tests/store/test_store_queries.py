@@ -12,7 +12,17 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from iterand_engine.errors import UserError
-from iterand_engine.store import ChangeWatcher, Locked, Recorder, RunRow, RunState, dialect, queries, schema
+from iterand_engine.store import (
+    ChangeWatcher,
+    Locked,
+    Recorder,
+    RunRow,
+    RunState,
+    dialect,
+    queries,
+    run_reading,
+    schema,
+)
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -58,7 +68,7 @@ def test_that_runs_come_newest_first(place: Place) -> None:
 def test_that_more_runs_than_one_statement_takes_can_be_asked_for(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "_IDS_AT_ONCE", 2)
+    monkeypatch.setattr(run_reading, "_IDS_AT_ONCE", 2)
     made = [place.new_run(f"run-{number}") for number in range(5)]
     assert [row.id for row in queries.runs(place.store, ids=made)] == made[::-1]
     assert set(queries.test_accuracies(place.store, made, lock=True)) == set(made)

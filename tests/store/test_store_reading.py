@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from iterand_engine.errors import UserError
-from iterand_engine.store import Recorder, RunState, Store, queries
+from iterand_engine.store import Recorder, RunState, Store, queries, run_reading
 from iterand_engine.workspace import open_workspace_dir
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def test_that_rows_come_with_their_configurations(place: Place) -> None:
 def test_that_the_accuracy_so_far_is_known_of_every_run(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "_IDS_AT_ONCE", 2)
+    monkeypatch.setattr(run_reading, "_IDS_AT_ONCE", 2)
     expected = {
         record(place, 0.25, 0.5): 0.5,
         record(place, 0.25, state=RunState.STOPPED): 0.25,

@@ -1,0 +1,157 @@
+"""From rows of runs to what is handed out: what is selected, judged by each run's process, and how so fast.
+
+Used by `queries` and by the modules that change runs; the connection is the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select
+
+from iterand_engine.errors import UserError
+from iterand_engine.processes import ProcessIdentity
+from iterand_engine.store import dialect, schema, states
+from iterand_engine.store.records import RunRow, RunState
+from iterand_engine.store.states import Signs, derived_state, owner_of
+
+_run = schema.run
+_NOT_SHOWN = {"number", "config", "test_accuracy", "deleted_at", "extensions", "notes"}
+_JUDGED = {"state", "desired_state", "usual_step_s", "waiter", "lost_starts"}
+_JUDGED |= {*schema.OWNER_COLUMNS} - {"heartbeat_at"}
+_SHOWN = [_run.c.id, *(c for c in _run.columns if c.name not in {"id"} | _NOT_SHOWN | _JUDGED)]
+# What a run that no process has to do with takes from its row, in the order of `short_query`.
+_PLAIN_FIELDS = (
+    *(column.name for column in _SHOWN),
+    *("stored_state", "state", "stop_requested", "waiting", "owner"),
+)
+_STATE_AT = len(_SHOWN)
+_STATES = {state.value: state for state in RunState}
+# SQLite takes 32,766 parameters in one statement, some builds 999.
+_IDS_AT_ONCE = 500
+
+LOOKS_LIVE = _run.c.state.in_((RunState.STARTING, RunState.RUNNING))
+SHOWN = _run.c.deleted_at.is_(None)
+_HAS_PROCESS = or_(LOOKS_LIVE, and_(_run.c.state == RunState.QUEUED, _run.c.waiter.is_not(None)))
+
+
+def row_query(*more: Any) -> Select[Any]:
+    """Selects all that a run is judged by, and further columns, of runs that are not in the trash."""
+    return any_row_query(*more).where(SHOWN)
+
+
+def queue_query() -> Select[Any]:
+    """As `row_query`, of the queued runs in the order of the queue."""
+    return in_queue(row_query())
+
+
+def in_queue(query: Select[Any]) -> Select[Any]:
+    """Of a query of runs only those that are queued, in the order of the queue."""
+    return query.where(_run.c.queue_rank.is_not(None)).order_by(_run.c.queue_rank, _run.c.number)
+
+
+def any_row_query(*more: Any) -> Select[Any]:
+    """As `row_query`, of the runs in the trash as well."""
+    judged = (_run.c[name] for name in sorted(_JUDGED))
+    return select(*_SHOWN, *judged, dialect.now().label("now"), *more)
+
+
+def short_query(*more: ColumnElement[Any]) -> Select[Any]:
+    """Selects what `run_rows_of` takes, the run's number, and further columns, of runs not in the trash."""
+    return select(*_SHOWN, _run.c.state, _run.c.number, *more).where(SHOWN)
+
+
+def newest(
+    connection: Connection, ids: Collection[str] | None, limit: int | None, *more: ColumnElement[Any]
+) -> list[Row[Any]]:
+    """Rows of a `short_query`, newest first.
+
+    Args:
+        connection: of a reader.
+        ids: only these; unknown ones are left out.
+        limit: at most so many.
+        more: further columns.
+    """
+    query = short_query(*more).order_by(_run.c.number.desc())
+    if ids is None:
+        return list(connection.execute(query.limit(limit)).all())
+    rows = [
+        row for some in portions(list(ids)) for row in connection.execute(query.where(_run.c.id.in_(some)))
+    ]
+    rows.sort(key=lambda row: int(row.number), reverse=True)
+    return rows[:limit]
+
+
+def run_rows_of(connection: Connection, rows: Iterable[Row[Any]]) -> list[RunRow]:
+    """The runs of a `short_query`, judged, in the same transaction.
+
+    Few of many runs are live or waited for: only those are read again with all that they are judged by. The
+    fields of the others are put in place at once: through `__init__`, which a frozen class runs field by
+    field, ten thousand runs take four times as long.
+    """
+    judged = {row.id: run_row_of(row) for row in connection.execute(row_query().where(_HAS_PROCESS))}
+    return [judged.get(row[0]) or _plain_row(row) for row in rows]
+
+
+def _plain_row(row: Row[Any]) -> RunRow:
+    state = _STATES[row[_STATE_AT]]
+    plain = object.__new__(RunRow)
+    plain.__dict__.update(
+        zip(_PLAIN_FIELDS, (*row[:_STATE_AT], state, state, False, False, None), strict=True)
+    )
+    return plain
+
+
+def run_row_of(row: Row[Any]) -> RunRow:
+    """A row of a `row_query`, judged."""
+    return RunRow(**fields_of(row))
+
+
+def fields_of(row: Row[Any]) -> dict[str, Any]:
+    """The fields of a `RunRow` from a row of a `row_query`, judged."""
+    stored, signs = RunState(row.state), signs_of(row)
+    judged = {
+        "stored_state": stored,
+        "state": derived_state(signs),
+        "stop_requested": stored.is_live and signs.stop_requested,
+        "waiting": stored is RunState.QUEUED and is_waiting(row),
+        "owner": signs.owner if stored.is_live else None,
+    }
+    return dict(zip((column.name for column in _SHOWN), row, strict=False)) | judged
+
+
+def signs_of(row: Row[Any]) -> Signs:
+    """What a row of a `row_query` says about its run's life."""
+    return Signs(
+        stored=RunState(row.state),
+        stop_requested=row.desired_state is not None,
+        owner=owner_of(row.owner_host, row.owner_pid, row.owner_start_ticks, row.owner_boot_id),
+        deadline=row.owner_deadline,
+        heartbeat_at=row.heartbeat_at,
+        now=row.now,
+        last_step_at=row.last_step_at,
+        usual_step_s=row.usual_step_s,
+    )
+
+
+def is_waiting(row: Row[Any]) -> bool:
+    """Whether a living process waits to train the queued run of a `row_query` itself."""
+    waiter = waiter_of(row)
+    return waiter is not None and states.is_waiting(waiter, row.heartbeat_at, row.now)
+
+
+def waiter_of(row: Row[Any]) -> ProcessIdentity | None:
+    """The process that waits, or waited, to train the queued run of a `row_query` itself."""
+    return None if row.waiter is None else ProcessIdentity(**row.waiter)
+
+
+def unknown_run(run_id: str) -> UserError:
+    """The error for an id that no run has."""
+    return UserError(f"There is no run {run_id!r}: `iterand runs` lists those that are.")
+
+
+def portions(ids: Sequence[str]) -> Iterator[list[str]]:
+    """Ids in lists that one statement takes."""
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        yield list(ids[start : start + _IDS_AT_ONCE])
