@@ -6,6 +6,7 @@ Everything is read from package metadata and the operating system; torch is not 
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -101,6 +102,23 @@ def git_commit(checkout: Path = CHECKOUT) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def program_stamp(checkout: Path = CHECKOUT) -> str:
+    """Which program a process that starts now would be: version and commit, read anew from the files.
+
+    Args:
+        checkout: the folder that holds the package.
+    """
+    source = (checkout / "iterand_engine" / "__init__.py").read_text(encoding="utf-8")
+    version = re.search(r'^__version__ = "([^"]+)"', source, re.MULTILINE)
+    commit = git_commit(checkout)
+    return (version[1] if version else __version__) + (f" ({_short(commit)})" if commit else "")
+
+
+def _short(commit: str) -> str:
+    digits, dash, changed = commit.partition("-")
+    return digits[:12] + dash + changed
 
 
 def _versions() -> dict[str, str]:

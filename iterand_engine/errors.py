@@ -20,11 +20,12 @@ class OwnershipLost(Exception):  # noqa: N818 - a fact about the run, not a faul
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every `iterand` command."""
+    """Exit codes of every `iterand` command, and of worker processes."""
 
     OK = 0
     FAILED = 1
     USER = 2
+    DEVICE = 3  # of a worker process alone: its device failed, not its run
     STOPPED = 130
 
 

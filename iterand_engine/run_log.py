@@ -6,6 +6,7 @@ written ends no run; that is said once.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import TextIO
 from iterand_engine.workspace import Workspace
 
 POLL_S = 0.2
+_TAIL_BYTES = 16384
+_TAIL_CHARACTERS = 4000
 
 
 def log_path(workspace: Workspace, run_id: str) -> Path:
@@ -97,3 +100,23 @@ def read_from(path: Path, position: int) -> tuple[str, int]:
         return "", position
     whole = content[: content.rfind(b"\n") + 1]
     return whole.decode("utf-8", errors="replace"), position + len(whole)
+
+
+def last_lines(path: Path, *, since: int = 0, count: int = 12) -> str:
+    """The last lines of a log, at most 4,000 characters.
+
+    Args:
+        path: of the log.
+        since: only what stands behind this position, in bytes.
+        count: at most so many lines.
+    Returns:
+        The lines without a line end behind; empty where there are none, or the log cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(since, end - _TAIL_BYTES))
+            text = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.rstrip().splitlines()[-count:])[-_TAIL_CHARACTERS:]

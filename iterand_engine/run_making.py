@@ -1,14 +1,18 @@
-"""Make a run: resolve what must be fixed when it is made, and store it."""
+"""Make runs: resolve what must be fixed when a run is made, and put it in the queue."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from iterand_engine import __version__
 from iterand_engine.config import RunConfig, to_yaml
 from iterand_engine.data.fingerprint import dataset_fingerprint
-from iterand_engine.devices import find_device, resolve_precision
+from iterand_engine.devices import Device, cpu_device, find_device, list_devices, resolve_precision
 from iterand_engine.environment import git_commit
+from iterand_engine.errors import UserError
+from iterand_engine.places import my_devices
+from iterand_engine.processes import ProcessIdentity
 from iterand_engine.run_identity import group_key
 from iterand_engine.store import NewRun, Store
 from iterand_engine.workspace import Settings, Workspace, write_atomic
@@ -19,32 +23,88 @@ def data_roots(workspace: Workspace, settings: Settings) -> list[Path]:
     return [*settings.data_roots, workspace.data_dir]
 
 
-def make_run(workspace: Workspace, store: Store, config: RunConfig) -> str:
+def make_run(
+    workspace: Workspace,
+    store: Store,
+    config: RunConfig,
+    *,
+    waiter: ProcessIdentity | None = None,
+    first: bool = False,
+) -> str:
     """Store a new run, queued, with its precision resolved for the device it asks for.
 
+    Args:
+        workspace, store: where it is kept.
+        config: what it is.
+        waiter: the process that will train it itself; no slot takes the run while that lives.
+        first: at the head of the queue rather than its tail.
     Returns:
         The run's id.
     Raises:
         UserError: the dataset, the device or the precision is not to be had here.
     """
-    roots = data_roots(workspace, Settings.load(workspace))
-    device = find_device(config.compute.device)
-    precision = resolve_precision(config.compute.precision, device.kind)
-    compute = config.compute.model_copy(update={"precision": precision})
-    resolved = config.model_copy(update={"compute": compute, "name": config.display_name})
-    fingerprint = dataset_fingerprint(resolved.data, roots)
-    run_id = store.create_run(
-        NewRun(
-            name=resolved.display_name,
-            config=resolved.to_mapping(),
-            group_key=group_key(resolved, fingerprint=fingerprint, precision=precision),
-            seed=resolved.training.seed,
-            device_kind=device.kind,
-            precision=precision,
-            program_version=__version__,
-            git_commit=git_commit(),
-        )
-    )
-    folder = workspace.make_run_dir(run_id)
-    write_atomic(folder / "config.yaml", to_yaml(resolved).encode())
+    (resolved,), (new,) = _resolved(workspace, [config])
+    run_id = store.create_run(new, waiter, first)
+    _write_config(workspace, run_id, resolved)
     return run_id
+
+
+def make_runs(
+    workspace: Workspace, store: Store, configs: Sequence[RunConfig], first: bool = False
+) -> list[str]:
+    """Store new runs, queued in their order, all or none; as `make_run` does, and raises."""
+    resolved, news = _resolved(workspace, configs)
+    run_ids = store.create_runs(news, first)
+    for run_id, config in zip(run_ids, resolved, strict=True):
+        _write_config(workspace, run_id, config)
+    return run_ids
+
+
+def _resolved(workspace: Workspace, configs: Sequence[RunConfig]) -> tuple[list[RunConfig], list[NewRun]]:
+    """The configurations with name and precision fixed, and the runs to be stored."""
+    settings = Settings.load(workspace)
+    found, commit = list_devices(), git_commit()
+    mine = my_devices(settings, found)
+    roots = data_roots(workspace, settings)
+    resolved, news = [], []
+    for config in configs:
+        device = _device(config.compute.device, found, mine)
+        precision = resolve_precision(config.compute.precision, device.kind, (*mine, cpu_device()))
+        compute = config.compute.model_copy(update={"precision": precision})
+        whole = config.model_copy(update={"compute": compute, "name": config.display_name})
+        resolved.append(whole)
+        news.append(
+            NewRun(
+                name=whole.display_name,
+                config=whole.to_mapping(),
+                group_key=group_key(
+                    whole, fingerprint=dataset_fingerprint(whole.data, roots), precision=precision
+                ),
+                seed=whole.training.seed,
+                device_kind=device.kind,
+                precision=precision,
+                program_version=__version__,
+                git_commit=commit,
+            )
+        )
+    return resolved, news
+
+
+def _device(text: str, found: Sequence[Device], mine: Sequence[Device]) -> Device:
+    """What `compute.device` means among the owner's devices; the CPU may always be named."""
+    if text == "auto":
+        return find_device(text, devices=mine)
+    device = find_device(text, devices=found)
+    if text == "cuda" and any(other.kind == "cuda" for other in mine):
+        return find_device(text, devices=mine)
+    if device.kind == "cuda" and device not in mine:
+        raise UserError(
+            f"compute.device is {text!r}, which the setting devices leaves to others: name another device, "
+            "or change it with `iterand settings set devices ...`."
+        )
+    return device
+
+
+def _write_config(workspace: Workspace, run_id: str, config: RunConfig) -> None:
+    folder = workspace.make_run_dir(run_id)
+    write_atomic(folder / "config.yaml", to_yaml(config).encode())

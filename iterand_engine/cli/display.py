@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -19,21 +19,12 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from iterand_engine.cli.common import duration
+from iterand_engine.reporting import Display
 
 if TYPE_CHECKING:
     from iterand_engine.training.trainer import Progress
 
 PLAIN_EVERY_S = 10.0
-
-
-class Display(Protocol):
-    """What the user sees while a run is trained."""
-
-    def update(self, progress: Progress) -> None:
-        """Show how far it is."""
-
-    def note(self, text: str) -> None:
-        """Tell something, in a line of its own."""
 
 
 @contextmanager

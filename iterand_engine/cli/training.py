@@ -1,4 +1,4 @@
-"""`iterand train` and `iterand resume`: train in the foreground, here and now."""
+"""`iterand train` and `iterand resume`: train in the foreground, as soon as a slot on the device is free."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from iterand_engine import processes
 from iterand_engine.cli.common import Opened, RunArgument, WorkspaceOption, opened, say
 from iterand_engine.cli.foreground import train_here
 from iterand_engine.config import RunConfig, apply_sets, read_mapping
@@ -14,10 +15,17 @@ from iterand_engine.data.locate import located
 from iterand_engine.errors import UserError
 from iterand_engine.presets import preset as find_preset
 from iterand_engine.run_making import data_roots, make_run
+from iterand_engine.store import RunState, queries
+from iterand_engine.store import queue as store_queue
 
+GOES_ON = (RunState.QUEUED, RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="OPTION=VALUE", help="Change an option, e.g. --set training.lr=0.05."),
+]
+
+NowOption = Annotated[
+    bool, typer.Option("--now", help="Do not wait for a free slot; train beside whatever else is trained.")
 ]
 
 
@@ -29,6 +37,7 @@ def train(
         str | None, typer.Option(metavar="NAME", help="A recipe, as `iterand presets` lists them.")
     ] = None,
     sets: SetOption = None,
+    now: NowOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Train a run from a file or a preset, and record it."""
@@ -38,13 +47,19 @@ def train(
         say(note)
     with opened(workspace) as at:
         run_id = new_run(at, options)
-        raise typer.Exit(train_here(at, run_id))
+        raise typer.Exit(train_here(at, run_id, now=now))
 
 
-def resume(run: RunArgument, workspace: WorkspaceOption = None) -> None:
+def resume(run: RunArgument, now: NowOption = False, workspace: WorkspaceOption = None) -> None:
     """Go on with a stopped, interrupted or failed run, from its last checkpoint."""
     with opened(workspace) as at:
-        raise typer.Exit(train_here(at, at.store.resolve(run)))
+        run_id = at.store.resolve(run)
+        before = queries.run(at.store, run_id).state
+        if before not in GOES_ON:
+            raise UserError(f"Run {run_id} is {before}: only one that is {', '.join(GOES_ON)} can go on.")
+        if not now:
+            store_queue.enqueue(at.store, [run_id], first=True, waiter=processes.current())
+        raise typer.Exit(train_here(at, run_id, before=before, now=now))
 
 
 def chosen_mapping(config: Path | None, preset: str | None) -> dict[str, Any]:
@@ -67,7 +82,7 @@ def chosen_mapping(config: Path | None, preset: str | None) -> dict[str, Any]:
 
 
 def new_run(at: Opened, options: RunConfig) -> str:
-    """Make a run, once its data is known to be there.
+    """Make a run that this process is going to train, once its data is known to be there.
 
     Raises:
         UserError: data, device or precision are not to be had here.
@@ -76,4 +91,5 @@ def new_run(at: Opened, options: RunConfig) -> str:
     if warning is not None:
         say(warning)
     located(options.data.dataset, data_roots(at.workspace, at.settings), options.data.path)
-    return make_run(at.workspace, at.store, options)
+    waiter = processes.current()  # so that no slot takes the run meanwhile
+    return make_run(at.workspace, at.store, options, waiter=waiter, first=True)

@@ -1,0 +1,76 @@
+"""A run that a person starts waits for a slot on its device, saying why, and then takes the slot's place."""
+
+from __future__ import annotations
+
+import time
+
+from iterand_engine.cli.common import Opened, say
+from iterand_engine.errors import UserError
+from iterand_engine.places import Place, our_processes, own_place, places, suits
+from iterand_engine.queueing import obstacle, slot_name
+from iterand_engine.stop_signals import StopSignals
+from iterand_engine.store import RunDetail, RunState, queries, slots
+from iterand_engine.store import queue as store_queue
+from iterand_engine.store.records import Claim, SlotRow
+from iterand_engine.workspace import Settings
+
+POLL_S = 0.2
+LOOK_S = 5.0  # between two looks at what the machine offers
+
+
+def wait_for_slot(at: Opened, run_id: str, before: RunState, signals: StopSignals) -> Claim | None:
+    """Wait until a queued run, whose waiter this process is, gets a place.
+
+    Args:
+        at: the run's workspace.
+        run_id: which run.
+        before: how it stood before it was queued, and stands again where the wait is given up.
+        signals: whether the user gives up.
+    Returns:
+        The claim; None where the user gave up, or the run was stopped meanwhile.
+    Raises:
+        UserError: no device here suits the run, or it left the queue otherwise.
+    """
+    run = queries.run(at.store, run_id)
+    told, look_at_s = "", 0.0
+    offered: list[Place] = []
+    try:
+        while not signals.requested:
+            if time.monotonic() >= look_at_s:
+                offered, look_at_s = _offered(at, run), time.monotonic() + LOOK_S
+            free = [offer.place for offer in offered if offer.skipped is None]
+            claim = slots.claim_waiting(at.store, run_id, free)
+            if isinstance(claim, Claim):
+                return claim
+            reason = _reason(at, offered, claim)
+            if reason != told:
+                say(f"Waiting for a slot: {reason}. Ctrl+C gives up; --now does not wait for slots.")
+                told = reason
+            time.sleep(POLL_S)
+    except UserError:
+        if queries.run(at.store, run_id).state is RunState.STOPPED:  # somebody stopped it in the queue
+            return None
+        store_queue.withdraw(at.store, run_id, before)
+        raise
+    store_queue.withdraw(at.store, run_id, before)
+    return None
+
+
+def _offered(at: Opened, run: RunDetail) -> list[Place]:
+    """The places that suit a run, and for a run on the CPU one of its own where the settings give none."""
+    compute = run.config["compute"]
+    device = compute.get("device") if isinstance(compute, dict) else None
+    offered = places(Settings.load(at.workspace), our_processes(at.store))
+    suited = [offer for offer in offered if suits(run, device, offer.place)]
+    return suited or [Place(place) for place in own_place(run, device, at.settings)]
+
+
+def _reason(at: Opened, offered: list[Place], rows: list[SlotRow]) -> str:
+    """Why none of the places is free, without a full stop."""
+    taken = {row.key: row for row in rows}
+    found = [
+        obstacle(at.store, offer, taken.get(offer.place.key))
+        or f"{slot_name(offer.place.key)} goes to a run that waited before this one"
+        for offer in offered
+    ]
+    return "; ".join(found)

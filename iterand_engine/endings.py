@@ -1,0 +1,80 @@
+"""Runs the owner's command `on_end` when a run or a sweep has ended or a slot was closed.
+
+The command gets its facts by environment variables, its output goes to `slots/on_end.log`, and nobody waits
+for it. Limits: a run whose slot had died before it, and one stopped in the queue, are not told.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from iterand_engine.launching import Launch, Launcher
+from iterand_engine.store import RunRow, RunState, Store, queries
+from iterand_engine.store.records import SlotKey, SweepRow
+from iterand_engine.store.sweeps import sweeps_ended_by
+from iterand_engine.workspace import Settings, Workspace
+
+# Each as ITERAND_..., empty where an event has no such fact.
+FACTS = ("EVENT", "RUN", "SWEEP", "DEVICE", "NAME", "STATE", "REASON")
+
+
+def announce_run(workspace: Workspace, store: Store, run_id: str, launcher: Launcher) -> None:
+    """Tell of a run that has ended, and of the sweeps that ended with it; not of one that will go on.
+
+    Args:
+        workspace, store: the run's.
+        run_id: which run.
+        launcher: starts the command.
+    Raises:
+        UserError: the settings cannot be read, or the command cannot be started.
+    """
+    found = queries.runs(store, ids=[run_id])
+    if not found or found[0].state.is_live or found[0].state is RunState.QUEUED:
+        return
+    ended = sweeps_ended_by(store, run_id)
+    command = Settings.load(workspace).on_end
+    if not command:
+        return
+    _run(workspace, command, _run_facts(found[0]), launcher)
+    for sweep in ended:
+        facts = _sweep_facts(sweep, queries.runs(store, ids=sweep.run_ids))
+        _run(workspace, command, facts, launcher)
+
+
+def announce_closed(workspace: Workspace, key: SlotKey, reason: str, launcher: Launcher) -> None:
+    """Tell of a slot that was closed; raises as `announce_run`."""
+    command = Settings.load(workspace).on_end
+    if command:
+        facts = {"EVENT": "slot", "DEVICE": key.device, "STATE": "closed", "REASON": reason}
+        _run(workspace, command, facts, launcher)
+
+
+def _run_facts(run: RunRow) -> dict[str, str]:
+    return {
+        "EVENT": "run",
+        "RUN": run.id,
+        "NAME": run.name,
+        "STATE": run.state,
+        "REASON": run.reason or "",
+    }
+
+
+def _sweep_facts(sweep: SweepRow, runs: Sequence[RunRow]) -> dict[str, str]:
+    finished = sum(run.state is RunState.FINISHED for run in runs)
+    return {
+        "EVENT": "sweep",
+        "SWEEP": sweep.id,
+        "NAME": sweep.name,
+        "STATE": "finished" if finished == len(runs) else "incomplete",
+        "REASON": f"{finished} of {len(runs)} runs finished",
+    }
+
+
+def _run(workspace: Workspace, command: str, facts: dict[str, str], launcher: Launcher) -> None:
+    workspace.slots_dir.mkdir(exist_ok=True)
+    shell = ("/bin/sh", "-c") if os.name == "posix" else (os.environ.get("COMSPEC", "cmd.exe"), "/c")
+    told = {f"ITERAND_{name}": facts.get(name, "") for name in FACTS}
+    environment = {**os.environ, "ITERAND_WORKSPACE": str(workspace.root), **told}
+    log = workspace.slots_dir / "on_end.log"
+    launcher(Launch(shell[0], (shell[1], command), workspace.root, environment, log))

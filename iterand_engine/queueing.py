@@ -1,0 +1,205 @@
+"""The queue as this machine works through it: start missing slots, drain slots, say why a run waits.
+
+Nobody schedules: each slot's process claims its next run itself, in one transaction (`store.slots`). Whoever
+queues runs starts the slots that are missing; two who do so at once start a process too many, which finds its
+slot held and ends. Torch-free, so that the window can import it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from iterand_engine import processes
+from iterand_engine.environment import program_stamp
+from iterand_engine.errors import OwnershipLost
+from iterand_engine.holding import Ended, HeldSlot, slot_name, take_hold
+from iterand_engine.launching import Launcher, slot_launch, start_detached
+from iterand_engine.places import Place, my_devices, our_processes, places, suits
+from iterand_engine.store import RunRow, Store, queries, slots
+from iterand_engine.store import queue as store_queue
+from iterand_engine.store.records import SlotKey, SlotPlace, SlotRow
+from iterand_engine.workspace import Settings, Workspace
+
+__all__ = [
+    "Ended",
+    "Place",
+    "drain",
+    "my_devices",
+    "obstacle",
+    "places",
+    "slot_name",
+    "start_missing",
+    "why_waiting",
+]
+
+POLL_S = 0.1
+_RUNS_AT_ONCE = 500
+
+
+def start_missing(workspace: Workspace, store: Store, launcher: Launcher = start_detached) -> list[SlotKey]:
+    """Start the slots that queued runs need and that nobody holds.
+
+    While a slot of this machine is held by a process of another version of the program, none is started: the
+    queue goes on with the new version when somebody says so.
+
+    Args:
+        workspace, store: whose queue.
+        launcher: starts a process that outlives this one.
+    Returns:
+        The slots that were started.
+    Raises:
+        UserError: the settings or the devices cannot be read, or a process cannot be started.
+    """
+    rows = {row.key: row for row in slots.slots(store) if row.key.host == processes.host_id()}
+    if any(row.held and row.program != program_stamp() for row in rows.values()):
+        return []
+    free, missing = [], []
+    for offered in places(Settings.load(workspace), our_processes(store)):
+        row = rows.get(offered.place.key)
+        if row is not None and row.held:
+            free += [offered.place] if row.run_id is None else []
+        elif offered.skipped is None and (row is None or row.closed_reason is None):
+            missing.append(offered.place)
+    started = [place.key for place in _needed(store, free, missing)]
+    for key in started:
+        launcher(slot_launch(workspace, key))
+    return started
+
+
+def _needed(store: Store, free: list[SlotPlace], missing: list[SlotPlace]) -> list[SlotPlace]:
+    """Those of the missing places that queued runs need which no free slot will take."""
+    free, missing, needed = list(free), list(missing), []
+    for run, device in _queued_with_devices(store):
+        if not missing:
+            break
+        if taken := next((place for place in free if suits(run, device, place)), None):
+            free.remove(taken)
+        elif taken := next((place for place in missing if suits(run, device, place)), None):
+            missing.remove(taken)
+            needed.append(taken)
+    return needed
+
+
+def _queued_with_devices(store: Store) -> Iterator[tuple[RunRow, object]]:
+    """The queued runs that slots may take, each with its option compute.device, the next one first."""
+    queued = [run.id for run in store_queue.queued(store) if not run.waiting]
+    for start in range(0, len(queued), _RUNS_AT_ONCE):
+        some = queued[start : start + _RUNS_AT_ONCE]
+        found = {run.id: (run, config) for run, config in queries.runs_with_configs(store, ids=some)}
+        for run, config in (found[run_id] for run_id in some if run_id in found):
+            yield run, _device_of(config)
+
+
+def _device_of(config: object) -> object:
+    compute = config.get("compute") if isinstance(config, dict) else None
+    return compute.get("device") if isinstance(compute, dict) else None
+
+
+def why_waiting(store: Store, settings: Settings, run: RunRow) -> str:
+    """Say in one sentence why a queued run is not being trained yet.
+
+    Raises:
+        UserError: the devices of this machine cannot be read.
+    """
+    if run.waiting:
+        return "A process waits to train it as soon as a place is free."
+    device = _device_of(queries.run(store, run.id).config)
+    offered = [p for p in places(settings, our_processes(store)) if suits(run, device, p.place)]
+    if not offered:
+        return (
+            f"No slot of this machine takes it: it asks for {device or run.device_kind!r}"
+            f" ({run.device_kind}); see the settings devices and cpu_slot."
+        )
+    rows = {row.key: row for row in slots.slots(store)}
+    found = [_why_not(store, offer, rows.get(offer.place.key)) for offer in offered]
+    reasons = [reason for reason in found if reason is not None]
+    if len(reasons) < len(found):
+        ahead = sum(
+            other.queue_rank < run.queue_rank
+            for other in store_queue.queued(store)
+            if other.queue_rank is not None and run.queue_rank is not None
+        )
+        return f"{ahead} runs are before it." if ahead else "It is next: a slot is about to take it."
+    more = f" (and {len(reasons) - 1} more slots)" if len(reasons) > 1 else ""
+    return f"{reasons[0]}{more}."
+
+
+def _why_not(store: Store, offered: Place, row: SlotRow | None) -> str | None:
+    """Why a slot takes no run now, without a full stop; None where it would."""
+    name = slot_name(offered.place.key)
+    found = obstacle(store, offered, row)
+    if found is not None:
+        return found
+    if row is None or not row.held:
+        return f"{name} is not started: `iterand queue` starts what is missing"
+    return f"{name} is {row.message}" if row.message else None
+
+
+def obstacle(store: Store, offered: Place, row: SlotRow | None) -> str | None:
+    """What keeps any run from a place now, without a full stop; None where nothing does.
+
+    Args:
+        store: of the slots.
+        offered: the place.
+        row: its slot, where there is one.
+    """
+    key = offered.place.key
+    name = slot_name(key)
+    if row is not None and row.closed_reason is not None:
+        return f"{name} is closed: {row.closed_reason}; `iterand queue --reopen {key.device}` opens it again"
+    if row is not None and row.run_id is not None:
+        return f"{name} trains {_named(store, row.run_id)}"
+    return f"{name} is {offered.skipped}" if offered.skipped is not None else None
+
+
+def _named(store: Store, run_id: str) -> str:
+    found = queries.runs(store, ids=[run_id])
+    return f"run {run_id[:8]} ({found[0].name})" if found else f"run {run_id[:8]}"
+
+
+def drain(
+    workspace: Workspace,
+    store: Store,
+    wanted: Sequence[SlotPlace],
+    *,
+    say: Callable[[str], None],
+    should_stop: Callable[[], bool] = lambda: False,
+    idle_s: float = 0.0,
+    launcher: Launcher = start_detached,
+) -> list[Ended]:
+    """Hold slots and train what is queued for them, each run in a process of its own, until nothing is left.
+
+    Args:
+        workspace, store: whose queue.
+        wanted: the places to hold; one that a living process holds, or that is closed, is said and left out.
+        say: gets a sentence about each start and end, and about trouble.
+        should_stop: asked several times a second; once True, the runs are asked to save and stop.
+        idle_s: how long to go on looking when nothing is queued.
+        launcher: starts what must outlive this process.
+    Returns:
+        The runs that ended, slot by slot; none where no place could be held.
+    """
+    taken = [take_hold(workspace, store, place, say, launcher) for place in wanted]
+    ours = [slot for slot in taken if slot is not None]
+    held = list(ours)
+    while held:
+        stops = should_stop()
+        for slot in list(held):
+            if stops:
+                slot.leave()
+            if not _goes_on(slot, idle_s, say):
+                held.remove(slot)
+                if slot.is_closed:  # the run that its device ended waits for another slot
+                    start_missing(workspace, store, launcher)
+        time.sleep(POLL_S if held else 0.0)
+    return [ended for slot in ours for ended in slot.ended]
+
+
+def _goes_on(slot: HeldSlot, idle_s: float, say: Callable[[str], None]) -> bool:
+    try:
+        slot.tick(idle_s)
+    except OwnershipLost as error:
+        say(f"Gave up: {error}.")
+        return False
+    return not slot.is_done

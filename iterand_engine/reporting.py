@@ -1,0 +1,164 @@
+"""A claimed run trained under somebody's eyes: display and log say the same, and what ends it is logged.
+
+`iterand train` and worker processes train by `train_reported`; torch is imported within it, once the run is
+adopted.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Protocol
+
+from iterand_engine.errors import OwnershipLost, UserError
+from iterand_engine.faults import explain
+from iterand_engine.run_log import RunLog
+from iterand_engine.run_start import adopted
+from iterand_engine.stop_signals import StopSignals
+from iterand_engine.store import RunState, Store, queries
+from iterand_engine.workspace import Workspace
+
+if TYPE_CHECKING:
+    from iterand_engine.training.trainer import Progress
+    from iterand_engine.worker import Outcome
+
+
+class Display(Protocol):
+    """What a person sees while a run is trained."""
+
+    def update(self, progress: Progress) -> None:
+        """Show how far it is."""
+
+    def note(self, text: str) -> None:
+        """Tell something, in a line of its own."""
+
+
+class NoDisplay:
+    """For a process that nobody watches."""
+
+    def update(self, progress: Progress) -> None:
+        """Show nothing."""
+
+    def note(self, text: str) -> None:
+        """Tell nothing; the log has it."""
+
+
+def train_reported(
+    workspace: Workspace,
+    store: Store,
+    run_id: str,
+    token: str,
+    *,
+    display: Display,
+    log: RunLog,
+    signals: StopSignals,
+    device: str | None = None,
+) -> Outcome:
+    """Train a claimed run to its end or to a stop, and log what happens.
+
+    Args:
+        workspace, store: the run's.
+        run_id, token: of the claim.
+        display: what is seen meanwhile.
+        log: what stays.
+        signals: whether a stop is asked for.
+        device: id of the one to train on; by default as the configuration says.
+    Raises:
+        OwnershipLost, UserError, Exception: as `run_start.adopted` says; each is in the log.
+    """
+    reporter = Reporter(store, run_id, display, log, signals)
+    reporter.begin()
+    try:
+        with adopted(store, run_id, token, device=device, note=reporter.note) as (recorder, start):
+            # torch takes seconds to import: the run is ours by now, and shows that somebody is at work.
+            from iterand_engine.worker import Surroundings, train
+
+            around = Surroundings(reporter.progress, reporter.note, reporter.should_stop)
+            outcome = train(workspace, store, run_id, recorder, start, around)
+    except UserError as error:
+        reporter.tell_messages()
+        log.line(f"{_state_now(store, run_id)}: {error}")
+        raise
+    except OwnershipLost as error:
+        log.line(f"gave up: {error}")
+        raise
+    except Exception as error:
+        log.line(traceback.format_exc())
+        log.line(f"{_state_now(store, run_id)}: {explain(error).sentence}")
+        raise
+    reporter.tell_messages()
+    _log_outcome(log, outcome)
+    return outcome
+
+
+def _state_now(store: Store, run_id: str) -> RunState:
+    # Not failed where the user can mend it and resume; still live where even the store could not be told.
+    state = queries.run(store, run_id).stored_state
+    return RunState.FAILED if state.is_live else state
+
+
+def _log_outcome(log: RunLog, outcome: Outcome) -> None:
+    if outcome.reason:
+        log.line(outcome.reason)
+    validation = f": val_acc={outcome.val_accuracy:.4f}" if outcome.state is RunState.FINISHED else ""
+    log.line(f"{outcome.state} at step {outcome.step}{validation}")
+
+
+class Reporter:
+    """Stands between a worker and whoever watches: display and log say the same.
+
+    Args:
+        store: the run's.
+        run_id: which run.
+        display: what is seen.
+        log: what stays.
+        signals: whether a stop is asked for.
+    """
+
+    def __init__(
+        self, store: Store, run_id: str, display: Display, log: RunLog, signals: StopSignals
+    ) -> None:
+        self._store, self._run_id = store, run_id
+        self._display, self._log, self._signals = display, log, signals
+        self._told: set[str] = set()
+        self._last_event = max((event.id for event in queries.events(store, run_id)), default=0)
+        self._last: Progress | None = None
+        self._stop_told = False
+
+    def begin(self) -> None:
+        """Say what begins."""
+        detail = queries.run(self._store, self._run_id)
+        begins = f"goes on from step {detail.step}" if detail.step else "begins"
+        where = f"{detail.precision} on {detail.device_kind}"
+        self.note(f"run {self._run_id} {begins}: {detail.name}, seed {detail.seed}, {where}")
+
+    def note(self, text: str) -> None:
+        """Tell something, once."""
+        if text not in self._told:
+            self._told.add(text)
+            self._log.line(text)
+            self._display.note(text)
+
+    def progress(self, progress: Progress) -> None:
+        """Show progress; a line of the log where an epoch is done."""
+        last, self._last = self._last, progress
+        self._display.update(progress)
+        if last is not None and progress.epoch > last.epoch:
+            self._log.line(
+                f"epoch {progress.epoch}/{progress.epochs} done: step {last.step} loss {last.loss:.4f} "
+                f"val_accuracy {progress.val_accuracy:.4f}"
+            )
+            self.tell_messages()
+
+    def tell_messages(self) -> None:
+        """Tell warnings that the run recorded since, such as accuracy at chance."""
+        for event in queries.events(self._store, self._run_id, after=self._last_event):
+            self._last_event = event.id
+            if event.level != "error":  # those end the run and are told then
+                self.note(event.text)
+
+    def should_stop(self, step: int) -> bool:
+        """Whether a stop was asked for; says once that it was understood."""
+        if self._signals.requested and not self._stop_told:
+            self._stop_told = True
+            self.note(f"saving at step {step} and stopping; Ctrl+C once more leaves at once")
+        return self._signals.requested

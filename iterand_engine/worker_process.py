@@ -1,0 +1,79 @@
+"""The process that trains one claimed run: `python -m iterand_engine.worker_process --workspace W --run ID`.
+
+A slot starts it with the run's owner token in its environment and its output in the run's `worker.log`; it is
+never imported. It depends on nobody from then on. Its exit code tells the slot only whether the device
+failed; all else is in the store.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from iterand_engine.errors import ExitCode, OwnershipLost, UserError
+from iterand_engine.faults import explain
+from iterand_engine.launching import TOKEN_VARIABLE
+from iterand_engine.reporting import NoDisplay, train_reported
+from iterand_engine.run_log import RunLog, log_path
+from iterand_engine.stop_signals import StopSignals
+from iterand_engine.store import RunState, Store
+from iterand_engine.workspace import open_workspace_dir
+
+
+def main(arguments: Sequence[str] | None = None) -> ExitCode:
+    """Train the run that the arguments name, under the token in the environment."""
+    words = _parser().parse_args(arguments)
+    token = os.environ.pop(TOKEN_VARIABLE)  # not for the processes that load data
+    workspace = open_workspace_dir(words.workspace)
+    with (
+        StopSignals() as signals,
+        Store.open(workspace) as store,
+        RunLog(log_path(workspace, words.run), _say) as log,
+    ):
+        try:
+            outcome = train_reported(
+                workspace,
+                store,
+                words.run,
+                token,
+                display=NoDisplay(),
+                log=log,
+                signals=signals,
+                device=words.device,
+            )
+        except UserError:
+            return ExitCode.USER
+        except OwnershipLost:
+            return ExitCode.FAILED
+        except Exception as error:  # noqa: BLE001 - a process edge: the run and its log say what it was
+            return ExitCode.DEVICE if explain(error).kind == "device" else ExitCode.FAILED
+    match outcome.state:
+        case RunState.FINISHED:
+            return ExitCode.OK
+        case RunState.STOPPED:
+            return ExitCode.STOPPED
+        case _:
+            return ExitCode.FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="iterand_engine.worker_process", description=__doc__)
+    parser.add_argument("--workspace", type=Path, required=True)
+    parser.add_argument("--run", required=True, help="its id")
+    parser.add_argument("--device", required=True, help="the id of the one to train on")
+    return parser
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # At once: after a device error, what the interpreter does at its end may abort and hide the exit code.
+    os._exit(code)
