@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from iterand_engine.config import RunConfig, TrainingConfig
 from iterand_engine.devices import Device, DeviceKind, Precision
@@ -17,7 +16,7 @@ from iterand_engine.method_options import IteRandOptions
 from iterand_engine.probe_messages import Answer, Disk, LayerFacts, Memory
 from iterand_engine.store import Store
 from iterand_engine.store.records import Json
-from iterand_engine.store.timing import recorded_steps
+from iterand_engine.store.timing import timed_runs
 
 FLOAT_BYTES = 4
 _RUNTIME_BYTES = {"cpu": 420_000_000, "cuda": 700_000_000}
@@ -211,10 +210,10 @@ def run_seconds(store: Store, config: RunConfig, answer: Answer) -> float | None
         config: of the run.
         answer: of the probe, for the number of steps, the kind of device and the precision.
     Returns:
-        Seconds: the median of recorded seconds a step, of runs with the same network, dataset, batch size
-        and precision, times its steps. None where none was recorded.
+        Seconds: its steps times the seconds that a step took in recorded runs of the same network, dataset,
+        batch size and precision. None where none was recorded.
     """
-    recorded = recorded_steps(
+    recorded = timed_runs(
         store,
         model=config.model.name,
         width_factor=config.model.width_factor,
@@ -223,8 +222,11 @@ def run_seconds(store: Store, config: RunConfig, answer: Answer) -> float | None
         precision=answer.precision,
     )
     wanted = _timed_alike(config.to_mapping())
-    times = [seconds for mapping, seconds in recorded if _timed_alike(mapping) == wanted]
-    return median(times) * answer.steps if times else None
+    alike = [run for run in recorded if _timed_alike(run.config) == wanted]
+    if not alike:
+        return None
+    # All together, so that long runs weigh most: in short ones the start takes its share.
+    return answer.steps * sum(run.elapsed_s for run in alike) / sum(run.steps for run in alike)
 
 
 def _timed_alike(mapping: Json) -> object:
