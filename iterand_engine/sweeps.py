@@ -19,7 +19,12 @@ from typing import Any
 import yaml
 
 from iterand_engine.config import RunConfig, apply_sets, method_options_class
+from iterand_engine.data.locate import located
 from iterand_engine.errors import UserError
+from iterand_engine.run_making import data_roots, make_runs
+from iterand_engine.store import Store
+from iterand_engine.store.sweeps import add_sweep
+from iterand_engine.workspace import Settings, Workspace
 
 MAX_RUNS = 10_000  # what lists and the window stay fluid with
 SEED = "training.seed"
@@ -55,6 +60,14 @@ class Plan:
     def is_sweep(self) -> bool:
         """Whether anything but the seed varies."""
         return bool(set(self.axes) - {SEED})
+
+
+@dataclass(frozen=True)
+class QueuedPlan:
+    """The runs of a plan in the order of its cells, and their sweep, if it is one."""
+
+    run_ids: tuple[str, ...]
+    sweep_id: str | None
 
 
 @dataclass(frozen=True)
@@ -98,6 +111,46 @@ def plan(mapping: Mapping[str, Any], sets: Sequence[str], seeds: Sequence[int], 
         cells=tuple(cells),
         notes=tuple(dict.fromkeys([*notes, *more_notes])),
     )
+
+
+def check_data(workspace: Workspace, plans: Sequence[Plan]) -> None:
+    """See that the images of plans are here.
+
+    Raises:
+        UserError: a dataset is not; the sentence says how to get it.
+    """
+    roots = data_roots(workspace, Settings.load(workspace))
+    data = [cell.config.data for one in plans for cell in one.cells]
+    for dataset, path in dict.fromkeys((one.dataset, one.path) for one in data):
+        located(dataset, roots, path)
+
+
+def queue_plans(workspace: Workspace, store: Store, plans: Sequence[Plan], first: bool) -> list[QueuedPlan]:
+    """Store the runs of plans, queued in their order, all or none, and the sweeps.
+
+    Args:
+        workspace, store: where to.
+        plans: what to queue.
+        first: at the head of the queue rather than its tail.
+    Raises:
+        UserError: data, a device or a precision is not to be had here.
+    """
+    check_data(workspace, plans)
+    configs = [cell.config for one in plans for cell in one.cells]
+    run_ids = iter(make_runs(workspace, store, configs, first))
+    return [_queued(store, one, tuple(itertools.islice(run_ids, len(one.cells)))) for one in plans]
+
+
+def queue_plan(workspace: Workspace, store: Store, plan: Plan, first: bool) -> QueuedPlan:
+    """`queue_plans` of one."""
+    return queue_plans(workspace, store, [plan], first)[0]
+
+
+def _queued(store: Store, plan: Plan, run_ids: tuple[str, ...]) -> QueuedPlan:
+    if not plan.is_sweep:
+        return QueuedPlan(run_ids, None)
+    axes = {option: list(values) for option, values in plan.axes.items()}
+    return QueuedPlan(run_ids, add_sweep(store, plan.name, plan.base, axes, run_ids))
 
 
 def split_values(text: str) -> tuple[str, ...]:
