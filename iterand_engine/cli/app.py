@@ -22,8 +22,13 @@ from iterand_engine.cli import (
     listing,
     log,
     options,
+    queue,
+    showing,
+    stopping,
+    top,
     training,
     trash,
+    working,
 )
 from iterand_engine.cli.common import result, say
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
@@ -64,8 +69,13 @@ def _register(app: typer.Typer) -> None:
     """A line a command, in the order in which `--help` lists them."""
     app.command()(training.train)
     app.command()(training.resume)
+    app.command()(queue.queue)
+    app.command()(queue.move)
+    app.command()(stopping.stop)
+    app.command()(working.work)
+    app.command()(top.top)
     app.command()(listing.runs)
-    app.command()(listing.show)
+    app.command()(showing.show)
     app.command()(log.log)
     app.command()(listing.presets)
     app.command()(exporting.export)

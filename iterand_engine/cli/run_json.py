@@ -1,11 +1,11 @@
-"""The JSON that `runs --json` and `show --json` print: a contract, so names are only ever added.
+"""The JSON that `runs`, `show` and `queue` print with `--json`: a contract, so names are only ever added.
 
 Not a number and absent are both null. Under the test lock `test_accuracy` is null and `test_locked` true.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
@@ -44,13 +44,23 @@ class RunEntry(_Json):
     ended_at: float | None
     elapsed_s: float
     reason: str | None
+    tags: tuple[str, ...]
+    sweeps: tuple[str, ...]
 
     @classmethod
-    def of(cls, row: RunRow, val_accuracy: float | None, test: TestAccuracy) -> RunEntry:
-        """Take from a row what the list shows, with the accuracies as they may be seen."""
+    def of(
+        cls,
+        row: RunRow,
+        val_accuracy: float | None,
+        test: TestAccuracy,
+        tags: Sequence[str] = (),
+        sweeps: Sequence[str] = (),
+    ) -> RunEntry:
+        """What the list shows of a row, with accuracies as they may be seen, tags and sweep ids."""
         own = {name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)}
         accuracies = {"val_accuracy": val_accuracy, "test_accuracy": _number(test)}
-        return cls(**(own | accuracies), test_locked=isinstance(test, Locked))
+        labels = {"tags": tuple(tags), "sweeps": tuple(sweeps)}
+        return cls(**(own | accuracies | labels), test_locked=isinstance(test, Locked))
 
 
 class RunList(_Json):
@@ -58,6 +68,14 @@ class RunList(_Json):
 
     schema_version: int = SCHEMA_VERSION
     runs: list[RunEntry]
+
+
+class QueueList(_Json):
+    """`iterand queue --json`, the next run first; `waits` says why it is not being trained yet."""
+
+    schema_version: int = SCHEMA_VERSION
+    runs: list[RunEntry]
+    waits: str | None
 
 
 class Results(_Json):
@@ -85,10 +103,21 @@ class RunDocument(_Json):
     reason: str | None
     elapsed_s: float
     environments: list[Mapping[str, object]]
+    tags: tuple[str, ...]
+    notes: str
+    sweeps: tuple[str, ...]
+    waits: str | None
 
     @classmethod
     def of(
-        cls, detail: RunDetail, val_accuracy: float | None, test: TestAccuracy, last_values: dict[str, float]
+        cls,
+        detail: RunDetail,
+        val_accuracy: float | None,
+        test: TestAccuracy,
+        last_values: dict[str, float],
+        *,
+        sweeps: Sequence[str],
+        waits: str | None,
     ) -> RunDocument:
         """Put a run's parts together.
 
@@ -97,6 +126,8 @@ class RunDocument(_Json):
             val_accuracy: of its last epoch.
             test: its test accuracy as the lock lets it be seen.
             last_values: the newest value of each series.
+            sweeps: ids of those that it belongs to.
+            waits: why it is not being trained yet, if it is queued.
         """
         locked = isinstance(test, Locked)
         results = Results(val_accuracy=val_accuracy, test_accuracy=_number(test), test_locked=locked)
@@ -114,6 +145,10 @@ class RunDocument(_Json):
             reason=detail.reason,
             elapsed_s=detail.elapsed_s,
             environments=[start.snapshot for start in detail.environments],
+            tags=detail.tags,
+            notes=detail.notes,
+            sweeps=tuple(sweeps),
+            waits=waits,
         )
 
 

@@ -1,0 +1,167 @@
+"""How `iterand top` lays one moment out, for a terminal of any width from 60 columns on.
+
+A run takes two lines: who and how long still, then progress, validation accuracy and the curve of its loss.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from iterand_engine import processes
+from iterand_engine.cli.common import duration, share
+from iterand_engine.cli.sparkline import BLOCKS, Strokes, bar, sparkline
+from iterand_engine.store import RunRow, RunState
+from iterand_engine.store.records import SlotKey, SlotRow
+
+SHORT_ID = 8
+BAR_WIDTH, CURVE_WIDTH = 20, 16
+_LABEL_WIDTH = 12
+_DEVICE = 12  # characters of a GPU's UUID that name it: GPU- and its first group
+_SPARE_LINES = 4  # for messages that take more than one
+
+
+@dataclass(frozen=True)
+class Board:
+    """One moment: slots, live runs and the queue in its order, with what is shown of each.
+
+    `accuracies` are of the last epoch, `losses` (n,) of all steps so far, both by run id; `waits` says why
+    the first queued run is not being trained; `troubled` counts runs by how they ended badly.
+    """
+
+    folder: Path
+    slots: tuple[SlotRow, ...]
+    live: tuple[RunRow, ...]
+    queued: tuple[RunRow, ...]
+    accuracies: Mapping[str, float | None]
+    losses: Mapping[str, NDArray[np.float32]]
+    waits: str
+    troubled: Mapping[RunState, int]
+
+
+def render(board: Board, height: int | None = None, strokes: Strokes = BLOCKS) -> RenderableType:
+    """Lay a board out.
+
+    Args:
+        board: what to show.
+        height: of the terminal in lines; the queue is cut to it, and runs take one line where two do not fit.
+            None shows all.
+        strokes: the characters to draw with.
+    """
+    in_slots = {slot.run_id for slot in board.slots}
+    loose = [run for run in board.live if run.id not in in_slots]
+    parts: list[RenderableType] = [_head(board)]
+    with_figures = height is None or 2 * (len(board.slots) + len(loose)) + 4 <= height
+    by_id = {run.id: run for run in board.live}
+    for slot in sorted(board.slots, key=lambda slot: slot.key):
+        run = by_id.get(slot.run_id or "")
+        label = _slot_label(slot.key)
+        parts += [_idle(label, slot)] if run is None else _running(board, label, run, with_figures, strokes)
+    for run in loose:
+        parts += _running(board, "no slot", run, with_figures, strokes)
+    if not board.slots and not loose:
+        parts.append(Text("Nothing is being trained."))
+    left = None if height is None else max(1, height - len(parts) - _SPARE_LINES)
+    return Group(*parts, *_queue(board, left))
+
+
+def run_line(board: Board, run: RunRow) -> str:
+    """A live run in one plain line."""
+    done = f"{100 * run.step / run.total_steps:.0f} %" if run.total_steps else f"step {run.step}"
+    losses = board.losses.get(run.id)
+    loss = f", loss {losses[-1]:.4g}" if losses is not None and len(losses) else ""
+    left = seconds_left(run)
+    time_left = "" if math.isnan(left) else f", {duration(left)} left"
+    return (
+        f"{run.id[:SHORT_ID]} {run.name}, seed {run.seed}: {run.state}, {done},"
+        f" val {share(board.accuracies.get(run.id))}{loss}{time_left}"
+    )
+
+
+def seconds_left(run: RunRow) -> float:
+    """How long a run still takes at the mean speed of its steps so far; NaN where that is not known."""
+    if not run.total_steps or run.step <= 0 or run.elapsed_s <= 0:
+        return math.nan
+    return run.elapsed_s / run.step * (run.total_steps - run.step)
+
+
+def _head(board: Board) -> RenderableType:
+    counts = [f"{len(board.live)} running", f"{len(board.queued)} queued"]
+    counts += [f"{number} {state}" for state, number in board.troubled.items()]
+    return _line(Text(str(board.folder), style="bold"), Text(", ".join(counts)))
+
+
+def _running(
+    board: Board, label: str, run: RunRow, with_figures: bool, strokes: Strokes
+) -> list[RenderableType]:
+    """A run's line, and where there is room one with its figures."""
+    left = seconds_left(run)
+    time_left = "" if math.isnan(left) else f", {duration(left)} left"
+    name = Text(f"{run.id[:SHORT_ID]} {run.name}, seed {run.seed}")
+    lines: list[RenderableType] = [_line(name, Text(f"{run.state}{time_left}"), label)]
+    if with_figures:
+        losses = board.losses.get(run.id)
+        done = run.step / run.total_steps if run.total_steps else 0.0
+        figures = (
+            f"{bar(done, BAR_WIDTH, strokes)} {100 * done:3.0f} %  val {share(board.accuracies.get(run.id))}"
+        )
+        if losses is not None and len(losses):
+            figures += f"  loss {losses[-1]:.4g} {sparkline(losses, CURVE_WIDTH, strokes)}"
+        lines.append(_line(Text(figures), Text(), ""))
+    return lines
+
+
+def _idle(label: str, slot: SlotRow) -> RenderableType:
+    """A slot without a run, in as many lines as its message needs."""
+    if slot.closed_reason is not None:
+        reopen = f"`iterand queue --reopen {slot.key.device[:_DEVICE]}` opens it"
+        text = Text(f"closed: {slot.closed_reason}; {reopen}", style="red")
+    elif slot.run_id is not None:
+        text = Text(f"{slot.run_id[:SHORT_ID]} is starting")
+    else:
+        text = Text(slot.message or ("idle" if slot.held else "not started"), style="dim")
+    line = Table.grid(expand=True, padding=(0, 1, 0, 0))
+    line.add_column(width=_LABEL_WIDTH, no_wrap=True, overflow="ellipsis")
+    line.add_column(ratio=1, overflow="fold")
+    line.add_row(Text(label), text)
+    return line
+
+
+def _queue(board: Board, lines: int | None) -> list[RenderableType]:
+    """The first queued runs, as many as fit into so many lines, and how many more there are."""
+    if not board.queued:
+        return [Text("The queue is empty.")]
+    count = len(board.queued) if lines is None or len(board.queued) <= lines else lines - 1
+    parts: list[RenderableType] = [Text(f"Queue: {board.waits}")]
+    for place, run in enumerate(board.queued[:count], start=1):
+        name = Text(f"{run.id[:SHORT_ID]} {run.name}, seed {run.seed}")
+        at_step = f"from step {run.step}, {run.device_kind}" if run.step else run.device_kind
+        parts.append(_line(name, Text(at_step), f"{place:>{_LABEL_WIDTH - 1}}"))
+    if count < len(board.queued):
+        parts.append(Text(f"... and {len(board.queued) - count} more"))
+    return parts
+
+
+def _line(text: Text, right: Text, label: str | None = None) -> Table:
+    """One line: a label, a text that is cut where it does not fit, and a text at the right."""
+    line = Table.grid(expand=True, padding=(0, 1, 0, 0))
+    if label is not None:
+        line.add_column(width=_LABEL_WIDTH, no_wrap=True, overflow="ellipsis")
+    line.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    line.add_column(justify="right", no_wrap=True)
+    line.add_row(*([] if label is None else [Text(label)]), text, right)
+    return line
+
+
+def _slot_label(key: SlotKey) -> str:
+    """`cpu 0` or `GPU-3fa1 0`, with a mark where it is another machine's."""
+    device = key.device[:SHORT_ID]
+    return f"{device} {key.position}" + ("" if key.host == processes.host_id() else " *")

@@ -1,0 +1,45 @@
+"""What a person may do next with a run, in one sentence with the command for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from iterand_engine.store import RunDetail, RunState
+
+SHORT_ID = 8
+_LOWER_LR = 3  # a diverged run is tried again with its learning rate divided by this
+
+
+def next_step(run: RunDetail, checkpoint_step: int | None, config_file: Path) -> str | None:
+    """Say what suggests itself; None where nothing does.
+
+    Args:
+        run: as it stands.
+        checkpoint_step: of its newest checkpoint, None where there is none.
+        config_file: its configuration.
+    """
+    short = run.id[:SHORT_ID]
+    goes_on = "from the beginning" if checkpoint_step is None else f"from step {checkpoint_step}"
+    match run.state:
+        case RunState.STOPPED | RunState.INTERRUPTED:
+            return f"`iterand queue --resume {short}` goes on {goes_on}"
+        case RunState.FAILED:
+            return f"mend the cause, then `iterand queue --resume {short}` goes on {goes_on}"
+        case RunState.DIVERGED:
+            return f"try it anew with `iterand queue {config_file} {_calmer(run)}`"
+        case RunState.RUNNING:
+            return f"`iterand log {short} -f` follows it, `iterand stop {short}` saves and stops it"
+        case RunState.STALLED:
+            return f"`iterand log {short}` may say why; `iterand stop {short}` asks it to save and stop"
+        case RunState.FINISHED:
+            return f"`iterand export {short} --format safetensors --out {short}.safetensors`"
+        case _:
+            return None
+
+
+def _calmer(run: RunDetail) -> str:
+    """The sets that make divergence less likely."""
+    training = run.config["training"]
+    assert isinstance(training, dict)
+    sets = f"--set training.lr={training['lr'] / _LOWER_LR:.3g}"
+    return sets if run.precision == "fp32" else f"{sets} --set compute.precision=fp32"

@@ -1,0 +1,258 @@
+"""`iterand queue` and `iterand move`: add runs, list them, take up stopped ones, open slots again.
+
+Nothing here trains or imports torch: slots do, each in processes of their own, which are started here where
+they are missing.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from iterand_engine import queueing
+from iterand_engine.cli.common import (
+    JsonOption,
+    Opened,
+    WorkspaceOption,
+    add_row,
+    make_table,
+    opened,
+    result,
+    say,
+    show_table,
+)
+from iterand_engine.cli.run_json import QueueList, RunEntry
+from iterand_engine.cli.training import SetOption
+from iterand_engine.config import read_mapping
+from iterand_engine.errors import UserError
+from iterand_engine.presets import preset as find_preset
+from iterand_engine.probing import check_before_queueing
+from iterand_engine.processes import host_id
+from iterand_engine.store import RunState, queries
+from iterand_engine.store import queue as store_queue
+from iterand_engine.store import slots as store_slots
+from iterand_engine.store.records import SlotKey
+from iterand_engine.sweeps import Plan, QueuedPlan, check_data, parse_seeds, plan, queue_plans
+
+SHORT_ID = 8
+_LISTED_IDS = 5
+_GOES_ON = (RunState.STOPPED, RunState.INTERRUPTED)
+
+
+def queue(
+    items: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="CONFIG.yaml...",
+            help="Files with runs' options; after --resume runs.",
+            show_default=False,
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A recipe, as `iterand presets` lists them.")
+    ] = None,
+    sets: SetOption = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="1-5", help="A run for each seed: 1-5 or 1,3,7.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Of the runs and their sweep.")] = None,
+    first: Annotated[bool, typer.Option("--first", help="To the head of the queue.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Runs that stopped, to the head.")] = False,
+    interrupted: Annotated[bool, typer.Option("--interrupted", help="Resume all interrupted ones.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Resume all stopped and interrupted.")] = False,
+    goes_on: Annotated[
+        bool, typer.Option("--continue", help="After an upgrade: start the slots anew, and those missing.")
+    ] = False,
+    reopen: Annotated[
+        str | None, typer.Option(metavar="DEVICE", help="Use a device again that failed; cpu or GPU-....")
+    ] = None,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Add runs to the queue and start the slots that train them; alone: list the queue.
+
+    A --set with commas makes one run for each value: --set method.randomize_rate=0.05,0.1.
+    """
+    resumes = resume or interrupted or everything
+    adds = preset is not None or bool(items and not resumes)
+    changes = {
+        "--resume": resumes,
+        "--continue": goes_on,
+        "--reopen": reopen is not None,
+        "runs to add": adds,
+    }
+    _refuse_mixtures([what for what, is_asked in changes.items() if is_asked], json)
+    if not adds and (sets or seeds or name or (first and not resumes)):
+        raise UserError("Nothing says what to queue; name a file, or a preset as in `--preset quickstart`.")
+    with opened(workspace) as at:
+        if adds:
+            words = [*(sets or ()), *([f"name={_quoted(name)}"] if name is not None else ())]
+            _add(at, _plans(items or [], preset, words, seeds), first=first)
+        elif resumes:
+            _resume(at, _to_resume(at, items or [], interrupted=interrupted, everything=everything))
+        elif goes_on:
+            _continue(at)
+        elif reopen is not None:
+            _reopen(at, reopen)
+        else:
+            _list(at, as_json=json)
+
+
+def move(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Queued runs by id, prefix or name.")],
+    first: Annotated[bool, typer.Option("--first", help="To the head of the queue.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Move queued runs to the head of the queue, in the order given."""
+    if not first:
+        raise UserError("Nothing says where to; `iterand move RUN --first` moves to the head of the queue.")
+    with opened(workspace) as at:
+        run_ids = _resolved(at, runs)
+        for row in queries.runs(at.store, ids=run_ids):
+            if row.state is not RunState.QUEUED:
+                raise UserError(
+                    f"Run {row.id} is {row.state}, not queued; `iterand queue --resume {row.id[:SHORT_ID]}`"
+                    " puts one that stopped at the head."
+                )
+        store_queue.enqueue(at.store, run_ids, first=True)
+    result(f"moved {_runs(run_ids)} to the head of the queue")
+
+
+def _refuse_mixtures(asked: list[str], as_json: bool) -> None:
+    if len(asked) > 1:
+        raise UserError(f"{asked[0]} and {asked[1]} are two commands: give one after the other.")
+    if asked and as_json:
+        raise UserError("--json is for the list: `iterand queue --json`.")
+
+
+def _plans(files: list[str], preset: str | None, sets: list[str], seeds: str | None) -> list[Plan]:
+    """A plan for each file, or for the preset; all are checked before anything is queued."""
+    if files and preset is not None:
+        raise UserError(f"A file ({files[0]}) and a preset ({preset}) are both given; name one of them.")
+    mappings = [read_mapping(Path(file)) for file in files]
+    if preset is not None:
+        mappings = [find_preset(preset).mapping]
+    numbers = () if seeds is None else parse_seeds(seeds)
+    return [plan(mapping, sets, numbers, Path.cwd()) for mapping in mappings]
+
+
+def _add(at: Opened, plans: list[Plan], *, first: bool) -> None:
+    check_data(at.workspace, plans)
+    warning = at.workspace.warning()
+    notes = dict.fromkeys(note for one in plans for note in one.notes)
+    for text in [*([warning] if warning else []), *notes, "Looking at memory and disk ..."]:
+        say(text)
+    for text in check_before_queueing(at.workspace, [cell.config for one in plans for cell in one.cells]):
+        say(text)
+    for one, queued in zip(plans, queue_plans(at.workspace, at.store, plans, first), strict=True):
+        result(f"queued {_queued_text(one, queued)}")
+    _start_slots(at)
+    say("`iterand top` shows how it goes.")
+
+
+def _queued_text(planned: Plan, queued: QueuedPlan) -> str:
+    count = len(queued.run_ids)
+    if planned.is_sweep:
+        return f"{count} {'run' if count == 1 else 'runs'}, sweep {planned.name!r}: {_ids(queued.run_ids)}"
+    if count > 1:
+        return f"{count} runs, {planned.name} with {count} seeds: {_ids(queued.run_ids)}"
+    return f"run {queued.run_ids[0]}: {planned.name}, seed {planned.cells[0].config.training.seed}"
+
+
+def _to_resume(at: Opened, names: list[str], *, interrupted: bool, everything: bool) -> list[str]:
+    """The runs to resume, those made first before others where none is named."""
+    if sum((bool(names), interrupted, everything)) != 1:
+        raise UserError("Name the runs to resume after --resume, or say --interrupted or --all instead.")
+    if names:
+        return _resolved(at, names)
+    wanted = _GOES_ON if everything else (RunState.INTERRUPTED,)
+    rows = queries.runs(at.store)
+    failed = sum(row.state is RunState.FAILED for row in rows)
+    if everything and failed:
+        say(f"{failed} failed {'run is' if failed == 1 else 'runs are'} left out: name those that can go on.")
+    return [row.id for row in reversed(rows) if row.state in wanted]
+
+
+def _resume(at: Opened, run_ids: list[str]) -> None:
+    if not run_ids:
+        result("no run to resume")
+        return
+    store_queue.enqueue(at.store, run_ids, first=True)
+    result(f"queued {_runs(run_ids)} at the head of the queue")
+    _start_slots(at)
+
+
+def _continue(at: Opened) -> None:
+    """Start anew what is held by an upgrade. A slot does so when its run has ended; until then it goes on."""
+    here = [slot for slot in store_slots.slots(at.store) if slot.key.host == host_id()]
+    held = [slot.key for slot in here if slot.held]
+    store_slots.ask(at.store, held, "restart")
+    for key in held:
+        result(f"asked {_slot(key)} to start anew")
+    if not _start_slots(at) and not held:
+        result("nothing is queued that a slot could train")
+
+
+def _reopen(at: Opened, device: str) -> None:
+    reopened = store_slots.reopen(at.store, host_id(), device)
+    if not reopened:
+        closed = {slot.key.device for slot in store_slots.slots(at.store) if slot.closed_reason is not None}
+        known = f"closed: {', '.join(sorted(closed))}" if closed else "none is closed"
+        raise UserError(f"No slot of a device {device!r} is closed on this machine ({known}).")
+    for key in reopened:
+        result(f"reopened {_slot(key)}")
+    _start_slots(at)
+
+
+def _start_slots(at: Opened) -> bool:
+    """Start the slots that are missing, say which; where there are none, why the first run waits."""
+    started = queueing.start_missing(at.workspace, at.store)
+    for key in started:
+        result(f"started {_slot(key)}")
+    queued = store_queue.queued(at.store)
+    if not started and queued:
+        why = queueing.why_waiting(at.store, at.settings, queued[0])
+        say(f"run {queued[0].id[:SHORT_ID]} is first: {why}")
+    return bool(started)
+
+
+def _list(at: Opened, *, as_json: bool) -> None:
+    rows = store_queue.queued(at.store)
+    why = queueing.why_waiting(at.store, at.settings, rows[0]) if rows else None
+    if as_json:
+        entries = [RunEntry.of(row, None, None) for row in rows]
+        result(QueueList(runs=entries, waits=why).model_dump_json(indent=2))
+        return
+    if not rows:
+        result("The queue is empty; `iterand queue --preset quickstart` adds a run.")
+        return
+    table = make_table("place", "id", "name", "seed", "device", "step", right=("place", "seed", "step"))
+    for place, row in enumerate(rows, start=1):
+        add_row(table, place, row.id[:SHORT_ID], row.name, row.seed, row.device_kind, row.step)
+    show_table(table)
+    result(f"\n{rows[0].id[:SHORT_ID]} is first: {why}")
+
+
+def _resolved(at: Opened, names: list[str]) -> list[str]:
+    return list(dict.fromkeys(at.store.resolve(name) for name in names))
+
+
+def _runs(run_ids: list[str]) -> str:
+    return f"run {run_ids[0]}" if len(run_ids) == 1 else f"{len(run_ids)} runs: {_ids(tuple(run_ids))}"
+
+
+def _ids(run_ids: tuple[str, ...]) -> str:
+    more = f" and {len(run_ids) - _LISTED_IDS} more" if len(run_ids) > _LISTED_IDS else ""
+    return ", ".join(run_id[:SHORT_ID] for run_id in run_ids[:_LISTED_IDS]) + more
+
+
+def _slot(key: SlotKey) -> str:
+    return f"slot {key.position} of {key.device}"
+
+
+def _quoted(text: str) -> str:
+    """A text as YAML that means just that."""
+    return json.dumps(text, ensure_ascii=False)

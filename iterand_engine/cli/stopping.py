@@ -1,0 +1,55 @@
+"""`iterand stop`: ask runs to save and stop, and take queued ones out of the queue."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from iterand_engine.cli.common import Opened, WorkspaceOption, opened, result
+from iterand_engine.errors import UserError
+from iterand_engine.store import RunState
+from iterand_engine.store import queue as store_queue
+
+
+def stop(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN...", help="Runs by id, prefix or name.", show_default=False),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that are queued or being trained.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Stop runs: one that is being trained saves a checkpoint first, a queued one leaves the queue."""
+    if everything == bool(runs):
+        raise UserError("Name the runs to stop, or say --all.")
+    with opened(workspace) as at:
+        if everything:
+            _stop_all(at)
+            return
+        for run_id in dict.fromkeys(at.store.resolve(run) for run in runs or ()):
+            result(f"run {run_id} {_said(at.store.request_stop(run_id))}")
+
+
+def _stop_all(at: Opened) -> None:
+    """Stop queued runs first, the last in line before the others, so that no slot takes one meanwhile."""
+    queued = [run.id for run in store_queue.queued(at.store)]
+    states = [at.store.request_stop(run_id) for run_id in reversed(queued)]
+    taken_out = states.count(RunState.STOPPED)
+    live = at.store.live_runs()
+    if taken_out:
+        result(f"{taken_out} queued {'run' if taken_out == 1 else 'runs'} stopped before they started")
+    for run in live:
+        result(f"run {run.id} {_said(at.store.request_stop(run.id))}")
+    if not taken_out and not live:
+        result("nothing is queued or being trained")
+
+
+def _said(state: RunState) -> str:
+    match state:
+        case RunState.STOPPING:
+            return "asked to save and stop"
+        case RunState.STOPPED:
+            return "stopped"
+        case _:
+            return f"has already ended: {state}"

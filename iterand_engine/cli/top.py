@@ -1,0 +1,96 @@
+"""`iterand top`: slots, what is being trained and what waits, again every second until Ctrl+C.
+
+Limits: it only looks; it neither starts slots nor settles what became of dead runs.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.live import Live
+
+from iterand_engine import queueing
+from iterand_engine.cli.board import Board, render
+from iterand_engine.cli.common import WIDE, Opened, WorkspaceOption, opened
+from iterand_engine.cli.display import PatientConsole
+from iterand_engine.cli.sparkline import strokes_for
+from iterand_engine.stop_signals import StopSignals
+from iterand_engine.store import RunState, queries
+from iterand_engine.store import queue as store_queue
+from iterand_engine.store import slots as store_slots
+
+EVERY_S = 1.0
+POLL_S = 0.1
+COUNT_EVERY_S = 10.0  # of all runs, which may be many
+_TROUBLED = (RunState.INTERRUPTED, RunState.FAILED, RunState.DIVERGED)
+
+
+def top(
+    once: Annotated[
+        bool, typer.Option("--once", help="Print the present state and end, as in a pipe.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Watch slots, runs and the queue; Ctrl+C leaves, and everything goes on."""
+    with opened(workspace) as at:
+        reader = BoardReader(at)
+        if once or not sys.stdout.isatty():
+            console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+            console.print(render(reader.read(), strokes=strokes_for(console.encoding)))
+        else:
+            _watch(reader, PatientConsole(highlight=False))
+
+
+def _watch(reader: BoardReader, console: Console) -> None:
+    strokes = strokes_for(console.encoding)
+    with StopSignals() as signals, Live(console=console, screen=True, auto_refresh=False) as live:
+        while not (signals.requested or console.quiet):
+            live.update(render(reader.read(), console.height, strokes), refresh=True)
+            next_s = time.monotonic() + EVERY_S
+            while not signals.requested and time.monotonic() < next_s:
+                time.sleep(POLL_S)
+
+
+class BoardReader:
+    """Reads boards one after another; of curves only what is new."""
+
+    def __init__(self, at: Opened) -> None:
+        self._at = at
+        self._losses: dict[str, tuple[int, NDArray[np.float32]]] = {}  # by run: rewind and values
+        self._troubled: dict[RunState, int] = {}
+        self._counted_s = -math.inf
+
+    def read(self) -> Board:
+        """The board as it is now."""
+        store = self._at.store
+        live, queued = store.live_runs(), store_queue.queued(store)
+        self._read_losses([run.id for run in live])
+        if time.monotonic() - self._counted_s >= COUNT_EVERY_S:
+            states = [run.state for run in queries.runs(store)]
+            self._troubled = {state: states.count(state) for state in _TROUBLED if state in states}
+            self._counted_s = time.monotonic()
+        return Board(
+            folder=self._at.workspace.root,
+            slots=tuple(store_slots.slots(store)),
+            live=tuple(live),
+            queued=tuple(queued),
+            accuracies=queries.val_accuracies(store, live),
+            losses={run_id: values for run_id, (_, values) in self._losses.items()},
+            waits=queueing.why_waiting(store, self._at.settings, queued[0]) if queued else "",
+            troubled=self._troubled,
+        )
+
+    def _read_losses(self, run_ids: list[str]) -> None:
+        known = {run_id: known for run_id, known in self._losses.items() if run_id in run_ids}
+        since = {run_id: (rewind, len(values)) for run_id, (rewind, values) in known.items()}
+        for run_id, new in queries.series_of(self._at.store, run_ids, "loss", since).items():
+            before = known[run_id][1][: new.first] if run_id in known else new.values[:0]
+            known[run_id] = (new.rewind, np.concatenate([before, new.values]))
+        self._losses = known
