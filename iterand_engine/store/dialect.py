@@ -21,6 +21,8 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DBAPIError
 
 BUSY_TIMEOUT_S = 30.0
+# What reading may fail with besides UserError, when the file is locked for long, damaged or gone.
+READ_ERRORS = (DBAPIError, sqlite3.Error, OSError)
 _PAGE_BYTES = 8192  # a block then spans fewer pages; larger ones cost more per small row
 _LOG_LIMIT_BYTES = 64 * 2**20
 _JULIAN_DAY_OF_1970 = 2440587.5
@@ -184,6 +186,7 @@ class ChangeWatcher:
         self._connection.execute("PRAGMA query_only = ON")
         self._version: int | None = None
         self._revisions: dict[str, int] = {}
+        self._before: dict[str, int] = {}
 
     def poll(self) -> Changes | None:
         """What changed since the last poll (the first: everything), or None where nothing was committed."""
@@ -194,8 +197,12 @@ class ChangeWatcher:
         revisions: dict[str, int] = dict(self._connection.execute(_REVISIONS).fetchall())
         changed = {id_: number for id_, number in revisions.items() if self._revisions.get(id_) != number}
         removed = frozenset(self._revisions.keys() - revisions.keys())
-        self._version, self._revisions = version, revisions
+        self._before, self._version, self._revisions = self._revisions, version, revisions
         return Changes(changed, removed)
+
+    def forget(self) -> None:
+        """Tell at the next poll again what the last one told: its reader could not read it."""
+        self._version, self._revisions = None, self._before
 
     def close(self) -> None:
         """Give the connection back."""

@@ -1,0 +1,230 @@
+"""The window's eye on the store: a thread that looks ten times a second and tells by signals what is new.
+
+The GUI thread never queries: it has the rows as they were last read (`runs`, `configs`, `slots`, `sweeps`),
+and subscriptions bring the points of series. See `store_reader` for what is read and when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
+
+from iterand_engine.errors import UserError
+from iterand_engine.store import RunRow, RunState, SlotRow, Store, SweepRow
+from iterand_engine.store.dialect import READ_ERRORS
+from iterand_engine.store.records import Json
+from iterand_gui.live.store_reader import Reading, RunsChange, StoreReader
+
+LOOK_EVERY_MS = 100
+_AFTER_ERROR_MS = 2_000
+_END_WITHIN_MS = 10_000
+
+
+class Subscription(QObject):
+    """New points of some series; `close` it, or let its parent take it along."""
+
+    arrived = Signal(object)  # tuple[SeriesPart, ...]; the first may be empty: nothing is stored yet
+
+    def __init__(self, watcher: StoreWatcher, number: int) -> None:
+        super().__init__(watcher)
+        self._watcher, self._number = watcher, number
+
+    def set(self, run_ids: Collection[str], names: Collection[str]) -> None:
+        """Want these series of these runs instead; what was told of those that stay is not told again."""
+        self._watcher.wanted.emit(self._number, tuple(run_ids), tuple(names))
+
+    def close(self) -> None:
+        """Want nothing more."""
+        self._watcher.drop(self._number)
+
+
+class StoreWatcher(QObject):
+    """Watches one store.
+
+    Args:
+        store: open; it outlives the watcher.
+        parent: of the object.
+    """
+
+    runs_changed = Signal(object)  # RunsChange
+    slots_changed = Signal(object)  # tuple[SlotRow, ...]
+    sweeps_changed = Signal(object)  # tuple[SweepRow, ...]
+    overview_changed = Signal(int, int)  # runs that are being trained, runs in the queue
+    failed = Signal(str)  # the store cannot be read; told once
+    recovered = Signal()
+
+    wanted = Signal(int, object, object)  # for the thread: subscription, run ids, names
+    unwanted = Signal(int)
+
+    def __init__(self, store: Store, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.runs: dict[str, RunRow] = {}
+        self.configs: dict[str, Json] = {}
+        self.tags: dict[str, tuple[str, ...]] = {}
+        self.accuracies: dict[str, float | None] = {}
+        self.slots: tuple[SlotRow, ...] = ()
+        self.sweeps: tuple[SweepRow, ...] = ()
+        self.has_read = False
+        self._numbers = 0
+        self._subscriptions: dict[int, Subscription] = {}
+        self._thread = QThread(self)
+        self._eye = _Eye(store)
+        self._eye.moveToThread(self._thread)
+        self._thread.started.connect(self._eye.begin)
+        # Emitted on the thread itself, when its loop has ended: what lives there is put away there.
+        self._thread.finished.connect(self._eye.end, Qt.ConnectionType.DirectConnection)
+        self.wanted.connect(self._eye.want)
+        self.unwanted.connect(self._eye.unwant)
+        self._eye.read.connect(self._take)
+        self._eye.failed.connect(self._pass_failure)
+        self._eye.recovered.connect(self._pass_recovery)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; nothing is told afterwards."""
+        self._eye.read.disconnect(self._take)
+        self._eye.is_ending = True
+        self._thread.quit()
+        self._thread.wait(_END_WITHIN_MS)
+
+    def subscribe(self, run_ids: Collection[str], names: Collection[str]) -> Subscription:
+        """Be told the points of series: first all there are, then what comes."""
+        self._numbers += 1
+        subscription = Subscription(self, self._numbers)
+        self._subscriptions[self._numbers] = subscription
+        subscription.set(run_ids, names)
+        return subscription
+
+    def drop(self, number: int) -> None:
+        """End a subscription; `Subscription.close` does."""
+        subscription = self._subscriptions.pop(number, None)
+        if subscription is not None:
+            self.unwanted.emit(number)
+            subscription.deleteLater()
+
+    @Slot(object)
+    def _take(self, reading: Reading) -> None:
+        if reading.runs is not None:
+            self._take_runs(reading.runs)
+        if reading.slots is not None:
+            self.slots = reading.slots
+            self.slots_changed.emit(reading.slots)
+        if reading.sweeps is not None:
+            self.sweeps = reading.sweeps
+            self.sweeps_changed.emit(reading.sweeps)
+        for number, parts in reading.series.items():
+            subscription = self._subscriptions.get(number)
+            if subscription is not None:
+                subscription.arrived.emit(parts)
+
+    @Slot(str)
+    def _pass_failure(self, text: str) -> None:
+        self.failed.emit(text)
+
+    @Slot()
+    def _pass_recovery(self) -> None:
+        self.recovered.emit()
+
+    def _take_runs(self, change: RunsChange) -> None:
+        for row in change.rows:
+            self.runs[row.id] = row
+        self.configs.update(change.configs)
+        self.tags.update(change.tags)
+        self.accuracies.update(change.accuracies)
+        for run_id in change.removed:
+            for kept in (self.runs, self.configs, self.tags, self.accuracies):
+                kept.pop(run_id, None)
+        self.has_read = True
+        self.runs_changed.emit(change)
+        running = sum(row.state.is_live for row in self.runs.values())
+        queued = sum(row.state is RunState.QUEUED for row in self.runs.values())
+        self.overview_changed.emit(running, queued)
+
+
+class _Eye(QObject):
+    """Lives on the thread."""
+
+    read = Signal(object)  # Reading
+    failed = Signal(str)
+    recovered = Signal()
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._store = store
+        self._reader: StoreReader | None = None
+        self._timer: QTimer | None = None
+        self._error = ""
+        self._wishes: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        self.is_ending = False
+
+    @Slot()
+    def begin(self) -> None:
+        """On the thread: make what belongs to it, and look at once."""
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.look)
+        self.look()
+
+    @Slot(int, object, object)
+    def want(self, number: int, run_ids: tuple[str, ...], names: tuple[str, ...]) -> None:
+        """A subscription is new or other."""
+        self._wishes[number] = (run_ids, names)
+        if self._reader is not None:
+            self._reader.want(number, run_ids, names)
+            self.look()
+
+    @Slot(int)
+    def unwant(self, number: int) -> None:
+        """A subscription is over."""
+        self._wishes.pop(number, None)
+        if self._reader is not None:
+            self._reader.unwant(number)
+
+    @Slot()
+    def look(self) -> None:
+        """Look once, and again after a while."""
+        if self.is_ending or self._timer is None:
+            return
+        wait_ms = LOOK_EVERY_MS
+        try:
+            if self._reader is None:
+                self._reader = StoreReader(self._store)
+                for number, (run_ids, names) in self._wishes.items():
+                    self._reader.want(number, run_ids, names)
+            reading = self._reader.look()
+        except (UserError, *READ_ERRORS) as error:
+            wait_ms = _AFTER_ERROR_MS
+            self._tell(error)
+        else:
+            if self._error:
+                self._error = ""
+                self.recovered.emit()
+            if reading is not None:
+                self.read.emit(reading)
+        self._timer.start(wait_ms)
+
+    def _tell(self, error: Exception) -> None:
+        first_line = str(error).partition("\n")[0]
+        text = (
+            first_line
+            if isinstance(error, UserError)
+            else f"The database {self._store.workspace.db_path} cannot be read ({first_line});"
+            " what is shown may be old, and the window tries again."
+        )
+        if text != self._error:
+            self._error = text
+            self.failed.emit(text)
+
+    @Slot()
+    def end(self) -> None:
+        """On the thread: put away what belongs to it."""
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
