@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from iterand_engine import frames
 from iterand_engine.errors import UserError
+from iterand_engine.extensions import activated
 from iterand_engine.filter_fields import find_field
 from iterand_engine.filters import Filter, parse
 from iterand_engine.mask_files import read_epoch, stored_epochs
@@ -93,7 +94,9 @@ class OpenWorkspace:
         Raises:
             UserError: the filter has an unknown field or a value that does not fit.
         """
-        return [Run(row, config, self) for row, config in find_runs(self._store, parse(where))]
+        with activated(self._workspace):  # whose arguments are fields too
+            wanted = parse(where)
+        return [Run(row, config, self) for row, config in find_runs(self._store, wanted)]
 
     def run(self, name_or_id: str) -> Run:
         """One run, by its id, the beginning of its id, or its name.
@@ -120,7 +123,8 @@ class OpenWorkspace:
             if name == _TEST_ACCURACY:
                 columns[name] = [*self._test_accuracies([run.id for run in runs])]
             else:
-                wanted = find_field(name)
+                with activated(self._workspace):
+                    wanted = find_field(name)
                 columns[name] = [wanted.read(run.row, run.config, now) for run in runs]
         return frames.data_frame(columns)
 

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from iterand_engine.own_code import explained
+
 FaultKind = Literal["memory", "device", "system", "defect"]
 
 _UNIT_BYTES = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
@@ -63,6 +65,8 @@ def explain(error: BaseException) -> Fault:
         return _memory(text, line)
     if not _DEFECT.search(text) and ("AcceleratorError" in names or _is_device_error(names, text)):
         return Fault("device", f"The device failed ({line}): the run can go on on another.")
+    if (own := explained(error)) is not None:
+        return Fault("defect", own)
     if "OSError" in names or _SILENT_DEATH.search(text):
         return Fault("system", f"The system refused ({line}): see to it, then resume the run.")
     return Fault("defect", f"This is a defect of the program ({type(error).__name__}: {line}).")

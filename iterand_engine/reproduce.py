@@ -17,6 +17,7 @@ from iterand_engine.config import RunConfig
 from iterand_engine.devices import list_devices
 from iterand_engine.environment import differences
 from iterand_engine.errors import UserError
+from iterand_engine.extensions import run_code
 from iterand_engine.run_making import data_roots, make_run
 from iterand_engine.store import RunDetail, RunState, Series, SeriesInfo, Store, queries
 from iterand_engine.worker import Surroundings, work
@@ -92,7 +93,10 @@ def reproduce_run(
             f"There is nothing to compare: run {run_id} did {original.step} steps, and {limit} are asked "
             "for; name a run that was trained, and at least 1 step."
         )
-    with TemporaryDirectory(prefix="iterand-reproduce-") as folder:
+    with (
+        TemporaryDirectory(prefix="iterand-reproduce-") as folder,
+        run_code(workspace, run_id, original.extensions),
+    ):
         place = open_workspace_dir(Path(folder))
         roots = data_roots(workspace, Settings.load(workspace))
         Settings(data_roots=tuple(roots)).save(place)

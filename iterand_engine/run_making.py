@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from iterand_engine import __version__
@@ -11,6 +15,7 @@ from iterand_engine.data.fingerprint import dataset_fingerprint
 from iterand_engine.devices import Device, cpu_device, find_device, list_devices, resolve_precision
 from iterand_engine.environment import git_commit
 from iterand_engine.errors import UserError
+from iterand_engine.extensions import copy_into, used_by, used_code
 from iterand_engine.places import my_devices
 from iterand_engine.processes import ProcessIdentity
 from iterand_engine.run_identity import group_key
@@ -43,51 +48,57 @@ def make_run(
     Raises:
         UserError: the dataset, the device or the precision is not to be had here.
     """
-    (resolved,), (new,) = _resolved(workspace, [config])
-    run_id = store.create_run(new, waiter, first)
-    _write_config(workspace, run_id, resolved)
-    return run_id
+    (made,) = _resolved(workspace, [config])
+    with _written(workspace, [made]):
+        return store.create_run(made.run, waiter, first)
 
 
 def make_runs(
     workspace: Workspace, store: Store, configs: Sequence[RunConfig], first: bool = False
 ) -> list[str]:
     """Store new runs, queued in their order, all or none; as `make_run` does, and raises."""
-    resolved, news = _resolved(workspace, configs)
-    run_ids = store.create_runs(news, first)
-    for run_id, config in zip(run_ids, resolved, strict=True):
-        _write_config(workspace, run_id, config)
-    return run_ids
+    made = _resolved(workspace, configs)
+    with _written(workspace, made):
+        return store.create_runs([one.run for one in made], first)
 
 
-def _resolved(workspace: Workspace, configs: Sequence[RunConfig]) -> tuple[list[RunConfig], list[NewRun]]:
-    """The configurations with name and precision fixed, and the runs to be stored."""
+@dataclass(frozen=True)
+class _Made:
+    """A run to be stored: its id, its configuration with name and precision fixed, and its own code."""
+
+    id: str
+    config: RunConfig
+    code: dict[str, bytes]
+    run: NewRun
+
+
+def _resolved(workspace: Workspace, configs: Sequence[RunConfig]) -> list[_Made]:
     settings = Settings.load(workspace)
     found, commit = list_devices(), git_commit()
     mine = my_devices(settings, found)
     roots = data_roots(workspace, settings)
-    resolved, news = [], []
+    made = []
     for config in configs:
         device = _device(config.compute.device, found, mine)
         precision = resolve_precision(config.compute.precision, device.kind, (*mine, cpu_device()))
         compute = config.compute.model_copy(update={"precision": precision})
         whole = config.model_copy(update={"compute": compute, "name": config.display_name})
-        resolved.append(whole)
-        news.append(
-            NewRun(
-                name=whole.display_name,
-                config=whole.to_mapping(),
-                group_key=group_key(
-                    whole, fingerprint=dataset_fingerprint(whole.data, roots), precision=precision
-                ),
-                seed=whole.training.seed,
-                device_kind=device.kind,
-                precision=precision,
-                program_version=__version__,
-                git_commit=commit,
-            )
+        fingerprint, uses, run_id = dataset_fingerprint(whole.data, roots), used_by(whole), str(uuid.uuid4())
+        hashes = [use.sha256 for use in uses]
+        run = NewRun(
+            name=whole.display_name,
+            config=whole.to_mapping(),
+            group_key=group_key(whole, fingerprint=fingerprint, precision=precision, extensions=hashes),
+            seed=whole.training.seed,
+            device_kind=device.kind,
+            precision=precision,
+            program_version=__version__,
+            git_commit=commit,
+            extensions=uses,
+            id=run_id,
         )
-    return resolved, news
+        made.append(_Made(run_id, whole, used_code(whole), run))
+    return made
 
 
 def _device(text: str, found: Sequence[Device], mine: Sequence[Device]) -> Device:
@@ -105,6 +116,19 @@ def _device(text: str, found: Sequence[Device], mine: Sequence[Device]) -> Devic
     return device
 
 
-def _write_config(workspace: Workspace, run_id: str, config: RunConfig) -> None:
-    folder = workspace.make_run_dir(run_id)
-    write_atomic(folder / "config.yaml", to_yaml(config).encode())
+@contextmanager
+def _written(workspace: Workspace, made: Sequence[_Made]) -> Iterator[None]:
+    """The files of runs that are stored within the context; gone again where they are not.
+
+    They come first, because a worker may take a run as soon as it is stored, and runs its copy of own code.
+    """
+    try:
+        for one in made:
+            folder = workspace.make_run_dir(one.id)
+            write_atomic(folder / "config.yaml", to_yaml(one.config).encode())
+            copy_into(folder, one.code)
+        yield
+    except BaseException:
+        for one in made:
+            shutil.rmtree(workspace.run_dir(one.id), ignore_errors=True)
+        raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from iterand_engine.config import RunConfig
 from iterand_engine.devices import Device, default_threads, find_device, precision_note
 from iterand_engine.environment import differences, snapshot
 from iterand_engine.errors import OwnershipLost, UserError
+from iterand_engine.extensions import run_code
 from iterand_engine.faults import explain
 from iterand_engine.processes import current
 from iterand_engine.store import Recorder, RunState, Store, queries
@@ -67,6 +68,8 @@ def adopted(
 ) -> Iterator[tuple[Recorder, Start]]:
     """Own a claimed run for as long as the context lasts, and store what ends it early.
 
+    Within the context this process may run the own code that the run was made with.
+
     Args:
         store: holds the run.
         run_id: which run.
@@ -79,13 +82,16 @@ def adopted(
             stored as stopped, so that it can be resumed once that is done, another as failed.
         Exception: any other from within; the run is stored as failed, or as interrupted by a broken device.
     """
-    try:
-        start = prepare(store, run_id, device)
-    except UserError as error:
-        _give_up(store, run_id, token, str(error))
-        raise
-    store.adopt(run_id, token, current(), start.environment)
-    with Recorder(store, run_id, token, on_wait=note) as recorder:
+    with ExitStack() as stack:
+        try:
+            uses = queries.run(store, run_id).extensions
+            stack.enter_context(run_code(store.workspace, run_id, uses))
+            start = prepare(store, run_id, device)
+        except UserError as error:
+            _give_up(store, run_id, token, str(error))
+            raise
+        store.adopt(run_id, token, current(), start.environment)
+        recorder = stack.enter_context(Recorder(store, run_id, token, on_wait=note))
         try:
             yield recorder, start
         except UserError as error:

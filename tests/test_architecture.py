@@ -50,6 +50,8 @@ GUI_MAY_IMPORT = {
     "differing",
     "disk_use",
     "errors",
+    "extension_files",
+    "extensions",
     "estimates",
     "filesystems",
     "filter_fields",

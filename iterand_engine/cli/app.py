@@ -19,6 +19,7 @@ from iterand_engine.cli import (
     datasets,
     doctor,
     exporting,
+    extending,
     listing,
     log,
     options,
@@ -89,6 +90,9 @@ def _register(app: typer.Typer) -> None:
     app.command()(bench.bench)
     app.add_typer(options.make_settings())
     app.add_typer(datasets.make_data())
+    app.add_typer(extending.make_extensions())
+    app.command()(extending.new)
+    app.command()(extending.check)
 
 
 def _print_version(asked: bool) -> None:

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from iterand_engine.extensions import activated
 from iterand_engine.store import Locked, Store
 from iterand_engine.workspace import Settings, Workspace, open_workspace_dir
 
@@ -49,7 +50,7 @@ class Opened:
 
 @contextmanager
 def opened(folder: Path | None) -> Iterator[Opened]:
-    """Open a workspace and its store for one command.
+    """Open a workspace and its store for one command; its enabled own code can be named meanwhile.
 
     Args:
         folder: as given by `--workspace`.
@@ -58,7 +59,7 @@ def opened(folder: Path | None) -> Iterator[Opened]:
     """
     workspace = open_workspace_dir(folder)
     settings = Settings.load(workspace)
-    with Store.open(workspace) as store:
+    with Store.open(workspace) as store, activated(workspace):
         yield Opened(workspace, store, settings)
 
 

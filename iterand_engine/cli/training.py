@@ -41,11 +41,11 @@ def train(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Train a run from a file or a preset, and record it."""
-    mapping, notes = apply_sets(chosen_mapping(config, preset), sets or [], folder=Path.cwd())
-    options = RunConfig.from_mapping(mapping)
-    for note in notes:
-        say(note)
     with opened(workspace) as at:
+        mapping, notes = apply_sets(chosen_mapping(config, preset), sets or [], folder=Path.cwd())
+        options = RunConfig.from_mapping(mapping)
+        for note in notes:
+            say(note)
         run_id = new_run(at, options)
         raise typer.Exit(train_here(at, run_id, now=now))
 

@@ -57,7 +57,10 @@ class ExtensionUse:
 
 @dataclass(frozen=True)
 class NewRun:
-    """A run to be made. `config` is the whole resolved configuration as plain JSON values."""
+    """A run to be made. `config` is the whole resolved configuration as plain JSON values.
+
+    `id` is a UUID given beforehand, where files of the run must be there before anybody can see it.
+    """
 
     name: str
     config: Json
@@ -69,6 +72,7 @@ class NewRun:
     git_commit: str | None = None
     total_steps: int | None = None
     extensions: tuple[ExtensionUse, ...] = ()
+    id: str | None = None
 
 
 @dataclass(frozen=True)

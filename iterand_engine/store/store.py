@@ -252,7 +252,7 @@ class Store:
 def _insert_runs(
     connection: Connection, news: Sequence[NewRun], first: bool, waiter: ProcessIdentity | None
 ) -> list[str]:
-    run_ids = [str(uuid.uuid4()) for _ in news]
+    run_ids = [new.id or str(uuid.uuid4()) for new in news]
     ranks = run_rows.ranks_for(connection, run_ids, first=first, waiter=waiter)
     waiting = run_rows.waiting(waiter)
     for run_id, new, rank in zip(run_ids, news, ranks, strict=True):

@@ -1,0 +1,167 @@
+"""`iterand extensions`, `iterand new` and `iterand check`: own code in a workspace. See docs/extending.md."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from iterand_engine.catalog import entries_of
+from iterand_engine.cli.common import WorkspaceOption, add_row, make_table, result, show_table
+from iterand_engine.errors import ExitCode, UserError
+from iterand_engine.extension_checks import run_checks
+from iterand_engine.extension_files import (
+    disable,
+    enable,
+    extension_files,
+    named_file,
+)
+from iterand_engine.extensions import activated
+from iterand_engine.options import Options, describe, with_arguments
+from iterand_engine.own_code import WORDS, CodeKind, Declaration
+from iterand_engine.resources import resource
+from iterand_engine.workspace import Workspace, open_workspace_dir, write_atomic
+
+FileArgument = Annotated[
+    str, typer.Argument(metavar="FILE", help="Name of a file in the workspace's extensions folder.")
+]
+_PREFIXES = {"model": "model.", "dataset": "data.", "method": "method.", "rule": "method.rule."}
+_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
+
+
+class Kind(StrEnum):
+    """What `iterand new` writes."""
+
+    MODEL = "model"
+    DATASET = "dataset"
+    RULE = "rule"
+    METHOD = "method"
+
+
+def make_extensions() -> typer.Typer:
+    """The group `iterand extensions`."""
+    group = typer.Typer(name="extensions", help="List, enable and disable own code.", no_args_is_help=True)
+    group.callback()(_extensions)
+    group.command("list")(list_files)
+    group.command("enable")(enable_file)
+    group.command("disable")(disable_file)
+    return group
+
+
+def _extensions(context: typer.Context, workspace: WorkspaceOption = None) -> None:
+    """List, enable and disable own code."""
+    context.obj = workspace
+
+
+def list_files(context: typer.Context, workspace: WorkspaceOption = None) -> None:
+    """List the files of own code: how they stand, what they declare, and its options."""
+    place = open_workspace_dir(workspace or context.obj)
+    files = extension_files(place)
+    if not files:
+        result(f"No own code in {place.extensions_dir}; `iterand new model NAME` writes a start.")
+        return
+    table = make_table("file", "state", "declares", "options")
+    for file in files:
+        state = f"{file.state}: {file.reason}" if file.reason else str(file.state)
+        names = [f"{WORDS[one.kind]} {one.name}" for one in file.declarations] or ["-"]
+        options = [_options(one) for one in file.declarations] or ["-"]
+        add_row(table, file.file, state, "\n".join(names), "\n".join(options))
+    show_table(table)
+
+
+def enable_file(context: typer.Context, file: FileArgument, workspace: WorkspaceOption = None) -> None:
+    """Let a file of own code run, as it is now; it is run once to see what it declares."""
+    place = open_workspace_dir(workspace or context.obj)
+    enabled = enable(place, file)
+    assert enabled.source is not None
+    if enabled.source.path.parent == place.extensions_dir:
+        result(f"Enabled {enabled.file}:")
+    else:
+        result(f"Enabled {place.relative(enabled.source.path)} for the runs that were made with it:")
+    for one in enabled.declarations:
+        result(f"  {WORDS[one.kind]} {one.name}  {_options(one)}")
+
+
+def disable_file(context: typer.Context, file: FileArgument, workspace: WorkspaceOption = None) -> None:
+    """Take a file of own code out of use for new runs."""
+    name = disable(open_workspace_dir(workspace or context.obj), file)
+    result(f"Disabled {name}; runs that were made with it can still go on.")
+
+
+def new(
+    kind: Annotated[Kind, typer.Argument(help="What to add.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, e.g. my-net.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Write a commented start of own code, which works as it is."""
+    place = open_workspace_dir(workspace)
+    path = write_template(place, kind.value, name)
+    result(f"Wrote {path}; next: `iterand check {path.name}`, then `iterand extensions enable {path.name}`.")
+
+
+def check(
+    file: FileArgument,
+    path: Annotated[
+        Path | None, typer.Option("--path", metavar="DATA", help="data.path, for datasets that need one.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Run a file of own code in small trainings, and see whether it keeps its contract."""
+    failed = 0
+    for found in run_checks(named_file(open_workspace_dir(workspace), file), path):
+        failed += not found.passed
+        result(f"{'ok  ' if found.passed else 'FAIL'}  {found.entry}: {found.check}: {found.detail}")
+    raise typer.Exit(ExitCode.FAILED if failed else ExitCode.OK)
+
+
+def write_template(place: Workspace, kind: CodeKind, name: str) -> Path:
+    """Write a start of own code into a workspace.
+
+    Args:
+        place: the workspace.
+        kind: of what.
+        name: in small letters, with - or _.
+    Returns:
+        The file.
+    Raises:
+        UserError: the name cannot be, is taken, or its file exists.
+    """
+    identifier = name.replace("-", "_")
+    if not _NAME.fullmatch(name) or keyword.iskeyword(identifier):
+        raise UserError(f"The name {name!r} cannot be; allowed: small letters, digits and -, e.g. my-net.")
+    called = name.replace("_", "-")
+    with activated(place):
+        taken = entries_of(kind).get(called)
+    if taken is not None:
+        raise UserError(
+            f"There is a {WORDS[kind]} {called!r} already ({taken.own or 'built in'}); choose another name."
+        )
+    path = place.extensions_dir / f"{identifier}.py"
+    if path.exists():
+        raise UserError(f"{path} exists; choose another name, or delete the file.")
+    words = called.split("-")
+    text = resource("templates", f"{kind}.py").read_text(encoding="utf-8")
+    for there, wanted in (
+        ("FILE_NAME", path.name),
+        (f"my-{kind}", called),
+        (f"my_{kind}", identifier),
+        (f"My{kind.capitalize()}", "".join(word.capitalize() for word in words)),
+        (f"My {kind}", " ".join(words).capitalize()),
+    ):
+        text = text.replace(there, wanted)
+    write_atomic(path, text.encode())
+    return path
+
+
+def _options(declaration: Declaration) -> str:
+    """The options that it adds, with defaults and what is allowed."""
+    options = with_arguments(Options, declaration.arguments)
+    shown = [
+        f"{info.path}={info.default} ({info.allowed}{'; ' if info.help else ''}{info.help})"
+        for info in describe(options, _PREFIXES[declaration.kind])
+    ]
+    return ", ".join(shown) or "no options"

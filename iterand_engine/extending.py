@@ -1,0 +1,171 @@
+"""What a file of own code imports: decorators that declare, and the classes that it works with.
+
+    from iterand_engine.extending import Redraw, dataset, method, model, redraw_rule
+
+A decorator notes what stands behind it while the program runs the file, and gives it back unchanged; run as a
+plain program, nothing is noted. See docs/extending.md. Torch is imported with the first class that needs it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from pydantic import Field
+
+from iterand_engine.catalog import METHODS
+from iterand_engine.config import DataConfig, ModelConfig, method_options_class
+from iterand_engine.data.content import ArrayContent, FolderContent, ImageArrays, ImageFiles, image_files
+from iterand_engine.method_options import DenseOptions, EdgePopupOptions, IteRandOptions, MethodOptions
+from iterand_engine.own_code import CodeKind, Declaration, DeclarationError, running
+from iterand_engine.signatures import arguments_of, takes_none
+
+if TYPE_CHECKING:
+    from iterand_engine.masking.rules import Redraw, RedrawSite
+    from iterand_engine.methods.base import Method, Plan, RedrawEvent
+    from iterand_engine.methods.dense import Dense
+    from iterand_engine.methods.edge_popup import EdgePopup
+    from iterand_engine.methods.iterand import IteRand
+    from iterand_engine.models.spec import InputSpec, scaled
+
+__all__ = [
+    "ArrayContent",
+    "Dense",
+    "DenseOptions",
+    "EdgePopup",
+    "EdgePopupOptions",
+    "Field",
+    "FolderContent",
+    "ImageArrays",
+    "ImageFiles",
+    "InputSpec",
+    "IteRand",
+    "IteRandOptions",
+    "Method",
+    "MethodOptions",
+    "Plan",
+    "Redraw",
+    "RedrawEvent",
+    "RedrawSite",
+    "dataset",
+    "image_files",
+    "method",
+    "model",
+    "redraw_rule",
+    "scaled",
+]
+
+T = TypeVar("T", bound=Callable[..., Any])
+_METHOD = "iterand_engine.methods.base:Method"
+_TORCH_NAMES: Mapping[str, str] = {
+    "Dense": "methods.dense",
+    "EdgePopup": "methods.edge_popup",
+    "InputSpec": "models.spec",
+    "IteRand": "methods.iterand",
+    "Method": "methods.base",
+    "Plan": "methods.base",
+    "Redraw": "masking.rules",
+    "RedrawEvent": "methods.base",
+    "RedrawSite": "masking.rules",
+    "scaled": "models.spec",
+}
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,59}")
+
+
+class Decorator:
+    """Declares one kind of own code: `@model`, or with another name or label `@model(name="tiny")`."""
+
+    def __init__(self, kind: CodeKind, read: Callable[[Any, str], dict[str, Any]]) -> None:
+        """Make the decorator of a kind; `read` gives what is particular to the kind."""
+        self._kind, self._read = kind, read
+
+    @overload
+    def __call__(self, target: T, /) -> T: ...
+
+    @overload
+    def __call__(self, /, *, name: str | None = None, label: str | None = None) -> Callable[[T], T]: ...
+
+    def __call__(
+        self, target: T | None = None, /, *, name: str | None = None, label: str | None = None
+    ) -> T | Callable[[T], T]:
+        """Declare what follows.
+
+        Args:
+            target: the function or class.
+            name: in files and on the command line; by default its own, in small letters with `-`.
+            label: on screens.
+        Raises:
+            DeclarationError: it is not what it must be.
+        """
+        line = sys._getframe(1).f_lineno
+
+        def declare(what: T) -> T:
+            file = running()
+            if file is not None:
+                called = _name(what, name)
+                facts = self._read(what, called)
+                text = label or called.replace("-", " ").capitalize()
+                file.add(Declaration(self._kind, called, text, line, **facts), what)
+            return what
+
+        return declare if target is None else declare(target)
+
+
+def _name(target: Any, given: str | None) -> str:
+    if not callable(target) or not hasattr(target, "__name__"):
+        raise DeclarationError(f"a decorator stands before a function or class, not {target!r:.60}")
+    name = given
+    if name is None:
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", target.__name__).strip("_").replace("_", "-").lower()
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise DeclarationError(
+            f"the name {name!r} cannot be; allowed: small letters, digits, - and ., e.g. my-net"
+        )
+    return name
+
+
+def _model(build: Any, name: str) -> dict[str, Any]:
+    return {"arguments": arguments_of(build, ("width_factor", "spec"), ModelConfig.model_fields)}
+
+
+def _dataset(read: Any, name: str) -> dict[str, Any]:
+    arguments = arguments_of(read, ("path",), DataConfig.model_fields)
+    return {"arguments": arguments, "needs_path": not takes_none(read, "path")}
+
+
+def _rule(rule: Any, name: str) -> dict[str, Any]:
+    return {"arguments": arguments_of(rule, ("layer",), ("name",))}
+
+
+def _method(made: Any, name: str) -> dict[str, Any]:
+    parents = [f"{parent.__module__}:{parent.__qualname__}" for parent in getattr(made, "__mro__", ())]
+    if _METHOD not in parents:
+        raise DeclarationError(
+            f"{made.__name__} must be a class derived from IteRand, EdgePopup, Dense or Method"
+        )
+    if inspect.isabstract(made):
+        raise DeclarationError(
+            f"{made.__name__} does not define {', '.join(sorted(made.__abstractmethods__))}"
+        )
+    by_target = {entry.target: entry.name for entry in METHODS.values() if entry.own is None}
+    base = next((by_target[parent] for parent in parents if parent in by_target), "")
+    taken = (method_options_class(base) if base else MethodOptions).model_fields
+    return {"arguments": arguments_of(made, ("module", "options", "plan"), taken), "base": base}
+
+
+model = Decorator("model", _model)
+dataset = Decorator("dataset", _dataset)
+redraw_rule = Decorator("rule", _rule)
+method = Decorator("method", _method)
+
+
+if not TYPE_CHECKING:  # a checker would take any name at all for one of ours
+
+    def __getattr__(name: str) -> object:
+        if name not in _TORCH_NAMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"iterand_engine.{_TORCH_NAMES[name]}"), name)

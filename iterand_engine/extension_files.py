@@ -1,0 +1,274 @@
+"""The files of own code in a workspace, how they stand, and enabling them; see docs/extending.md.
+
+A file is known by its hash. Enabling runs it once, in a process of its own that describes what it declares;
+after that its declarations are known without running it. An edited file is off until it is enabled again, but
+runs go on with the copy of the code they were made with. Nothing here runs own code. Torch-free.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from iterand_engine.catalog import entries_of
+from iterand_engine.errors import UserError, suggestion
+from iterand_engine.extension_trust import Trust, TrustedFile
+from iterand_engine.launching import python_environment
+from iterand_engine.own_code import FOLDER, WORDS, CodeKind, Declaration, Source, sha256_of
+from iterand_engine.workspace import Workspace
+
+DESCRIBE_S = 120.0  # running a file includes importing torch, which may take long on a slow disk
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.py")
+
+
+class FileState(StrEnum):
+    """How a file of own code stands."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    CHANGED = "changed"  # since it was enabled
+    MISSING = "missing"  # it was enabled
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True)
+class ExtensionFile:
+    """A file of own code.
+
+    `declarations` are those of the content that was enabled last; `reason` says why it is broken.
+    """
+
+    file: str
+    state: FileState
+    source: Source | None
+    declarations: tuple[Declaration, ...] = ()
+    reason: str = ""
+
+    @property
+    def hint(self) -> str:
+        """What a user is told who names something that it declares while it is not enabled."""
+        where, again = f"{FOLDER}/{self.file}", f"`iterand extensions enable {self.file}`"
+        match self.state:
+            case FileState.CHANGED:
+                return f"{where} declares it, and changed since it was enabled; look at it and run {again}."
+            case FileState.MISSING:
+                return f"{where} declared it, and is gone; put it back."
+            case FileState.BROKEN:
+                return f"{where} declares it, and cannot be used: {self.reason}"
+            case _:
+                return f"{where} declares it, and is not enabled; look at it and run {again}."
+
+
+class Description(BaseModel):
+    """What the child process says of a file that it ran: its hash and declarations, or one sentence."""
+
+    sha256: str = ""
+    declarations: tuple[Declaration, ...] = ()
+    error: str | None = None
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a file of own code may have this name."""
+    return _FILE.fullmatch(name) is not None
+
+
+def extension_files(workspace: Workspace) -> list[ExtensionFile]:
+    """All files of own code in a workspace and those that were enabled and are gone, by name.
+
+    Raises:
+        UserError: what is enabled cannot be read.
+    """
+    trust = Trust.load(workspace)
+    present = {path.name for path in workspace.extensions_dir.glob("*.py") if path.name[0] not in "._"}
+    wanted = {file for file, trusted in trust.files.items() if trusted.enabled}
+    taken: dict[tuple[CodeKind, str], str] = {}
+    found = []
+    for file in sorted(present | wanted):
+        standing = _standing(workspace, file, trust.of(file))
+        if standing.state is FileState.ENABLED:
+            clash = _clash(standing.declarations, taken)
+            if clash:
+                standing = ExtensionFile(
+                    file, FileState.BROKEN, standing.source, standing.declarations, f"{clash[1]}."
+                )
+            taken |= {(one.kind, one.name): file for one in standing.declarations if not clash}
+        found.append(standing)
+    return found
+
+
+def _standing(workspace: Workspace, file: str, trusted: TrustedFile) -> ExtensionFile:
+    path = workspace.extensions_dir / file
+    latest = trusted.enabled or next(reversed([*trusted.known]), None)
+    declarations = trusted.known.get(latest, ()) if latest else ()
+    if not is_file_name(file):
+        reason = "the name of the file has characters other than letters, digits, _ - and .; rename it."
+        return ExtensionFile(file, FileState.BROKEN, None, (), reason)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return ExtensionFile(file, FileState.MISSING, None, declarations)
+    except OSError as error:
+        return ExtensionFile(file, FileState.BROKEN, None, declarations, f"{error.strerror}.")
+    source = Source(file, sha256_of(content), path)
+    if source.sha256 == trusted.enabled:
+        return ExtensionFile(file, FileState.ENABLED, source, declarations)
+    reason = _syntax_error(content, source)
+    if reason:
+        return ExtensionFile(file, FileState.BROKEN, source, declarations, reason)
+    state = FileState.CHANGED if trusted.enabled else FileState.DISABLED
+    return ExtensionFile(file, state, source, declarations)
+
+
+def _syntax_error(content: bytes, source: Source) -> str:
+    """What keeps a file from being Python, found without running it; nothing where it is."""
+    try:
+        ast.parse(content)
+    except SyntaxError as error:
+        return f"{source.at(error.lineno)}: {error.msg}."
+    except (ValueError, RecursionError) as error:
+        return f"{source.at(None)}: {error}."
+    return ""
+
+
+def _clash(
+    declarations: Iterable[Declaration], taken: dict[tuple[CodeKind, str], str]
+) -> tuple[Declaration, str] | None:
+    """The first declaration whose name is built in or another file's, and why it cannot be."""
+    for one in declarations:
+        there = entries_of(one.kind).get(one.name)
+        built_in = there is not None and there.own is None
+        if built_in or (one.kind, one.name) in taken:
+            by = "built in" if built_in else f"of {FOLDER}/{taken[one.kind, one.name]}"
+            return one, (
+                f"there is a {WORDS[one.kind]} {one.name!r} already ({by}); give this one another name, e.g. "
+                f'by name="my-{one.name}" in its decorator'
+            )
+    return None
+
+
+def enable(workspace: Workspace, text: str) -> ExtensionFile:
+    """Enable a file as it is now, after running it once in a process of its own.
+
+    Args:
+        workspace: its workspace.
+        text: the file's name or path. The copy of a run, runs/ID/extensions/NAME.py, is enabled for runs that
+            were made with this code, and the file in extensions/ stays as it is.
+    Returns:
+        The file as it stands then.
+    Raises:
+        UserError: there is no such file, or it cannot be used; says why, with the line.
+    """
+    path = named_file(workspace, text)
+    is_copy = path.parent != workspace.extensions_dir
+    described = describe(path)
+    source = Source(path.name, described.sha256, path)
+    taken = {
+        (one.kind, one.name): other.file
+        for other in extension_files(workspace)
+        if other.state is FileState.ENABLED and other.file != path.name
+        for one in other.declarations
+    }
+    clash = _clash(described.declarations, taken)
+    if clash and not is_copy:
+        raise UserError(f"{source.at(clash[0].line)}: {clash[1]}.")
+    trust = Trust.load(workspace)
+    before = trust.of(path.name)
+    known = {sha: one for sha, one in before.known.items() if sha != source.sha256}
+    enabled = before.enabled if is_copy else source.sha256
+    newest = {**known, source.sha256: described.declarations}
+    trust.with_file(path.name, TrustedFile(enabled=enabled, known=newest)).save(workspace)
+    return ExtensionFile(path.name, FileState.ENABLED, source, described.declarations)
+
+
+def disable(workspace: Workspace, text: str) -> str:
+    """Take a file out of use for new runs, also one that is gone; returns its name.
+
+    Raises:
+        UserError: it is not enabled.
+    """
+    name = f"{Path(text).name.removesuffix('.py')}.py"
+    trust = Trust.load(workspace)
+    trusted = trust.of(name)
+    if trusted.enabled is None:
+        on = [file for file, one in trust.files.items() if one.enabled]
+        raise UserError(
+            f"{name} is not enabled{suggestion(name, on)} (enabled: {', '.join(sorted(on)) or 'nothing'})."
+        )
+    trust.with_file(name, TrustedFile(enabled=None, known=trusted.known)).save(workspace)
+    return name
+
+
+def named_file(workspace: Workspace, text: str) -> Path:
+    """The file of own code that a user means by a name or a path, absolute.
+
+    Raises:
+        UserError: there is none, or it is neither in the workspace's extensions/ nor a run's copy.
+    """
+    given = Path(text).expanduser().absolute()
+    beside = workspace.extensions_dir / f"{Path(text).name.removesuffix('.py')}.py"
+    is_copy = given.parent.name == FOLDER and given.parent.parent.parent.resolve() == workspace.runs_dir
+    if given.is_file() and (is_copy or given.parent.resolve() == workspace.extensions_dir):
+        return given.parent.resolve() / given.name
+    if len(Path(text).parts) > 1 and given.is_file():
+        raise UserError(f"{text} is not in this workspace: put the file into {workspace.extensions_dir}.")
+    if not beside.is_file():
+        known = [path.name for path in sorted(workspace.extensions_dir.glob("*.py"))]
+        raise UserError(
+            f"There is no {beside.name} in {workspace.extensions_dir}{suggestion(beside.name, known)} (files "
+            f"there: {', '.join(known) or 'none'}; `iterand new model NAME` writes one)."
+        )
+    return beside
+
+
+def describe(path: Path) -> Description:
+    """Run a file in a process of its own and say what it declares.
+
+    Raises:
+        UserError: the file cannot be run, or declares nothing or what cannot be.
+    """
+    with tempfile.TemporaryDirectory(prefix="iterand-describe-") as folder:
+        answer = Path(folder, "answer.json")
+        try:
+            done = subprocess.run(
+                [*child_command(), "describe", str(path), str(answer)],
+                env=child_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=DESCRIBE_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise UserError(
+                f"{FOLDER}/{path.name} was not run to its end within {DESCRIBE_S:.0f} s; a file of own code "
+                "only declares, work belongs into its functions."
+            ) from None
+        try:
+            described = Description.model_validate_json(answer.read_bytes())
+        except (OSError, ValidationError):
+            raise UserError(
+                f"{FOLDER}/{path.name} ended the process that ran it (exit code {done.returncode}); a file "
+                "of own code only declares."
+            ) from None
+    if described.error is not None:
+        raise UserError(described.error)
+    return described
+
+
+def child_command() -> list[str]:
+    """The beginning of the command line of the process that runs own code to describe or to check it."""
+    return [sys.executable, "-m", "iterand_engine.extension_process"]
+
+
+def child_environment() -> dict[str, str]:
+    """Its environment: without a GPU, which training runs may be using."""
+    return {**python_environment(), "CUDA_VISIBLE_DEVICES": ""}

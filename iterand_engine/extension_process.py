@@ -1,0 +1,100 @@
+"""The process that runs a file of own code to describe or to check it; the program starts it as a child.
+
+    python -m iterand_engine.extension_process describe FILE ANSWER.json
+    python -m iterand_engine.extension_process check FILE [DATA]
+
+`describe` writes a Description; `check` prints one CheckResult a line as JSON. What own code prints itself
+goes to stderr. Code that ends this process or never returns harms nobody else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from iterand_engine.catalog import OwnEntries, use_own
+from iterand_engine.errors import UserError
+from iterand_engine.extension_checks import CheckResult
+from iterand_engine.extension_files import Description
+from iterand_engine.extensions import entries_of_file
+from iterand_engine.own_code import Loaded, Source, load, permitted, sha256_of
+
+
+def main() -> int:
+    """Do what the arguments say; returns the exit code."""
+    match sys.argv[1:]:
+        case ["describe", file, answer]:
+            Path(answer).write_text(described(Path(file)).model_dump_json(), encoding="utf-8")
+            return 0
+        case ["check", file, *data]:
+            return _check(Path(file), Path(data[0]) if data else None)
+        case _:
+            raise SystemExit(__doc__)
+
+
+def described(path: Path) -> Description:
+    """Run a file and say what it declares, or in a sentence why it cannot be used."""
+    try:
+        with running_file(path) as loaded:
+            return Description(sha256=loaded.source.sha256, declarations=tuple(loaded.declarations))
+    except UserError as error:
+        return Description(error=str(error))
+
+
+@contextmanager
+def running_file(path: Path) -> Iterator[Loaded]:
+    """Run a file as it is now, which this process may from then on.
+
+    Raises:
+        UserError: it cannot be read or run, or declares nothing.
+    """
+    try:
+        source = Source(path.name, sha256_of(path.read_bytes()), path)
+    except OSError as error:
+        raise UserError(f"Cannot read own code {str(path)!r}: {error.strerror}.") from None
+    with permitted([source.sha256]):
+        loaded = load(source)
+        if not loaded.declarations:
+            raise UserError(
+                f"{source.at(None)} declares nothing: put @model, @dataset, @method or @redraw_rule before "
+                "what it is to add."
+            )
+        yield loaded
+
+
+def _check(path: Path, data: Path | None) -> int:
+    from iterand_engine.contract_checks import check_all  # torch, which describing need not import
+
+    failed = False
+    with _answers() as answers:
+        for result in _results(path, data, check_all):
+            print(result.model_dump_json(), file=answers, flush=True)
+            failed = failed or not result.passed
+    return int(failed)
+
+
+def _results(
+    path: Path, data: Path | None, check_all: Callable[[Loaded, Path | None], Iterator[CheckResult]]
+) -> Iterator[CheckResult]:
+    try:
+        with running_file(path) as loaded:
+            use_own(OwnEntries(entries_of_file(loaded.source, loaded.declarations)))
+            yield from check_all(loaded, data)
+    except UserError as error:
+        yield CheckResult(passed=False, detail=str(error))
+
+
+@contextmanager
+def _answers() -> Iterator[TextIO]:
+    """The real stdout, kept from own code: what it prints goes to stderr."""
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as answers:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        yield answers
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,85 @@
+"""What a user trusts: which files of own code are enabled in which workspace, by hash, and what they declare.
+
+The record lies with the user's own settings and never in a workspace, so that a workspace that was copied,
+unpacked or received enables nothing. One file a workspace, known by its absolute path. Torch-free.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from iterand_engine.errors import UserError
+from iterand_engine.own_code import Declaration
+from iterand_engine.workspace import Workspace, write_atomic
+
+
+class TrustedFile(BaseModel):
+    """One file: the hash that is enabled now, and what each hash declares that ever was, oldest first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    enabled: str | None = None
+    known: Mapping[str, tuple[Declaration, ...]] = {}
+
+
+class Trust(BaseModel):
+    """All that a user trusts in one workspace, by file name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    workspace: str
+    files: Mapping[str, TrustedFile] = {}
+
+    @classmethod
+    def load(cls, workspace: Workspace) -> Trust:
+        """Read what is trusted; nothing where nothing was recorded.
+
+        Raises:
+            UserError: the record is damaged or cannot be read.
+        """
+        path = _path(workspace)
+        try:
+            trust = cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return cls(workspace=str(workspace.root))
+        except (OSError, ValidationError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is damaged"
+            raise UserError(
+                f"Cannot read {str(path)!r}, which says what own code is enabled ({reason}): delete it, and "
+                "enable your files again."
+            ) from None
+        return trust if trust.workspace == str(workspace.root) else cls(workspace=str(workspace.root))
+
+    def of(self, file: str) -> TrustedFile:
+        """What is trusted of one file."""
+        return self.files.get(file, TrustedFile())
+
+    def with_file(self, file: str, trusted: TrustedFile) -> Trust:
+        """A copy in which one file is trusted so."""
+        return self.model_copy(update={"files": {**self.files, file: trusted}})
+
+    def save(self, workspace: Workspace) -> None:
+        """Write it, whole or not at all.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        path = _path(workspace)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, self.model_dump_json(indent=1).encode())
+        except OSError as error:
+            raise UserError(
+                f"Cannot write {str(path)!r}, which says what own code is enabled: {error.strerror}."
+            ) from None
+
+
+def _path(workspace: Workspace) -> Path:
+    key = hashlib.sha256(os.path.normcase(workspace.root).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return platformdirs.user_config_path("iterand", appauthor=False) / "extensions" / f"{key}.json"

@@ -1,0 +1,217 @@
+"""Own code in use: which of its entries a workspace or a run brings into the catalogs, and which copy runs.
+
+A process that has a workspace's declarations (`activated`) still cannot run own code. Workers (`run_code`)
+and the probe (`allowed`) can; a worker runs the copy beside its run, if its hash is one that this user
+enabled in this workspace. Torch-free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from iterand_engine.catalog import (
+    DATASETS,
+    METHODS,
+    MODELS,
+    RULES,
+    DatasetEntry,
+    Entry,
+    MethodEntry,
+    OwnEntries,
+    own_entries,
+    use_own,
+)
+from iterand_engine.config import RunConfig
+from iterand_engine.errors import UserError
+from iterand_engine.extension_files import ExtensionFile, FileState, extension_files, is_file_name
+from iterand_engine.extension_trust import Trust
+from iterand_engine.method_options import RuleChoice
+from iterand_engine.own_code import FOLDER, Declaration, Origin, Source, is_permitted, permitted, sha256_of
+from iterand_engine.store.records import ExtensionUse
+from iterand_engine.workspace import Workspace, write_atomic
+
+_NO_PARENT = "iterand_engine.method_options:MethodOptions"
+
+
+def activate(workspace: Workspace) -> list[str]:
+    """Put the enabled entries of a workspace into the catalogs, in place of another workspace's.
+
+    Returns:
+        Notes on files that are not in use though they were enabled, a sentence each.
+    """
+    own, notes = _of_workspace(workspace)
+    use_own(own)
+    return notes
+
+
+def deactivate() -> None:
+    """Take all own code out of the catalogs."""
+    use_own(OwnEntries())
+
+
+@contextmanager
+def activated(workspace: Workspace) -> Iterator[list[str]]:
+    """As `activate`, for as long as the context lasts."""
+    own, notes = _of_workspace(workspace)
+    with _in_use(own):
+        yield notes
+
+
+@contextmanager
+def allowed(workspace: Workspace) -> Iterator[list[str]]:
+    """As `activated`, and this process may run what is enabled: for the probe alone."""
+    own, notes = _of_workspace(workspace)
+    with _in_use(own), permitted(_hashes(own.entries)):
+        yield notes
+
+
+@contextmanager
+def run_code(workspace: Workspace, run_id: str, uses: Sequence[ExtensionUse]) -> Iterator[None]:
+    """Let this process run the code that a run was made with, and have that alone in the catalogs.
+
+    Within a context that has this very code already (a run that is trained again for comparison), it stays.
+
+    Args:
+        workspace: the run's.
+        run_id: which run.
+        uses: its files, as stored with it.
+    Raises:
+        UserError: this user never enabled the code in this workspace, or the run's copy is not that code.
+    """
+    hashes = {use.sha256 for use in uses}
+    if uses and is_permitted(hashes) and hashes <= _hashes(own_entries()):
+        yield
+        return
+    trust = Trust.load(workspace) if uses else Trust(workspace="")
+    entries = [entry for use in uses for entry in _of_run(workspace, run_id, use, trust)]
+    with _in_use(OwnEntries(tuple(entries))), permitted(hashes):
+        yield
+
+
+def used_by(config: RunConfig) -> tuple[ExtensionUse, ...]:
+    """The files of own code that a configuration needs, as they are in the catalogs now."""
+    sources = sorted({(one.file, one.sha256) for one in _sources(config)})
+    return tuple(ExtensionUse(file, sha256) for file, sha256 in sources)
+
+
+def used_code(config: RunConfig) -> dict[str, bytes]:
+    """The content of those files, by name.
+
+    Raises:
+        UserError: a file is gone, or changed since it was enabled.
+    """
+    return {source.file: _content(source) for source in sorted(_sources(config), key=lambda one: one.file)}
+
+
+def copy_into(run_folder: Path, code: dict[str, bytes]) -> None:
+    """Write the code that a run uses into its folder, as `used_code` read it."""
+    for file, content in code.items():
+        folder = run_folder / FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / file, content)
+
+
+def entries_of_file(source: Source, declarations: Iterable[Declaration]) -> tuple[Entry, ...]:
+    """What a file with these declarations adds to the catalogs."""
+    return tuple(_entry(declaration, source) for declaration in declarations)
+
+
+@contextmanager
+def _in_use(own: OwnEntries) -> Iterator[None]:
+    before = use_own(own)
+    try:
+        yield
+    finally:
+        use_own(before)
+
+
+def _hashes(entries: Iterable[Entry]) -> set[str]:
+    return {entry.own.source.sha256 for entry in entries if entry.own is not None}
+
+
+def _of_workspace(workspace: Workspace) -> tuple[OwnEntries, list[str]]:
+    try:
+        files = extension_files(workspace)
+    except UserError as error:  # must not keep anybody from what needs no own code
+        return OwnEntries(), [str(error)]
+    entries = [
+        entry
+        for file in files
+        if file.state is FileState.ENABLED and file.source is not None
+        for entry in entries_of_file(file.source, file.declarations)
+    ]
+    there = {(entry.own.kind, entry.name) for entry in entries if entry.own is not None}
+    off = [file for file in files if file.state is not FileState.ENABLED]
+    missing = {
+        (one.kind, one.name): file.hint
+        for file in off
+        for one in file.declarations
+        if (one.kind, one.name) not in there
+    }
+    unknown = tuple(file.file for file in off if not file.declarations)
+    return OwnEntries(tuple(entries), missing, unknown), [_note(file) for file in off if _was_on(file)]
+
+
+def _was_on(file: ExtensionFile) -> bool:
+    return bool(file.declarations) and file.state is not FileState.DISABLED
+
+
+def _note(file: ExtensionFile) -> str:
+    names = ", ".join(declaration.name for declaration in file.declarations)
+    return f"{names}: {file.hint}"
+
+
+def _of_run(workspace: Workspace, run_id: str, use: ExtensionUse, trust: Trust) -> tuple[Entry, ...]:
+    if not is_file_name(use.file):
+        raise UserError(f"Run {run_id} names own code {use.file!r}, which is no name of such a file.")
+    path = workspace.run_dir(run_id) / FOLDER / use.file
+    copy = workspace.relative(path)
+    known = trust.of(use.file).known.get(use.sha256)
+    if known is None:
+        raise UserError(
+            f"Run {run_id} uses own code that you never enabled in this workspace: look at {copy} and run "
+            f"`iterand extensions enable {path}`."
+        )
+    source = Source(use.file, use.sha256, path)
+    _content(source)
+    return entries_of_file(source, known)
+
+
+def _content(source: Source) -> bytes:
+    try:
+        content = source.path.read_bytes()
+    except OSError as error:
+        raise UserError(f"Cannot read own code {str(source.path)!r}: {error.strerror}.") from None
+    if sha256_of(content) != source.sha256:
+        raise UserError(f"{str(source.path)!r} is not the code that was enabled: it changed since then.")
+    return content
+
+
+def _entry(declaration: Declaration, source: Source) -> Entry:
+    one = declaration
+    origin = Origin(source, one.kind, one.line)
+    target = f"{FOLDER}/{source.file}@{source.sha256}:{one.name}"  # differs with the code
+    if one.kind == "dataset":
+        return DatasetEntry(
+            *(one.name, one.label, target, ""),
+            needs_path=one.needs_path,
+            arguments=one.arguments,
+            own=origin,
+        )
+    if one.kind == "method":
+        options = METHODS[one.base].options if one.base else _NO_PARENT
+        return MethodEntry(one.name, one.label, target, options, arguments=one.arguments, own=origin)
+    return Entry(one.name, one.label, target, arguments=one.arguments, own=origin)
+
+
+def _sources(config: RunConfig) -> set[Source]:
+    rule = getattr(config.method, "rule", None)
+    entries: list[Entry] = [
+        DATASETS[config.data.dataset],
+        MODELS[config.model.name],
+        METHODS[config.method.name],
+        *([RULES[rule.name]] if isinstance(rule, RuleChoice) else []),
+    ]
+    return {entry.own.source for entry in entries if entry.own is not None}
