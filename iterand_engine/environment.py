@@ -104,15 +104,11 @@ def git_commit(checkout: Path = CHECKOUT) -> str | None:
     return done.stdout.strip() or None if done.returncode == 0 else None
 
 
-def program_stamp(checkout: Path = CHECKOUT) -> str:
-    """Which program a process that starts now would be: version and commit, read anew from the files.
-
-    Args:
-        checkout: the folder that holds the package.
-    """
-    source = (checkout / "iterand_engine" / "__init__.py").read_text(encoding="utf-8")
+def program_stamp() -> str:
+    """Which program a process that starts now would be: version and commit, read anew from the files."""
+    source = (CHECKOUT / "iterand_engine" / "__init__.py").read_text(encoding="utf-8")
     version = re.search(r'^__version__ = "([^"]+)"', source, re.MULTILINE)
-    commit = git_commit(checkout)
+    commit = git_commit(CHECKOUT)
     return (version[1] if version else __version__) + (f" ({_short(commit)})" if commit else "")
 
 

@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from iterand_engine.environment import CHECKOUT
 from iterand_engine.errors import UserError
 from iterand_engine.store.records import Claim, SlotKey
 from iterand_engine.workspace import Workspace
 
 TOKEN_VARIABLE = "ITERAND_RUN_TOKEN"  # not an argument: every user of the machine can read those
-CODE = Path(__file__).resolve().parents[1]
 # Starts its arguments and ends at once, so that the child belongs to nobody, and nobody must wait for it.
 _STARTER = """
 import os, subprocess, sys
@@ -127,7 +127,7 @@ def _python(
 def python_environment() -> dict[str, str]:
     """The environment in which a Python process finds this program, and nothing by way of its folder."""
     environment = {**os.environ, "PYTHONSAFEPATH": "1"}
-    if CODE.name not in ("site-packages", "dist-packages"):  # a checkout, which Python finds only if told
+    if CHECKOUT.name not in ("site-packages", "dist-packages"):  # a checkout, which Python finds only if told
         earlier = os.environ.get("PYTHONPATH")
-        environment["PYTHONPATH"] = os.pathsep.join([str(CODE), *([earlier] if earlier else [])])
+        environment["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), *([earlier] if earlier else [])])
     return environment
