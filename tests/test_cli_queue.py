@@ -274,11 +274,17 @@ def test_that_a_closed_slot_is_reopened(no_slots: Path) -> None:
         assert not [slot for slot in store_slots.slots(store) if slot.closed_reason]
 
 
-def test_that_continue_asks_held_slots_to_start_anew(no_slots: Path) -> None:
-    assert did(no_slots, "queue", "--continue").out == "nothing is queued that a slot could train\n"
+def test_that_continue_asks_slots_of_an_older_program_to_start_anew(no_slots: Path) -> None:
+    nothing = "no slot is held back by an upgrade, and none is missing\n"
+    assert did(no_slots, "queue", "--continue").out == nothing
     with opened(no_slots) as (_, store):
+        token = hold(store, program_stamp())
+        assert did(no_slots, "queue", "--continue").out == nothing
+        assert store_slots.beat(store, KEY, token, None) is None
+        store_slots.release(store, KEY, token, only_if_idle=False)
         token = hold(store, "0.0 (an older one)")
-        assert did(no_slots, "queue", "--continue").out == "asked slot 0 of cpu to start anew\n"
+        done = did(no_slots, "queue", "--continue")
+        assert done.out == f"asked slot 0 of cpu to start anew with {program_stamp()}\n"
         assert store_slots.beat(store, KEY, token, None) == "restart"
         store_slots.release(store, KEY, token, only_if_idle=False)
 

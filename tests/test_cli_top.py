@@ -145,7 +145,7 @@ def test_that_eighty_columns_show_a_run_with_progress_time_accuracy_and_loss() -
     assert drawn(board(queued=2)) == [
         "/home/somebody/experiments                    1 running, 2 queued, 2 interrupted",
         "cpu 0        5f0c2a11 conv4-x0.25-iterand, seed 3        running, 6 min 0 s left",
-        "             ━━━━━───────────────  25 %  val 91.24 %  loss 0.5 ██▇▇▆▆▅▅▄▄▃▃▂▂▁▁",
+        "             ━━━────────────  25 %  val 91.24 %  loss 0.5 █▇▇▆▆▅▅▄▄▃▃▂▂▁▁",
         "Queue: slot 0 of cpu trains 5f0c2a11",
         "          1  00000000 queued-0, seed 3                                       cpu",
         "          2  00000001 queued-1, seed 3                                       cpu",
@@ -245,7 +245,7 @@ def test_that_a_reader_of_boards_reads_on_and_goes_back_with_a_run(workspace_dir
 def test_that_top_in_a_pipe_prints_once_and_in_full(workspace_dir: Path) -> None:
     iterand("settings", "set", "cpu_slot", "false", "--workspace", workspace_dir)
     with opened(workspace_dir) as (_, store):
-        names = [f"[b]{n}[/b]-{'long-' * 15}" for n in range(50)]
+        names = [f"[b]{n}[/b]-{'long-' * 12}" for n in range(50)]
         for name in names:
             a_run(store, name)
     for words in ((), ("--once",)):

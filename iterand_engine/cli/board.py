@@ -23,7 +23,7 @@ from iterand_engine.store import RunRow, RunState
 from iterand_engine.store.records import SlotKey, SlotRow
 
 SHORT_ID = 8
-BAR_WIDTH, CURVE_WIDTH = 20, 16
+BAR_WIDTH, CURVE_WIDTH = 15, 15
 _LABEL_WIDTH = 12
 _DEVICE = 12  # characters of a GPU's UUID that name it: GPU- and its first group
 _SPARE_LINES = 4  # for messages that take more than one
@@ -114,7 +114,7 @@ def _running(
             f"{bar(done, BAR_WIDTH, strokes)} {100 * done:3.0f} %  val {share(board.accuracies.get(run.id))}"
         )
         if losses is not None and len(losses):
-            figures += f"  loss {losses[-1]:.4g} {sparkline(losses, CURVE_WIDTH, strokes)}"
+            figures += f"  loss {losses[-1]:.3g} {sparkline(losses, CURVE_WIDTH, strokes)}"
         lines.append(_line(Text(figures), Text(), ""))
     return lines
 

@@ -27,6 +27,7 @@ from iterand_engine.cli.common import (
 from iterand_engine.cli.run_json import QueueList, RunEntry
 from iterand_engine.cli.training import SetOption
 from iterand_engine.config import read_mapping
+from iterand_engine.environment import program_stamp
 from iterand_engine.errors import UserError
 from iterand_engine.presets import preset as find_preset
 from iterand_engine.probing import check_before_queueing
@@ -186,14 +187,14 @@ def _resume(at: Opened, run_ids: list[str]) -> None:
 
 
 def _continue(at: Opened) -> None:
-    """Start anew what is held by an upgrade. A slot does so when its run has ended; until then it goes on."""
-    here = [slot for slot in store_slots.slots(at.store) if slot.key.host == host_id()]
-    held = [slot.key for slot in here if slot.held]
-    store_slots.ask(at.store, held, "restart")
-    for key in held:
-        result(f"asked {_slot(key)} to start anew")
-    if not _start_slots(at) and not held:
-        result("nothing is queued that a slot could train")
+    """Slots of an older program start anew when their runs have ended; without such, missing ones start."""
+    here = [slot for slot in store_slots.slots(at.store) if slot.key.host == host_id() and slot.held]
+    older = [slot.key for slot in here if slot.program != program_stamp()]
+    store_slots.ask(at.store, older, "restart")
+    for key in older:
+        result(f"asked {_slot(key)} to start anew with {program_stamp()}")
+    if not older and not _start_slots(at):
+        result("no slot is held back by an upgrade, and none is missing")
 
 
 def _reopen(at: Opened, device: str) -> None:

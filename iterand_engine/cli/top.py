@@ -14,11 +14,12 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.constrain import Constrain
 from rich.live import Live
 
 from iterand_engine import queueing
 from iterand_engine.cli.board import Board, render
-from iterand_engine.cli.common import WIDE, Opened, WorkspaceOption, opened
+from iterand_engine.cli.common import Opened, WorkspaceOption, opened
 from iterand_engine.cli.display import PatientConsole
 from iterand_engine.cli.sparkline import strokes_for
 from iterand_engine.stop_signals import StopSignals
@@ -28,6 +29,7 @@ from iterand_engine.store import slots as store_slots
 
 EVERY_S = 1.0
 POLL_S = 0.1
+WIDEST = 120  # columns; beyond them what belongs together stands too far apart
 COUNT_EVERY_S = 10.0  # of all runs, which may be many
 _TROUBLED = (RunState.INTERRUPTED, RunState.FAILED, RunState.DIVERGED)
 
@@ -42,8 +44,9 @@ def top(
     with opened(workspace) as at:
         reader = BoardReader(at)
         if once or not sys.stdout.isatty():
-            console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
-            console.print(render(reader.read(), strokes=strokes_for(console.encoding)))
+            console = Console(width=None if sys.stdout.isatty() else WIDEST, highlight=False)
+            board = render(reader.read(), strokes=strokes_for(console.encoding))
+            console.print(board, width=min(console.width, WIDEST))
         else:
             _watch(reader, PatientConsole(highlight=False))
 
@@ -52,7 +55,8 @@ def _watch(reader: BoardReader, console: Console) -> None:
     strokes = strokes_for(console.encoding)
     with StopSignals() as signals, Live(console=console, screen=True, auto_refresh=False) as live:
         while not (signals.requested or console.quiet):
-            live.update(render(reader.read(), console.height, strokes), refresh=True)
+            board = render(reader.read(), console.height, strokes)
+            live.update(Constrain(board, WIDEST), refresh=True)
             next_s = time.monotonic() + EVERY_S
             while not signals.requested and time.monotonic() < next_s:
                 time.sleep(POLL_S)
