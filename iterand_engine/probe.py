@@ -26,6 +26,7 @@ from iterand_engine import estimates
 from iterand_engine.config import RunConfig
 from iterand_engine.data.facts import data_facts
 from iterand_engine.errors import UserError
+from iterand_engine.extensions import allowed
 from iterand_engine.inspecting import in_brief, look, subject_of
 from iterand_engine.probe_messages import READY, Answer, Input, Reply, Request, decode, encode
 from iterand_engine.run_making import data_roots
@@ -80,7 +81,8 @@ def answer(workspace: Workspace, request: Request) -> Answer:
 def reply(workspace: Workspace, request: Request) -> Reply:
     """Answer one request, whatever the user's own code does but end the process."""
     try:
-        return Reply(id=request.id, answer=answer(workspace, request))
+        with allowed(workspace):  # anew for each request: files are enabled and disabled while it lives
+            return Reply(id=request.id, answer=answer(workspace, request))
     except UserError as error:
         sentence = str(error)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a process edge: own code runs here

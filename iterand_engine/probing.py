@@ -43,6 +43,26 @@ def probe_environment() -> dict[str, str]:
     return {**python_environment(), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
 
 
+def why_no_answer(config: RunConfig, died: str, timeout_s: float) -> str:
+    """Say why there is no answer about a configuration, in one sentence.
+
+    Args:
+        config: that was asked about.
+        died: how the probe ended over it; empty where it lives but does not answer.
+        timeout_s: how long it had.
+    """
+    name = repr(config.display_name)
+    if died:
+        return (
+            f"The probe ended over {name} ({died}); own code must not end the process, and there must be "
+            "memory for it."
+        )
+    return (
+        f"The probe gave no answer about {name} within {timeout_s:g} s; own code may not come to an end, "
+        "or the data is slow to read."
+    )
+
+
 class _Died(Exception):  # noqa: N818 - what happened to the probe, told to the user in other words
     """The probe is gone."""
 
@@ -172,19 +192,10 @@ class ProbeClient:
 
     def _ended_over(self, config: RunConfig, trouble: Exception, timeout_s: float) -> str:
         """Put the probe away, and say what it ended over."""
-        child, name = self._child, repr(config.display_name)
-        assert child is not None
-        died = child.last_words() if isinstance(trouble, _Died) else ""
+        assert self._child is not None
+        died = self._child.last_words() if isinstance(trouble, _Died) else ""
         self._end()
-        if died:
-            return (
-                f"The probe ended over {name} ({died}); own code must not end the process, and there must be "
-                "memory for it."
-            )
-        return (
-            f"The probe gave no answer about {name} within {timeout_s:g} s; own code may not come to an end, "
-            "or the data is slow to read."
-        )
+        return why_no_answer(config, died, timeout_s)
 
     def _end(self) -> None:
         if self._child is not None:
