@@ -49,7 +49,8 @@ def tags(store: Store, run_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
     with store.reading() as connection:
         for some in run_reading.portions(run_ids):
-            query = select(_tag.c.run_id, _tag.c.name).where(_tag.c.run_id.in_(some)).order_by(_tag.c.name)
+            shown = (_tag.c.run_id.in_(some), run_reading.SHOWN)
+            query = select(_tag.c.run_id, _tag.c.name).join(schema.run).where(*shown).order_by(_tag.c.name)
             for run_id, name in connection.execute(query):
                 found.setdefault(run_id, []).append(name)
     return {run_id: tuple(names) for run_id, names in found.items()}

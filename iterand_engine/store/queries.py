@@ -134,7 +134,7 @@ def series_of(
             firsts = [_first_new(had.get(key.run_id), key.rewind) for key in keys]
             parts = read_series(connection, name, keys, firsts)
             found |= {key.run_id: part for key, part in zip(keys, parts, strict=True)}
-    return found
+    return {run_id: found[run_id] for run_id in run_ids if run_id in found}
 
 
 def _first_new(had: tuple[int, int] | None, rewind: int) -> int:

@@ -107,6 +107,8 @@ def withdraw(store: Store, run_id: str, state: RunState) -> None:
 def died(store: Store, run_id: str, token: str, reason: str, log_tail: str) -> None:
     """Store that the process of a run ended without a word, as the slot that started it saw.
 
+    The run is interrupted; one that the process had not adopted yet is queued again, twice, then it failed.
+
     Args:
         run_id, token: as claimed; where the token is not the run's any more, nothing is done.
         reason: how it ended, without a full stop.
@@ -115,29 +117,10 @@ def died(store: Store, run_id: str, token: str, reason: str, log_tail: str) -> N
         UserError: there is no such run.
     """
     with store.writing() as connection:
-        row = run_rows.run_row(connection, run_id)
+        row = run_rows.run_row(connection, run_id, in_trash=True)
         if row.owner_token != token:
             return
         if row.owner_pid is None:
             run_rows.lose_start(connection, row, reason, log_tail)
         else:
             run_rows.interrupt(connection, row, reason, log_tail)
-
-
-def lost_start(store: Store, run_id: str, token: str, reason: str) -> RunState:
-    """Take back a claim whose process ended before it adopted the run: queued again, twice, then failed.
-
-    Args:
-        run_id, token: as claimed; where the token is not the run's any more, or the run was adopted, nothing
-            is done.
-        reason: how it ended, without a full stop.
-    Returns:
-        How the run stands then.
-    Raises:
-        UserError: there is no such run.
-    """
-    with store.writing() as connection:
-        row = run_rows.run_row(connection, run_id)
-        if row.owner_token != token or row.owner_pid is not None:
-            return run_rows.state_of(row)
-        return run_rows.lose_start(connection, row, reason)

@@ -28,13 +28,14 @@ _run = schema.run
 _TIES = (*OWNER_COLUMNS, "desired_state", "queue_rank", "waiter")
 
 
-def run_row(connection: Connection, run_id: str) -> Row[Any]:
-    """A run that is not in the trash, as `run_reading.row_query` selects it.
+def run_row(connection: Connection, run_id: str, *, in_trash: bool = False) -> Row[Any]:
+    """A run as `run_reading.row_query` selects it; with `in_trash` also where it is there.
 
     Raises:
         UserError: there is no such run.
     """
-    row = connection.execute(run_reading.row_query().where(_run.c.id == run_id)).one_or_none()
+    query = run_reading.any_row_query() if in_trash else run_reading.row_query()
+    row = connection.execute(query.where(_run.c.id == run_id)).one_or_none()
     if row is None:
         raise run_reading.unknown_run(run_id)
     return row

@@ -242,9 +242,9 @@ def device_error(store: Store, key: SlotKey, slot_token: str, run_id: str, reaso
     """
     with store.writing() as connection:
         slot_rows.close(connection, slot_rows.held_row(connection, key, slot_token), reason)
-        row = run_rows.run_row(connection, run_id)
+        row = run_rows.run_row(connection, run_id, in_trash=True)
         state = run_rows.state_of(row)
-        if state not in (RunState.INTERRUPTED, RunState.FAILED):
+        if row.deleted_at is not None or state not in (RunState.INTERRUPTED, RunState.FAILED):
             return state
         return run_rows.count_device_error(connection, row, reason)
 

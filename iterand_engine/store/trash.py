@@ -56,7 +56,7 @@ def restore(store: Store, run_ids: Sequence[str]) -> None:
 
 def discarded(store: Store) -> list[DiscardedRun]:
     """The runs in the trash, the last one put there first."""
-    query = run_reading.any_row_query(_run.c.deleted_at).where(_run.c.deleted_at.is_not(None))
+    query = run_reading.any_row_query().where(_run.c.deleted_at.is_not(None))
     query = query.order_by(_run.c.deleted_at.desc(), _run.c.number.desc())
     with store.reading() as connection:
         rows = connection.execute(query).all()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from iterand_engine import processes
-from iterand_engine.store import NewRun, Recorder, RunState, Store, blocks, queries
+from iterand_engine.store import NewRun, Recorder, RunState, Series, Store, blocks, queries
 from iterand_engine.workspace import open_workspace_dir
 
 LAYERS = ("a", "b", "c")
@@ -88,6 +88,17 @@ class RecordedSeries(RuleBasedStateMachine):
         first = data.draw(st.integers(0, len(self.held["loss"])))
         rest = queries.series(self.store, self.run_id, "loss", first=first)
         assert rest.steps.tolist() == [step for step, _ in self.held["loss"][first:]]
+        for name, points in self.held.items():
+            for rewind, begin in ((self.rewinds, min(first, len(points))), (self.rewinds - 1, 0)):
+                part = self.part_of(name, (rewind, min(first, len(points))))
+                assert (part.first, part.rewind) == (begin, self.rewinds)
+                assert part.steps.tolist() == [step for step, _ in points[begin:]]
+                width = len(SERIES[name] or "1")
+                expected = np.array([row for _, row in points[begin:]], np.float32).reshape(-1, width)
+                assert np.array_equal(part.values.reshape(-1, width), expected, equal_nan=True)
+
+    def part_of(self, name: str, had: tuple[int, int]) -> Series:
+        return queries.series_of(self.store, [self.run_id], name, {self.run_id: had})[self.run_id]
 
     def reads_back_as_held(self) -> None:
         for name, layers in SERIES.items():

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import time
 from contextlib import closing
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import text
 
+from iterand_engine import processes
 from iterand_engine.errors import UserError
-from iterand_engine.store import Recorder, RunState, Store, queries, run_reading
+from iterand_engine.store import Recorder, RunRow, RunState, Store, blocks, queries, run_reading, schema
 from iterand_engine.workspace import open_workspace_dir
 
 if TYPE_CHECKING:
@@ -59,6 +63,63 @@ def test_that_the_accuracy_so_far_is_known_of_every_run(
     found = queries.val_accuracies(place.store, rows)
     assert found == expected
     assert list(found) == [row.id for row in rows]
+
+
+def test_that_one_series_of_several_runs_is_read_at_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_reading, "_IDS_AT_ONCE", 3)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 200)
+    made = {record(place, *(number / 8 for number in range(count))): count for count in (0, 1, 20, 40, 50)}
+    other = place.new_run("without")
+    found = queries.series_of(place.store, [*made, other, "x"], "val_accuracy")
+    assert {run_id: series.steps.size for run_id, series in found.items()} == made
+    for run_id, series in found.items():
+        alone = queries.series(place.store, run_id, "val_accuracy")
+        assert (series.name, series.axis, series.layers, series.first) == ("val_accuracy", "epoch", None, 0)
+        assert series.steps.tolist() == alone.steps.tolist()
+        assert series.values.tolist() == alone.values.tolist() == [step / 8 for step in series.steps.tolist()]
+    since = {run_id: (0, count - 2) for run_id, count in made.items() if count > 2}
+    newer = queries.series_of(place.store, list(made), "val_accuracy", since)
+    assert [newer[run_id].steps.tolist() for run_id in since] == [[18, 19], [38, 39], [48, 49]]
+    assert [series.first for series in newer.values()] == [0, 0, 18, 38, 48]
+    assert queries.series_of(place.store, [], "val_accuracy") == {}
+    assert queries.series_of(place.store, list(made), "nothing") == {}
+
+
+def test_that_a_list_says_of_each_run_what_the_run_says_itself(place: Place) -> None:
+    record(place, 0.5)
+    record(place, 0.5, state=RunState.STOPPED)
+    record(place, 0.5, state=RunState.FINISHED)
+    place.new_run("queued")
+    place.new_run("waited", waiter=processes.current())
+    place.new_run("no more", waiter=replace(processes.current(), pid=2**22 + 1))
+    dead = place.new_run("dead")
+    gone = replace(processes.current(), start_ticks=1)
+    place.store.adopt(dead, place.store.claim(dead), gone, {})
+    place.store.claim(place.new_run("claimed"))
+    place.store.request_stop(place.started_run("stopping")[0])
+    rows = queries.runs(place.store)
+    assert len({(row.state, row.waiting) for row in rows}) == 8
+    for row in rows:
+        detail = queries.run(place.store, row.id)
+        assert row == RunRow(**{field.name: getattr(detail, field.name) for field in fields(RunRow)})
+
+
+def test_that_ten_thousand_runs_are_listed_in_no_time(place: Place) -> None:
+    made = place.new_run()
+    with place.store.writing() as connection:
+        names = ", ".join(f'"{c.name}"' for c in schema.run.columns if c.name not in ("number", "id"))
+        count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999)"
+        copies = f"{count} SELECT id || i, {names} FROM run, n"
+        connection.execute(text(f"INSERT INTO run (id, {names}) {copies}"))
+        connection.execute(schema.run.update().where(schema.run.c.id != made).values(state="finished"))
+    best_s = math.inf
+    for _ in range(3):
+        began_s = time.perf_counter()
+        assert len(queries.runs(place.store)) == 10_000
+        best_s = min(best_s, time.perf_counter() - began_s)
+    assert best_s < 0.5  # 0.1 s on an idle core; far more where each row is judged on its own
 
 
 def test_that_a_store_opened_to_read_reads_what_is_there(place: Place) -> None:

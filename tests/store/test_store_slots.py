@@ -1,0 +1,453 @@
+"""Slots are held by one process, give their place to one run, and are left to whoever waits before."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from iterand_engine import processes
+from iterand_engine.errors import OwnershipLost, UserError
+from iterand_engine.processes import ProcessIdentity
+from iterand_engine.store import (
+    Claim,
+    NewRun,
+    Recorder,
+    RunState,
+    SlotKey,
+    SlotPlace,
+    SlotRow,
+    queries,
+    queue,
+    slots,
+    states,
+)
+
+if TYPE_CHECKING:
+    from tests.store.conftest import Place
+
+Until = Callable[[Callable[[], object]], None]
+HERE = processes.current()
+GONE = replace(HERE, start_ticks=HERE.start_ticks - 1)
+ELSEWHERE = ProcessIdentity("elsewhere", 1, 1, "boot")
+CPU = SlotPlace(SlotKey(HERE.host, "cpu", 0), "a processor", "cpu")
+CPU_2 = SlotPlace(SlotKey(HERE.host, "cpu", 1), "a processor", "cpu")
+GPU_A = SlotPlace(SlotKey(HERE.host, "GPU-aaaa-1", 0), "a card", "cuda")
+GPU_B = SlotPlace(SlotKey(HERE.host, "GPU-abbb-2", 0), "a card", "cuda")
+
+
+def hold(place: Place, at: SlotPlace = CPU, identity: ProcessIdentity = HERE) -> str | None:
+    return slots.hold(
+        place.store,
+        at.key,
+        device_name=at.device_name,
+        device_kind=at.device_kind,
+        identity=identity,
+        program="0.1.0",
+    )
+
+
+def held(place: Place, at: SlotPlace = CPU, identity: ProcessIdentity = HERE) -> str:
+    token = hold(place, at, identity)
+    assert token is not None
+    return token
+
+
+def only_slot(place: Place) -> SlotRow:
+    (row,) = slots.slots(place.store)
+    return row
+
+
+def next_id(place: Place, at: SlotPlace, token: str) -> str | None:
+    claim = slots.claim_next(place.store, at.key, token)
+    assert claim is None or claim.key == at.key
+    return claim.run_id if claim else None
+
+
+def adopt(place: Place, claim: Claim | list[SlotRow] | None) -> Claim:
+    assert isinstance(claim, Claim)
+    place.store.adopt(claim.run_id, claim.token, HERE, {"threads": 1})
+    return claim
+
+
+def finish(place: Place, claim: Claim, state: RunState = RunState.FINISHED) -> None:
+    with Recorder(place.store, claim.run_id, claim.token) as recorder:
+        recorder.finish(state, reason=None if state is RunState.FINISHED else "so it is")
+
+
+def change(place: Place, statement: str) -> None:
+    with closing(sqlite3.connect(place.workspace.db_path)) as other, other:
+        other.execute(statement)
+
+
+def state(place: Place, run_id: str) -> RunState:
+    return queries.run(place.store, run_id).state
+
+
+def test_that_one_living_process_holds_a_slot(place: Place) -> None:
+    token = held(place)
+    assert hold(place) is None
+    row = only_slot(place)
+    assert (row.key, row.device_name, row.device_kind, row.program) == (*_names(CPU), "0.1.0")
+    assert (row.holder, row.held, row.run_id, row.message) == (HERE, True, None, None)
+    assert row.started_at is not None
+    assert slots.beat(place.store, CPU.key, token, "looking") is None
+    assert only_slot(place).message == "looking"
+    assert hold(place, CPU_2) is not None
+
+
+def _names(at: SlotPlace) -> tuple[SlotKey, str, str]:
+    return at.key, at.device_name, at.device_kind
+
+
+@pytest.mark.parametrize("gone", [GONE, replace(HERE, boot_id="an earlier boot")])
+def test_that_a_slot_of_a_dead_process_is_taken_over(place: Place, gone: ProcessIdentity) -> None:
+    old = held(place, identity=gone)
+    change(place, f"UPDATE slot SET heartbeat_at = heartbeat_at - {states.STALE_AFTER_S + 1}")
+    assert not only_slot(place).held
+    held(place)
+    assert only_slot(place).held
+    for late in (
+        lambda: slots.beat(place.store, CPU.key, old, None),
+        lambda: slots.claim_next(place.store, CPU.key, old),
+        lambda: slots.close(place.store, CPU.key, old, "x"),
+        lambda: slots.beat(place.store, CPU_2.key, old, None),
+    ):
+        with pytest.raises(OwnershipLost, match="another process holds slot"):
+            late()
+    assert slots.release(place.store, CPU.key, old, only_if_idle=False)
+    assert only_slot(place).held
+
+
+def test_that_a_holder_elsewhere_lives_by_its_heartbeat(place: Place) -> None:
+    far = SlotPlace(SlotKey("elsewhere", "cpu", 0), "a processor", "cpu")
+    token = held(place, far, ELSEWHERE)
+    change(place, f"UPDATE slot SET heartbeat_at = heartbeat_at - {states.STALE_AFTER_S - 5}")
+    assert hold(place, far, ELSEWHERE) is None
+    slots.beat(place.store, far.key, token, None)
+    change(place, f"UPDATE slot SET heartbeat_at = heartbeat_at - {states.STALE_AFTER_S + 1}")
+    assert hold(place, far, ELSEWHERE) is not None
+
+
+def test_that_a_slot_takes_runs_in_the_order_of_the_queue(place: Place) -> None:
+    one, two, three = (place.new_run(name) for name in ("one", "two", "three"))
+    first = place.new_run("first", first=True)
+    token = held(place)
+    for expected in (first, one, two, three):
+        claim = adopt(place, slots.claim_next(place.store, CPU.key, token))
+        assert claim.run_id == expected
+        assert only_slot(place).run_id == expected
+        assert next_id(place, CPU, token) is None  # the place is taken
+        finish(place, claim)
+        assert only_slot(place).run_id is None
+    assert next_id(place, CPU, token) is None
+
+
+def test_that_a_claimed_run_keeps_its_place_before_it_is_adopted(place: Place) -> None:
+    run_id, _ = place.new_run(), place.new_run()
+    token = held(place)
+    claim = slots.claim_next(place.store, CPU.key, token)
+    assert claim is not None
+    assert next_id(place, CPU, token) is None
+    row = queries.run(place.store, run_id)
+    assert (row.state, row.queue_rank, row.waiting) == (RunState.STARTING, None, False)
+    adopt(place, claim)
+
+
+def test_that_a_place_stays_taken_when_its_slot_process_dies(place: Place) -> None:
+    place.new_run()
+    place.new_run()
+    claim = adopt(place, slots.claim_next(place.store, CPU.key, held(place, identity=GONE)))
+    token = held(place)  # a new process at once, which waits
+    assert only_slot(place).run_id == claim.run_id
+    assert next_id(place, CPU, token) is None
+    finish(place, claim)
+    assert next_id(place, CPU, token) is not None
+
+
+def test_that_a_run_taken_by_another_slot_leaves_the_first_one_free(place: Place) -> None:
+    run_id = place.new_run()
+    one, two = held(place, CPU), held(place, CPU_2)
+    finish(place, adopt(place, slots.claim_next(place.store, CPU.key, one)), RunState.STOPPED)
+    queue.enqueue(place.store, [run_id])
+    adopt(place, slots.claim_next(place.store, CPU_2.key, two))
+    assert [row.run_id for row in slots.slots(place.store)] == [None, run_id]
+    other = place.new_run()
+    assert next_id(place, CPU, one) == other
+
+
+def asking_for(name: str, kind: str, device: str | None) -> NewRun:
+    config: dict[str, object] = {
+        "data": {"dataset": "digits"},
+        "model": {"name": "conv2", "width_factor": 0.5},
+        "method": {"name": "iterand"},
+    }
+    if device is not None:
+        config["compute"] = {"device": device}
+    return NewRun(name, config, "group", 1, kind, "fp32", "0.1.0")
+
+
+@pytest.mark.parametrize(
+    ("kind", "device", "takers"),
+    [
+        ("cpu", None, {CPU}),
+        ("cpu", "cpu", {CPU}),
+        ("cpu", "auto", {CPU}),
+        ("cuda", "auto", {GPU_A, GPU_B}),
+        ("cuda", "cuda", {GPU_A, GPU_B}),
+        ("cuda", "GPU-a", {GPU_A, GPU_B}),
+        ("cuda", "GPU-aaaa", {GPU_A}),
+        ("cuda", "GPU-aaaa-1", {GPU_A}),
+        ("cuda", "GPU-aaaa-11", set()),
+        ("cuda", "GPU-aaaa_1", set()),
+        ("cuda", "GPU-%", set()),
+    ],
+)
+def test_that_a_slot_takes_only_what_suits_its_device(
+    place: Place, kind: str, device: str | None, takers: set[SlotPlace]
+) -> None:
+    for at in (CPU, GPU_A, GPU_B):
+        token = held(place, at)
+        run_id = place.store.create_run(asking_for("run", kind, device))
+        assert slots.release(place.store, at.key, token, only_if_idle=True) is (at not in takers)
+        token = token if at in takers else held(place, at)
+        assert next_id(place, at, token) == (run_id if at in takers else None)
+        place.store.request_stop(run_id)
+        waited = place.store.create_run(asking_for("waited", kind, device), waiter=HERE)
+        claim = slots.claim_waiting(place.store, waited, [replace(at, key=replace(at.key, position=1))])
+        assert isinstance(claim, Claim) is (at in takers)
+        if claim == []:
+            place.store.request_stop(waited)
+
+
+def test_that_a_place_is_left_to_the_process_that_waits_first(place: Place) -> None:
+    waited = place.new_run("waited", waiter=HERE)
+    other = place.new_run("other")
+    token = held(place)
+    assert queries.run(place.store, waited).waiting
+    assert next_id(place, CPU, token) is None
+    assert not slots.release(place.store, CPU.key, token, only_if_idle=True)
+    claim = slots.claim_waiting(place.store, waited, [CPU])
+    assert isinstance(claim, Claim)
+    assert (claim.run_id, claim.key) == (waited, CPU.key)
+    assert not queries.run(place.store, waited).waiting
+    assert next_id(place, CPU, token) is None
+    finish(place, adopt(place, claim))
+    assert next_id(place, CPU, token) == other
+
+
+def test_that_what_comes_before_a_waiter_goes_first(place: Place) -> None:
+    place.new_run("waited", waiter=HERE)
+    moved = place.new_run("moved", first=True)
+    assert next_id(place, CPU, held(place)) == moved
+
+
+def test_that_a_slot_passes_over_a_process_that_waits_on_another_machine(place: Place) -> None:
+    waited = place.new_run("waited", waiter=ELSEWHERE)
+    other = place.new_run("other")
+    assert next_id(place, CPU, held(place)) == other
+    assert queries.run(place.store, waited).waiting
+    far = SlotPlace(SlotKey("elsewhere", "cpu", 0), "a processor", "cpu")
+    assert isinstance(slots.claim_waiting(place.store, waited, [far]), Claim)
+
+
+@pytest.mark.parametrize("waiter", [GONE, HERE, ELSEWHERE])
+def test_that_a_run_whose_waiter_is_gone_or_asks_no_more_is_like_any_other(
+    place: Place, waiter: ProcessIdentity
+) -> None:
+    waited = place.new_run("waited", waiter=waiter)
+    token = held(place)
+    if waiter is not GONE:
+        assert next_id(place, CPU, token) is None
+        change(place, f"UPDATE run SET heartbeat_at = heartbeat_at - {states.STALE_AFTER_S + 1}")
+    assert not queries.run(place.store, waited).waiting
+    assert next_id(place, CPU, token) == waited
+
+
+def test_that_asking_keeps_a_waiter_waiting(place: Place) -> None:
+    adopt_first = held(place)
+    place.new_run("first")
+    adopt(place, slots.claim_next(place.store, CPU.key, adopt_first))
+    waited = place.new_run("waited", waiter=HERE)
+    change(place, f"UPDATE run SET heartbeat_at = heartbeat_at - {states.STALE_AFTER_S + 1}")
+    assert not queries.run(place.store, waited).waiting
+    assert slots.claim_waiting(place.store, waited, [CPU]) == slots.slots(place.store)
+    assert queries.run(place.store, waited).waiting
+
+
+def test_that_waiters_take_places_in_the_order_they_came(place: Place) -> None:
+    place.new_run("in the queue")
+    one, two, three = (place.new_run(name, waiter=HERE, first=True) for name in ("one", "two", "three"))
+    assert [row.id for row in queue.queued(place.store)][:3] == [one, two, three]
+    assert slots.claim_waiting(place.store, two, [CPU, CPU_2]) == []
+    first = slots.claim_waiting(place.store, one, [CPU, CPU_2])
+    assert isinstance(first, Claim)
+    assert first.key == CPU.key
+    second = slots.claim_waiting(place.store, two, [CPU, CPU_2])
+    assert isinstance(second, Claim)
+    assert second.key == CPU_2.key
+    rows = slots.claim_waiting(place.store, three, [CPU, CPU_2])
+    assert not isinstance(rows, Claim)
+    assert [row.run_id for row in rows] == [one, two]
+    assert [row.held for row in rows] == [False, False]
+
+
+def test_that_waiters_for_other_devices_do_not_hinder_each_other(place: Place) -> None:
+    place.store.create_run(asking_for("gpu", "cuda", "cuda"), waiter=HERE)
+    waited = place.new_run("cpu", waiter=HERE)
+    assert isinstance(slots.claim_waiting(place.store, waited, [GPU_A, CPU]), Claim)
+
+
+def test_that_a_run_that_left_the_queue_is_waited_for_no_longer(place: Place) -> None:
+    waited = place.new_run(waiter=HERE)
+    place.store.request_stop(waited)
+    with pytest.raises(UserError, match="is stopped: it waits in the queue no longer"):
+        slots.claim_waiting(place.store, waited, [CPU])
+    queue.enqueue(place.store, [waited], waiter=HERE)
+    place.taken(waited)
+    with pytest.raises(UserError, match="is starting: it waits"):
+        slots.claim_waiting(place.store, waited, [CPU])
+
+
+def test_that_a_vacated_place_leaves_no_slot_that_nobody_holds(place: Place) -> None:
+    waited = place.new_run(waiter=HERE)
+    claim = adopt(place, slots.claim_waiting(place.store, waited, [CPU]))
+    slots.vacate(place.store, CPU.key)
+    assert only_slot(place).run_id == waited  # it is still being trained
+    finish(place, claim)
+    slots.vacate(place.store, CPU.key)
+    assert slots.slots(place.store) == []
+    slots.vacate(place.store, CPU.key)
+    held(place)
+    slots.vacate(place.store, CPU.key)
+    assert only_slot(place).held
+
+
+def test_that_a_slot_is_not_released_while_it_has_work(place: Place) -> None:
+    token = held(place)
+    run_id = place.new_run()
+    assert not slots.release(place.store, CPU.key, token, only_if_idle=True)
+    claim = adopt(place, slots.claim_next(place.store, CPU.key, token))
+    assert slots.release(place.store, CPU.key, token, only_if_idle=True)
+    row = only_slot(place)
+    assert (row.held, row.holder, row.run_id) == (False, None, run_id)
+    finish(place, claim)
+    token = held(place)
+    place.new_run()
+    assert slots.release(place.store, CPU.key, token, only_if_idle=False)
+    assert slots.slots(place.store) == []
+
+
+def test_that_a_closed_slot_is_used_by_nobody_until_it_is_reopened(place: Place) -> None:
+    token = held(place, GPU_A)
+    place.store.create_run(asking_for("run", "cuda", "cuda"))
+    waited = place.store.create_run(asking_for("waited", "cuda", "cuda"), waiter=HERE)
+    slots.close(place.store, GPU_A.key, token, "the card fell off the bus")
+    assert only_slot(place).closed_reason == "the card fell off the bus"
+    assert next_id(place, GPU_A, token) is None
+    assert slots.release(place.store, GPU_A.key, token, only_if_idle=True)
+    with pytest.raises(UserError, match=r"is closed \(the card fell off the bus\): `iterand queue --reopen"):
+        hold(place, GPU_A)
+    assert slots.claim_waiting(place.store, waited, [GPU_A]) == slots.slots(place.store)
+    assert slots.reopen(place.store, HERE.host, "GPU-b") == []
+    assert slots.reopen(place.store, "elsewhere", None) == []
+    assert slots.reopen(place.store, HERE.host, "GPU-aaaa") == [GPU_A.key]
+    assert slots.slots(place.store) == []
+    assert next_id(place, GPU_A, held(place, GPU_A)) is not None
+
+
+def test_that_a_closed_slot_is_open_after_a_restart_of_the_machine(place: Place) -> None:
+    token = held(place)
+    slots.close(place.store, CPU.key, token, "x")
+    assert slots.release(place.store, CPU.key, token, only_if_idle=False)
+    change(place, "UPDATE slot SET closed_boot_id = 'an earlier boot'")
+    assert only_slot(place).closed_reason is None
+    held(place)
+    change(place, f"UPDATE slot SET closed_boot_id = '{HERE.boot_id}'")
+    assert only_slot(place).closed_reason is None  # holding it forgot the closure
+
+
+def test_that_a_holder_hears_what_it_is_asked(place: Place) -> None:
+    one = held(place, CPU)
+    two = held(place, CPU_2)
+    slots.ask(place.store, [CPU.key, GPU_A.key], "restart")
+    assert slots.beat(place.store, CPU.key, one, None) == "restart"
+    assert slots.beat(place.store, CPU.key, one, None) == "restart"
+    assert slots.beat(place.store, CPU_2.key, two, None) is None
+    assert slots.release(place.store, CPU.key, one, only_if_idle=False)
+    assert slots.beat(place.store, CPU.key, held(place, CPU), None) is None
+
+
+def test_that_a_device_error_closes_the_slot_and_gives_the_run_to_another(place: Place) -> None:
+    place.store.create_run(asking_for("one", "cuda", "cuda"))
+    other = place.store.create_run(asking_for("two", "cuda", "cuda"))
+    a, b = held(place, GPU_A), held(place, GPU_B)
+    claim = adopt(place, slots.claim_next(place.store, GPU_A.key, a))
+    finish(place, claim, RunState.INTERRUPTED)
+    error = slots.device_error(place.store, GPU_A.key, a, claim.run_id, "the card fell off the bus")
+    assert error is RunState.QUEUED
+    row = queries.run(place.store, claim.run_id)
+    assert (row.device_errors, row.reason) == (1, "the card fell off the bus")
+    assert [queued.id for queued in queue.queued(place.store)] == [claim.run_id, other]
+    assert "device error" in queries.events(place.store, claim.run_id)[-1].text
+    assert next_id(place, GPU_A, a) is None
+    assert next_id(place, GPU_B, b) == claim.run_id
+
+
+def test_that_the_third_device_error_fails_a_run(place: Place) -> None:
+    run_id = place.new_run()
+    for expected in (RunState.QUEUED, RunState.QUEUED, RunState.FAILED):
+        token = held(place)
+        finish(place, adopt(place, slots.claim_next(place.store, CPU.key, token)), RunState.FAILED)
+        assert slots.device_error(place.store, CPU.key, token, run_id, "it broke") is expected
+        assert slots.release(place.store, CPU.key, token, only_if_idle=False)
+        slots.reopen(place.store, HERE.host, None)
+    row = queries.run(place.store, run_id)
+    assert (row.state, row.reason) == (RunState.FAILED, "its device failed 3 times, the last time: it broke")
+    assert queries.events(place.store, run_id)[-1].level == "error"
+    queue.enqueue(place.store, [run_id])
+    assert queries.run(place.store, run_id).device_errors == 0
+
+
+def test_that_a_run_that_went_on_after_a_device_error_is_left_alone(place: Place) -> None:
+    run_id = place.new_run()
+    token = held(place)
+    claim = adopt(place, slots.claim_next(place.store, CPU.key, token))
+    finish(place, claim, RunState.STOPPED)
+    assert slots.device_error(place.store, CPU.key, token, run_id, "it broke") is RunState.STOPPED
+    assert only_slot(place).closed_reason == "it broke"
+    with pytest.raises(OwnershipLost):
+        slots.device_error(place.store, CPU.key, "another", run_id, "it broke")
+
+
+def test_that_claims_of_slots_count_as_starts_that_may_be_lost(place: Place) -> None:
+    run_id = place.new_run()
+    other = place.new_run()
+    one, two = held(place, CPU), held(place, CPU_2)
+    assert next_id(place, CPU, one) == run_id
+    change(place, f"UPDATE run SET owner_deadline = owner_deadline - {states.ADOPT_WITHIN_S + 1}")
+    assert next_id(place, CPU_2, two) == run_id  # before the other: it went back to the head
+    assert next_id(place, CPU, one) == other
+
+
+def test_that_the_runs_of_a_slot_that_died_with_its_process_are_settled(place: Place, until: Until) -> None:
+    place.new_run()
+    child = place.child("print(__import__('os').getpid(), flush=True)\ntime.sleep(60)")
+    assert child.stdout is not None
+    worker = processes.identity_of(int(child.stdout.readline()))
+    assert worker is not None
+    token = held(place)
+    claim = slots.claim_next(place.store, CPU.key, token)
+    assert claim is not None
+    place.store.adopt(claim.run_id, claim.token, worker, {})
+    child.kill()
+    until(lambda: state(place, claim.run_id) is RunState.INTERRUPTED)
+    assert only_slot(place).run_id is None
+    assert place.store.settle() == []  # the slot's process is about to say why
+    assert queries.run(place.store, claim.run_id).stored_state is RunState.STARTING
+    assert next_id(place, CPU, token) is None  # by now it has nothing more to say
+    assert queries.run(place.store, claim.run_id).stored_state is RunState.INTERRUPTED
