@@ -46,8 +46,8 @@ def runs(
     filters: FiltersArgument = None, json: JsonOption = False, workspace: WorkspaceOption = None
 ) -> None:
     """List runs, the newest first: all, or those that a filter finds."""
-    wanted = parse(" ".join(filters or ()))
     with opened(workspace) as at:
+        wanted = parse(" ".join(filters or ()))
         rows = [row for row, _ in find_runs(at.store, wanted)]
         run_ids = [row.id for row in rows]
         tests = queries.test_accuracies(at.store, run_ids, lock=at.settings.test_lock)
