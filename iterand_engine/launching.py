@@ -80,18 +80,21 @@ def start_detached(launch: Launch) -> None:
         UserError: it cannot be started.
     """
     starter = (sys.executable, "-I", "-S", "-c", _STARTER, str(launch.log))
-    done = subprocess.run(
-        (*starter, launch.program, *launch.arguments),
-        cwd=launch.folder,
-        env=dict(launch.environment),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            (*starter, launch.program, *launch.arguments),
+            cwd=launch.folder,
+            env=dict(launch.environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        raise _cannot_start(launch, str(error)) from error
     if done.returncode != 0:
-        reason = done.stderr.strip().rpartition("\n")[2] or f"exit code {done.returncode}"
-        raise UserError(f"Cannot start {launch.program} in {launch.folder}: {reason}.")
+        reason = done.stderr.strip().rpartition("\n")[2]
+        raise _cannot_start(launch, reason or f"exit code {done.returncode}")
 
 
 def start_child(launch: Launch) -> subprocess.Popen[bytes]:
@@ -111,6 +114,10 @@ def start_child(launch: Launch) -> subprocess.Popen[bytes]:
             start_new_session=True,
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
+
+
+def _cannot_start(launch: Launch, reason: str) -> UserError:
+    return UserError(f"Cannot start {launch.program} in {launch.folder}: {reason}.")
 
 
 def _python(

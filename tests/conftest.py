@@ -19,6 +19,8 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from tests.slot_processes import Queue, copy_of_the_program, queue_in
+
 LEAK_GRACE_S = 5.0  # a thread or process that is about to end may take this long
 
 # A loaded machine is slow now and then; that is not what a test is about.
@@ -39,6 +41,19 @@ def workspace_dir(tmp_path: Path) -> Path:
     folder = tmp_path / "workspace"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the program, which slots and workers run from now on."""
+    return copy_of_the_program(tmp_path / "program", monkeypatch)
+
+
+@pytest.fixture
+def queue(workspace_dir: Path, program: Path) -> Iterator[Queue]:
+    """A queue with real processes, of which none is left behind."""
+    with queue_in(workspace_dir) as queue:
+        yield queue
 
 
 @pytest.fixture
