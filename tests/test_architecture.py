@@ -75,6 +75,7 @@ GUI_MAY_IMPORT = {
     "sweeps",
     "trash_files",
     "workspace",
+    "yaml_text",
 }
 QT = ("iterand_gui", "PySide6", "PySide2", "PyQt5", "PyQt6", "qtpy", "pyqtgraph")
 TORCH = ("torch", "torchvision")

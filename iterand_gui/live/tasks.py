@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,8 @@ from PySide6.QtCore import (
 )
 
 from iterand_engine.errors import ExitCode, UserError
+from iterand_engine.launching import python_environment
+from iterand_engine.workspace import ENVIRONMENT_VARIABLE
 from iterand_gui.live.lines import Line, LineReader, Progress, read_progress
 
 THREADS = 2
@@ -165,7 +167,9 @@ class CommandJob(Job):
         self._results: list[str] = []
         self._notes: list[str] = []
         self._readers = (LineReader("stdout"), LineReader("stderr"))
-        self._process = command_process(arguments, workspace, self)
+        words = (sys.executable, "-m", "iterand_engine.cli", *arguments)
+        place = {ENVIRONMENT_VARIABLE: str(workspace), "PYTHONUNBUFFERED": "1"}
+        self._process = make_process(words, {**python_environment(), **place}, self)
         self._process.readyReadStandardOutput.connect(self._read)
         self._process.readyReadStandardError.connect(self._read)
         self._process.finished.connect(self._finished)
@@ -187,11 +191,7 @@ class CommandJob(Job):
     @Slot()
     def kill(self) -> None:
         """End the process and those that it started."""
-        pid = self._process.processId()
-        if pid and hasattr(os, "killpg"):
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)
-        self._process.kill()
+        kill_process(self._process)
 
     def wait(self, milliseconds: int) -> bool:
         """For quitting only: wait for the end of the process."""
@@ -308,24 +308,33 @@ class Jobs(QObject):
         self.changed.emit()
 
 
-def command_process(arguments: Sequence[str], workspace: Path, parent: QObject) -> QProcess:
-    """A process for `iterand ARGUMENTS` on a workspace, not started: unbuffered, in its own session."""
-    return module_process("iterand_engine.cli", arguments, workspace, parent)
+def make_process(words: Sequence[str], environment: Mapping[str, str], parent: QObject) -> QProcess:
+    """A process that is not started yet; in a session of its own, so that its children can be ended with it.
 
-
-def module_process(module: str, arguments: Sequence[str], workspace: Path, parent: QObject) -> QProcess:
-    """A process for `python -m MODULE ARGUMENTS`, like `command_process`."""
+    Args:
+        words: the program and its arguments.
+        environment: the whole of it.
+        parent: of the object.
+    """
     process = QProcess(parent)
-    process.setProgram(sys.executable)
-    process.setArguments(["-m", module, *arguments])
-    environment = QProcessEnvironment.systemEnvironment()
-    environment.insert("PYTHONUNBUFFERED", "1")
-    environment.insert("PYTHONUTF8", "1")
-    environment.insert("ITERAND_WORKSPACE", str(workspace))
-    process.setProcessEnvironment(environment)
+    process.setProgram(words[0])
+    process.setArguments(list(words[1:]))
+    whole = QProcessEnvironment()
+    for name, value in environment.items():
+        whole.insert(name, value)
+    process.setProcessEnvironment(whole)
     if sys.platform != "win32":
         process.setUnixProcessParameters(QProcess.UnixProcessFlag.CreateNewSession)
     return process
+
+
+def kill_process(process: QProcess) -> None:
+    """End a process of `make_process`, and those that it started, whatever they are doing."""
+    pid = process.processId()
+    if pid and hasattr(os, "killpg"):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+    process.kill()
 
 
 def _sentence(title: str, error: BaseException | None) -> str:
