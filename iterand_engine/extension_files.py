@@ -155,13 +155,14 @@ def _clash(
     return None
 
 
-def enable(workspace: Workspace, text: str) -> ExtensionFile:
+def enable(workspace: Workspace, text: str, sha256: str = "") -> ExtensionFile:
     """Enable a file as it is now, after running it once in a process of its own.
 
     Args:
         workspace: its workspace.
         text: the file's name or path. The copy of a run, runs/ID/extensions/NAME.py, is enabled for runs that
             were made with this code, and the file in extensions/ stays as it is.
+        sha256: the beginning of its hash as somebody looked at it; another content is not run.
     Returns:
         The file as it stands then.
     Raises:
@@ -169,6 +170,7 @@ def enable(workspace: Workspace, text: str) -> ExtensionFile:
     """
     path = named_file(workspace, text)
     is_copy = path.parent != workspace.extensions_dir
+    _check_hash(path, sha256)
     described = describe(path)
     source = Source(path.name, described.sha256, path)
     taken = {
@@ -187,6 +189,18 @@ def enable(workspace: Workspace, text: str) -> ExtensionFile:
     newest = {**known, source.sha256: described.declarations}
     trust.with_file(path.name, TrustedFile(enabled=enabled, known=newest)).save(workspace)
     return ExtensionFile(path.name, FileState.ENABLED, source, described.declarations)
+
+
+def _check_hash(path: Path, wanted: str) -> None:
+    try:
+        found = sha256_of(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"Cannot read own code {str(path)!r}: {error.strerror}.") from None
+    if not found.startswith(wanted.lower()):
+        raise UserError(
+            f"{str(path)!r} was not run: its sha256 begins with {found[:12]}, not with {wanted[:12]}, so it "
+            "is not what you looked at; look again."
+        )
 
 
 def disable(workspace: Workspace, text: str) -> str:

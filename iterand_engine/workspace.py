@@ -275,6 +275,17 @@ class Settings(BaseModel):
         value: object = _PARSERS.get(key, _plain_value)(text)
         return self._checked({**self.model_dump(), key: value})
 
+    def with_data_root(self, folder: Path) -> Settings:
+        """A copy that looks for datasets in one more folder, after those it looks in already.
+
+        Args:
+            folder: becomes absolute; one that is a data root already stays where it is.
+        Raises:
+            UserError: there is no such folder.
+        """
+        roots = (*self.data_roots, _existing(folder))
+        return self.model_copy(update={"data_roots": tuple(dict.fromkeys(roots))})
+
     @classmethod
     def _checked(cls, mapping: dict[str, object]) -> Settings:
         for key in mapping:
@@ -303,11 +314,14 @@ def _plain_value(text: str) -> object:
 
 
 def _folders(text: str) -> list[Path]:
-    folders = [Path(part).expanduser().absolute() for part in _parts(text)]
-    for folder in folders:
-        if not folder.is_dir():
-            raise UserError(f"Cannot use {folder} as a data root: there is no such folder.")
-    return folders
+    return [_existing(Path(part)) for part in _parts(text)]
+
+
+def _existing(folder: Path) -> Path:
+    absolute = folder.expanduser().absolute()
+    if not absolute.is_dir():
+        raise UserError(f"Cannot use {absolute} as a data root: there is no such folder.")
+    return absolute
 
 
 def _parts(text: str) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import json
+import signal
 import sys
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from rich.console import Console
 
 from iterand_engine import __version__, devices, doctor
 from iterand_engine.catalog import DATASETS
-from iterand_engine.cli import bundled_demo, common
+from iterand_engine.cli import bundled_demo, common, datasets
 from iterand_engine.cli.app import make_app
 from iterand_engine.cli.display import LiveDisplay, PatientConsole, PlainDisplay
 from iterand_engine.cli.run_json import Results, RunDocument, RunEntry, RunList
@@ -22,10 +24,11 @@ from iterand_engine.data import fetch
 from iterand_engine.data.sources import Source
 from iterand_engine.demo import METHOD_NAMES, WIDTHS, demo_configs
 from iterand_engine.store import RunState, queries
-from iterand_engine.training.trainer import Progress
+from iterand_engine.training import trainer
+from iterand_gui.live.lines import Progress, read_progress
 from tests.command_line import ROOT, config_file, iterand, opened
 
-PROGRESS = Progress(
+PROGRESS = trainer.Progress(
     step=120,
     total_steps=460,
     epoch=2,
@@ -126,6 +129,39 @@ def test_that_data_is_fetched_with_progress_on_stderr(
     assert (workspace_dir / "data" / "mnist" / "file.gz").read_bytes() == content
     assert "file.gz" in done.err
     assert ("━" in done.err) is terminal
+
+
+def test_that_programs_read_how_far_a_download_is(
+    workspace_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = {"one.gz": b"pixels" * 1000, "two.gz": b"labels" * 500}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    sources = tuple(
+        Source(name, ((tmp_path / name).as_uri(),), hashlib.md5(content).hexdigest())
+        for name, content in contents.items()
+    )
+    monkeypatch.setattr(fetch, "sources", lambda name: sources)
+    done = iterand("data", "fetch", "mnist", "--json", "--workspace", workspace_dir)
+    told = [read_progress(line) for line in done.err.splitlines()]
+    total = DATASETS["mnist"].download_bytes
+    assert told == [Progress(6000, total, "one.gz"), Progress(9000, total, "two.gz")]
+    assert json.loads(done.out) == {"name": "mnist", "folder": str(workspace_dir / "data" / "mnist")}
+
+
+def test_that_a_download_that_is_ended_leaves_nothing_half_done(
+    workspace_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(name: str, root: Path, progress: fetch.Progress) -> Path:
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("goes on")
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(datasets, "fetch", interrupted)
+    done = iterand("data", "fetch", "mnist", "--json", "--workspace", workspace_dir)
+    assert (done.code, done.out) == (130, "")
+    assert done.err == "Stopped; mnist was not downloaded.\n"
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_that_the_demo_trains_three_methods_at_two_widths_and_ends_with_a_table(

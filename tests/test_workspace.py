@@ -158,6 +158,18 @@ def test_that_data_roots_are_stored_absolute(tmp_path: Path, monkeypatch: pytest
     assert settings.with_value("data_roots", "[]").data_roots == ()
 
 
+def test_that_one_data_root_more_is_absolute_and_there_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b, c"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    settings = Settings().with_data_root(Path("b, c")).with_data_root(Path("a")).with_data_root(Path("b, c"))
+    assert settings.data_roots == (tmp_path / "b, c", tmp_path / "a")
+    with pytest.raises(UserError, match=r"Cannot use .*nowhere as a data root: there is no such folder"):
+        settings.with_data_root(Path("nowhere"))
+
+
 @pytest.mark.parametrize(
     ("key", "text", "value"),
     [

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json as json_text
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +15,22 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from iterand_engine.catalog import DATASETS, DatasetEntry
-from iterand_engine.cli.common import WorkspaceOption, add_row, make_table, result, say, show_table, size
+from iterand_engine.cli.common import (
+    JsonOption,
+    WorkspaceOption,
+    add_row,
+    make_table,
+    result,
+    say,
+    show_table,
+    size,
+)
 from iterand_engine.data.fetch import fetch
-from iterand_engine.data.locate import Location, locate_all
-from iterand_engine.run_making import data_roots
+from iterand_engine.dataset_places import Location, dataset_places
+from iterand_engine.errors import ExitCode
 from iterand_engine.workspace import Settings, open_workspace_dir
+
+TELL_EVERY_S = 0.1
 
 
 def make_data() -> typer.Typer:
@@ -35,7 +51,7 @@ def list_data(context: typer.Context, workspace: WorkspaceOption = None) -> None
     """List the datasets: which are here, where they are or would be, and their size."""
     place = open_workspace_dir(workspace or context.obj)
     table = make_table("name", "dataset", "here", "size", "where", right=("size",))
-    for location in locate_all(data_roots(place, Settings.load(place))):
+    for location in dataset_places(place, Settings.load(place)):
         entry = DATASETS[location.name]
         add_row(table, entry.name, entry.label, "yes" if location.path else "no", *_where(entry, location))
     show_table(table)
@@ -44,11 +60,46 @@ def list_data(context: typer.Context, workspace: WorkspaceOption = None) -> None
 def fetch_data(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Dataset, as `iterand data list` names it.")],
+    json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Download a dataset into the workspace's data folder."""
+    """Download a dataset into the workspace's data folder; Ctrl+C leaves nothing half done."""
     place = open_workspace_dir(workspace or context.obj)
-    result(f"{name} is in {_fetched(name, place.data_dir)}")
+    try:
+        with _sigterm_interrupts():
+            folder = _fetched_for_programs(name, place.data_dir) if json else _fetched(name, place.data_dir)
+    except KeyboardInterrupt:
+        say(f"Stopped; {name} was not downloaded.")
+        raise typer.Exit(ExitCode.STOPPED) from None
+    result(json_text.dumps({"name": name, "folder": str(folder)}) if json else f"{name} is in {folder}")
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM end a download as Ctrl+C does: what is half done is removed."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _fetched_for_programs(name: str, root: Path) -> Path:
+    """Download with lines of JSON on stderr, some a second: bytes so far, bytes of all files, the file."""
+    total_bytes = DATASETS[name].download_bytes if name in DATASETS else None
+    done: dict[str, int] = {}
+    told_s = 0.0
+
+    def tell(file: str, done_bytes: int, file_bytes: int | None) -> None:
+        nonlocal told_s
+        done[file] = done_bytes
+        now_s = time.monotonic()
+        if now_s - told_s >= TELL_EVERY_S or done_bytes == file_bytes:
+            told_s = now_s
+            progress = {"done": sum(done.values()), "total": total_bytes or None, "text": file}
+            say(json_text.dumps({"progress": progress}))
+
+    return fetch(name, root, tell)
 
 
 def _where(entry: DatasetEntry, location: Location) -> tuple[str, str]:

@@ -73,10 +73,17 @@ def list_files(context: typer.Context, workspace: WorkspaceOption = None) -> Non
     show_table(table)
 
 
-def enable_file(context: typer.Context, file: FileArgument, workspace: WorkspaceOption = None) -> None:
+def enable_file(
+    context: typer.Context,
+    file: FileArgument,
+    sha256: Annotated[
+        str, typer.Option(metavar="HEX", help="Only if its hash begins so: what you looked at.")
+    ] = "",
+    workspace: WorkspaceOption = None,
+) -> None:
     """Let a file of own code run, as it is now; it is run once to see what it declares."""
     place = open_workspace_dir(workspace or context.obj)
-    enabled = enable(place, file)
+    enabled = enable(place, file, sha256)
     assert enabled.source is not None
     if enabled.source.path.parent == place.extensions_dir:
         result(f"Enabled {enabled.file}:")
