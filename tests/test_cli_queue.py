@@ -89,8 +89,7 @@ def test_that_values_with_commas_are_stored_as_a_sweep(no_slots: Path, tmp_path:
     assert len(runs) == 6
     assert done.out.startswith("queued 6 runs, sweep '[red]grid[/red]': ")
     assert done.out.endswith(f"{runs[4].id[:8]} and 1 more\n")
-    assert "dropped randomize_every, sparsity: dense has no such option\n" in done.err
-    assert "dropped randomize_rate: dense has no such option\n" in done.err
+    assert "dropped randomize_every, sparsity, randomize_rate: dense has no such option\n" in done.err
     with opened(no_slots) as (_, store):
         (sweep,) = sweeps(store)
     assert sweep.run_ids == tuple(run.id for run in runs)
@@ -100,6 +99,27 @@ def test_that_values_with_commas_are_stored_as_a_sweep(no_slots: Path, tmp_path:
         "training.seed": [1, 2],
     }
     assert sweep.base["training"] == {"epochs": 2, "batch_size": 32, "lr": 0.1}
+
+
+def test_that_options_of_own_code_vary_where_there_are_such(no_slots: Path, tmp_path: Path) -> None:
+    (no_slots / "extensions" / "tiny.py").write_text(
+        "from torch import nn\n"
+        "from iterand_engine.extending import InputSpec, model\n"
+        "@model\n"
+        "def tiny(width_factor: float, spec: InputSpec, depth: int = 3) -> nn.Module:\n"
+        "    return nn.Flatten()\n"
+    )
+    did(no_slots, "extensions", "enable", "tiny.py")
+    words = ("--set", "model.depth=1,2", "--set", "model.name=conv2,tiny")
+    done = did(no_slots, "queue", config_file(tmp_path), *words)
+    assert "dropped depth: conv2 has no such option\n" in done.err
+    with opened(no_slots) as (_, store):
+        configs = [queries.run(store, run.id).config["model"] for run in store_queue.queued(store)]
+    assert configs == [
+        {"name": "conv2", "width_factor": 0.0625},
+        {"name": "tiny", "width_factor": 0.0625, "depth": 1},
+        {"name": "tiny", "width_factor": 0.0625, "depth": 2},
+    ]
 
 
 def test_that_several_files_and_presets_are_queued_in_order_and_first_goes_before(

@@ -12,9 +12,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iterand_engine.axes import MAX_RUNS
 from iterand_engine.errors import UserError
 from iterand_engine.presets import preset
-from iterand_engine.sweeps import MAX_RUNS, Plan, parse_seeds, plan, split_values
+from iterand_engine.sweeps import Plan, parse_seeds, plan, split_values
 from iterand_engine.yaml_text import parse_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -206,8 +207,8 @@ def test_that_cells_have_names_that_tell_them_apart() -> None:
     ]
     named = made("name=mine", "method.rule=uniform,{name: uniform}", "model.name=conv2,conv4")
     assert [cell.config.name for cell in named.cells] == [
-        "mine-rule=uniform-model=conv2",
-        "mine-rule=uniform-model=conv4",
+        "mine-model=conv2-rule=uniform",
+        "mine-model=conv4-rule=uniform",
     ]
     assert named.name == "mine"
     sets = made("data.dataset=digits,mnist", "training.milestones=[],[3,5]", "training.schedule=multistep")
@@ -260,6 +261,11 @@ def test_that_a_plan_that_makes_no_sense_is_refused(sets: list[str], said: str) 
     with pytest.raises(UserError) as caught:
         made(*sets)
     assert said in str(caught.value)
+
+
+def test_that_a_section_that_is_no_mapping_is_refused_as_elsewhere() -> None:
+    with pytest.raises(UserError, match="'method' is 3, which has no options of its own"):
+        made("method.name=dense,iterand", mapping={"method": 3})
 
 
 def test_that_seeds_given_in_two_ways_are_refused() -> None:

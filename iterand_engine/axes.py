@@ -1,0 +1,173 @@
+"""Options with several values as texts give them: `training.lr=0.1,0.3` and seeds like `1-5`. Torch-free."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from iterand_engine.config import (
+    apply_sets,
+    data_options_class,
+    method_options_class,
+    model_options_class,
+)
+from iterand_engine.errors import UserError
+
+MAX_RUNS = 10_000  # what lists and the window stay fluid with
+SEED = "training.seed"
+# By section the option that decides which others there are, and the class that declares those.
+CHOICES = {"method": "method.name", "model": "model.name", "data": "data.dataset"}
+_CLASSES: Mapping[str, Callable[[str], type[BaseModel]]] = {
+    "method": method_options_class,
+    "model": model_options_class,
+    "data": data_options_class,
+}
+_FIRST = {*CHOICES, *CHOICES.values()}
+_SEEDS = re.compile(r"(\d{1,19})(?:-(\d{1,19}))?")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An option with its different values, and how each stands as a text behind `option=`."""
+
+    option: str
+    texts: tuple[str, ...]
+    values: tuple[object, ...]
+
+    @property
+    def first_set(self) -> str:
+        """As `apply_sets` takes it, with the first value."""
+        return f"{self.option}={self.texts[0]}"
+
+
+def read_axes(sets: Sequence[str], seeds: Sequence[int], folder: Path) -> tuple[list[Axis], list[Axis]]:
+    """Read which options have which values.
+
+    Args:
+        sets: texts `option=value,value`; of several for one option the last counts.
+        seeds: the values of `training.seed`; none leaves it to the sets.
+        folder: what a relative data.path is seen from.
+    Returns:
+        The options with one value, and those with several; what decides about others comes first, the seed
+        last, else they are in the order given.
+    Raises:
+        UserError: a text is no such, or the options that vary make no product.
+    """
+    pieces = _pieces(sets)
+    if seeds and SEED in pieces:
+        raise UserError(f"Seeds are given twice, as seeds and by --set {SEED}: keep one of them.")
+    if seeds:
+        pieces[SEED] = tuple(str(seed) for seed in dict.fromkeys(seeds))
+    found = [_axis(option, texts, folder) for option, texts in pieces.items()]
+    several = [axis for axis in found if len(axis.texts) > 1]
+    _check_axes(several, pieces)
+    return [axis for axis in found if axis not in several], several
+
+
+def foreign_options(axes: Sequence[Axis]) -> dict[str, dict[str, set[str]]]:
+    """By each section whose choice varies and by choice: the options that it lacks while another has them.
+
+    Raises:
+        UserError: there is no such choice.
+    """
+    by_option = {axis.option: axis for axis in axes}
+    foreign = {}
+    for section, option in CHOICES.items():
+        if option in by_option:
+            choices = [str(value) for value in by_option[option].values]
+            own = {choice: set(_CLASSES[section](choice).model_fields) for choice in choices}
+            known = set().union(*own.values())
+            foreign[section] = {choice: known - options for choice, options in own.items()}
+    return foreign
+
+
+def split_values(text: str) -> tuple[str, ...]:
+    """Split the text behind `option=` at its commas, but not inside brackets, braces or quotes.
+
+    Raises:
+        UserError: a value between commas is missing, or a bracket or quote does not end.
+    """
+    if "," not in text:
+        return (text,)
+    inside = f"[{text}\n]"  # the line break ends a comment
+    try:
+        node = yaml.compose(inside, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        node = None
+    if not isinstance(node, yaml.SequenceNode) or text.rstrip().endswith(","):
+        raise UserError(
+            f"{text!r} is not a list of values with commas between them; a text that holds a comma or a"
+            " bracket needs quotes, a list of numbers brackets."
+        )
+    return tuple(inside[part.start_mark.index : part.end_mark.index] for part in node.value)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Read seeds: `1-5`, `1,3,7`, or both mixed; each once, in the order given.
+
+    Raises:
+        UserError: the text is something else, or names too many.
+    """
+    seeds: dict[int, None] = {}
+    for part in text.split(","):
+        found = _SEEDS.fullmatch(part.strip())
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if last < first:
+            raise UserError(f"--seeds is {text!r}; allowed: whole numbers like 1-5, 1,3,7 or 1-3,10.")
+        if last - first + len(seeds) >= MAX_RUNS:
+            raise UserError(f"--seeds {text!r} names more than {MAX_RUNS:,} seeds; name fewer.")
+        seeds |= dict.fromkeys(range(first, last + 1))
+    return tuple(seeds)
+
+
+def value_key(value: object) -> str:
+    """Two values are the same where this is."""
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _pieces(sets: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The texts of each option's values: what decides about others first, the seed last, else as given."""
+    pieces: dict[str, tuple[str, ...]] = {}
+    for text in sets:
+        option, equals, raw = (part.strip() for part in text.partition("="))
+        if not equals:
+            apply_sets({}, [text], folder=Path())  # says what is wrong
+        pieces.pop(option, None)
+        # A name is for people and may hold commas.
+        pieces[option] = (raw,) if option == "name" else split_values(raw)
+    return dict(sorted(pieces.items(), key=lambda item: (item[0] not in _FIRST, item[0] == SEED)))
+
+
+def _axis(option: str, texts: Sequence[str], folder: Path) -> Axis:
+    """An option's different values, with a relative path made absolute."""
+    found: dict[str, tuple[str, object]] = {}
+    for text in texts:
+        mapping, _ = apply_sets({}, [f"{option}={text}"], folder=folder)
+        value: Any = mapping
+        for key in option.split("."):
+            value = value[key]
+        found.setdefault(value_key(value), (text, value))
+    return Axis(option, tuple(text for text, _ in found.values()), tuple(v for _, v in found.values()))
+
+
+def _check_axes(axes: Sequence[Axis], options: Iterable[str]) -> None:
+    """Refuse what is no product: a whole section, an option within another that varies, too many runs."""
+    for axis in axes:
+        inner = next((option for option in options if option.startswith(f"{axis.option}.")), None)
+        if "." not in axis.option or inner:
+            what = f"and {inner} is set as well" if inner else "but is a whole section"
+            raise UserError(
+                f"{axis.option} has {len(axis.values)} values {what}; only single options take several."
+            )
+    number = math.prod(len(axis.values) for axis in axes)
+    if number > MAX_RUNS:
+        counts = " x ".join(f"{len(axis.values)} values of {axis.option}" for axis in axes)
+        raise UserError(f"{counts} are {number:,} runs; allowed at once: {MAX_RUNS:,}, so give fewer values.")
