@@ -63,6 +63,12 @@ def why_no_answer(config: RunConfig, died: str, timeout_s: float) -> str:
     )
 
 
+def why_not_started(died: str) -> str:
+    """One sentence for a probe that was never ready; `died` as in `why_no_answer`."""
+    how = f"({died})" if died else f"within {START_S:g} s"
+    return f"The probe did not start {how}: `iterand doctor` checks the installation."
+
+
 class _Died(Exception):  # noqa: N818 - what happened to the probe, told to the user in other words
     """The probe is gone."""
 
@@ -173,7 +179,7 @@ class ProbeClient:
             try:
                 return self._asked(request, timeout_s)
             except (_Late, _Died) as trouble:
-                raise UserError(self._ended_over(config, trouble, timeout_s)) from None
+                raise UserError(why_no_answer(config, self._buried(trouble), timeout_s)) from None
 
     def close(self) -> None:
         """End the probe."""
@@ -181,21 +187,27 @@ class ProbeClient:
             self._end()
 
     def _asked(self, request: Request, timeout_s: float) -> Answer:
-        if self._child is None:
-            self._child = _Child(self._workspace)
-            self._child.reply(READY, START_S)
-        self._child.send(request)
-        reply = self._child.reply(request.id, timeout_s)
+        child = self._child or self._started()
+        child.send(request)
+        reply = child.reply(request.id, timeout_s)
         if reply.answer is None:
             raise UserError(reply.error or "The probe gave no answer.")
         return reply.answer
 
-    def _ended_over(self, config: RunConfig, trouble: Exception, timeout_s: float) -> str:
-        """Put the probe away, and say what it ended over."""
+    def _started(self) -> _Child:
+        self._child = _Child(self._workspace)
+        try:
+            self._child.reply(READY, START_S)
+        except (_Late, _Died) as trouble:
+            raise UserError(why_not_started(self._buried(trouble))) from None
+        return self._child
+
+    def _buried(self, trouble: Exception) -> str:
+        """Put the probe away; how it ended, nothing where it had not."""
         assert self._child is not None
         died = self._child.last_words() if isinstance(trouble, _Died) else ""
         self._end()
-        return why_no_answer(config, died, timeout_s)
+        return died
 
     def _end(self) -> None:
         if self._child is not None:

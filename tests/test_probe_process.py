@@ -254,7 +254,7 @@ def test_that_the_probe_survives_bad_own_code(own_code: Workspace) -> None:
 def test_that_a_probe_that_cannot_start_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONHOME", str(tmp_path))
     with ProbeClient(open_workspace_dir(tmp_path)) as probe:
-        assert "ended" in refused(probe)
+        assert "The probe did not start (exit code 1, " in refused(probe)
 
 
 def test_that_what_does_not_fit_is_said_before_queueing(own_code: Workspace) -> None:

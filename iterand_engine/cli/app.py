@@ -22,6 +22,7 @@ from iterand_engine.cli import (
     extending,
     listing,
     log,
+    measure,
     options,
     queue,
     showing,
@@ -88,6 +89,7 @@ def _register(app: typer.Typer) -> None:
     app.command()(bundled_demo.demo)
     app.command()(doctor.doctor)
     app.command()(bench.bench)
+    app.command()(measure.measure)
     app.add_typer(options.make_settings())
     app.add_typer(datasets.make_data())
     app.add_typer(extending.make_extensions())

@@ -1,0 +1,56 @@
+"""`iterand measure`: how long the steps of a run take on its device, and so the run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from iterand_engine.cli.common import JsonOption, WorkspaceOption, duration, opened, result, say
+from iterand_engine.cli.training import SetOption, chosen_mapping
+from iterand_engine.config import RunConfig, apply_sets
+from iterand_engine.errors import UserError
+from iterand_engine.extensions import allowed
+from iterand_engine.own_code import explained
+from iterand_engine.run_making import data_roots
+
+
+def measure(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG.yaml", help="File with the run's options.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A recipe, as `iterand presets` lists them.")
+    ] = None,
+    sets: SetOption = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps to time at most.")] = 30,
+    seconds: Annotated[float, typer.Option(min=0, help="Begin no further step after so long.")] = 10.0,
+    as_json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Time some training steps of a run, on random images, and say how long the whole run would take."""
+    with opened(workspace) as at, allowed(at.workspace):
+        mapping, notes = apply_sets(chosen_mapping(config, preset), sets or [], folder=Path.cwd())
+        options = RunConfig.from_mapping(mapping)
+        for note in notes:
+            say(note)
+        from iterand_engine import measuring
+
+        try:
+            roots = data_roots(at.workspace, at.settings)
+            found = measuring.measure(options, roots, steps=steps, seconds=seconds)
+        except Exception as error:
+            sentence = explained(error)
+            if sentence is None:
+                raise
+            raise UserError(sentence) from error
+    if as_json:
+        result(json.dumps({**asdict(found), "run_s": found.run_s}))
+        return
+    result(
+        f"{found.step_s * 1e3:.1f} ms a step (median of {found.steps}, {found.device}, {found.precision}); "
+        f"{found.total_steps} steps take {duration(found.run_s)}, without evaluation"
+    )
