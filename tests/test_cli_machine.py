@@ -18,7 +18,7 @@ from iterand_engine.catalog import DATASETS
 from iterand_engine.cli import bundled_demo, common, datasets
 from iterand_engine.cli.app import make_app
 from iterand_engine.cli.display import LiveDisplay, PatientConsole, PlainDisplay
-from iterand_engine.cli.run_json import Results, RunDocument, RunEntry, RunList
+from iterand_engine.cli.run_json import QueueList, Results, RunDocument, RunEntry, RunList
 from iterand_engine.config import RunConfig
 from iterand_engine.data import fetch
 from iterand_engine.data.sources import Source
@@ -47,22 +47,26 @@ def test_that_version_and_help_are_told() -> None:
     assert all(name in help_text for name in ("train", "resume", "doctor", "reproduce"))
 
 
+def commands() -> list[str]:
+    """Every command, those of a group with the group's name before them."""
+    app = make_app()
+    names = [info.callback.__name__ for info in app.registered_commands if info.callback]
+    for group in (group.typer_instance for group in app.registered_groups if group.typer_instance):
+        names += [f"{group.info.name} {info.name}" for info in group.registered_commands]
+    return names
+
+
 def test_that_every_command_takes_a_workspace(workspace_dir: Path) -> None:
-    commands = [info.callback.__name__ for info in make_app().registered_commands if info.callback]
-    assert len(commands) >= 11
-    for words in [*([name] for name in commands), ["settings"], ["settings", "get"], ["data", "list"]]:
-        assert "--workspace" in iterand(*words, "--help").out, words
+    assert len(commands()) >= 24
+    for name in [*commands(), "settings"]:
+        assert "--workspace" in iterand(*name.split(), "--help").out, name
 
 
 def test_that_the_page_on_the_command_line_names_every_command_and_every_field_of_the_json() -> None:
     page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
-    app = make_app()
-    names = [info.callback.__name__ for info in app.registered_commands if info.callback]
-    groups = [info.typer_instance for info in app.registered_groups if info.typer_instance]
-    for name in (*names, "settings get", "settings set", "data list", "data fetch"):
-        assert f"`iterand {name}" in page, name
-    assert len(groups) == 2
-    fields = {*RunEntry.model_fields, *RunDocument.model_fields, *Results.model_fields, *RunList.model_fields}
+    assert [name for name in commands() if f"`iterand {name}" not in page] == []
+    documents = (RunEntry, RunDocument, Results, RunList, QueueList)
+    fields = {field for document in documents for field in document.model_fields}
     assert [field for field in fields if f'"{field}"' not in page] == []
 
 
