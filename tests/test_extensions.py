@@ -1,0 +1,356 @@
+"""Enabling own code: by hash, by this user, in this workspace; what is not enabled stays out."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from iterand_engine import catalog
+from iterand_engine.catalog import MODELS, find, own_entries
+from iterand_engine.errors import UserError
+from iterand_engine.extension_files import FileState, disable, enable, extension_files
+from iterand_engine.extensions import activate, activated, allowed, deactivate
+from iterand_engine.own_code import permitted
+from iterand_engine.workspace import Workspace, open_workspace_dir
+from tests.command_line import iterand
+from tests.own_code_files import DATA, METHOD, NET, RULE, enable_here, trusted, workspace_with, write
+
+LINEAR = """
+from torch import nn
+from iterand_engine.extending import model
+@model
+def {name}(width_factor, spec):
+    return nn.Sequential(nn.Flatten(), nn.Linear(spec.channels * spec.height * spec.width, spec.classes))
+"""
+NAMES_FILE = "Own code that is not enabled may declare it: mine.py."
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Trust is kept with the test, and no test leaves entries of own code in the catalogs."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    yield
+    left = own_entries()
+    deactivate()
+    assert not left
+
+
+@pytest.fixture
+def workspace(workspace_dir: Path) -> Workspace:
+    return open_workspace_dir(workspace_dir)
+
+
+def states(workspace: Workspace) -> dict[str, str]:
+    return {file.file: file.state.value for file in extension_files(workspace)}
+
+
+def test_that_a_file_goes_through_its_states(workspace: Workspace) -> None:
+    path = write(workspace, "mine.py", RULE)
+    assert states(workspace) == {"mine.py": "disabled"}
+    enabled = enable(workspace, "mine.py")
+    assert [one.name for one in enabled.declarations] == ["mine"]
+    assert states(workspace) == {"mine.py": "enabled"}
+    path.write_text(RULE + "# looks harmless\n")
+    assert states(workspace) == {"mine.py": "changed"}
+    path.write_text(RULE)
+    assert states(workspace) == {"mine.py": "enabled"}
+    path.write_text("def (")
+    (broken,) = extension_files(workspace)
+    assert (broken.state, broken.reason) == (FileState.BROKEN, "extensions/mine.py, line 1: invalid syntax.")
+    path.unlink()
+    assert states(workspace) == {"mine.py": "missing"}
+    assert disable(workspace, "mine") == "mine.py"
+    assert states(workspace) == {}
+    path.write_text(RULE)
+    assert states(workspace) == {"mine.py": "disabled"}
+
+
+def test_that_a_name_is_known_only_while_its_file_is_enabled(workspace: Workspace) -> None:
+    def refusal() -> str:
+        with activated(workspace), pytest.raises(UserError) as caught:
+            find("redraw rule", catalog.RULES, "mine")
+        return str(caught.value)
+
+    path = write(workspace, "mine.py", RULE)
+    assert refusal().endswith(NAMES_FILE)
+    enable_here(workspace, "mine.py")
+    with activated(workspace) as notes:
+        assert find("redraw rule", catalog.RULES, "mine").label == "Mine"
+        assert notes == []
+    again = "look at it and run `iterand extensions enable mine.py`."
+    path.write_text(RULE + "#")
+    assert refusal() == (
+        "There is no redraw rule 'mine' now: extensions/mine.py declares it, and changed since it was "
+        f"enabled; {again}"
+    )
+    with activated(workspace) as notes:
+        assert notes == [f"mine: extensions/mine.py declares it, and changed since it was enabled; {again}"]
+    path.unlink()
+    assert "extensions/mine.py declared it, and is gone; put it back." in refusal()
+    disable(workspace, "mine.py")
+    path.write_text(RULE)
+    assert f"extensions/mine.py declares it, and is not enabled; {again}" in refusal()
+    with activated(workspace) as notes:
+        assert notes == []
+
+
+def test_that_a_copied_workspace_enables_nothing(workspace: Workspace, tmp_path: Path) -> None:
+    trusted(workspace, "mine.py", RULE)
+    shutil.copytree(workspace.root, tmp_path / "copy")
+    copy = open_workspace_dir(tmp_path / "copy")
+    assert states(copy) == {"mine.py": "disabled"}
+    with activated(copy):
+        assert own_entries() == ()
+    # whatever lies in the workspace, even the record itself
+    (record,) = (tmp_path / "config").rglob("*.json")
+    for folder in (copy.root, copy.extensions_dir):
+        shutil.copy(record, folder / record.name)
+    assert states(copy) == {"mine.py": "disabled"}
+
+
+def test_that_a_record_of_another_workspace_counts_for_nothing(workspace: Workspace, tmp_path: Path) -> None:
+    trusted(workspace, "mine.py", RULE)
+    other = open_workspace_dir(tmp_path / "other")
+    write(other, "mine.py", RULE)
+    (record,) = (tmp_path / "config").rglob("*.json")
+    trusted(other, "else.py", DATA)
+    (theirs,) = set((tmp_path / "config").rglob("*.json")) - {record}
+    theirs.write_bytes(record.read_bytes())
+    assert states(other) == {"else.py": "disabled", "mine.py": "disabled"}
+
+
+def test_that_a_link_to_a_workspace_is_the_same_workspace(workspace: Workspace, tmp_path: Path) -> None:
+    trusted(workspace, "mine.py", RULE)
+    (tmp_path / "link").symlink_to(workspace.root)
+    assert states(open_workspace_dir(tmp_path / "link")) == {"mine.py": "enabled"}
+
+
+def test_that_a_damaged_record_enables_nothing_and_stops_no_command(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    trusted(workspace, "mine.py", RULE)
+    (record,) = (tmp_path / "config").rglob("*.json")
+    record.write_text('{"workspace": 3')
+    with activated(workspace) as notes:
+        assert own_entries() == ()
+        assert notes[0].endswith("(it is damaged): delete it, and enable your files again.")
+    assert iterand("runs", "--workspace", workspace.root).code == 0
+    assert "it is damaged" in iterand("extensions", "list", "--workspace", workspace.root).err
+
+
+def test_that_the_record_lies_with_the_users_settings_and_holds_no_code(workspace: Workspace) -> None:
+    trusted(workspace, "mine.py", RULE)
+    folder = platformdirs.user_config_path("iterand", appauthor=False)
+    (record,) = folder.rglob("*.json")
+    content = json.loads(record.read_text())
+    assert content["workspace"] == str(workspace.root)
+    assert list(content["files"]) == ["mine.py"]
+    assert "chance" not in record.read_text()
+
+
+def test_that_workspaces_do_not_leak_into_each_other(workspace: Workspace, tmp_path: Path) -> None:
+    trusted(workspace, "mine.py", LINEAR.format(name="first"))
+    other = workspace_with(tmp_path / "other", mine=LINEAR.format(name="second"))
+    built_in = list(MODELS)
+    activate(workspace)
+    assert list(MODELS) == [*built_in, "first"]
+    activate(other)
+    assert list(MODELS) == [*built_in, "second"]
+    with activated(workspace):
+        assert list(MODELS) == [*built_in, "first"]
+    assert list(MODELS) == [*built_in, "second"]
+    activate(open_workspace_dir(tmp_path / "third"))
+    assert list(MODELS) == built_in
+
+
+def test_that_commands_and_the_python_door_leave_nothing_active(workspace: Workspace) -> None:
+    from iterand_engine import open_workspace
+
+    trusted(workspace, "net.py", NET)
+    assert iterand("runs", "depth>1", "--workspace", workspace.root).code == 0
+    assert own_entries() == ()
+    with open_workspace(workspace.root) as ws:
+        assert ws.runs("depth>1") == []
+        assert own_entries() == ()
+    assert "no field 'depth'" in iterand("runs", "depth>1", "--workspace", workspace.root.parent / "x").err
+
+
+def test_that_two_files_cannot_declare_one_name(workspace: Workspace) -> None:
+    trusted(workspace, "a.py", LINEAR.format(name="net"))
+    write(workspace, "b.py", "\n" + LINEAR.format(name="net"))
+    with pytest.raises(UserError) as caught:
+        enable_here(workspace, "b.py")
+    assert str(caught.value) == (
+        "extensions/b.py, line 5: there is a model 'net' already (of extensions/a.py); give this one another "
+        'name, e.g. by name="my-net" in its decorator.'
+    )
+    # enabled while a.py is off; then a.py comes back as it was
+    text = (workspace.extensions_dir / "a.py").read_text()
+    write(workspace, "a.py", text + "#")
+    enable_here(workspace, "b.py")
+    write(workspace, "a.py", text)
+    with activated(workspace) as notes:
+        assert [str(entry.own) for entry in own_entries()] == ["extensions/a.py, line 4"]
+        assert "of extensions/a.py" in notes[0]
+    assert states(workspace) == {"a.py": "enabled", "b.py": "broken"}
+
+
+def test_that_a_built_in_name_cannot_be_taken(workspace: Workspace) -> None:
+    write(workspace, "mine.py", LINEAR.format(name="conv4"))
+    with pytest.raises(UserError, match=r"line 4: there is a model 'conv4' already \(built in\); give this"):
+        enable_here(workspace, "mine.py")
+    assert states(workspace) == {"mine.py": "disabled"}
+
+
+def test_that_a_name_which_becomes_built_in_is_told(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted(workspace, "mine.py", LINEAR.format(name="next"))
+    monkeypatch.setitem(MODELS, "next", catalog.Entry("next", "Next", "x:y"))  # an upgrade brought it
+    (file,) = extension_files(workspace)
+    assert file.state is FileState.BROKEN
+    with activated(workspace) as notes:
+        assert MODELS["next"].own is None
+        assert "there is a model 'next' already (built in)" in notes[0]
+    assert MODELS["next"].label == "Next"
+
+
+def test_that_what_is_enabled_is_what_was_run(workspace: Workspace) -> None:
+    """A file that writes itself anew while it is run is not enabled as it is then."""
+    text = f"from pathlib import Path\nPath(__file__).write_text('changed')\n{RULE}"
+    trusted(workspace, "mine.py", text)
+    assert states(workspace)["mine.py"] == "changed"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "import os\nos._exit(0)",
+            "ended the process that ran it (exit code 0); a file of own code only declares",
+        ),
+        (
+            "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
+            "ended the process that ran it (exit code -9)",
+        ),
+        ("print('x' * 100000)\nx = 1 / 0", "line 2: ZeroDivisionError: division by zero."),
+        ("while True: pass", "was not run to its end within 1 s; a file of own code only declares"),
+    ],
+)
+def test_that_a_file_that_does_its_worst_when_it_is_enabled_harms_nothing(
+    text: str, said: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "while" in text:
+        monkeypatch.setattr("iterand_engine.extension_files.DESCRIBE_S", 1)
+    write(workspace, "mine.py", text)
+    with pytest.raises(UserError, match=r"extensions/mine\.py") as caught:
+        enable(workspace, "mine.py")
+    assert said in str(caught.value)
+    assert states(workspace) == {"mine.py": "disabled"}
+
+
+def test_that_what_own_code_prints_disturbs_nothing(workspace: Workspace) -> None:
+    write(workspace, "mine.py", "import os\nprint('{}')\nos.write(1, b'{}')\n" + RULE)
+    enable(workspace, "mine.py")
+    assert states(workspace) == {"mine.py": "enabled"}
+
+
+def test_that_only_a_process_that_may_can_load_own_code(workspace: Workspace, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    note = f"with open({str(marker)!r}, 'a') as marker: marker.write('x')"
+    write(workspace, "mine.py", f"{note}\n{RULE}")
+    enable(workspace, "mine.py")
+    ran = marker.read_text()  # once, in the child that described it
+    assert ran == "x"
+    with activated(workspace):
+        entry = find("redraw rule", catalog.RULES, "mine")
+        with pytest.raises(RuntimeError, match="own code must not run in this process"):
+            entry.load()
+        assert entry.own is not None
+        with permitted(["0" * 64]), pytest.raises(RuntimeError, match="must not run"):
+            entry.load()
+        assert marker.read_text() == ran
+    with allowed(workspace):
+        assert find("redraw rule", catalog.RULES, "mine").load().__name__ == "mine"
+    assert marker.read_text() == "xx"
+
+
+def test_that_a_file_that_changes_after_activation_is_not_run(workspace: Workspace, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    trusted(workspace, "mine.py", RULE)
+    with allowed(workspace):
+        write(workspace, "mine.py", f"{RULE}\nopen({str(marker)!r}, 'w').close()")
+        with pytest.raises(UserError, match=r"changed since it was enabled; look at it and run"):
+            find("redraw rule", catalog.RULES, "mine").load()
+    assert not marker.exists()
+
+
+def test_that_files_are_named_by_name_or_path(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(workspace, "mine.py", RULE)
+    monkeypatch.chdir(workspace.root)
+    for text in ("mine", "mine.py", "extensions/mine.py", str(path)):
+        assert enable_here(workspace, text).file == "mine.py"
+    outside = workspace.root / "mine.py"
+    outside.write_text(RULE)
+    with pytest.raises(UserError, match="is not in this workspace: put the file into"):
+        enable(workspace, str(outside))
+    with pytest.raises(UserError, match=r"There is no mien\.py in .*; did you mean 'mine\.py'\?"):
+        enable(workspace, "mien")
+    with pytest.raises(UserError, match=r"other\.py is not enabled \(enabled: mine\.py\)"):
+        disable(workspace, "other")
+
+
+def test_that_odd_names_are_refused_and_helpers_are_passed_over(workspace: Workspace) -> None:
+    for name in ("_helper.py", ".hidden.py", "notes.txt"):
+        write(workspace, name, RULE)
+    write(workspace, "my file.py", RULE)
+    (file,) = extension_files(workspace)
+    assert file.state is FileState.BROKEN
+    assert "rename it" in file.reason
+
+
+def test_that_commands_enable_list_and_disable(workspace: Workspace) -> None:
+    place = ("--workspace", workspace.root)
+    assert "No own code in" in iterand("extensions", "list", *place).out
+    for name, text in {"net.py": NET, "method.py": METHOD, "bad.py": "x = ("}.items():
+        write(workspace, name, text)
+    done = iterand("extensions", "enable", "net.py", *place)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(
+        "Enabled net.py:\n  model tiny  model.depth=1 (a whole number, 1 <= value <= 4; hidden layers), "
+        "model.slope=1.0 (a number), model.gate=False (true | false), model.shape=flat (flat | round)"
+    )
+    listed = iterand("extensions", "list", *place).out
+    assert [line.split()[:2] for line in listed.splitlines()[1:] if line.split()[0].endswith(".py")] == [
+        ["bad.py", "broken:"],
+        ["method.py", "disabled"],
+        ["net.py", "enabled"],
+    ]
+    assert iterand("extensions", "disable", "net", *place).out.startswith("Disabled net.py;")
+    again = iterand("extensions", "disable", "net", *place)
+    assert (again.code, again.err) == (2, "net.py is not enabled (enabled: nothing).\n")
+
+
+def test_that_a_config_folder_that_cannot_be_written_is_told(workspace: Workspace, tmp_path: Path) -> None:
+    write(workspace, "mine.py", RULE)
+    (tmp_path / "config").write_text("a file")
+    with pytest.raises(UserError, match="which says what own code is enabled"):
+        enable_here(workspace, "mine.py")
+
+
+def test_that_describing_needs_no_gpu_and_no_folder(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('a file beside it was taken for torch')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    check = "import os\nassert os.environ['CUDA_VISIBLE_DEVICES'] == ''\nimport torch\n"
+    write(workspace, "mine.py", check + RULE)
+    enable(workspace, "mine.py")
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
