@@ -70,6 +70,34 @@ def start(*words: str | Path) -> subprocess.Popen[str]:
     )
 
 
+@contextmanager
+def on_a_terminal(*words: str | Path) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], str]]]:
+    """A command on a terminal of 80 x 24, and a function that gives all it has shown so far."""
+    import pty  # Windows has none
+
+    ours, theirs = pty.openpty()
+    sizes = {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **sizes}
+    command = [sys.executable, "-m", "iterand_engine.cli", *(str(word) for word in words)]
+    process = subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    os.set_blocking(ours, False)
+    shown: list[str] = []
+
+    def seen() -> str:
+        with contextlib.suppress(OSError):  # nothing new, or the process has ended
+            while new := os.read(ours, 65536):
+                shown.append(new.decode(errors="replace"))
+        return "".join(shown)
+
+    try:
+        yield process, seen
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
 def finished(process: subprocess.Popen[str]) -> Done:
     """Wait for a process to end."""
     try:

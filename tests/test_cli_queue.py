@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,18 @@ from iterand_engine.store.labels import set_notes, set_tags
 from iterand_engine.store.records import SlotKey
 from iterand_engine.store.sweeps import sweeps
 from iterand_engine.workspace import Workspace
-from tests.command_line import Done, config_file, finished, iterand, opened, start, until
+from tests.command_line import (
+    PATIENCE_S,
+    ROOT,
+    Done,
+    config_file,
+    finished,
+    iterand,
+    on_a_terminal,
+    opened,
+    start,
+    until,
+)
 
 KEY = SlotKey(processes.host_id(), "cpu", 0)
 
@@ -375,10 +389,28 @@ def test_that_a_diverged_run_is_offered_a_calmer_one_that_works(no_slots: Path, 
         }
 
 
-def test_that_queueing_starts_a_slot_that_trains_what_is_queued(workspace_dir: Path, tmp_path: Path) -> None:
-    done = did(workspace_dir, "queue", config_file(tmp_path, training={"epochs": 1}))
-    assert done.out.splitlines()[1:] == ["started slot 0 of cpu"]
-    assert done.err.splitlines() == ["Looking at memory and disk ...", "`iterand top` shows how it goes."]
+def test_that_queueing_starts_a_slot_that_trains_and_imports_no_torch_itself(
+    workspace_dir: Path, tmp_path: Path
+) -> None:
+    script = """
+import sys
+from iterand_engine.cli import main
+try:
+    main(["queue", *sys.argv[1:]])
+finally:
+    assert "torch" not in sys.modules
+"""
+    config = config_file(tmp_path, training={"epochs": 1})
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(config), "--workspace", str(workspace_dir)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.stdout.splitlines()[1:] == ["started slot 0 of cpu"], done.stderr
+    assert done.stderr.splitlines() == ["Looking at memory and disk ...", "`iterand top` shows how it goes."]
     with opened(workspace_dir) as (_, store):
         until(lambda: {run.state for run in queries.runs(store)} == {RunState.FINISHED})
         until(lambda: not any(slot.held for slot in store_slots.slots(store)))
@@ -400,12 +432,12 @@ def test_that_an_interrupt_of_work_saves_and_stops_its_run(no_slots: Path, tmp_p
     did(no_slots, "queue", config_file(tmp_path, training={"epochs": 100_000}), "--seeds", "1,2")
     did(no_slots, "settings", "set", "cpu_slot", "true")
     first, second = queued(no_slots)
-    process = start("work", "--workspace", no_slots)
-    with opened(no_slots) as (_, store):
+    with opened(no_slots) as (_, store), on_a_terminal("work", "--workspace", no_slots) as (process, seen):
         until(lambda: queries.run(store, first.id).step > 0)
+        until(lambda: f"{first.id[:8]} {first.name}, seed 1" in seen())
         process.send_signal(signal.SIGINT)
-        done = finished(process)
-        assert (done.code, done.out) == (130, f"run {first.id} stopped\n"), done.err
+        assert process.wait(PATIENCE_S) == 130
+        until(lambda: f"run {first.id} stopped" in seen())
         assert queries.checkpoints(store, first.id)
         assert queries.run(store, second.id).state is RunState.QUEUED
 

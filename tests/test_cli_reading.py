@@ -205,7 +205,9 @@ def test_that_a_log_that_cannot_be_written_is_said_once_and_ends_nothing(tmp_pat
 
 def test_that_settings_are_listed_read_and_changed(workspace_dir: Path, tmp_path: Path) -> None:
     at = ("--workspace", workspace_dir)
-    assert iterand("settings", *at).out == "data_roots: []\ntest_lock: false\n"
+    listed = iterand("settings", *at).out.splitlines()
+    assert listed[:2] == ["data_roots: []", "test_lock: false"]
+    assert [line.partition(":")[0] for line in listed] == list(Settings.model_fields)
     assert iterand("settings", "set", "data_roots", tmp_path, *at).out == f"data_roots: {tmp_path}\n"
     assert iterand("settings", "get", "data_roots", *at).out == f"{tmp_path}\n"
     # The folder counts also where it is named before the verb.
@@ -235,7 +237,7 @@ import sys
 from iterand_engine.cli import main
 folder, run_id = sys.argv[1:]
 for words in ("--version", "--help", "runs", "runs --json", f"show {run_id}", f"log {run_id}", "presets",
-              "settings", f"unlock {run_id}", "data list"):
+              "settings", f"unlock {run_id}", "data list", "queue", "top", "stop --all", "undelete"):
     try:
         main([*words.split(), *(["--workspace", folder] if not words.startswith("--") else [])])
     except SystemExit as ending:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +23,7 @@ from iterand_engine.cli.top import BoardReader
 from iterand_engine.store import NewRun, Recorder, RunRow, RunState, Store
 from iterand_engine.store.records import SlotKey, SlotRow
 from iterand_engine.workspace import Settings
-from tests.command_line import PATIENCE_S, ROOT, TINY, iterand, opened
+from tests.command_line import PATIENCE_S, TINY, iterand, on_a_terminal, opened, until
 
 CURVES = hypothesis_numpy.arrays(
     np.float32, st.integers(0, 200), elements=st.floats(-1e6, 1e6, width=32) | st.just(math.nan)
@@ -256,30 +253,12 @@ def test_that_top_in_a_pipe_prints_once_and_in_full(workspace_dir: Path) -> None
 
 
 def test_that_top_on_a_terminal_goes_on_until_it_is_interrupted(workspace_dir: Path) -> None:
-    import pty  # there is none on Windows
-
+    iterand("settings", "set", "cpu_slot", "false", "--workspace", workspace_dir)
     with opened(workspace_dir) as (_, store):
-        iterand("settings", "set", "cpu_slot", "false", "--workspace", workspace_dir)
         a_run(store, "watched")
-        ours, theirs = pty.openpty()
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
-        command = [sys.executable, "-m", "iterand_engine.cli", "top", "--workspace", str(workspace_dir)]
-        process = subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
-        os.close(theirs)
-        try:
-            read_until(ours, "watched, seed 1")
+        with on_a_terminal("top", "--workspace", workspace_dir) as (process, seen):
+            until(lambda: "watched, seed 1" in seen())
             a_run(store, "added")
-            read_until(ours, "added, seed 1")
+            until(lambda: "added, seed 1" in seen())
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE_S) == 0
-        finally:
-            process.kill()
-            process.wait()
-            os.close(ours)
-
-
-def read_until(terminal: int, text: str) -> None:
-    """Read what a program writes on its terminal until it has written this; else the test's time ends."""
-    seen = ""
-    while text not in seen:
-        seen += os.read(terminal, 65536).decode(errors="replace")
