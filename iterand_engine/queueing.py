@@ -132,7 +132,7 @@ def _why_not(store: Store, offered: Place, row: SlotRow | None) -> str | None:
     if found is not None:
         return found
     if row is None or not row.held:
-        return f"{name} is not started: `iterand queue` starts what is missing"
+        return f"{name} is not started: `iterand queue --continue` starts what is missing"
     return f"{name} is {row.message}" if row.message else None
 
 

@@ -276,7 +276,7 @@ def test_that_stop_says_what_it_asked(no_slots: Path, tmp_path: Path) -> None:
             f"run {ended.id} has already ended: finished",
         ]
         assert did(no_slots, "stop", "--all").out.splitlines() == [
-            "1 queued run stopped before they started",
+            "1 queued run stopped before it started",
             f"run {live.id} asked to save and stop",
         ]
         assert queries.run(store, live.id).stop_requested

@@ -38,7 +38,8 @@ def _stop_all(at: Opened) -> None:
     taken_out = states.count(RunState.STOPPED)
     live = at.store.live_runs()
     if taken_out:
-        result(f"{taken_out} queued {'run' if taken_out == 1 else 'runs'} stopped before they started")
+        what = "run stopped before it" if taken_out == 1 else "runs stopped before they"
+        result(f"{taken_out} queued {what} started")
     for run in live:
         result(f"run {run.id} {_said(at.store.request_stop(run.id))}")
     if not taken_out and not live:
