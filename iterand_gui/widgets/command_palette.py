@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QFrame, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
@@ -93,6 +93,7 @@ class CommandPalette(QFrame):
             keys = QKeySequence(command.shortcut).toString(QKeySequence.SequenceFormat.NativeText)
             item = QListWidgetItem(f"{command.text}    {keys}" if keys else command.text)
             item.setData(_COMMAND, at)
+            item.setSizeHint(QSize(0, theme.ROW_PX))
             self._list.addItem(item)
         self._list.setCurrentRow(0)
 

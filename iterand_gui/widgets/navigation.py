@@ -22,6 +22,7 @@ class Navigation(QFrame):
         super().__init__(parent)
         self.setObjectName("navigation")
         self.setAccessibleName("Pages")
+        self.setFrameShape(QFrame.Shape.StyledPanel)
         self.setFixedWidth(_WIDTH_PX)
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.SPACE_XS, theme.SPACE_S, theme.SPACE_XS, theme.SPACE_S)

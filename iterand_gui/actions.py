@@ -1,0 +1,224 @@
+"""What a person can do with runs, from whichever page: each works beside the window and says what it did.
+
+Limits: nothing here trains or touches a GPU; slots and workers do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Signal
+
+from iterand_engine import queueing, sweeps, trash_files
+from iterand_engine.config import RunConfig
+from iterand_engine.store import RunState, labels, queries, queue
+from iterand_gui.live.launcher import start_detached
+from iterand_gui.live.tasks import Control, Job
+
+if TYPE_CHECKING:
+    from iterand_gui.session import Session
+
+
+class Actions(QObject):
+    """Changes in the store and the queue; signals ask the shell to show a page."""
+
+    open_run = Signal(str)  # run id
+    open_compare = Signal(object)  # tuple[str, ...]
+    open_new = Signal(object)  # a partial configuration, or None for an empty form
+    show_page = Signal(str)  # page key
+    ask_workspace = Signal()
+    open_workspace = Signal(str)  # folder
+    choose_theme = Signal(str)  # system, light or dark
+    queued = Signal(object)  # tuple[str, ...]: runs that were just queued
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+
+    def stop(self, ids: Sequence[str]) -> None:
+        """Ask runs to save and stop; queued ones leave the queue."""
+        store = self._session.store
+
+        def work(_: Control) -> str:
+            states = [store.request_stop(run_id) for run_id in ids]
+            stopping = states.count(RunState.STOPPING)
+            gone = states.count(RunState.STOPPED)
+            parts = [f"{runs(stopping)} will save and stop"] if stopping else []
+            parts += [f"{runs(gone)} left the queue"] if gone else []
+            return "; ".join(parts) or "Nothing to stop: none of these is queued or running"
+
+        self._say(work, "Stop")
+
+    def resume(self, ids: Sequence[str]) -> None:
+        """Put runs at the head of the queue."""
+        session = self._session
+
+        def work(_: Control) -> str:
+            queue.enqueue(session.store, ids, first=True)
+            self._start_slots()
+            return f"{runs(len(ids))} back in the queue, at its head"
+
+        self._say(work, "Resume")
+
+    def stop_all(self) -> None:
+        """Ask every queued and running run to stop."""
+        store = self._session.store
+
+        def work(_: Control) -> str:
+            ids = [row.id for row in (*queue.queued(store), *store.live_runs())]
+            for run_id in ids:
+                store.request_stop(run_id)
+            return (
+                f"{runs(len(ids))} asked to stop" if ids else "Nothing to stop: no run is queued or running"
+            )
+
+        self._say(work, "Stop all")
+
+    def resume_interrupted(self) -> None:
+        """Put every interrupted run back in the queue, at its head."""
+        store = self._session.store
+
+        def work(_: Control) -> str:
+            store.settle()
+            ids = [row.id for row in queries.runs(store) if row.state is RunState.INTERRUPTED]
+            queue.enqueue(store, ids, first=True)
+            self._start_slots()
+            return f"{runs(len(ids))} back in the queue, at its head" if ids else "No run is interrupted"
+
+        self._say(work, "Resume all")
+
+    def move_first(self, ids: Sequence[str]) -> None:
+        """Move queued runs to the head of the queue."""
+
+        def work(_: Control) -> str:
+            queue.enqueue(self._session.store, ids, first=True)
+            return f"{runs(len(ids))} moved to the head of the queue"
+
+        self._say(work, "Move")
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Put runs into the trash; the message offers to undo it."""
+        session = self._session
+
+        def work(_: Control) -> str:
+            problems = trash_files.delete_runs(session.workspace, session.store, ids)
+            return " ".join([f"{runs(len(ids))} moved to the trash.", *problems])
+
+        self._say(work, "Delete", ("Undo", lambda: self.undelete(ids)))
+
+    def undelete(self, ids: Sequence[str]) -> None:
+        """Take runs out of the trash."""
+        session = self._session
+
+        def work(_: Control) -> str:
+            problems = trash_files.undelete_runs(session.workspace, session.store, ids)
+            return " ".join([f"{runs(len(ids))} taken back from the trash.", *problems])
+
+        self._say(work, "Undo")
+
+    def add_seeds(self, ids: Sequence[str], count: int) -> None:
+        """Queue more seeds of the experiments that these runs belong to.
+
+        Args:
+            ids: any runs; those of one group count once.
+            count: seeds to add to each group, the next ones after its highest.
+        """
+        session = self._session
+
+        def work(_: Control) -> str:
+            everything = queries.runs(session.store)
+            chosen = {row.group_key: row for row in everything if row.id in set(ids)}
+            made = 0
+            for key, row in chosen.items():
+                last = max(other.seed for other in everything if other.group_key == key)
+                config = dict(queries.run(session.store, row.id).config)
+                seeds = range(last + 1, last + 1 + count)
+                made += len(self._queue(sweeps.plan(config, [], list(seeds), Path.cwd()), first=False))
+            return f"{runs(made)} queued"
+
+        self._say(work, "Add seeds")
+
+    def queue(
+        self, plan: sweeps.Plan, *, first: bool = False, on_done: Callable[[], None] | None = None
+    ) -> None:
+        """Queue the runs of a plan and start the slots that are missing."""
+
+        def work(_: Control) -> str:
+            ids = self._queue(plan, first=first)
+            what = f"sweep {plan.name!r}" if plan.is_sweep else plan.name
+            return f"{runs(len(ids))} queued: {what}"
+
+        job = self._say(work, "Queue")
+        if on_done is not None:
+            job.succeeded.connect(on_done)
+
+    def set_notes(self, run_id: str, text: str) -> None:
+        """Store a run's notes."""
+        self._session.jobs.run(
+            lambda _: labels.set_notes(self._session.store, run_id, text), "Notes"
+        ).failed.connect(self._session.messages.error)
+
+    def set_tags(self, run_id: str, tags: Sequence[str]) -> None:
+        """Store a run's tags."""
+        self._session.jobs.run(
+            lambda _: labels.set_tags(self._session.store, run_id, tags), "Tags"
+        ).failed.connect(self._session.messages.error)
+
+    def clone(self, run_id: str, changes: Mapping[str, Any] | None = None) -> None:
+        """Open the form with a run's options.
+
+        Args:
+            run_id: whose.
+            changes: dotted options with other values.
+        """
+
+        def work(_: Control) -> dict[str, Any]:
+            config = RunConfig.from_mapping(queries.run(self._session.store, run_id).config)
+            mapping = config.to_mapping()
+            for option, value in (changes or {}).items():
+                inner = mapping
+                *path, last = option.split(".")
+                for part in path:
+                    inner = inner[part]
+                inner[last] = value
+            return mapping
+
+        job = self._session.jobs.run(work, "Clone")
+        job.succeeded.connect(self.open_new)
+        job.failed.connect(self._session.messages.error)
+
+    def start_slots(self) -> None:
+        """Start the slots that queued runs need."""
+        self._session.jobs.run(lambda _: self._start_slots(), "Start slots").failed.connect(
+            self._session.messages.error
+        )
+
+    def _queue(self, plan: sweeps.Plan, *, first: bool) -> tuple[str, ...]:
+        session = self._session
+        done = sweeps.queue_plan(session.workspace, session.store, plan, first)
+        self._start_slots()
+        self.queued.emit(tuple(done.run_ids))
+        return tuple(done.run_ids)
+
+    def _start_slots(self) -> None:
+        queueing.start_missing(self._session.workspace, self._session.store, start_detached)
+
+    def _say(
+        self,
+        work: Callable[[Control], str],
+        title: str,
+        action: tuple[str, Callable[[], object]] | None = None,
+    ) -> Job:
+        """Do something beside the window, and tell its sentence or its error."""
+        messages = self._session.messages
+        job = self._session.jobs.run(work, title)
+        job.succeeded.connect(lambda text: messages.say(text, action))
+        job.failed.connect(messages.error)
+        return job
+
+
+def runs(count: int) -> str:
+    """`1 run`, `3 runs`."""
+    return f"{count} run" if count == 1 else f"{count} runs"

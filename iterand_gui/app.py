@@ -1,0 +1,178 @@
+"""The composition root: the one file that sees all parts. Starts the window, or says why it cannot.
+
+Limits: with no display nothing of Qt is loaded; the demo runs headless instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from iterand_engine.errors import ExitCode, UserError
+from iterand_engine.workspace import find_workspace_dir, open_workspace_dir
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
+
+    from iterand_gui.main_window import MainWindow
+    from iterand_gui.memory import Memory
+
+_QT_LIBRARIES = "libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libxcb-cursor0"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Open the window and return the exit code when it was closed.
+
+    Args:
+        arguments: the words after `iterand-gui`; those of the process by default.
+    """
+    options = _parser().parse_args(arguments)
+    why = no_display(os.environ, sys.platform)
+    if why is None:
+        try:
+            from PySide6.QtWidgets import QApplication  # noqa: F401 - whether it loads at all
+        except ImportError as error:
+            why = f"Qt cannot be loaded ({error}); on Debian or Ubuntu install {_QT_LIBRARIES}"
+    if why is not None:
+        print(f"There is no window: {why}. The demo runs without one.", file=sys.stderr, flush=True)
+        return subprocess.call([sys.executable, "-m", "iterand_engine.cli", "demo"])
+    try:
+        return _run(options.workspace)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return int(ExitCode.USER)
+
+
+def no_display(environ: Mapping[str, str], platform: str) -> str | None:
+    """Why no window can be shown, or None where one can."""
+    if platform in ("win32", "darwin") or environ.get("QT_QPA_PLATFORM"):
+        return None
+    if environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"):
+        return None
+    return "this session has no display (DISPLAY and WAYLAND_DISPLAY are not set)"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="iterand-gui", description="The window of the IteRand workbench.")
+    parser.add_argument(
+        "--workspace",
+        type=Path,
+        metavar="DIR",
+        help="folder of runs and data; else ITERAND_WORKSPACE, else the one opened last",
+    )
+    return parser
+
+
+def _run(workspace: Path | None) -> int:
+    from iterand_gui.memory import Memory, default_path
+
+    application = make_application()
+    workbench = Workbench(application, Memory(default_path()))
+    workbench.open(workspace or workbench.last_workspace())
+    code = application.exec()
+    workbench.close()
+    return code
+
+
+def make_application() -> QApplication:
+    """The process's Qt application, with its names."""
+    from PySide6.QtWidgets import QApplication
+
+    running = QApplication.instance()
+    application = running if isinstance(running, QApplication) else QApplication(sys.argv[:1])
+    application.setApplicationName("iterand")
+    application.setApplicationDisplayName("IteRand workbench")
+    application.setDesktopFileName("iterand")
+    return application
+
+
+class Workbench:
+    """The one window and its workspace; a switch of the workspace makes both anew."""
+
+    def __init__(self, application: QApplication, memory: Memory) -> None:
+        from iterand_gui.theme import Theme, ThemeChoice, run_colours
+
+        self._memory = memory
+        self._theme = Theme(application)
+        chosen = memory.text("theme")
+        self._theme.choose(ThemeChoice(chosen) if chosen in list(ThemeChoice) else ThemeChoice.SYSTEM)
+        colours = memory.mapping("run_colours").items()
+        run_colours().restore({key: number for key, number in colours if isinstance(number, int)})
+        self.window: MainWindow | None = None
+
+    def last_workspace(self) -> Path:
+        """The workspace to begin with: ITERAND_WORKSPACE, the one opened last, or the user's own."""
+        if not os.environ.get("ITERAND_WORKSPACE"):
+            for folder in self._memory.texts("workspaces")[:1]:
+                if Path(folder).is_dir():
+                    return Path(folder)
+        return find_workspace_dir().root
+
+    def open(self, folder: Path) -> None:
+        """Show a workspace in place of the one shown.
+
+        Raises:
+            UserError: it cannot be used; the one shown stays.
+        """
+        from iterand_gui.main_window import MainWindow
+        from iterand_gui.session import Session
+
+        workspace = open_workspace_dir(folder)
+        session = Session(workspace, memory=self._memory)
+        old, self.window = self.window, MainWindow(session, self._memory, self._theme)
+        sys.excepthook = Reporter(self.window, workspace.root / "window.log")
+        self.window.workspace_asked.connect(self.switch)
+        self._memory.note_workspace(workspace.root)
+        if old is not None:
+            self.window.setGeometry(old.geometry())
+            old.close()
+            old.deleteLater()
+        self.window.show()
+
+    def switch(self, folder: str) -> None:
+        """Open another workspace, or tell why it cannot be opened."""
+        try:
+            self.open(Path(folder))
+        except UserError as error:
+            if self.window is not None:
+                self.window.session.messages.error(str(error))
+
+    def close(self) -> None:
+        """Let go of the window."""
+        if self.window is not None:
+            self.window.close()
+            self.window = None
+        sys.excepthook = sys.__excepthook__
+
+
+class Reporter:
+    """The excepthook: a defect is shown in one sentence, written to a log, and ends nothing."""
+
+    def __init__(self, window: MainWindow, path: Path) -> None:
+        self._window, self._path = window, path
+
+    def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """Called by Python for what nobody caught."""
+        if isinstance(error, KeyboardInterrupt):
+            self._window.close()
+            return
+        text = "".join(traceback.format_exception(kind, error, trace))
+        sys.stderr.write(text)
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(text)
+        except OSError:
+            pass  # it went to stderr
+        if isinstance(error, UserError):
+            self._window.session.messages.error(str(error))
+        else:
+            self._window.session.messages.error(
+                f"This is a defect of the program ({kind.__name__}: {error}); {self._path} has the details."
+            )

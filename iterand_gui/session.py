@@ -1,0 +1,98 @@
+"""Everything a window has of one workspace; another workspace is another session with pages of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from iterand_engine.extensions import activate
+from iterand_engine.store import Store
+from iterand_engine.workspace import Settings, Workspace
+from iterand_gui.actions import Actions
+from iterand_gui.live.store_watcher import StoreWatcher
+from iterand_gui.live.tasks import Jobs
+from iterand_gui.selection import Selection
+from iterand_gui.widgets.messages import Messages
+
+if TYPE_CHECKING:
+    from iterand_gui.live.probe_client import ProbeClient
+    from iterand_gui.memory import Memory
+
+
+class Session(QObject):
+    """An open workspace: its store, what watches it, what works beside the window, and the selection.
+
+    Args:
+        workspace: an existing folder.
+        parent: of the object.
+        memory: the user's arrangement; pages only read it (theme, recent workspaces).
+    Raises:
+        UserError: its settings or its database cannot be used.
+    """
+
+    settings_changed = Signal(object)  # Settings
+    own_code_changed = Signal()  # the catalogs have other entries
+
+    def __init__(
+        self, workspace: Workspace, parent: QObject | None = None, memory: Memory | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.workspace = workspace
+        self.memory = memory
+        self._settings = Settings.load(workspace)
+        self.own_code_notes: tuple[str, ...] = tuple(activate(workspace))
+        self.store = Store.open(workspace)
+        self.messages = Messages(self)
+        self.jobs = Jobs(workspace.root, self)
+        self.selection = Selection(self)
+        self.watcher = StoreWatcher(self.store, self)
+        self.watcher.failed.connect(self.messages.error)
+        self.actions = Actions(self)
+        self._probe: ProbeClient | None = None
+
+    def start(self) -> None:
+        """Begin to watch the store."""
+        self.watcher.start()
+
+    @property
+    def settings(self) -> Settings:
+        """The workspace's settings as they are now."""
+        return self._settings
+
+    def change_settings(self, settings: Settings) -> None:
+        """Store other settings and tell everybody.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        settings.save(self.workspace)
+        self.take_settings(settings)
+
+    def take_settings(self, settings: Settings) -> None:
+        """Go on with settings as they are stored by now, and tell everybody where they are others."""
+        if settings != self._settings:
+            self._settings = settings
+            self.settings_changed.emit(settings)
+
+    def reload_own_code(self) -> None:
+        """Put the own code that is enabled now into the catalogs, and tell everybody."""
+        self.own_code_notes = tuple(activate(self.workspace))
+        self.own_code_changed.emit()
+
+    @property
+    def probe(self) -> ProbeClient:
+        """Answers what needs torch; its process starts with the first question."""
+        if self._probe is None:
+            from iterand_gui.live.probe_client import ProbeClient
+
+            self._probe = ProbeClient(self.workspace, self)
+        return self._probe
+
+    def close(self) -> None:
+        """End what works for the window; slots and workers go on."""
+        self.watcher.stop()
+        if self._probe is not None:
+            self._probe.close()
+        self.jobs.close()
+        self.store.close()
