@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QFrame, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
 
 from iterand_gui import theme
 from iterand_gui.pages.base import Command
@@ -31,10 +39,10 @@ def rank(query: str, text: str) -> int | None:
 
 
 class CommandPalette(QFrame):
-    """A popup over the window; Return runs what is marked, Escape closes."""
+    """Lies over the window; Return runs what is marked, Escape or a click elsewhere closes it."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, Qt.WindowType.Popup)
+        super().__init__(parent)
         self._over = parent
         self.setObjectName("commandPalette")
         self.setAccessibleName("Command palette")
@@ -55,6 +63,10 @@ class CommandPalette(QFrame):
         self._query.returnPressed.connect(self._run_marked)
         self._list.itemClicked.connect(self._run_item)
         self._query.installEventFilter(self)
+        self._list.installEventFilter(self)
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.setAutoFillBackground(True)
+        self.hide()
 
     def open_with(self, commands: Sequence[Command]) -> None:
         """Show the palette with these commands."""
@@ -64,9 +76,9 @@ class CommandPalette(QFrame):
         window = self._over.window()
         width = min(_WIDTH_PX, window.width() - 2 * theme.SPACE_L)
         self.resize(width, min(_HEIGHT_PX, window.height() - 4 * theme.SPACE_L))
-        corner = window.mapToGlobal(window.rect().topLeft())
-        self.move(corner.x() + (window.width() - width) // 2, corner.y() + 3 * theme.SPACE_L)
+        self.move((window.width() - width) // 2, 3 * theme.SPACE_L)
         self.show()
+        self.raise_()
         self._query.setFocus()
 
     def texts(self) -> list[str]:
@@ -74,7 +86,14 @@ class CommandPalette(QFrame):
         return [self._list.item(row).text() for row in range(self._list.count())]
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
-        """Arrow keys move in the list while the text keeps the focus."""
+        """Arrow keys move in the list while the text keeps the focus; Escape and a lost focus close."""
+        if event.type() == QEvent.Type.FocusOut and not self.isAncestorOf(
+            QApplication.focusWidget() or self._over
+        ):
+            self.hide()
+        if isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape:
+            self.hide()
+            return True
         if watched is self._query and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
             moves = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_PageDown: 8, Qt.Key.Key_PageUp: -8}
             move = moves.get(Qt.Key(event.key()))

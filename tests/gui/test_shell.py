@@ -1,0 +1,150 @@
+"""The parts around the pages: messages, command palette, what is remembered, starting without a screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from iterand_gui.app import no_display
+from iterand_gui.memory import RECENT, Memory
+from iterand_gui.pages.base import Command
+from iterand_gui.selection import Selection
+from iterand_gui.widgets.command_palette import CommandPalette, rank
+from iterand_gui.widgets.messages import AT_ONCE, MessageBar, Messages
+
+
+@pytest.fixture
+def bar(qtbot: QtBot) -> tuple[Messages, MessageBar]:
+    shown = MessageBar()
+    qtbot.addWidget(shown)
+    messages = Messages(shown)
+    messages.said.connect(shown.show_message)
+    return messages, shown
+
+
+def test_that_a_message_is_shown_as_plain_text_with_its_action(bar: tuple[Messages, MessageBar]) -> None:
+    messages, shown = bar
+    undone: list[str] = []
+    messages.say("<b>run</b> deleted", ("Undo", lambda: undone.append("yes")))
+    (line,) = shown.lines()
+    assert "<b>run</b> deleted" in [label.text() for label in line.findChildren(QLabel)]
+    button = line.findChild(QPushButton, "messageAction")
+    assert button is not None
+    button.click()
+    assert undone == ["yes"]
+    assert shown.lines() == []
+
+
+def test_that_the_same_sentence_is_shown_once_and_old_ones_make_room(
+    bar: tuple[Messages, MessageBar],
+) -> None:
+    messages, shown = bar
+    for text in ("one", "one", "two", "three", "four"):
+        messages.error(text)
+    assert [line.message.text for line in shown.lines()] == ["two", "three", "four"]
+    assert len(shown.lines()) == AT_ONCE
+
+
+def test_that_words_that_begin_a_word_rank_first() -> None:
+    texts = ["Unstop", "Stop all runs", "Resume"]
+    ranked = sorted((r, text) for text in texts if (r := rank("stop", text)) is not None)
+    assert [text for _, text in ranked] == ["Stop all runs", "Unstop"]
+
+
+@given(st.text(alphabet="abc ", max_size=8), st.text(alphabet="abc ", max_size=20))
+def test_that_a_text_is_found_exactly_when_it_has_every_word(query: str, text: str) -> None:
+    assert (rank(query, text) is not None) == all(word in text for word in query.split())
+
+
+def test_that_the_palette_runs_what_was_typed(qtbot: QtBot) -> None:
+    window = QWidget()
+    qtbot.addWidget(window)
+    window.resize(800, 600)
+    window.show()
+    ran: list[str] = []
+    commands = [
+        Command("Go to Runs", lambda: ran.append("runs"), "Ctrl+1"),
+        Command("Stop all runs", lambda: ran.append("stop")),
+        Command("Not now", lambda: ran.append("never"), enabled=lambda: False),
+    ]
+    palette = CommandPalette(window)
+    palette.open_with(commands)
+    assert [text.split("    ")[0] for text in palette.texts()] == ["Go to Runs", "Stop all runs"]
+    query = palette.findChild(QLineEdit)
+    assert query is not None
+    QTest.keyClicks(query, "sto")
+    assert palette.texts() == ["Stop all runs"]
+    QTest.keyClick(query, Qt.Key.Key_Return)
+    assert ran == ["stop"]
+    assert not palette.isVisible()
+
+
+def test_that_the_arrangement_is_remembered_and_a_damaged_file_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "config" / "window.json"
+    memory = Memory(path)
+    memory.put("theme", "dark")
+    memory.put("page.runs", {"columns": ["name"]})
+    for number in range(RECENT + 3):
+        memory.note_workspace(tmp_path / str(number))
+    memory.note_workspace(tmp_path / "5")
+    memory.save()
+    again = Memory(path)
+    assert again.text("theme") == "dark"
+    assert again.mapping("page.runs") == {"columns": ["name"]}
+    assert again.texts("workspaces")[:2] == (str(tmp_path / "5"), str(tmp_path / "10"))
+    assert len(again.texts("workspaces")) == RECENT
+    path.write_text("{damaged")
+    assert Memory(path).text("theme", "system") == "system"
+
+
+def test_that_values_of_the_wrong_kind_are_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "window.json"
+    path.write_text('{"theme": 3, "page.runs": [], "workspaces": "x"}')
+    memory = Memory(path)
+    assert (memory.text("theme"), dict(memory.mapping("page.runs")), memory.texts("workspaces")) == (
+        "",
+        {},
+        (),
+    )
+
+
+def test_that_an_arrangement_that_cannot_be_written_costs_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    memory = Memory(tmp_path / "file" / "window.json")
+    memory.put("theme", "dark")
+    memory.save()
+    assert memory.text("theme") == "dark"
+
+
+def test_that_the_selection_tells_changes_only(qtbot: QtBot) -> None:
+    selection = Selection()
+    told: list[tuple[str, ...]] = []
+    selection.changed.connect(told.append)
+    selection.set(["a", "b", "a"])
+    selection.set(("a", "b"))
+    assert told == [("a", "b")]
+    assert selection.current == "b"
+
+
+@pytest.mark.parametrize(
+    ("environ", "platform", "shows"),
+    [
+        ({}, "linux", False),
+        ({"DISPLAY": ":0"}, "linux", True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", True),
+        ({"QT_QPA_PLATFORM": "offscreen"}, "linux", True),
+        ({}, "darwin", True),
+        ({}, "win32", True),
+    ],
+)
+def test_that_a_session_without_a_display_is_known(
+    environ: dict[str, str], platform: str, shows: bool
+) -> None:
+    assert (no_display(environ, platform) is None) == shows
