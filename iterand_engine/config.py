@@ -29,6 +29,7 @@ from iterand_engine.options import Choices, Options, first_sentence, option, sho
 from iterand_engine.yaml_text import parse_yaml
 
 Auto = Literal["auto"]
+_LINE_BREAKS = {"\x85", "\u2028", "\u2029"}
 _CHOICE_OF = {"data": "dataset", "model": "name"}  # which option of a section decides what others it has
 
 
@@ -366,4 +367,8 @@ def load_yaml(path: Path) -> RunConfig:
 
 def to_yaml(config: RunConfig) -> str:
     """Write a complete configuration as YAML, in the declared order."""
-    return yaml.safe_dump(config.to_mapping(), sort_keys=False, allow_unicode=True)
+    mapping = config.to_mapping()
+    text = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
+    if set(text) & _LINE_BREAKS:  # which YAML reads as spaces unless they are escaped
+        return yaml.safe_dump(mapping, sort_keys=False)
+    return text

@@ -1,22 +1,26 @@
 """The page docs/configuration.md, made from the declared options, so that it cannot fall behind.
 
-`python -m iterand_engine.option_docs docs/configuration.md` writes it anew; a test compares. Torch-free.
+`python -m iterand_engine.option_docs docs/configuration.md` writes it anew; a test compares. With a workspace
+as second argument, the options of its enabled own code are on the page too. Torch-free.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel
 
-from iterand_engine.catalog import METHODS
+from iterand_engine.catalog import DATASETS, METHODS, MODELS, RULES, Entry
 from iterand_engine.config import RunConfig, method_options_class, to_yaml
+from iterand_engine.extensions import activated
 from iterand_engine.method_options import LayerRule
-from iterand_engine.options import OptionInfo, Options, describe
+from iterand_engine.options import OptionInfo, Options, describe, with_arguments
+from iterand_engine.workspace import find_workspace_dir
 
 _TOP = """\
 # Configuration
@@ -75,9 +79,14 @@ def configuration_page() -> str:
     for name, field in RunConfig.model_fields.items():
         if name == "method":
             parts += [_methods(), _LAYER_RULES + "\n" + _table(_layer_rules())]
+            parts += _own_options(RULES, "rule", "method.rule.")
         elif isinstance(field.annotation, type) and issubclass(field.annotation, Options):
             about = _first_line(field.annotation)
             parts.append(f"## `{name}`\n\n{about}\n\n" + _table(describe(field.annotation, f"{name}.")))
+            if name == "data":
+                parts += _own_options(DATASETS, "dataset", "data.")
+            elif name == "model":
+                parts += _own_options(MODELS, "name", "model.")
         else:
             parts.append(_table(info for info in describe(RunConfig) if info.path == name))
     return "\n".join([*parts, _WORDS])
@@ -90,6 +99,14 @@ def _methods() -> str:
         table = _table(describe(options, "method."))
         text += f"\n### `name: {name}`\n\n{_first_line(options)}\n\n{table}"
     return text
+
+
+def _own_options(entries: Mapping[str, Entry], option: str, prefix: str) -> Iterator[str]:
+    """A table for each choice of own code that has options; what is built in has none."""
+    for name, entry in entries.items():
+        if entry.arguments:
+            table = _table(describe(with_arguments(Options, entry.arguments), prefix))
+            yield f"### `{option}: {name}`\n\n{entry.label} ({entry.own}).\n\n{table}"
 
 
 def _layer_rules() -> Iterable[OptionInfo]:
@@ -121,4 +138,5 @@ def _first_line(options: type[Options]) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(configuration_page(), encoding="utf-8")
+    with activated(find_workspace_dir(sys.argv[2])) if len(sys.argv) > 2 else nullcontext():
+        Path(sys.argv[1]).write_text(configuration_page(), encoding="utf-8")

@@ -348,6 +348,12 @@ def test_that_any_valid_mapping_survives_json_and_yaml(mapping: dict[str, Any]) 
     assert config.method.name == mapping["method"]["name"]
 
 
+def test_that_line_breaks_of_unicode_survive_yaml() -> None:
+    config = RunConfig.from_mapping({"name": "a\x85b\u2028c\u2029d"})
+    assert RunConfig.from_mapping(yaml.safe_load(to_yaml(config))) == config
+    assert "ü" in to_yaml(RunConfig.from_mapping({"name": "ü"}))
+
+
 def test_that_a_configuration_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         RunConfig().training.lr = 1.0
