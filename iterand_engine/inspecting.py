@@ -21,14 +21,14 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from iterand_engine.building import build_network, make_method
 from iterand_engine.catalog import METHODS, MODELS, Entry, find
-from iterand_engine.config import RunConfig
-from iterand_engine.devices import Precision
+from iterand_engine.config import ModelConfig, RunConfig
 from iterand_engine.estimates import Tensors
 from iterand_engine.masking.network import maskable_weights, plan_masks
 from iterand_engine.masking.parametrization import record_type
 from iterand_engine.masking.selection import threshold_rank
 from iterand_engine.method_options import ScoreOptions
 from iterand_engine.methods.base import Plan
+from iterand_engine.methods.dense import Dense
 from iterand_engine.methods.edge_popup import EdgePopup
 from iterand_engine.methods.iterand import IteRand
 from iterand_engine.models.spec import InputSpec
@@ -36,28 +36,7 @@ from iterand_engine.own_code import OwnCodeError, explained
 from iterand_engine.probe_messages import LayerFacts
 
 _META = torch.device("meta")
-_KEPT = 64  # networks that are remembered
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What a look depends on: the configuration's network and method, its input, steps and precision.
-
-    Two subjects are equal where steps, input, code (`entries`) and options (`key`) are.
-    """
-
-    config: RunConfig = field(compare=False)
-    spec: InputSpec
-    steps: int
-    precision: Precision
-    entries: tuple[Entry, ...]
-    key: str
-
-    @property
-    def plan(self) -> Plan:
-        """What the method is told."""
-        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
-        return Plan(total_steps=self.steps, seed=self.config.training.seed, weight_dtype=dtype)
+_KEPT = 16  # networks that are remembered, each with the storages it was followed through
 
 
 @dataclass(frozen=True)
@@ -111,6 +90,29 @@ class _Norm(torch.autograd.Function):
 
 
 @dataclass(frozen=True)
+class _Question:
+    """What a network depends on, and the batch that is sent through it."""
+
+    entry: Entry
+    arguments: str  # the model's section, as text
+    spec: InputSpec
+    batch_size: int
+    options: ModelConfig = field(compare=False)
+
+
+@dataclass(frozen=True)
+class _Network:
+    """A network before a method has it; `saved` is None where it cannot be followed, and `notes` say why."""
+
+    module: nn.Module
+    shapes: dict[str, tuple[int, ...]]
+    parameters: int
+    buffer_bytes: int
+    saved: _Saved | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class _Masks:
     """What a method makes of a network: sparsity by masked weight, values trained, bytes of `record`."""
 
@@ -120,60 +122,65 @@ class _Masks:
     unmasked: tuple[str, ...] = ()
 
 
-@lru_cache(maxsize=_KEPT)
-def look(subject: Subject) -> NetworkFacts:
+def look(config: RunConfig, spec: InputSpec, plan: Plan) -> NetworkFacts:
     """Build a network and its method on the meta device, and follow one batch.
 
+    Args:
+        config: of the run.
+        spec: of its images.
+        plan: what its method is told.
     Raises:
         UserError, OwnCodeError: the network cannot be built, or is not what a network must be.
     """
+    model = config.model
+    arguments = json.dumps(model.model_dump(mode="json"), sort_keys=True)
+    entry = find("model", MODELS, model.name)
+    network = _network(_Question(entry, arguments, spec, config.training.batch_size, model))
     with _META:
-        module = build_network(subject.config.model, subject.spec).to(_META)
-        shapes = {
-            name: tuple(owner.get_parameter("weight").shape) for name, owner in maskable_weights(module)
-        }
-        parameters = sum(parameter.numel() for parameter in module.parameters())
-        buffer_bytes = sum(buffer.nbytes for buffer in module.buffers())
-        saved, notes = _followed(module, subject)
-        masks = _masks(module, subject)
-    layers = tuple(_layer(name, shape, masks.sparsities.get(name)) for name, shape in shapes.items())
+        masks = _masks(network, config, spec, plan)
+    layers = tuple(_layer(name, shape, masks.sparsities.get(name)) for name, shape in network.shapes.items())
     under_mask = sum(layer.weights for layer in layers if layer.masked)
+    saved = network.saved
     tensors = Tensors(
         masked=under_mask,
-        others=parameters - under_mask,
+        others=network.parameters - under_mask,
         trained=masks.trained,
-        buffer_bytes=buffer_bytes,
+        buffer_bytes=network.buffer_bytes,
         record_bytes=masks.record_bytes,
         saved_float_bytes=saved.float_bytes if saved else None,
         saved_other_bytes=saved.other_bytes if saved else 0,
         largest_bytes=saved.largest_bytes if saved else 0,
     )
-    return NetworkFacts(layers, masks.unmasked, tensors, notes)
+    return NetworkFacts(layers, masks.unmasked, tensors, network.notes)
 
 
-def subject_of(config: RunConfig, spec: InputSpec, steps: int, precision: Precision) -> Subject:
-    """What a look at this configuration depends on."""
-    mapping = config.to_mapping()
-    entries: tuple[Entry, ...] = (
-        find("model", MODELS, config.model.name),
-        find("method", METHODS, config.method.name),
-    )
-    key = json.dumps([mapping["model"], mapping["method"], config.training.batch_size])
-    return Subject(config, spec, steps, precision, entries, key)
+@lru_cache(maxsize=_KEPT)
+def _network(question: _Question) -> _Network:
+    """Build a network and follow a batch, once while only the method or the schedule changes."""
+    with _META:
+        module = build_network(question.options, question.spec).to(_META)
+        weights = ((name, owner.get_parameter("weight")) for name, owner in maskable_weights(module))
+        shapes = {name: tuple(weight.shape) for name, weight in weights}
+        parameters = sum(parameter.numel() for parameter in module.parameters())
+        buffer_bytes = sum(buffer.nbytes for buffer in module.buffers())
+        saved, notes = _followed(module, question.spec, question.batch_size)
+    return _Network(module, shapes, parameters, buffer_bytes, saved, notes)
 
 
-def _masks(module: nn.Module, subject: Subject) -> _Masks:
+def _masks(network: _Network, config: RunConfig, spec: InputSpec, plan: Plan) -> _Masks:
     """Ask the method; those of the papers are known without making them, which takes most of the time."""
-    options, plan = subject.config.method, subject.plan
+    options = config.method
     kind = find("method", METHODS, options.name).load()
+    if kind is Dense:
+        return _Masks({}, network.parameters)
     if kind in (EdgePopup, IteRand):
         assert isinstance(options, ScoreOptions)
-        planned = plan_masks(module, options)
+        planned = plan_masks(network.module, options)
         sparsities = {one.name: one.sparsity for one in planned.masked}
-        trained = sum(one.owner.get_parameter("weight").numel() for one in planned.masked)
+        trained = sum(math.prod(network.shapes[name]) for name in sparsities)
         record = record_type(kind.planned_events(options, plan)).itemsize
         return _Masks(sparsities, trained, record, planned.report.unmasked)
-    method = make_method(module, options, plan)
+    method = make_method(build_network(config.model, spec).to(_META), options, plan)
     sparsities = {layer.name: layer.sparsity for layer in method.layers}
     trained = sum(parameter.numel() for parameter in method.trained)
     record = method.layers[0].masking.record.itemsize if method.layers else 0
@@ -194,13 +201,12 @@ def _layer(name: str, shape: tuple[int, ...], sparsity: float | None) -> LayerFa
     )
 
 
-def _followed(module: nn.Module, subject: Subject) -> tuple[_Saved | None, tuple[str, ...]]:
+def _followed(module: nn.Module, spec: InputSpec, batch_size: int) -> tuple[_Saved | None, tuple[str, ...]]:
     """Send one batch through the network; None and a note where it cannot be followed.
 
     Raises:
         OwnCodeError: the outputs are not one number for each image and class.
     """
-    spec, batch_size = subject.spec, subject.config.training.batch_size
     images = torch.empty(batch_size, spec.channels, spec.height, spec.width)
     saved = _Saved({one.untyped_storage()._cdata for one in (*module.parameters(), *module.buffers())})
     try:

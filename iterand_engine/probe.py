@@ -27,7 +27,8 @@ from iterand_engine.config import RunConfig
 from iterand_engine.data.facts import data_facts
 from iterand_engine.errors import UserError
 from iterand_engine.extensions import allowed
-from iterand_engine.inspecting import in_brief, look, subject_of
+from iterand_engine.inspecting import in_brief, look
+from iterand_engine.methods.base import Plan
 from iterand_engine.probe_messages import READY, Answer, Input, Reply, Request, decode, encode
 from iterand_engine.run_making import data_roots
 from iterand_engine.workspace import Settings, Workspace, find_workspace_dir
@@ -47,7 +48,8 @@ def answer(workspace: Workspace, request: Request) -> Answer:
     training = config.training
     steps_per_epoch = -(-data.train_count // training.batch_size)
     steps = steps_per_epoch * training.epochs
-    network = look(subject_of(config, data.spec, steps, request.precision))
+    dtype = torch.bfloat16 if request.precision == "bf16" else torch.float32
+    network = look(config, data.spec, Plan(total_steps=steps, seed=training.seed, weight_dtype=dtype))
     memory = estimates.memory(
         network.tensors,
         training,

@@ -19,7 +19,7 @@ from iterand_engine.data.dataset import Split
 from iterand_engine.data.facts import data_facts
 from iterand_engine.data.opening import open_dataset
 from iterand_engine.errors import UserError
-from iterand_engine.inspecting import NetworkFacts, look, quick_norms, subject_of
+from iterand_engine.inspecting import NetworkFacts, look, quick_norms
 from iterand_engine.masking.selection import kept_mask
 from iterand_engine.methods.base import Plan
 from iterand_engine.models.spec import InputSpec
@@ -40,7 +40,7 @@ def asked(folder: Path, **sections: dict[str, Any]) -> Answer:
 
 
 def looked_at(config: RunConfig, spec: InputSpec = SMALL) -> NetworkFacts:
-    return look(subject_of(config, spec, 1000, "fp32"))
+    return look(config, spec, Plan(total_steps=1000, seed=1))
 
 
 @pytest.mark.parametrize(
