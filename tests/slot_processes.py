@@ -117,8 +117,9 @@ class Queue:
 
 @contextmanager
 def queue_in(folder: Path) -> Iterator[Queue]:
-    """A queue whose processes have all ended when the context is left; what is left is killed, and fails."""
+    """A queue that leaves no process and no open file behind; what is left is ended, and fails the test."""
     workspace = open_workspace_dir(folder)
+    files = psutil.Process().num_fds()
     try:
         with Store.open(workspace) as store:
             yield Queue(workspace, store)
@@ -126,6 +127,7 @@ def queue_in(folder: Path) -> Iterator[Queue]:
         while (left := processes_of(folder)) and time.monotonic() < deadline_s:
             time.sleep(0.05)
         assert not left, f"left running: {[process.cmdline() for process in left]}"
+        assert psutil.Process().num_fds() <= files
     finally:
         for process in processes_of(folder):
             kill(process.pid)
