@@ -226,8 +226,7 @@ def ranks_for(
     connection: Connection, run_ids: Sequence[str], *, first: bool, waiter: ProcessIdentity | None = None
 ) -> list[float]:
     """Ranks for runs in their order, behind the tail of the queue, or at its head as in `put_in_queue`."""
-    front = waiters_in_front(connection) if first and waiter is not None else []
-    ahead = [run_id for run_id in front if run_id not in run_ids]
+    ahead = waiters_in_front(connection, run_ids) if first and waiter is not None else []
     edge = func.min(_run.c.queue_rank) if first else func.max(_run.c.queue_rank)
     count = len(ahead) + len(run_ids)
     start = (connection.execute(select(edge)).scalar() or 0.0) + (-count if first else 1.0)
@@ -237,11 +236,13 @@ def ranks_for(
     return ranks[len(ahead) :]
 
 
-def waiters_in_front(connection: Connection) -> list[str]:
-    """The runs at the head of the queue that living processes wait for, in their order."""
+def waiters_in_front(connection: Connection, but: Collection[str]) -> list[str]:
+    """The runs at the head of the queue that living processes wait for, in order, `but` those left aside."""
     front: list[str] = []
     with connection.execute(run_reading.queue_query()) as rows:
         for row in rows:
+            if row.id in but:
+                continue
             if not run_reading.is_waiting(row):
                 break
             front.append(str(row.id))
