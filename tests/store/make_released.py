@@ -12,7 +12,22 @@ from pathlib import Path
 import numpy as np
 
 from iterand_engine import processes
-from iterand_engine.store import NewRun, Recorder, RunState, Store, schema
+from iterand_engine.processes import ProcessIdentity
+from iterand_engine.store import (
+    ExtensionUse,
+    NewRun,
+    Recorder,
+    RunState,
+    SlotKey,
+    Store,
+    labels,
+    queries,
+    queue,
+    schema,
+    slots,
+    sweeps,
+    trash,
+)
 from iterand_engine.workspace import open_workspace_dir
 
 RELEASED = Path(__file__).parent / "released"
@@ -21,6 +36,9 @@ CONFIG = {
     "model": {"name": "conv2", "width_factor": 0.5},
     "method": {"name": "iterand", "sparsity": 0.5},
 }
+HERE = ProcessIdentity("released", 1, 1, "boot")  # of a machine that no test runs on
+SLOT = SlotKey("released", "GPU-1", 0)
+OWN = ExtensionUse("mine.py", "ab" * 32)
 
 
 def started(store: Store, name: str) -> tuple[str, str]:
@@ -61,6 +79,20 @@ def train_finished(store: Store) -> None:
     store.unlock([run_id])
 
 
+def add_surroundings(store: Store) -> None:
+    """What belongs to no run alone, and what people add: a sweep, a slot with a waiter, labels, the trash."""
+    ids = {row.name: row.id for row in queries.runs(store)}
+    sweeps.add_sweep(store, "sweep", CONFIG, {"training.seed": [1, 2]}, [ids["finished"], ids["queued"]])
+    labels.set_tags(store, ids["finished"], ["good", "paper"])
+    labels.set_notes(store, ids["finished"], "worth a look")
+    queue.enqueue(store, [ids["queued"]], waiter=HERE)
+    own = NewRun("own", CONFIG, "group", 3, "cpu", "fp32", "0.1.0", extensions=(OWN,))
+    trash.discard(store, [store.create_run(own, first=True)])
+    token = slots.hold(store, SLOT, device_name="a card", device_kind="cuda", identity=HERE, program="0.1.0")
+    assert token is not None
+    slots.close(store, SLOT, token, "an ECC error")
+
+
 def main() -> None:
     """Write the database of the present schema, unless it is there."""
     target = RELEASED / f"schema-{schema.SCHEMA_REVISION}.db.gz"
@@ -72,6 +104,7 @@ def main() -> None:
             train_stopped(store)
             train_finished(store)
             store.create_run(NewRun("queued", CONFIG, "group", 2, "cpu", "fp32", "0.1.0"))
+            add_surroundings(store)
         RELEASED.mkdir(exist_ok=True)
         target.write_bytes(gzip.compress(workspace.db_path.read_bytes(), mtime=0))
         print(f"{target}: {target.stat().st_size} bytes")

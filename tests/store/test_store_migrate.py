@@ -17,7 +17,18 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from iterand_engine.errors import UserError
-from iterand_engine.store import RunState, Store, dialect, queries, schema
+from iterand_engine.store import (
+    NewRun,
+    RunState,
+    Store,
+    dialect,
+    queries,
+    queue,
+    schema,
+    slots,
+    sweeps,
+    trash,
+)
 from iterand_engine.store.migrate import MIGRATIONS, prepare_database
 from iterand_engine.workspace import Workspace, open_workspace_dir
 
@@ -25,6 +36,7 @@ if TYPE_CHECKING:
     from tests.store.conftest import Place
 
 RELEASED = Path(__file__).parent / "released"
+_COLUMNS = "SELECT name FROM pragma_table_info('run') ORDER BY cid"
 NEXT_STEP = """
 import sqlalchemy as sa
 from alembic import op
@@ -109,6 +121,39 @@ def test_that_a_released_database_opens_with_all_that_it_holds(path: Path, works
         assert [event.text for event in queries.events(store, finished.id)] == ["at chance for 5 epochs"]
         assert [c.step for c in queries.checkpoints(store, rows["stopped"].id)] == [6000, 3000]
         assert rows["stopped"].reason == "asked to"
+
+
+def test_that_queued_runs_of_the_first_schema_keep_their_order(released: Workspace) -> None:
+    copies = "INSERT INTO run SELECT number + {0}, id || {0}, '{1}', {2} FROM run WHERE name = 'queued'"
+    rest = ", ".join(f'"{name}"' for (name,) in execute(released.db_path, _COLUMNS)[3:])
+    for number, name in ((20, "later"), (10, "sooner")):
+        execute(released.db_path, copies.format(number, name, rest))
+    with Store.open(released) as store:
+        assert [row.name for row in queue.queued(store)] == ["queued", "sooner", "later"]
+        made = queries.run(store, queue.queued(store)[0].id)
+        assert (made.extensions, made.notes, made.tags, made.device_errors) == ((), "", (), 0)
+        last = store.create_run(NewRun("last", made.config, "group", 3, "cpu", "fp32", "0.1.0"))
+        assert queue.queued(store)[-1].id == last
+
+
+def test_that_a_database_of_the_second_schema_keeps_queue_slots_and_labels(workspace_dir: Path) -> None:
+    workspace = open_workspace_dir(workspace_dir)
+    put(RELEASED / "schema-0002.db.gz", workspace)
+    with Store.open(workspace) as store:
+        ids = {row.name: row.id for row in queries.runs(store)}
+        assert [row.name for row in queue.queued(store)] == ["queued"]
+        (sweep,) = sweeps.sweeps(store)
+        assert (sweep.name, sweep.axes) == ("sweep", {"training.seed": [1, 2]})
+        assert sweep.run_ids == (ids["finished"], ids["queued"])
+        finished = queries.run(store, ids["finished"])
+        assert (finished.tags, finished.notes) == (("good", "paper"), "worth a look")
+        (slot,) = slots.slots(store)
+        assert (slot.key.device, slot.closed_reason, slot.run_id) == ("GPU-1", "an ECC error", None)
+        (entry,) = trash.discarded(store)
+        assert entry.row.name == "own"
+        trash.restore(store, [entry.row.id])
+        (use,) = queries.run(store, entry.row.id).extensions
+        assert use.file == "mine.py"
 
 
 def test_that_an_upgrade_keeps_every_row_and_a_backup(released: Workspace, next_schema: Path) -> None:
