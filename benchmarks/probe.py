@@ -3,8 +3,8 @@
     python benchmarks/probe.py time [--answers 20]
     python benchmarks/probe.py memory
 
-`time` asks a real probe process, over its pipes, about every network of the catalog. Each question differs
-from those before in the sparsity, so that nothing is remembered; the last column asks the same again.
+`time` asks a real probe process, over its pipes, about every network of the catalog: with another width each
+time, so that the network is new, and with another sparsity each time, so that only the masks are.
 `memory` trains runs on the bundled digits, one process each, and compares the growth of their resident memory
 with what was foretold (Linux). Prints Markdown; benchmarks/README.md keeps what was measured.
 """
@@ -48,24 +48,25 @@ def times(workspace: Workspace, answers: int) -> None:
     """Print the time of an answer for every network, on small and on large images."""
     with ProbeClient(workspace) as probe:
         began = time.perf_counter()
-        asked(probe, "conv2", "cifar10", 0.5)
+        asked(probe, "conv2", "cifar10", 1.0, 0.5)
         print(f"start and first answer: {time.perf_counter() - began:.1f} s\n")
-        print("| network | images | n | median, ms | slowest, ms | the same again, ms |")
-        print("|---|---|---|---|---|---|")
+        print("| network | images | n | new network, ms | slowest, ms | other sparsity, ms | slowest, ms |")
+        print("|---|---|---|---|---|---|---|")
         for model in MODELS:
             for dataset, pixels in (("cifar10", "32 px"), ("imagenet", "224 px")):
-                spent = [asked(probe, model, dataset, 0.5 + n / 100) for n in range(answers)]
-                again = median(asked(probe, model, dataset, 0.5) for _ in range(answers))
-                row = (f"{value * 1e3:.1f}" for value in (median(spent), max(spent), again))
+                new = [asked(probe, model, dataset, 1 + n / 1000, 0.5) for n in range(answers, 0, -1)]
+                asked(probe, model, dataset, 1.0, 0.4)
+                same = [asked(probe, model, dataset, 1.0, 0.5 + n / 100) for n in range(answers)]
+                row = (f"{value(spent) * 1e3:.1f}" for spent in (new, same) for value in (median, max))
                 print(f"| {MODELS[model].label} | {pixels} | {answers} | {' | '.join(row)} |", flush=True)
 
 
-def asked(probe: ProbeClient, model: str, dataset: str, sparsity: float) -> float:
+def asked(probe: ProbeClient, model: str, dataset: str, width: float, sparsity: float) -> float:
     """Seconds from question to answer."""
     config = RunConfig.from_mapping(
         {
             "data": {"dataset": dataset},
-            "model": {"name": model},
+            "model": {"name": model, "width_factor": width},
             "method": {"name": "iterand", "sparsity": sparsity},
             "compute": CPU,
         }
