@@ -6,16 +6,16 @@ deep within training. Nothing is added to what is built in.
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from iterand_engine.catalog import METHODS, MODELS, Entry, find
 from iterand_engine.config import ModelConfig
+from iterand_engine.errors import UserError
+from iterand_engine.faults import explain
 from iterand_engine.method_options import MethodOptions
 from iterand_engine.methods.base import Method, Plan, RedrawEvent
 from iterand_engine.models.spec import InputSpec
-from iterand_engine.own_code import OwnCodeError
+from iterand_engine.own_code import OwnCodeError, explained, kind_of
 
 
 def build_network(options: ModelConfig, spec: InputSpec) -> nn.Module:
@@ -26,18 +26,18 @@ def build_network(options: ModelConfig, spec: InputSpec) -> nn.Module:
         spec: images and classes.
     Raises:
         UserError: it cannot be built for these images or this width.
-        OwnCodeError: own code returned no module; a forward pass raises it where the outputs are not
-            (N, classes).
+        OwnCodeError: own code returned no module; a forward pass raises it where it fails, or where the
+            outputs are not (N, classes).
     """
     entry = find("model", MODELS, options.name)
     module = entry.load()(options.width_factor, spec, **entry.arguments_in(options))
     if entry.own is not None:
         if not isinstance(module, nn.Module):
             raise OwnCodeError(
-                f"{entry.own}: the model {entry.name!r} returned {_kind(module)}; it must return a "
+                f"{entry.own}: the model {entry.name!r} returned {kind_of(module)}; it must return a "
                 "torch.nn.Module."
             )
-        _check_outputs(module, entry, spec.classes)
+        _guard_forward(module, entry, spec.classes)
     assert isinstance(module, nn.Module)
     return module
 
@@ -63,25 +63,40 @@ def make_method(module: nn.Module, options: MethodOptions, plan: Plan) -> Method
     return method
 
 
-def _check_outputs(module: nn.Module, entry: Entry, classes: int) -> None:
-    def check(_module: nn.Module, inputs: tuple[Any, ...], outputs: object) -> None:
-        wanted = (len(inputs[0]), classes)
-        if not isinstance(outputs, Tensor) or tuple(outputs.shape) != wanted:
-            shape = f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else _kind(outputs)
-            raise OwnCodeError(
-                f"{entry.own}: the model {entry.name!r} gives {shape} for {wanted[0]} images of {classes} "
-                f"classes; its outputs must have shape {wanted}."
-            )
+def _guard_forward(module: nn.Module, entry: Entry, classes: int) -> None:
+    """Let errors of a forward pass name the network; one of torch's layers has no line of its own there."""
+    forward = module.forward
 
-    module.register_forward_hook(check)
+    def guarded(images: Tensor) -> Tensor:
+        try:
+            outputs: object = forward(images)
+        except UserError:
+            raise
+        except Exception as error:
+            if explained(error) is None and explain(error).kind == "defect":
+                raise OwnCodeError(
+                    f"{entry.own}: the model {entry.name!r} fails for images of shape {tuple(images.shape)}: "
+                    f"{type(error).__name__}: {str(error).partition(chr(10))[0]}."
+                ) from error
+            raise
+        wanted = (len(images), classes)
+        if isinstance(outputs, Tensor) and tuple(outputs.shape) == wanted:
+            return outputs
+        shape = f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else kind_of(outputs)
+        raise OwnCodeError(
+            f"{entry.own}: the model {entry.name!r} gives {shape} for {len(images)} images of {classes} "
+            f"classes; its outputs must have shape {wanted}."
+        )
+
+    module.forward = guarded
 
 
 def _check_trained(method: Method, entry: Entry) -> None:
     trained = method.trained
     if not isinstance(trained, list) or not all(isinstance(one, nn.Parameter) for one in trained):
         raise OwnCodeError(
-            f"{entry.own}: `trained` of the method {entry.name!r} is {_kind(trained)}; it must be a list of "
-            "parameters."
+            f"{entry.own}: `trained` of the method {entry.name!r} is {kind_of(trained)}; it must be a list "
+            "of parameters."
         )
     if not trained:
         raise OwnCodeError(
@@ -97,12 +112,8 @@ def _check_events(method: Method, entry: Entry) -> None:
         if event is None or isinstance(event, RedrawEvent):
             return event
         raise OwnCodeError(
-            f"{entry.own}: before_step of the method {entry.name!r} returned {_kind(event)}; it must return "
-            "a RedrawEvent or None."
+            f"{entry.own}: before_step of the method {entry.name!r} returned {kind_of(event)}; it must "
+            "return a RedrawEvent or None."
         )
 
     method.before_step = checked  # type: ignore[method-assign]
-
-
-def _kind(value: object) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"

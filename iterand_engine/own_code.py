@@ -1,8 +1,8 @@
 """Run a file of the user's own code, and only where that is allowed.
 
 A file is read once, its hash compared, and the very bytes that were hashed are executed; nothing is cached on
-disk. A process can run only the hashes that it was permitted to: workers, the probe and the checks are, nothing
-else is; the window and the command line know own code by its declarations alone. Torch-free.
+disk. A process can run only the hashes that it was permitted to: workers, the probe and the checks are,
+nothing else is; the window and the command line know own code by its declarations alone. Torch-free.
 """
 
 from __future__ import annotations
@@ -212,6 +212,12 @@ def _failed(source: Source, error: BaseException) -> str:
     if isinstance(error, ImportError):
         advice = " (an extension is one file: what it imports must be installed)"
     return f"{where}: {type(error).__name__}: {_first_line(error)}{advice}."
+
+
+def kind_of(value: object) -> str:
+    """What own code returned, in words: nothing, a list, an int."""
+    name = type(value).__name__
+    return "nothing" if value is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def explained(error: BaseException) -> str | None:

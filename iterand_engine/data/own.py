@@ -19,7 +19,7 @@ from iterand_engine.catalog import DatasetEntry
 from iterand_engine.data.content import ArrayContent, Content, FolderContent, ImageArrays, ImageFiles
 from iterand_engine.data.file_facts import FileFacts
 from iterand_engine.errors import UserError
-from iterand_engine.own_code import OwnCodeError
+from iterand_engine.own_code import OwnCodeError, kind_of
 
 if TYPE_CHECKING:
     from iterand_engine.config import DataConfig
@@ -89,15 +89,17 @@ def _files_below(root: Path) -> Iterator[tuple[str, int]]:
 def _checked(entry: DatasetEntry, content: Any) -> Content:
     """See that own code returned a content of arrays or of files; shapes are checked as for any other."""
     if not isinstance(content, (ArrayContent, FolderContent)):
-        raise _wrong(entry, f"returned {_kind(content)}; it must return ArrayContent or FolderContent")
+        raise _wrong(entry, f"returned {kind_of(content)}; it must return ArrayContent or FolderContent")
     wanted: type = ImageArrays if isinstance(content, ArrayContent) else ImageFiles
     for name, part in content.parts().items():
         if not isinstance(part, wanted):
-            raise _wrong(entry, f"returned a content whose {name} is {_kind(part)} and not {wanted.__name__}")
+            raise _wrong(
+                entry, f"returned a content whose {name} is {kind_of(part)} and not {wanted.__name__}"
+            )
         arrays = {"images": part.images} if isinstance(part, ImageArrays) else {"names": part.names}
         for field, array in {**arrays, "labels": part.labels}.items():
             if not isinstance(array, np.ndarray):
-                raise _wrong(entry, f"returned {name} {field} that are {_kind(array)} and no numpy array")
+                raise _wrong(entry, f"returned {name} {field} that are {kind_of(array)} and no numpy array")
         if part.labels.dtype.kind not in "iu":
             raise _wrong(
                 entry, f"returned {name} labels of dtype {part.labels.dtype}; they must be whole numbers"
@@ -110,7 +112,3 @@ def _checked(entry: DatasetEntry, content: Any) -> Content:
 
 def _wrong(entry: DatasetEntry, what: str) -> OwnCodeError:
     return OwnCodeError(f"{entry.own}: the dataset {entry.name!r} {what}.")
-
-
-def _kind(value: object) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"

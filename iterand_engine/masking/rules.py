@@ -15,7 +15,7 @@ from torch import Tensor
 
 from iterand_engine.catalog import RULES, Entry, find
 from iterand_engine.method_options import RuleChoice
-from iterand_engine.own_code import OwnCodeError
+from iterand_engine.own_code import OwnCodeError, kind_of
 from iterand_engine.random_source import RandomKey, Stream, bernoulli
 
 
@@ -79,13 +79,14 @@ def chosen_rule(choice: RuleChoice) -> Rule:
 def _checked(wish: object, site: RedrawSite, entry: Entry) -> Redraw:
     shape = site.weight.shape
     if not isinstance(wish, Redraw):
-        kind = "nothing" if wish is None else f"a {type(wish).__name__}"
-        raise _wrong(entry, f"returned {kind}; it must return Redraw(where) or Redraw(where, values)")
+        raise _wrong(
+            entry, f"returned {kind_of(wish)}; it must return Redraw(where) or Redraw(where, values)"
+        )
     for name, tensor in (("where", wish.where), ("values", wish.values)):
         if tensor is None and name == "values":
             continue
         if not isinstance(tensor, Tensor):
-            raise _wrong(entry, f"returned {name} that is a {type(tensor).__name__} and no tensor")
+            raise _wrong(entry, f"returned {name} that is {kind_of(tensor)} and no tensor")
         if tensor.shape != shape or tensor.device != site.weight.device:
             raise _wrong(
                 entry,

@@ -1,0 +1,413 @@
+"""Runs with own code: they run their own copy, and a mistake in it is told with its place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from iterand_engine import contract_runs
+from iterand_engine.catalog import own_entries
+from iterand_engine.config import RunConfig
+from iterand_engine.errors import ExitCode, UserError
+from iterand_engine.extension_files import disable
+from iterand_engine.extensions import activated, allowed, run_code
+from iterand_engine.run_making import make_run
+from iterand_engine.store import ExtensionUse, RunState, Store, queries
+from iterand_engine.workspace import Workspace, open_workspace_dir
+from tests.command_line import TINY, Done, config_file, finished, iterand, opened, start
+from tests.own_code_files import DATA, METHOD, NET, RULE, enable_here, trusted, write
+
+HEAD = "import torch\nfrom torch import nn\nfrom iterand_engine.extending import *\n"
+RULE_RUN: Mapping[str, Any] = {"method": {"name": "iterand", "randomize_every": 5, "rule": "mine"}}
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    yield
+    assert not own_entries()
+
+
+@pytest.fixture
+def workspace(workspace_dir: Path) -> Workspace:
+    return open_workspace_dir(workspace_dir)
+
+
+def train(workspace: Workspace, **changes: Any) -> Done:
+    """Train a tiny run in this process."""
+    changes = {"training": {"epochs": 1}, **changes}
+    path = config_file(workspace.root.parent, **changes)
+    return iterand("train", path, "--now", "--workspace", workspace.root)
+
+
+def queued(workspace: Workspace, **sections: Mapping[str, Any]) -> str:
+    """Make a tiny run without training it; returns its id."""
+    mapping = {name: {**options, **sections.get(name, {})} for name, options in TINY.items()}
+    with opened(workspace.root) as (_, store), activated(workspace):
+        return make_run(workspace, store, RunConfig.from_mapping({**mapping, "training": {"epochs": 1}}))
+
+
+def trained(workspace: Workspace, run_id: str) -> Done:
+    return iterand("resume", run_id, "--now", "--workspace", workspace.root)
+
+
+def reason_of(workspace: Workspace, run_id: str) -> tuple[RunState, str | None]:
+    with opened(workspace.root) as (_, store):
+        run = queries.run(store, run_id)
+    return run.state, run.reason
+
+
+def test_that_a_run_uses_what_is_declared_and_keeps_a_copy(workspace: Workspace) -> None:
+    for name, text in {"net.py": NET, "rule.py": RULE, "data.py": DATA, "method.py": METHOD}.items():
+        trusted(workspace, name, text)
+    done = train(
+        workspace,
+        data={"dataset": "noise", "classes": 4, "train_limit": 48},
+        model={"name": "tiny", "depth": 2},
+        method={"name": "mine", "randomize_every": 2, "rule": {"name": "mine", "rate": 0.5}},
+    )
+    assert done.code == 0, done.err
+    folder = workspace.run_dir(done.run_id)
+    copies = {path.name: path.read_text() for path in (folder / "extensions").iterdir()}
+    assert copies == {"net.py": NET, "rule.py": RULE, "data.py": DATA, "method.py": METHOD}
+    with opened(workspace.root) as (_, store):
+        run = queries.run(store, done.run_id)
+    assert [use.file for use in run.extensions] == sorted(copies)
+    assert run.config["model"]["depth"] == 2  # type: ignore[index,call-overload]
+    assert "classes: 4" in (folder / "config.yaml").read_text()
+    found = iterand("runs", "depth:2 rule.rate:0.5 classes>3 temperature:1", "--workspace", workspace.root)
+    assert done.run_id[:8] in found.out
+
+
+def test_that_a_run_without_own_code_has_no_copy(workspace: Workspace) -> None:
+    trusted(workspace, "net.py", NET)
+    run_id = queued(workspace)
+    assert not (workspace.run_dir(run_id) / "extensions").exists()
+    with opened(workspace.root) as (_, store):
+        assert queries.run(store, run_id).extensions == ()
+
+
+def test_that_a_run_goes_on_with_its_copy_whatever_becomes_of_the_file(workspace: Workspace) -> None:
+    trusted(workspace, "net.py", NET)
+    run_ids = [queued(workspace, model={"name": "tiny"}) for _ in range(3)]
+    write(workspace, "net.py", "raise SystemExit('the edited file was run')")
+    assert trained(workspace, run_ids[0]).code == 0
+    disable(workspace, "net.py")
+    assert trained(workspace, run_ids[1]).code == 0
+    trusted(workspace, "net.py", NET.replace("tiny", "other"))
+    assert trained(workspace, run_ids[2]).code == 0
+    again = iterand("reproduce", run_ids[2], "--workspace", workspace.root)
+    assert "bit-identical" in again.out, again.err
+
+
+def test_that_edited_code_makes_another_group(workspace: Workspace) -> None:
+    def group(run_id: str) -> str:
+        with opened(workspace.root) as (_, store):
+            return queries.run(store, run_id).group_key
+
+    trusted(workspace, "net.py", NET)
+    trusted(workspace, "data.py", DATA)
+    first, second = (queued(workspace, model={"name": "tiny"}) for _ in range(2))
+    trusted(workspace, "net.py", NET + "# edited")
+    third = queued(workspace, model={"name": "tiny"})
+    assert group(first) == group(second) != group(third)
+
+
+def test_that_a_copy_that_was_tampered_with_is_not_run(workspace: Workspace, tmp_path: Path) -> None:
+    trusted(workspace, "net.py", NET)
+    run_id = queued(workspace, model={"name": "tiny"})
+    marker = tmp_path / "ran"
+    copy = workspace.run_dir(run_id) / "extensions" / "net.py"
+    copy.write_text(f"open({str(marker)!r}, 'w').close()\n{NET}")
+    done = trained(workspace, run_id)
+    assert done.code == ExitCode.USER
+    assert "is not the code that was enabled" in done.err
+    assert reason_of(workspace, run_id)[0] is RunState.FAILED
+    copy.unlink()
+    assert "Cannot read own code" in trained(workspace, run_id).err
+    assert not marker.exists()
+
+
+def test_that_a_copied_workspace_runs_own_code_only_once_it_is_enabled_there(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    trusted(workspace, "net.py", NET)
+    run_id = queued(workspace, model={"name": "tiny"})
+    write(workspace, "net.py", NET + "# edited later")
+    shutil.copytree(workspace.root, tmp_path / "copy")
+    copy = open_workspace_dir(tmp_path / "copy")
+    done = trained(copy, run_id)
+    path = copy.run_dir(run_id) / "extensions" / "net.py"
+    assert done.code == ExitCode.USER
+    assert done.err.endswith(
+        f"Run {run_id} uses own code that you never enabled in this workspace: look at "
+        f"runs/{run_id}/extensions/net.py and run `iterand extensions enable {path}`.\n"
+    )
+    assert reason_of(copy, run_id)[0] is RunState.FAILED
+    # the file of that name is another by now: enabling it does not help the run
+    enable_here(copy, "net.py")
+    assert trained(copy, run_id).code == ExitCode.USER
+    enable_here(copy, str(path))
+    assert trained(copy, run_id).code == 0
+
+
+def test_that_enabling_a_copy_enables_nothing_for_new_runs(workspace: Workspace, tmp_path: Path) -> None:
+    trusted(workspace, "net.py", NET)
+    run_id = queued(workspace, model={"name": "tiny"})
+    disable(workspace, "net.py")
+    enable_here(workspace, str(workspace.run_dir(run_id) / "extensions" / "net.py"))
+    with activated(workspace):
+        assert own_entries() == ()
+
+
+def test_that_a_row_cannot_name_a_file_elsewhere(workspace: Workspace) -> None:
+    for name in ("../net.py", "/etc/passwd", "a/b.py", "net.txt"):
+        uses = [ExtensionUse(name, "0" * 64)]
+        run_id = "00000000-0000-0000-0000-000000000000"
+        with (
+            pytest.raises(UserError, match="which is no name of such a file"),
+            run_code(workspace, run_id, uses),
+        ):
+            pass
+
+
+def test_that_a_run_whose_row_hides_its_code_finds_none(workspace: Workspace) -> None:
+    """The catalogs of a worker hold what the run was made with and nothing else."""
+    trusted(workspace, "net.py", NET)
+    with activated(workspace), run_code(workspace, "00000000-0000-0000-0000-000000000000", []):
+        assert own_entries() == ()
+
+
+def test_that_own_code_hides_a_built_in_name_only_while_its_run_lasts(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from iterand_engine.catalog import MODELS, Entry
+
+    trusted(workspace, "net.py", NET)
+    run_id = queued(workspace, model={"name": "tiny"})
+    monkeypatch.setitem(MODELS, "tiny", Entry("tiny", "Tiny of an upgrade", "x:y"))
+    assert trained(workspace, run_id).code == 0
+    assert MODELS["tiny"].label == "Tiny of an upgrade"
+
+
+def test_that_no_run_is_made_of_a_file_that_changes_meanwhile(workspace: Workspace) -> None:
+    trusted(workspace, "net.py", NET)
+    config = RunConfig
+    with opened(workspace.root) as (_, store), activated(workspace):
+        made = config.from_mapping({**TINY, "model": {"name": "tiny"}})
+        write(workspace, "net.py", NET + "#")
+        with pytest.raises(UserError, match="is not the code that was enabled: it changed since then"):
+            make_run(workspace, store, made)
+        assert queries.runs(store) == []
+    assert list(workspace.runs_dir.iterdir()) == []
+
+
+def test_that_a_run_that_cannot_be_stored_leaves_no_files(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object) -> str:
+        assert len(list(workspace.runs_dir.iterdir())) == 1  # a worker could have found its files
+        raise UserError("The database has been locked.")
+
+    monkeypatch.setattr(Store, "create_run", locked)
+    with opened(workspace.root) as (_, store), pytest.raises(UserError, match="locked"):
+        make_run(workspace, store, RunConfig.from_mapping(TINY))
+    assert list(workspace.runs_dir.iterdir()) == []
+
+
+def test_that_only_the_training_process_runs_own_code(workspace: Workspace, tmp_path: Path) -> None:
+    marker = tmp_path / "pids"
+    note = f"import os\nwith open({str(marker)!r}, 'a') as marker: marker.write(f'{{os.getpid()}} ')\n"
+    trusted(workspace, "net.py", note + NET)
+    trusted(workspace, "data.py", note + DATA)
+    marker.unlink()
+    place = ("--workspace", workspace.root)
+    path = config_file(tmp_path, model={"name": "tiny"}, data={"dataset": "noise", "train_limit": None})
+    run_id = queued(workspace, model={"name": "tiny"}, data={"dataset": "noise", "train_limit": None})
+    for words in (["runs", "depth>0"], ["show", run_id], ["queue"], ["extensions", "list"], ["log", run_id]):
+        assert iterand(*words, *place).code == 0, words
+    assert not marker.exists()
+    process = start("train", path, "--now", *place)
+    assert finished(process).code == 0
+    assert set(marker.read_text().split()) == {str(process.pid)} != {str(os.getpid())}
+
+
+MISTAKES: list[tuple[str, str, str]] = [
+    # what it declares, the body, what is said
+    (
+        "rule",
+        "pass",
+        "extensions/mine.py, line 4: the redraw rule 'mine' returned nothing; it must return Redraw",
+    ),
+    (
+        "rule",
+        "return layer.mask",
+        "line 4: the redraw rule 'mine' returned a Tensor; it must return Redraw(where)",
+    ),
+    (
+        "rule",
+        "return Redraw(layer.score)",
+        "line 4: the redraw rule 'mine' returned where of torch.float32; it must",
+    ),
+    ("rule", "return Redraw([True])", "returned where that is a list and no tensor"),
+    ("rule", "return Redraw(layer.mask[0])", "returned where of shape"),
+    (
+        "rule",
+        "return Redraw(~layer.mask, torch.zeros(3))",
+        "returned values of shape (3,) on cpu for the layer conv1",
+    ),
+    ("rule", "return 1 / 0", "extensions/mine.py, line 6, in mine: ZeroDivisionError: division by zero."),
+    (
+        "rule",
+        "return torch.zeros(2, 3) @ torch.zeros(2)",
+        "extensions/mine.py, line 6, in mine: RuntimeError: size",
+    ),
+    ("model", "return 3", "line 4: the model 'mine' returned an int; it must return a torch.nn.Module."),
+    (
+        "model",
+        "return nn.Sequential(nn.Flatten(), nn.Linear(3072, 7))",
+        "line 4: the model 'mine' gives shape (32, 7)",
+    ),
+    (
+        "model",
+        "return nn.Linear(7, 10)",
+        "the model 'mine' fails for images of shape (32, 3, 32, 32): RuntimeError: mat1 and mat2 shapes",
+    ),
+    ("model", "return nn.Flatten()", "No layer of this network is masked"),
+    ("model", "return open('/nonexistent')", "line 6, in mine: FileNotFoundError: [Errno 2] No such file"),
+    (
+        "dataset",
+        "return {}",
+        "line 4: the dataset 'mine' returned a dict; it must return ArrayContent or FolderContent.",
+    ),
+    (
+        "dataset",
+        "return ArrayContent(1, 2, ('a',))",
+        "returned a content whose train is an int and not ImageArrays.",
+    ),
+    (
+        "dataset",
+        "part = ImageArrays([[1]], [1]); return ArrayContent(part, part, ('a',))",
+        "line 4: the dataset 'mine' returned train images that are a list and no numpy array.",
+    ),
+    (
+        "dataset",
+        "part = ImageArrays(np.zeros((4, 8, 8)), np.zeros(4, int)); return ArrayContent(part, part, ('a',))",
+        "dataset 'mine' (extensions/mine.py, line 4): train_images has dtype float64; it must be uint8",
+    ),
+    (
+        "dataset",
+        "part = ImageArrays(IMAGES, np.arange(4)); return ArrayContent(part, part, ('a', 'b'))",
+        "train_labels goes from 0 to 3; labels must be whole numbers from 0 to 1.",
+    ),
+    (
+        "dataset",
+        "part = ImageArrays(IMAGES, np.zeros(4)); return ArrayContent(part, part, ('a',))",
+        "returned train labels of dtype float64; they must be whole numbers.",
+    ),
+    (
+        "dataset",
+        "part = ImageArrays(IMAGES, np.zeros(4, int)); return ArrayContent(part, part, 'ab')",
+        "returned class_names 'ab'; they must be a tuple of names",
+    ),
+    (
+        "method",
+        "def before_step(self, step): return 3",
+        "line 4: before_step of the method 'mine' returned an int; it must",
+    ),
+    ("method", "trained = []", "line 4: `trained` of the method 'mine' is empty: nothing would learn."),
+    (
+        "method",
+        "trained = 3",
+        "line 4: `trained` of the method 'mine' is an int; it must be a list of parameters.",
+    ),
+    (
+        "method",
+        "def after_step(self, step): self.x",
+        "extensions/mine.py, line 6, in after_step: AttributeError: 'Mine'",
+    ),
+]
+SIGNATURES = {
+    "rule": "@redraw_rule\ndef mine(layer):",
+    "model": "@model\ndef mine(width_factor, spec):",
+    "dataset": "@dataset\ndef mine(path: 'str | None'):",
+    "method": "@method\nclass Mine(IteRand):",
+}
+CHOSEN: dict[str, dict[str, Any]] = {
+    "rule": {"method": {"name": "iterand", "randomize_every": 5, "rule": "mine"}},
+    "model": {"model": {"name": "mine"}},
+    "dataset": {"data": {"dataset": "mine", "train_limit": None}},
+    "method": {"method": {"name": "mine", "randomize_every": 5}},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "said"), MISTAKES, ids=[f"{kind}: {body}" for kind, body, _ in MISTAKES]
+)
+def test_that_a_mistake_while_training_is_told_with_its_place(
+    kind: str, body: str, said: str, workspace: Workspace
+) -> None:
+    imports = HEAD.replace("import torch\n", "import torch, numpy as np\n")
+    images = "IMAGES = np.zeros((4, 8, 8), np.uint8)"
+    trusted(workspace, "mine.py", f"{imports}{SIGNATURES[kind]}\n    {body}\n{images}\n")
+    done = train(workspace, **CHOSEN[kind])
+    state, reason = reason_of(workspace, done.run_id)
+    assert said in (reason or "")
+    assert state is RunState.FAILED
+    assert done.code in (ExitCode.FAILED, ExitCode.USER)
+    assert said in done.err
+    assert "defect of the program" not in done.err
+    assert (workspace.run_dir(done.run_id) / "worker.log").read_text().count(said) >= 1
+
+
+def test_that_a_rule_cannot_touch_what_it_is_given(workspace: Workspace) -> None:
+    """In place it changes copies; the run equals one whose rule changes nothing."""
+    body = "    return Redraw(layer.chance(0.3))\n"
+    tampering = "    layer.weight.zero_(); layer.score.fill_(7); layer.mask.logical_not_()\n"
+    digests = []
+    for text in (f"{SIGNATURES['rule']}\n{body}", f"{SIGNATURES['rule']}\n{tampering}{body}"):
+        trusted(workspace, "mine.py", HEAD + text)
+        done = train(workspace, **RULE_RUN)
+        with opened(workspace.root) as (_, store):
+            digests.append(queries.run(store, done.run_id).final_digest)
+    assert digests[0] == digests[1] is not None
+
+
+def test_that_a_dataset_of_own_code_may_be_a_folder_that_needs_its_path(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(images / f"{number}.png")
+    text = (
+        "    names = sorted(file.name for file in path.iterdir())\n"
+        "    part = image_files(path, names, [number % 2 for number in range(len(names))])\n"
+        "    return FolderContent(part, part, ('even', 'odd'))\n"
+    )
+    imports = "from pathlib import Path\n"
+    trusted(workspace, "mine.py", f"{HEAD}{imports}@dataset\ndef mine(path: Path):\n{text}")
+    done = train(workspace, data={"dataset": "mine", "train_limit": None})
+    assert (done.code, "data.path is missing" in done.err) == (ExitCode.USER, True)
+    done = train(workspace, data={"dataset": "mine", "train_limit": None, "path": str(images)})
+    assert done.code == 0, done.err
+
+
+def test_that_training_with_own_code_resumes_exactly(workspace: Workspace) -> None:
+    trusted(workspace, "mine.py", HEAD + SIGNATURES["rule"] + "\n    return Redraw(layer.chance(0.3))\n")
+    with allowed(workspace):
+        config = RunConfig.from_mapping({**TINY, **RULE_RUN, "training": {"epochs": 2, "batch_size": 32}})
+        whole = contract_runs.train(config, torch_seed=1)
+        stopped = contract_runs.train(config, torch_seed=2, stop_at=11)
+        resumed = contract_runs.train(config, torch_seed=3, start=stopped.saved[-1])
+    assert whole.trainer.position.step == 16
+    assert contract_runs.difference(whole.trainer, resumed.trainer) is None
+    assert contract_runs.difference(whole.trainer, stopped.trainer) is not None
