@@ -64,7 +64,7 @@ def explain(error: BaseException) -> Fault:
     if names & {"OutOfMemoryError", "MemoryError"} or _MEMORY.search(text):
         return _memory(text, line)
     if not _DEFECT.search(text) and ("AcceleratorError" in names or _is_device_error(names, text)):
-        return Fault("device", f"The device failed ({line}): the run can go on on another.")
+        return Fault("device", f"The device failed ({line}).")
     if (own := explained(error)) is not None:
         return Fault("defect", own)
     if "OSError" in names or _SILENT_DEATH.search(text):

@@ -105,6 +105,8 @@ def _report_failure(at: Opened, run_id: str) -> None:
     run = queries.run(at.store, run_id)
     # Not failed where the user can mend it and resume; still live where even the store could not be told.
     state = RunState.FAILED if run.stored_state.is_live else run.stored_state
+    if state is RunState.INTERRUPTED:
+        say(f"`iterand resume {run_id[:8]}` goes on from its last checkpoint.")
     result(f"run {run_id} {state} step={run.step}")
 
 

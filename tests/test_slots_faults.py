@@ -1,0 +1,178 @@
+"""What ends runs in slots: a broken device, too little memory, a program that does not start or is new."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iterand_engine import holding
+from iterand_engine.environment import program_stamp
+from iterand_engine.places import places
+from iterand_engine.queueing import drain, start_missing, why_waiting
+from iterand_engine.store import RunState, queries, slots
+from iterand_engine.store.sweeps import add_sweep
+from iterand_engine.workspace import Settings
+from tests.slot_processes import ENDLESS, Queue
+
+# The network of width 0.07 meets a broken device the first time; that of width 0.08 asks the real allocator
+# for too much.
+FAULTY = '''
+
+class Faulty(ConvNet):
+    """Fails in its third step, as devices and allocators do."""
+
+    calls = 0
+
+    def forward(self, images):
+        self.calls += 1
+        if self.calls == 3:
+            fail(self.width)
+        return super().forward(images)
+
+
+def fail(width):
+    import os, pathlib
+    if width == 0.08:
+        torch.empty(2**50)
+    met = pathlib.Path(os.environ["FAULT_FILE"])
+    if not met.exists():
+        met.touch()
+        raise torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered")
+
+
+def conv2(width_factor, spec):
+    """A Conv2 that fails by its width."""
+    if width_factor not in (0.07, 0.08):
+        return ConvNet(2, width_factor, spec)
+    module = Faulty(2, width_factor, spec)
+    module.width = width_factor
+    return module
+'''
+
+
+def drained(queue: Queue) -> tuple[list[RunState], str]:
+    """Drain the machine's slots here; how the runs ended, and what was said."""
+    said: list[str] = []
+    wanted = [offer.place for offer in places(Settings.load(queue.workspace), ())]
+    ended = drain(queue.workspace, queue.store, wanted, say=said.append)
+    return [run.state for run in ended], "\n".join(said)
+
+
+@pytest.fixture
+def faulty(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks of some widths fail in slots' workers."""
+    monkeypatch.setenv("FAULT_FILE", str(tmp_path / "met"))
+    file = program / "iterand_engine" / "models" / "conv_net.py"
+    file.write_text(file.read_text() + "\n\nimport torch\n" + FAULTY)
+
+
+@pytest.mark.usefixtures("faulty")
+def test_that_a_device_error_closes_its_slot_and_the_run_goes_on_in_another(
+    queue: Queue, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    queue.set(slots_per_device=2, on_end=f'echo "$ITERAND_EVENT $ITERAND_DEVICE $ITERAND_STATE" >> {told}')
+    (run_id,) = queue.add({}, model={"width_factor": 0.07})
+    queue.start()  # one slot, because one run needs no more
+    queue.until_state(run_id, RunState.FINISHED)
+    queue.until(lambda: [slot.held for slot in queue.slots()] == [False])
+    (closed,) = queue.slots()
+    assert closed.key.position == 0
+    assert closed.closed_reason == "The device failed (CUDA error: uncorrectable ECC error encountered)"
+    assert closed.closed_reason in why_waiting(queue.store, Settings(), queries.runs(queue.store)[0])
+    run = queries.run(queue.store, run_id)
+    assert (run.device_errors, len(run.environments)) == (1, 2)
+    assert "Back in the queue after a device error" in "".join(
+        event.text for event in queries.events(queue.store, run_id)
+    )
+    queue.until(lambda: told.exists() and len(told.read_text().splitlines()) == 2)
+    assert told.read_text() == "slot cpu closed\nrun  finished\n"
+
+
+@pytest.mark.usefixtures("faulty")
+def test_that_a_run_out_of_memory_fails_with_the_size_asked_for_and_its_slot_goes_on(
+    queue: Queue, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    queue.set(on_end=f'echo "$ITERAND_EVENT $ITERAND_STATE $ITERAND_REASON" >> {told}')
+    (greedy,) = queue.add({}, model={"width_factor": 0.08})
+    (modest,) = queue.add({})
+    add_sweep(queue.store, "both", {}, {}, [greedy, modest])
+    states, said = drained(queue)
+    assert states == [RunState.FAILED, RunState.FINISHED]
+    reason = queries.run(queue.store, greedy).reason
+    assert reason == (
+        "Out of memory (4096.0 TiB asked for at once): lower training.batch_size or model.width_factor, "
+        "or take a device with more memory."
+    )
+    assert reason in said
+    assert "DefaultCPUAllocator" in (queue.workspace.run_dir(greedy) / "worker.log").read_text()
+    queue.until(lambda: told.exists() and len(told.read_text().splitlines()) == 3)
+    first, *others = told.read_text().splitlines()
+    assert first == f"run failed {reason}"
+    assert sorted(others) == ["run finished ", "sweep incomplete 1 of 2 runs finished"]
+
+
+def test_that_a_worker_that_cannot_start_is_tried_three_times_and_then_its_run_failed(
+    queue: Queue, program: Path
+) -> None:
+    (program / "iterand_engine" / "worker_process.py").write_text("raise OSError('libcuda.so.1 is missing')")
+    (run_id,) = queue.add({})
+    states, _ = drained(queue)
+    assert states == [RunState.QUEUED, RunState.QUEUED, RunState.FAILED]
+    run = queries.run(queue.store, run_id)
+    assert run.reason is not None
+    assert run.reason.startswith("it could not be started 3 times")
+    assert run.reason.endswith("its worker ended with exit code 1")
+    assert "OSError: libcuda.so.1 is missing" in queries.events(queue.store, run_id)[-1].text
+
+
+def test_that_a_new_version_of_the_program_holds_the_queue_until_it_is_told_to_go_on(
+    queue: Queue, program: Path
+) -> None:
+    first, second = queue.add(ENDLESS, {})
+    queue.start()
+    queue.until_stepping(first)
+    package = program / "iterand_engine" / "__init__.py"
+    before = program_stamp()
+    package.write_text(package.read_text().replace(f'"{before}"', '"99.0"'))
+    queue.store.request_stop(first)
+    queue.until(lambda: (queue.slots()[0].message or "").startswith("held"))
+    sentence = (
+        f"the program changed from {before} to 99.0; `iterand queue --continue` goes on with the new one"
+    )
+    waiting = queries.run(queue.store, second)
+    assert why_waiting(queue.store, Settings(), waiting) == f"Slot 0 of cpu is held: {sentence}."
+    assert start_missing(queue.workspace, queue.store) == [], "not even another slot"
+    assert (queue.state(first), queue.state(second)) == (RunState.STOPPED, RunState.QUEUED)
+    slots.ask(queue.store, [queue.slots()[0].key], "restart")
+    queue.until_state(second, RunState.FINISHED)
+    assert queries.run(queue.store, second).environments[0].snapshot["program"] == "99.0"
+
+
+def test_that_a_slot_that_left_the_settings_is_given_back(queue: Queue) -> None:
+    queue.set(slots_per_device=2)
+    wanted = [offer.place for offer in places(Settings.load(queue.workspace), ())]
+    queue.set(slots_per_device=1)
+    said: list[str] = []
+    assert drain(queue.workspace, queue.store, wanted, say=said.append) == []
+    assert said == ["Slot 1 of cpu is no longer in the settings."]
+    assert queue.slots() == []
+
+
+def test_that_trouble_with_the_settings_is_told_and_a_slot_goes_on_once_it_is_mended(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holding, "TROUBLE_S", 0.2)
+    wanted = [offer.place for offer in places(Settings(), ())]
+    queue.workspace.settings_path.write_text("cpu_slot: perhaps")
+    said: list[str] = []
+
+    def mend(text: str) -> None:
+        said.append(text)
+        queue.workspace.settings_path.unlink()
+
+    assert drain(queue.workspace, queue.store, wanted, say=mend) == []
+    (trouble,) = said
+    assert trouble.startswith("Slot 0 of cpu: Setting cpu_slot cannot be 'perhaps'")
