@@ -1,0 +1,93 @@
+"""Runs made up for tests of tables, as the store would hand them out; no database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from iterand_engine.config import RunConfig
+from iterand_engine.store import RunRow, RunState, SweepRow
+from iterand_engine.store.records import Json
+from iterand_gui.live.store_reader import RunsChange
+
+START = 1_700_000_000.0
+BASE = RunConfig().to_mapping()
+PLAIN = RunRow(
+    id="",
+    name="",
+    state=RunState.QUEUED,
+    stored_state=RunState.QUEUED,
+    stop_requested=False,
+    waiting=False,
+    queue_rank=None,
+    created_at=START,
+    started_at=None,
+    ended_at=None,
+    elapsed_s=0.0,
+    step=0,
+    epoch=0,
+    total_steps=100,
+    dataset="cifar10",
+    model="conv4",
+    method="iterand",
+    width_factor=1.0,
+    seed=1,
+    group_key="",
+    precision="fp32",
+    device_kind="cpu",
+    program_version="0.1.0",
+    git_commit=None,
+    val_accuracy=None,
+    final_digest=None,
+    reason=None,
+    device_errors=0,
+    test_unlocked=False,
+    owner=None,
+    heartbeat_at=None,
+    last_step_at=None,
+    revision=1,
+    rewind=0,
+)
+
+
+def run(number: int, *, seed: int = 1, lr: float = 0.1, method: str = "iterand", **values: Any) -> RunRow:
+    """A run; runs of equal method and learning rate are one group."""
+    state = values.pop("state", RunState.FINISHED)
+    made = {"name": f"conv4-x1-{method}", "created_at": START + number, "group_key": f"{method} {lr:g}"}
+    return replace(
+        PLAIN,
+        id=f"{number:08d}",
+        seed=seed,
+        state=state,
+        stored_state=state,
+        method=method,
+        **(made | values),
+    )
+
+
+def config(row: RunRow) -> Json:
+    """The configuration of a run, as its group key says."""
+    method, _, lr = row.group_key.partition(" ")
+    mapping = RunConfig.from_mapping({"method": {"name": method}, "training": {"lr": float(lr)}}).to_mapping()
+    mapping["training"]["seed"] = row.seed
+    return mapping
+
+
+def change(rows: Sequence[RunRow] = (), removed: Sequence[str] = ()) -> RunsChange:
+    """What a look at the store would tell of these."""
+    newest_first = sorted(rows, key=lambda row: row.created_at, reverse=True)
+    return RunsChange(
+        tuple(newest_first),
+        {row.id: config(row) for row in rows},
+        {},
+        {row.id: row.val_accuracy for row in rows},
+        frozenset(removed),
+        is_all=False,
+    )
+
+
+def sweep(name: str, rows: Sequence[RunRow], **axes: list[object]) -> SweepRow:
+    """A sweep of these runs over `training.` options."""
+    options = {f"training.{option}": values for option, values in axes.items()}
+    return SweepRow(f"sweep {name}", name, START, {}, options, tuple(row.id for row in rows), None)
