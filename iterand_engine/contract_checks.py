@@ -200,12 +200,13 @@ def gradients(subject: Subject) -> str:
     dataset = opened(subject.config)
     task = build_task(subject.config, dataset, NUMERICS)
     names = {id(parameter): name for name, parameter in task.module.named_parameters()}
+    names |= {id(layer.masking.scores): layer.name for layer in task.method.layers}
     task.method.before_step(0)
     batch = next(dataset.batches(Split.TRAIN, BATCH))
     logits = task.module.train()(dataset.prepare(batch, 0))
     functional.cross_entropy(logits.float(), batch.labels).backward()  # type: ignore[no-untyped-call]
     for number, parameter in enumerate(task.method.trained):
-        name = names.get(id(parameter), f"parameter {number}").replace("parametrizations.", "")
+        name = names.get(id(parameter), f"parameter {number}")
         if parameter.grad is None or not parameter.grad.any():
             raise CheckFailed(f"no gradient reaches {name}: it does not take part in the outputs")
         if not torch.isfinite(parameter.grad).all():

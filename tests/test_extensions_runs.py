@@ -80,7 +80,7 @@ def test_that_a_run_uses_what_is_declared_and_keeps_a_copy(workspace: Workspace)
     with opened(workspace.root) as (_, store):
         run = queries.run(store, done.run_id)
     assert [use.file for use in run.extensions] == sorted(copies)
-    assert run.config["model"]["depth"] == 2  # type: ignore[index,call-overload]
+    assert run.config["model"]["depth"] == 2  # type: ignore[index]
     assert "classes: 4" in (folder / "config.yaml").read_text()
     found = iterand("runs", "depth:2 rule.rate:0.5 classes>3 temperature:1", "--workspace", workspace.root)
     assert done.run_id[:8] in found.out
@@ -318,6 +318,21 @@ MISTAKES: list[tuple[str, str, str]] = [
         "returned class_names 'ab'; they must be a tuple of names",
     ),
     (
+        "dataset",
+        "part = image_files(Path('/x'), ['a', 'b'], [0, 2]); return FolderContent(part, part, ('a', 'b'))",
+        "the dataset 'mine' returned train labels from 0 to 2; they must be whole numbers from 0 to 1.",
+    ),
+    (
+        "dataset",
+        "part = image_files(Path('/x'), ['a', 'b'], [0]); return FolderContent(part, part, ('a', 'b'))",
+        "returned 2 train names and labels of shape (1,).",
+    ),
+    (
+        "dataset",
+        "part = image_files(Path('/x'), [], []); return FolderContent(part, part, ('a', 'b'))",
+        "returned no train images.",
+    ),
+    (
         "method",
         "def before_step(self, step): return 3",
         "line 4: before_step of the method 'mine' returned an int; it must",
@@ -355,7 +370,7 @@ def test_that_a_mistake_while_training_is_told_with_its_place(
     kind: str, body: str, said: str, workspace: Workspace
 ) -> None:
     imports = HEAD.replace("import torch\n", "import torch, numpy as np\n")
-    images = "IMAGES = np.zeros((4, 8, 8), np.uint8)"
+    images = "from pathlib import Path\nIMAGES = np.zeros((4, 8, 8), np.uint8)"
     trusted(workspace, "mine.py", f"{imports}{SIGNATURES[kind]}\n    {body}\n{images}\n")
     done = train(workspace, **CHOSEN[kind])
     state, reason = reason_of(workspace, done.run_id)

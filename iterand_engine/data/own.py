@@ -107,7 +107,27 @@ def _checked(entry: DatasetEntry, content: Any) -> Content:
     names = content.class_names
     if not isinstance(names, tuple) or not names or not all(isinstance(one, str) for one in names):
         raise _wrong(entry, f"returned class_names {names!r:.60}; they must be a tuple of names, one a class")
+    if isinstance(content, FolderContent):
+        _check_files(entry, content)
     return content
+
+
+def _check_files(entry: DatasetEntry, content: FolderContent) -> None:
+    """What `check_arrays` does for arrays; on a GPU a label outside the classes would end the process."""
+    for name, part in content.parts().items():
+        if part.labels.shape != (len(part.names),):
+            raise _wrong(
+                entry, f"returned {len(part.names)} {name} names and labels of shape {part.labels.shape}"
+            )
+        if not len(part.labels):
+            raise _wrong(entry, f"returned no {name} images")
+        low, high = part.labels.min(), part.labels.max()
+        if low < 0 or high >= len(content.class_names):
+            raise _wrong(
+                entry,
+                f"returned {name} labels from {low} to {high}; they must be whole numbers from 0 to "
+                f"{len(content.class_names) - 1}",
+            )
 
 
 def _wrong(entry: DatasetEntry, what: str) -> OwnCodeError:
