@@ -15,9 +15,9 @@ from iterand_engine.own_code import explained
 
 FaultKind = Literal["memory", "device", "system", "defect"]
 
-_UNIT_BYTES = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_UNIT_BYTES = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50}
 # "Tried to allocate 20.00 GiB" (CUDA), "you tried to allocate 4096 bytes" (CPU), "Unable to ..." (numpy)
-_ASKED = re.compile(r"(?:tried|unable) to allocate ([\d.]+) (bytes|KiB|MiB|GiB|TiB)", re.IGNORECASE)
+_ASKED = re.compile(r"(?:tried|unable) to allocate ([\d.]+) (bytes|KiB|MiB|GiB|TiB|PiB)", re.IGNORECASE)
 _MEMORY = re.compile(
     r"out of memory|can't allocate memory|cannot allocate memory|(CUDNN|CUBLAS|CUSOLVER)_STATUS_ALLOC_FAILED",
     re.IGNORECASE,

@@ -120,8 +120,10 @@ def why_waiting(store: Store, settings: Settings, run: RunRow) -> str:
             for other in store_queue.queued(store)
             if other.queue_rank is not None and run.queue_rank is not None
         )
-        return f"{ahead} runs are before it." if ahead else "It is next: a slot is about to take it."
-    more = f" (and {len(reasons) - 1} more slots)" if len(reasons) > 1 else ""
+        before = "1 run is" if ahead == 1 else f"{ahead} runs are"
+        return f"{before} before it." if ahead else "It is next: a slot is about to take it."
+    others = len(reasons) - 1
+    more = f"; {others} other {'slot takes' if others == 1 else 'slots take'} none either" if others else ""
     return f"{reasons[0]}{more}."
 
 
