@@ -27,6 +27,7 @@ class Colours:
     muted: str
     line: str
     grid: str
+    mark: str
     accent: str
     on_accent: str
     good: str
@@ -46,6 +47,7 @@ LIGHT = Colours(
     muted="#59616d",
     line="#c9ced6",
     grid="#e6e9ee",
+    mark="#8b939f",
     accent="#2a56d4",
     on_accent="#ffffff",
     good="#17713d",
@@ -64,6 +66,7 @@ DARK = Colours(
     muted="#a3aab6",
     line="#454a53",
     grid="#2a2d33",
+    mark="#767d89",
     accent="#86aaff",
     on_accent="#10182c",
     good="#5fcf8e",

@@ -1,0 +1,165 @@
+"""The curves of one plot: their points, names and places, and what is to be said of them. No pyqtgraph."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from iterand_gui import format as texts
+from iterand_gui import theme
+from iterand_gui.plots.curve_data import CurveData, Look
+from iterand_gui.plots.legend import LINES
+from iterand_gui.plots.link import Span
+from iterand_gui.plots.reduction import Steps, Values
+from iterand_gui.plots.tables import SeriesTable
+from iterand_gui.plots.units import Unit
+from iterand_gui.plots.x_axis import Positions, XAxis
+
+_NAMED_IN_SUMMARY = 5
+
+
+@dataclass(frozen=True)
+class CurveStyle:
+    """How a curve is called and drawn.
+
+    Args:
+        name: as the legend has it.
+        colour_key: id of the run or key of the group whose colour it has.
+        line: its place in `legend.LINES`; None lets the plot tell curves of one colour apart.
+        faint: drawn lightly and below the others, as the noise of single steps is beside means.
+    """
+
+    name: str
+    colour_key: str
+    line: int | None = None
+    faint: bool = False
+
+
+@dataclass
+class Curve:
+    """One curve: its points, how it is called and drawn, and where its steps stand by epoch and time."""
+
+    data: CurveData
+    style: CurveStyle
+    positions: Positions
+
+    @property
+    def colour_number(self) -> int:
+        """The place of its colour in `Colours.runs`."""
+        return theme.run_colours().number(self.style.colour_key)
+
+    def extent(self, axis: XAxis) -> Span | None:
+        """From its first to its last point on an axis; None where it has no place there."""
+        steps = self.data.steps
+        if not len(steps) or not self.positions.can(axis):
+            return None
+        first, last = self.positions.places(axis, steps[[0, -1]]).tolist()
+        return first, last
+
+    def index_at(self, axis: XAxis, place: float | None) -> int | None:
+        """The point nearest to a place on an axis, the last for None; None where it has none there."""
+        steps = self.data.steps
+        if not len(steps) or not self.positions.can(axis):
+            return None
+        if place is None:
+            return len(steps) - 1
+        step = float(self.positions.steps(axis, place))
+        gap = max(1.0, (int(steps[-1]) - int(steps[0])) / max(1, len(steps) - 1))
+        return self.data.nearest(step) if steps[0] - gap <= step <= steps[-1] + gap else None
+
+
+@dataclass
+class CurveSet:
+    """Curves by key, in the order they came."""
+
+    unit: Unit
+    look: Look = field(default_factory=Look)
+    curves: dict[str, Curve] = field(default_factory=dict)
+
+    def put(
+        self,
+        key: str,
+        steps: Steps,
+        values: Values,
+        style: CurveStyle | None,
+        positions: Positions | None,
+        deviation: Values | None,
+    ) -> None:
+        """Add a curve, or give one other points; style and positions are kept where None."""
+        before = self.curves.get(key)
+        style = style or (before.style if before else CurveStyle(key, key))
+        positions = positions or (before.positions if before else Positions())
+        self.curves[key] = Curve(CurveData(steps, values, deviation, self.look), style, positions)
+
+    def show_as(self, look: Look) -> None:
+        """Change how values are shown."""
+        self.look = look
+        for curve in self.curves.values():
+            if curve.data.look != look:
+                curve.data.show_as(look)
+
+    def keys(self) -> list[str]:
+        """The curves that have points."""
+        return [key for key, curve in self.curves.items() if len(curve.data)]
+
+    def extent(self, axis: XAxis) -> Span | None:
+        """From the first to the last point of all curves on an axis."""
+        found = [extent for curve in self.curves.values() if (extent := curve.extent(axis))]
+        return (min(low for low, _ in found), max(high for _, high in found)) if found else None
+
+    def lines(self) -> dict[str, int]:
+        """The line of each curve: the first of a colour is solid, the next dashed, and so on."""
+        used: Counter[int] = Counter()
+        lines = {}
+        for key, curve in self.curves.items():
+            if curve.style.line is None:
+                lines[key] = used[curve.colour_number] % len(LINES)
+                used[curve.colour_number] += 1
+            else:
+                lines[key] = curve.style.line
+        return lines
+
+    def value_text(self, key: str, axis: XAxis, place: float | None) -> str:
+        """A curve's value at a place on an axis, the last for None; empty where it has none."""
+        curve = self.curves[key]
+        index = curve.index_at(axis, place)
+        if index is None:
+            return "" if curve.positions.can(axis) else f"no {axis.value} known"
+        value = float(curve.data.values[index])
+        if curve.data.deviation is None:
+            return self.unit.text(value)
+        return self.unit.spread_text(value, float(curve.data.deviation[index]))
+
+    def table(self) -> SeriesTable:
+        """All points of all curves."""
+        series: list[tuple[str, Steps, Values]] = []
+        shown = [self.curves[key] for key in self.keys()]
+        for curve in shown:
+            series.append((curve.style.name, curve.data.steps, curve.data.values))
+            if curve.data.deviation is not None:
+                series.append((f"{curve.style.name}, deviation", curve.data.steps, curve.data.deviation))
+        positions = {curve.positions for curve in shown}
+        return SeriesTable(series, self.unit, positions.pop() if len(positions) == 1 else None)
+
+    def summary(self, axis: XAxis) -> str:
+        """The curves in a sentence, the first of them with their last values."""
+        keys = self.keys()
+        if not keys:
+            return "No points."
+        points = sum(len(self.curves[key].data) for key in keys)
+        said = [f"{self.curves[key].style.name}: {self.value_text(key, axis, None)}" for key in keys]
+        more = f"; {len(keys) - _NAMED_IN_SUMMARY} more" if len(keys) > _NAMED_IN_SUMMARY else ""
+        counted = f"{texts.counted(len(keys), 'curve')} over {axis.value}, {texts.counted(points, 'point')}"
+        return f"{counted}. Last values: {'; '.join(said[:_NAMED_IN_SUMMARY])}{more}."
+
+    def points_at(self, axis: XAxis, place: float) -> list[tuple[str, float, float]]:
+        """Key, place and value as drawn of each curve's point nearest to a place, for those that have one."""
+        found = []
+        for key, curve in self.curves.items():
+            index = curve.index_at(axis, place)
+            if index is not None and np.isfinite(value := curve.data.shown[index]):
+                at = float(curve.positions.places(axis, curve.data.steps[index]))
+                found.append((key, at, float(value)))
+        return found

@@ -1,0 +1,184 @@
+"""One curve in a plot: what is drawn of it for a view, and the shapes that draw it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QPen
+
+from iterand_gui.plots.curve_data import CurveData
+from iterand_gui.plots.items import NOTHING, Band, BandShape, LineShape, Shape
+from iterand_gui.plots.legend import LINES
+from iterand_gui.plots.link import Span
+from iterand_gui.plots.reduction import RAW_PER_COLUMN, ColumnCache, Polyline, Steps, Values, visible, zigzag
+from iterand_gui.plots.x_axis import Positions, XAxis
+
+_DOT_APART_PX = 14  # points that are further apart are marked
+_DOT_PX = 5.0
+_BAND_SHARE, _FAINT_SHARE, _BEHIND_SHARE = 0.16, 0.36, 0.30
+_FAST_PX, _FINE_PX, _STRONG_PX = 1.0, 1.5, 2.25
+_LARGEST = 2**62
+
+
+@dataclass(frozen=True, eq=False)
+class ViewColumns:
+    """The columns of the screen that a view has, for the runs whose steps stand at the same places.
+
+    `edges` are their bounds in steps, (columns + 1,), `centres` their middles on the x axis, (columns,).
+    """
+
+    axis: XAxis
+    positions: Positions
+    edges: Steps
+    centres: NDArray[np.float64]
+    width_px: int
+
+    @classmethod
+    def of_view(cls, axis: XAxis, positions: Positions, view: Span, count: int, width_px: int) -> ViewColumns:
+        """Cut a view into columns; it is so many pixels of the layout wide."""
+        places = np.linspace(*view, count + 1)
+        steps = np.clip(np.ceil(positions.steps(axis, places)), -_LARGEST, _LARGEST)
+        return cls(axis, positions, steps.astype(np.int64), (places[:-1] + places[1:]) / 2, width_px)
+
+    def places(self, steps: Steps) -> NDArray[np.float64]:
+        """Where steps stand on the x axis."""
+        return self.positions.places(self.axis, steps)
+
+
+@dataclass(frozen=True)
+class Dress:
+    """How a curve is drawn now."""
+
+    colour: QColor
+    ground: QColor
+    line: int
+    fine: bool
+    strong: bool
+    behind: bool
+    faint: bool
+    scale: float  # pixels of the screen or image for one of the layout
+
+
+class DrawnCurve:
+    """The shapes of one curve."""
+
+    def __init__(self) -> None:
+        self._band, self._raw, self._line = BandShape(1.0), LineShape(2.0), LineShape(3.0)
+        self._caches = {part: ColumnCache() for part in ("shown", "smoothed", "low", "high")}
+        self._has_dots = False
+        self._dressed: tuple[Dress, bool] | None = None
+
+    def shapes(self) -> list[Shape]:
+        """All of them."""
+        return [self._band, self._raw, self._line]
+
+    @property
+    def line(self) -> Polyline:
+        """What is drawn of the curve, smoothed if it is."""
+        return self._line.line
+
+    @property
+    def point_count(self) -> int:
+        """Points drawn."""
+        return len(self._line.line.x) + len(self._raw.line.x)
+
+    def show(self, data: CurveData, columns: ViewColumns) -> Span | None:
+        """Draw what a view shows of a curve.
+
+        Returns:
+            The least and greatest value drawn; None where nothing is.
+        """
+        changed = data.take_changes()
+        part = visible(data.steps, int(columns.edges[0]), int(columns.edges[-1]))
+        few = part.stop - part.start <= RAW_PER_COLUMN * len(columns.centres)
+        raw = self._reduced("shown", data, data.shown, part if few else None, columns, changed.shown)
+        smoothed = data.smoothed
+        if smoothed is None:
+            self._show_lines(raw, NOTHING)
+        else:
+            mean = self._reduced("smoothed", data, smoothed, part if few else None, columns, changed.smoothed)
+            self._show_lines(mean, raw)
+        band = self._band_of(data, part if few else None, columns)
+        self._band.show_band(band)
+        self._has_dots = few and len(raw.x) > 1 and _spacing_px(raw, columns) > _DOT_APART_PX
+        return _span([raw.values] if band is None else [raw.values, band.low, band.high])
+
+    def dress(self, dress: Dress) -> None:
+        """Draw it in other colours or another quality."""
+        if (dress, self._has_dots) == self._dressed:
+            return
+        self._dressed = (dress, self._has_dots)
+        share = _BEHIND_SHARE if dress.behind else _FAINT_SHARE if dress.faint and not dress.strong else 1.0
+        colour = _mixed(dress.colour, dress.ground, share)
+        # A pen of one pixel is drawn many times faster than any other, however fine the screen's pixels are.
+        wide = dress.scale * (_STRONG_PX if dress.strong else _FINE_PX)
+        fine = dress.fine or dress.strong
+        dot_px = _DOT_PX * dress.scale if self._has_dots else 0.0
+        self._line.dress(_pen(colour, wide if fine else _FAST_PX, dress.line), antialias=fine, dot_px=dot_px)
+        self._raw.dress(_pen(_mixed(colour, dress.ground, _FAINT_SHARE), _FAST_PX, 0), antialias=False)
+        self._band.colour = QColor(colour)
+        self._band.colour.setAlphaF(_BAND_SHARE)
+        self._line.z = 4.0 if dress.strong else 2.5 if share < 1 else 3.0
+
+    def _show_lines(self, line: Polyline, raw: Polyline) -> None:
+        self._line.show_line(line)
+        self._raw.show_line(raw)
+
+    def _reduced(
+        self,
+        name: str,
+        data: CurveData,
+        values: Values,
+        part: slice | None,
+        columns: ViewColumns,
+        changed: int,
+    ) -> Polyline:
+        """The points of a part as they are, or all that is in view by columns."""
+        cache = self._caches[name]
+        if part is not None:
+            cache.forget()
+            return Polyline(columns.places(data.steps[part]), values[part], raw=True)
+        return zigzag(cache.reduce(data.steps, values, columns.edges, changed), columns.centres)
+
+    def _band_of(self, data: CurveData, part: slice | None, columns: ViewColumns) -> Band | None:
+        band = data.band()
+        if band is None:
+            return None
+        if part is not None:
+            return Band(columns.places(data.steps[part]), band[0][part], band[1][part])
+        low, high = (
+            self._caches[name].reduce(data.steps, values, columns.edges, 0)
+            for name, values in zip(("low", "high"), band, strict=True)
+        )
+        return Band(columns.centres[high.filled], low.low[high.filled], high.high[high.filled])
+
+
+def _pen(colour: QColor, width: float, line: int) -> QPen:
+    """A pen whose width does not depend on the view."""
+    made = QPen(colour, width, LINES[line], Qt.PenCapStyle.FlatCap if line else Qt.PenCapStyle.RoundCap)
+    made.setCosmetic(True)
+    return made
+
+
+def _spacing_px(line: Polyline, columns: ViewColumns) -> float:
+    """How far apart points are on average."""
+    span = float(columns.centres[-1] - columns.centres[0]) or 1.0
+    return float(line.x[-1] - line.x[0]) / span * columns.width_px / (len(line.x) - 1)
+
+
+def _span(drawn: list[Values]) -> Span | None:
+    values = drawn[0] if len(drawn) == 1 else np.concatenate(drawn)
+    if not len(values):
+        return None
+    low, high = float(np.fmin.reduce(values)), float(np.fmax.reduce(values))
+    return (low, high) if low == low else None
+
+
+def _mixed(colour: QColor, ground: QColor, share: float) -> QColor:
+    """A colour as it looks with so much of it over the ground."""
+    over = (colour.red(), colour.green(), colour.blue())
+    under = (ground.red(), ground.green(), ground.blue())
+    return QColor(*(round(share * a + (1 - share) * b) for a, b in zip(over, under, strict=True)))

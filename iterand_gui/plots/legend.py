@@ -1,0 +1,232 @@
+"""The curves of a plot by name, with how they are drawn and their values where the crosshair stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QPointF,
+    QRect,
+    QSize,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPalette, QPen, QResizeEvent
+from PySide6.QtWidgets import QFrame, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+
+from iterand_gui import theme
+
+Index = QModelIndex | QPersistentModelIndex
+_TOP = QModelIndex()
+_SWATCH_PX = 22
+_NAME_PX = 340  # longer names are cut; the tooltip has them whole
+_ROWS_ABOVE = 2
+_SIDE_PX = (160, 340)  # width of a column of names
+LINES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
+
+
+class Role(IntEnum):
+    """What the model gives beside names."""
+
+    ENTRY = Qt.ItemDataRole.UserRole + 1
+
+
+@dataclass(frozen=True)
+class LegendEntry:
+    """One curve: its key in the plot, name, colour, line (its place in `LINES`) and value as text."""
+
+    key: str
+    name: str
+    colour: QColor
+    line: int
+    value: str
+
+
+def _place(entry: LegendEntry) -> tuple[str, str]:
+    """What an entry's place in the layout depends on."""
+    return entry.key, entry.name
+
+
+class LegendModel(QAbstractListModel):
+    """Entries for Qt's views."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.entries: tuple[LegendEntry, ...] = ()
+
+    def show_entries(self, entries: Sequence[LegendEntry]) -> None:
+        """Show other entries; the same with other values stay where they are."""
+        before, self.entries = self.entries, tuple(entries)
+        if self.entries == before:
+            return
+        if [_place(entry) for entry in before] == [_place(entry) for entry in self.entries]:
+            self.dataChanged.emit(self.index(0), self.index(len(self.entries) - 1))
+            return
+        self.beginResetModel()
+        self.endResetModel()
+
+    def rowCount(self, parent: Index = _TOP) -> int:  # noqa: N802 (Qt)
+        """One a curve."""
+        return 0 if parent.isValid() else len(self.entries)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        """Names, and whole entries for the delegate."""
+        entry = self.entries[index.row()]
+        match role:
+            case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.ToolTipRole:
+                return entry.name
+            case Qt.ItemDataRole.AccessibleTextRole:
+                return f"{entry.name}: {entry.value or 'no value'}"
+            case Role.ENTRY:
+                return entry
+        return None
+
+
+class LegendView(QListView):
+    """Shows entries in a line or two above a plot, or in a column beside it."""
+
+    picked = Signal(object)  # key of the curve that is to stand out, str; None for all alike
+
+    def __init__(self, model: LegendModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setModel(model)
+        self.setItemDelegate(LegendDelegate(self))
+        self.setAccessibleName("Legend")
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setEditTriggers(QListView.EditTrigger.NoEditTriggers)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.viewport().setAutoFillBackground(False)
+        self.clicked.connect(self._pick)
+        self.activated.connect(self._pick)
+        model.modelReset.connect(self._fit)
+        self.is_beside = False
+        self.place(beside=False)
+
+    def place(self, *, beside: bool) -> None:
+        """Stand beside the plot, or above it."""
+        self.is_beside = beside
+        self.setFlow(QListView.Flow.TopToBottom if beside else QListView.Flow.LeftToRight)
+        self.setWrapping(not beside)
+        self._fit()
+
+    def pick(self, key: str | None) -> None:
+        """Mark the entry of a curve, or none."""
+        model = self.model()
+        assert isinstance(model, LegendModel)
+        row = next((n for n, entry in enumerate(model.entries) if entry.key == key), None)
+        if row is None:
+            self.clearSelection()
+        else:
+            self.setCurrentIndex(model.index(row))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt)
+        """Take the lines that the width asks for."""
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self._fit()
+
+    def _fit(self) -> None:
+        rows = self.model().rowCount()
+        if self.is_beside:
+            widest = max(
+                (self.sizeHintForIndex(self.model().index(n, 0)).width() for n in range(rows)), default=0
+            )
+            bar = self.verticalScrollBar().sizeHint().width()
+            self.setFixedWidth(min(max(widest + bar, _SIDE_PX[0]), _SIDE_PX[1]))
+            self.setMinimumHeight(0)
+            self.setMaximumHeight(16_777_215)
+            return
+        self.setMinimumWidth(0)
+        self.setMaximumWidth(16_777_215)
+        row = _row_height(self.fontMetrics())
+        rows, left = 1, self.viewport().width()
+        for n in range(self.model().rowCount()):
+            width = self.sizeHintForIndex(self.model().index(n, 0)).width()
+            if width > left and left < self.viewport().width():
+                rows, left = rows + 1, self.viewport().width()
+            left -= width
+        self.setFixedHeight(row * min(rows, _ROWS_ABOVE) if self.model().rowCount() else 0)
+
+    def _pick(self, index: QModelIndex) -> None:
+        entry = index.data(Role.ENTRY)
+        self.picked.emit(entry.key if isinstance(entry, LegendEntry) else None)
+
+
+class LegendDelegate(QStyledItemDelegate):
+    """Draws a piece of the line, the name and the value; there is room for values to change in place."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:  # noqa: N802 (Qt)
+        """Room for the name and the widest value."""
+        metrics = option.fontMetrics
+        entry = index.data(Role.ENTRY)
+        name = min(_NAME_PX, metrics.horizontalAdvance(entry.name))
+        value = max(metrics.horizontalAdvance(entry.value), metrics.horizontalAdvance("100.00 %"))
+        width = _SWATCH_PX + name + value + 2 * theme.SPACE_S + theme.SPACE_L
+        return QSize(width, _row_height(metrics))
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        """Draw one entry."""
+        entry = index.data(Role.ENTRY)
+        rect: QRect = option.rect
+        palette: QPalette = option.palette
+        state: QStyle.StateFlag = option.state
+        painter.save()
+        if state & QStyle.StateFlag.State_Selected:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(palette.color(QPalette.ColorRole.Accent), 1))
+            painter.setBrush(palette.color(QPalette.ColorRole.AlternateBase))
+            painter.drawRoundedRect(rect.adjusted(0, 1, -theme.SPACE_S, -2), 4, 4)
+        inner = rect.adjusted(theme.SPACE_XS, 0, -theme.SPACE_M, 0)
+        paint_swatch(painter, entry, inner)
+        painter.setFont(theme.number_font(option.font))
+        metrics = painter.fontMetrics()
+        text = inner.adjusted(_SWATCH_PX + theme.SPACE_XS, 0, 0, 0)
+        painter.setPen(palette.color(QPalette.ColorRole.Text))
+        value_width = metrics.horizontalAdvance(entry.value)
+        left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        name_room = text.width() - value_width - theme.SPACE_S
+        name = metrics.elidedText(entry.name, Qt.TextElideMode.ElideMiddle, max(0, name_room))
+        painter.drawText(text, left, name)
+        painter.setPen(palette.color(QPalette.ColorRole.PlaceholderText))
+        value_at = text.adjusted(metrics.horizontalAdvance(name) + theme.SPACE_S, 0, 0, 0)
+        view = self.parent()
+        beside = isinstance(view, LegendView) and view.is_beside
+        side = Qt.AlignmentFlag.AlignRight if beside else Qt.AlignmentFlag.AlignLeft
+        painter.drawText(value_at, side | Qt.AlignmentFlag.AlignVCenter, entry.value)
+        painter.restore()
+
+
+def paint_swatch(painter: QPainter, entry: LegendEntry, rect: QRect) -> None:
+    """Draw a piece of an entry's line at the left of a rectangle."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(entry.colour, 2, LINES[entry.line], Qt.PenCapStyle.FlatCap))
+    y = rect.center().y() + 0.5
+    painter.drawLine(QPointF(rect.left(), y), QPointF(rect.left() + _SWATCH_PX, y))
+
+
+def paint_names(painter: QPainter, entries: Sequence[LegendEntry], text: QColor, width: int) -> int:
+    """Draw names in lines of a width, for a file; returns the height that they take."""
+    metrics = painter.fontMetrics()
+    row = _row_height(metrics)
+    x, y = 0, 0
+    for entry in entries:
+        name_at = _SWATCH_PX + theme.SPACE_XS
+        needs = name_at + metrics.horizontalAdvance(entry.name)
+        if x and x + needs > width:
+            x, y = 0, y + row
+        paint_swatch(painter, entry, QRect(x, y, needs, row))
+        painter.setPen(text)
+        painter.drawText(QRect(x + name_at, y, needs, row), Qt.AlignmentFlag.AlignVCenter, entry.name)
+        x += needs + theme.SPACE_L
+    return y + row if entries else 0
+
+
+def _row_height(metrics: QFontMetrics) -> int:
+    return metrics.height() + theme.SPACE_XS

@@ -1,0 +1,344 @@
+"""Curves over steps, epochs or time: of runs, live or finished, and of groups with their deviation.
+
+Every stored point counts: a column of pixels shows the least and the greatest value in it, and the points
+themselves where there is room. Points that come later cost no more than themselves; the ticker draws.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QAction, QActionGroup, QColor, QKeyEvent
+from PySide6.QtWidgets import QMenu, QWidget
+
+from iterand_gui import format as texts
+from iterand_gui.colours import Colours
+from iterand_gui.plots.curve_data import Look
+from iterand_gui.plots.curve_set import CurveSet, CurveStyle
+from iterand_gui.plots.legend import LegendEntry
+from iterand_gui.plots.link import AXIS_NAMES, SMOOTHING, PlotLink, Span, smoothing_text
+from iterand_gui.plots.reduction import Steps, Values
+from iterand_gui.plots.tables import Table
+from iterand_gui.plots.units import Unit
+from iterand_gui.plots.value_range import zoomed
+from iterand_gui.plots.x_axis import Clock, Positions, XAxis
+from iterand_gui.widgets.plot_frame import PlotFrame, Quality
+
+if TYPE_CHECKING:
+    from iterand_gui.plots.canvas import Canvas
+    from iterand_gui.plots.curve_scene import CurveScene
+
+__all__ = ["Clock", "CurvePlot", "CurveStyle", "PlotLink", "Positions", "Unit", "XAxis"]
+
+ALWAYS_FINE_POINTS = 1500  # so many drawn points cost nothing in final quality
+EVER_FINE_POINTS = 12_000  # more would hold the window up
+_SETTLE_LIVE_S = 3.0  # longer than live points are apart, so that lines do not change their width with each
+_SETTLE_S = 0.3
+_ZOOM_A_KEY = 0.7
+_PAN_A_KEY = 0.15
+
+
+class CurvePlot(PlotFrame):
+    """Shows curves. Positions of points are steps, whatever the x axis counts.
+
+    Keys: arrows move, + and - zoom (with Ctrl: the y axis), Home shows all, comma and full stop move the
+    crosshair, N the curve that stands out, L scale, F follow, T table, S save.
+
+    Args:
+        title: what is plotted.
+        unit: what the values are.
+        link: shared with other plots that are to show the same stretch; None for a plot by itself.
+        empty_text: shown while there are no points: what to do to see some.
+        parent: of the widget.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        unit: Unit = Unit.NUMBER,
+        *,
+        link: PlotLink | None = None,
+        empty_text: str = "No points yet",
+        parent: QWidget | None = None,
+    ) -> None:
+        self._curves = CurveSet(unit)
+        self._scene: CurveScene | None = None
+        self._marks: tuple[str, Steps] | None = None
+        self._values_seen: Span | None = None  # what the user chose of the y axis; None for all
+        self._points_changed = True
+        self._is_live = False
+        super().__init__(title, unit, empty_text, parent)
+        self.link = link or PlotLink(self)
+        self.link.changed.connect(self._changed)
+        self.link.cursor_moved.connect(self.ask)
+        self.log_action.toggled.connect(self._forget_values)
+        self.reset_action.setEnabled(False)
+        self.follow_action = self._action("&Follow the newest points", "F")
+        self.follow_action.setCheckable(True)
+        self.follow_action.setChecked(True)
+        self.follow_action.triggered.connect(self.link.set_follow)
+
+    # Data.
+
+    def set_series(
+        self,
+        key: str,
+        steps: Steps,
+        values: Values,
+        *,
+        style: CurveStyle | None = None,
+        positions: Positions | None = None,
+        deviation: Values | None = None,
+    ) -> None:
+        """Show a curve, or other points of one that is shown.
+
+        Args:
+            key: names the curve within the plot.
+            steps: never falling, int64 (n,).
+            values: float32 (n,); what is not finite leaves a gap.
+            style: how it is called and drawn; kept from before if None, else the key is its name.
+            positions: where its steps stand by epoch and time; kept from before if None.
+            deviation: of the mean of a group, float32 (n,); NaN where only one run counts.
+        """
+        self._curves.put(key, steps, values, style, positions, deviation)
+        self._changed()
+
+    def extend(self, key: str, steps: Steps, values: Values) -> None:
+        """Add points behind those of a curve; the curve of a group is set anew instead."""
+        self._curves.curves[key].data.extend(steps, values)
+        self._is_live = True
+        self._changed()
+
+    def cut(self, key: str, first_index: int) -> None:
+        """Drop a curve's points from an index on: its run went back to a checkpoint."""
+        self._curves.curves[key].data.cut(first_index)
+        self._changed()
+
+    def set_positions(self, key: str, positions: Positions) -> None:
+        """Say anew where a curve's steps stand by epoch and time."""
+        self._curves.curves[key].positions = positions
+        self._changed()
+
+    def set_style(self, key: str, style: CurveStyle) -> None:
+        """Call or draw a curve differently."""
+        self._curves.curves[key].style = style
+        self._changed()
+
+    def remove(self, key: str) -> None:
+        """Show a curve no longer; one that is not there is no mistake."""
+        if key == self.highlight:
+            self.set_highlight(None)
+        self._curves.curves.pop(key, None)
+        self._changed()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.set_highlight(None)
+        self._curves.curves.clear()
+        self._marks = None
+        self.set_note("")
+        self._changed()
+
+    def set_marks(self, key: str, steps: Steps, name: str = "") -> None:
+        """Mark steps of a curve's run, such as redraws, by ticks at the bottom.
+
+        Args:
+            key: a curve of the run.
+            steps: int64 (n,).
+            name: said beside the title with their number, for example `redraw`; empty for nothing.
+        """
+        self._marks = (key, steps)
+        self.set_note(texts.counted(len(steps), name) if name and len(steps) else "")
+        self._changed()
+
+    def keys(self) -> list[str]:
+        """The curves that have points, in the order they came."""
+        return self._curves.keys()
+
+    def point_count(self, key: str) -> int:
+        """Points of a curve; 0 for one that is not there."""
+        curve = self._curves.curves.get(key)
+        return len(curve.data) if curve else 0
+
+    def drawn_values(self, key: str) -> Values:
+        """What is drawn of a curve now, empty where nothing is; on a logarithmic axis logarithms."""
+        return self._scene.line_values(key) if self._scene else np.empty(0, np.float32)
+
+    # What is seen.
+
+    def reset(self) -> None:
+        """Show everything again."""
+        self._values_seen = None
+        self.link.show_all()
+        self._changed()
+
+    @property
+    def values_seen(self) -> Span:
+        """What is seen of the y axis; logarithms on a logarithmic one."""
+        return self._values_seen or (self._scene.values if self._scene else (0.0, 1.0))
+
+    def show_values(self, low: float, high: float) -> None:
+        """Show a part of the y axis; given as logarithms on a logarithmic one."""
+        self._values_seen = (low, high)
+        self._changed()
+
+    def move_cursor(self, points: int) -> None:
+        """Move the crosshair by points of the curve that stands out, else of the first."""
+        key = self.highlight or next(iter(self.keys()), None)
+        curve = self._curves.curves.get(key or "")
+        axis, cursor = self.link.axis, self.link.cursor
+        if curve is None or curve.extent(axis) is None:
+            return
+        step = float(curve.data.steps[-1] if cursor is None else curve.positions.steps(axis, cursor))
+        index = (curve.data.nearest(step) or 0) + (points if cursor is not None else 0)
+        index = min(max(index, 0), len(curve.data) - 1)
+        place = float(curve.positions.places(axis, curve.data.steps[index]))
+        low, high = self.link.view
+        if not low <= place <= high:
+            self.link.pan((place - (low + high) / 2) / (high - low))
+        self.link.set_cursor(place)
+
+    # What the frame asks for.
+
+    def draw(self, canvas: Canvas) -> None:
+        """Bring the drawing area up to date; with nothing but the crosshair moved, only that."""
+        from iterand_gui.plots.curve_scene import CurveScene, View
+
+        if self._scene is None:
+            self._scene = CurveScene(canvas, self._curves)
+        axis = self.link.axis
+        if self._points_changed:
+            self._curves.show_as(Look(self.log, self.link.smoothing))
+            self.link.report_extent(self, self._curves.extent(axis))
+            self._scene.show(View(axis, self.link.view, self._values_seen), self._marks)
+            self._points_changed = False
+            few = self._scene.point_count <= ALWAYS_FINE_POINTS
+            self.dress(canvas, Quality.FINE if few else Quality.FAST, canvas.devicePixelRatioF())
+            self.ticker.settle(self, _SETTLE_LIVE_S if self._is_live else _SETTLE_S)
+        self._scene.draw_cursor(axis, self.link.cursor)
+        self.reset_action.setEnabled(self.link.is_zoomed or self._values_seen is not None)
+        self.follow_action.setChecked(self.link.follow)
+
+    def dress(self, canvas: Canvas, quality: Quality, scale: float) -> None:
+        """Give curves the canvas's colours."""
+        if self._scene is not None:
+            few = self._scene.point_count <= EVER_FINE_POINTS
+            fine = quality is Quality.PAPER or (quality is Quality.FINE and few)
+            self._scene.dress(fine=fine, highlight=self.highlight, scale=scale)
+
+    def settle(self) -> None:
+        """Nothing came for a while."""
+        super().settle()
+        self._is_live = False
+
+    def entries(self, colours: Colours) -> tuple[LegendEntry, ...]:
+        """The curves as the legend has them, with their values at the crosshair or else their last ones."""
+        lines, axis, cursor = self._curves.lines(), self.link.axis, self.link.cursor
+        return tuple(
+            LegendEntry(
+                key=key,
+                name=(curve := self._curves.curves[key]).style.name,
+                colour=QColor(colours.runs[curve.colour_number]),
+                line=lines[key],
+                value=self._curves.value_text(key, axis, cursor),
+            )
+            for key in self.keys()
+        )
+
+    def table(self) -> Table:
+        """All points."""
+        return self._curves.table()
+
+    def summary(self) -> str:
+        """The plot in a sentence."""
+        return self._curves.summary(self.link.axis)
+
+    def connect_canvas(self, canvas: Canvas) -> None:
+        """Do what wheel and mouse ask for."""
+        canvas.hovered.connect(self.link.set_cursor)
+        canvas.resized.connect(self._changed)
+        box = canvas.view_box
+        box.zoom_x.connect(self.link.zoom)
+        box.zoom_y.connect(self._zoom_values)
+        box.pan.connect(self._pan)
+        box.framed.connect(self._show_frame)
+        box.reset.connect(self.reset)
+
+    def add_to_menu(self, menu: QMenu) -> None:
+        """Axes, smoothing and following."""
+        menu.addAction(self.follow_action)
+        axes, smoothing = menu.addMenu("&X axis"), menu.addMenu("S&moothing")
+        axis_group, smoothing_group = QActionGroup(axes), QActionGroup(smoothing)
+        for axis in XAxis:
+            self._add_choice(axes, axis_group, AXIS_NAMES[axis], axis, axis is self.link.axis)
+        for window in SMOOTHING:
+            self._add_choice(
+                smoothing, smoothing_group, smoothing_text(window), window, window == self.link.smoothing
+            )
+        axis_group.triggered.connect(self._axis_chosen)
+        smoothing_group.triggered.connect(self._smoothing_chosen)
+
+    # Changes.
+
+    def _changed(self) -> None:
+        self._points_changed = True
+        self.ask()
+
+    def _forget_values(self) -> None:
+        self._values_seen = None
+        self._changed()
+
+    def _zoom_values(self, factor: float, around: float) -> None:
+        self.show_values(*zoomed(self.values_seen, factor, around))
+
+    def _pan(self, across: float, up: float) -> None:
+        if across:
+            self.link.pan(across)
+        if up and self._values_seen is not None:  # the y axis follows the curves until it is zoomed
+            low, high = self._values_seen
+            self.show_values(low + up * (high - low), high + up * (high - low))
+
+    def _show_frame(self, frame: QRectF) -> None:
+        self._values_seen = (frame.top(), frame.bottom())
+        self.link.show(frame.left(), frame.right())
+
+    @staticmethod
+    def _add_choice(menu: QMenu, group: QActionGroup, text: str, value: object, checked: bool) -> None:
+        action = group.addAction(text)
+        action.setCheckable(True)
+        action.setChecked(checked)
+        action.setData(value)
+        menu.addAction(action)
+
+    def _axis_chosen(self, action: QAction) -> None:
+        self.link.set_axis(XAxis(action.data()))
+
+    def _smoothing_chosen(self, action: QAction) -> None:
+        self.link.set_smoothing(int(action.data()))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 (Qt)
+        """Move, zoom and read by keys."""
+        ctrl = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+        low, high = self.values_seen
+        match event.key():
+            case Qt.Key.Key_Left:
+                self.link.pan(-_PAN_A_KEY)
+            case Qt.Key.Key_Right:
+                self.link.pan(_PAN_A_KEY)
+            case Qt.Key.Key_Up | Qt.Key.Key_Down:
+                shift = _PAN_A_KEY * (high - low) * (1 if event.key() == Qt.Key.Key_Up else -1)
+                self.show_values(low + shift, high + shift)
+            case Qt.Key.Key_Plus | Qt.Key.Key_Equal | Qt.Key.Key_Minus:
+                factor = 1 / _ZOOM_A_KEY if event.key() == Qt.Key.Key_Minus else _ZOOM_A_KEY
+                if ctrl:
+                    self._zoom_values(factor, (low + high) / 2)
+                else:
+                    self.link.zoom(factor, self.link.cursor)
+            case Qt.Key.Key_Comma | Qt.Key.Key_Period:
+                self.move_cursor(1 if event.key() == Qt.Key.Key_Period else -1)
+            case Qt.Key.Key_Escape if self.link.cursor is not None:
+                self.link.set_cursor(None)
+            case _:
+                super().keyPressEvent(event)

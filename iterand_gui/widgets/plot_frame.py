@@ -1,0 +1,385 @@
+"""What every plot has around its drawing area: title, legend, menu, keys, table, files, a word when empty.
+
+The drawing area, and with it pyqtgraph, is made when the plot is first seen; until then, and while it is out
+of view, a plot only keeps its data.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QPoint, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QAction,
+    QColor,
+    QContextMenuEvent,
+    QFocusEvent,
+    QPainter,
+    QPaintEvent,
+    QPalette,
+    QPen,
+    QShowEvent,
+)
+from PySide6.QtWidgets import (
+    QGridLayout,
+    QLabel,
+    QMenu,
+    QStackedWidget,
+    QTableView,
+    QWidget,
+)
+
+from iterand_gui import theme
+from iterand_gui.colours import LIGHT, Colours
+from iterand_gui.live.ticker import Redrawn, Ticker
+from iterand_gui.plots.legend import LegendEntry, LegendModel, LegendView
+from iterand_gui.plots.tables import PlotTableModel, Table
+from iterand_gui.plots.units import Unit
+from iterand_gui.widgets.plot_files import PlotFiles
+from iterand_gui.widgets.plot_header import PlotHeader
+
+if TYPE_CHECKING:
+    from iterand_gui.plots.canvas import Canvas
+
+BESIDE_FROM = 7  # so many curves have their legend beside the plot
+_TABLE_AFTER_S = 1.0  # a table that is shown while points come is renewed that long after the last
+_WORDS_S = 0.2  # names and values are renewed no more often: nobody reads faster, and texts take long to draw
+_LEAST_SIZE = QSize(240, 160)
+_CORNER_PX = 6.0
+
+
+class Quality(Enum):
+    """How well lines are drawn: while points come, when nothing moves, for a file."""
+
+    FAST = 0
+    FINE = 1
+    PAPER = 2
+
+
+class PlotFrame(Redrawn):
+    """A plot without its data; subclasses hold them and draw.
+
+    Args:
+        title: what is plotted, also the accessible name.
+        unit: what the values are.
+        empty_text: shown while there are no points: what to do to see some.
+    """
+
+    saved = Signal(str)  # path of a file that was written
+    failed = Signal(str)  # a sentence for the user
+    highlighted = Signal(object)  # key of the curve that stands out, str; None for none
+
+    def __init__(self, title: str, unit: Unit, empty_text: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.title, self.unit = title, unit
+        self.ticker = Ticker.shared()
+        self._canvas: Canvas | None = None
+        self._highlight: str | None = None
+        self._words_due = 0.0
+        self.files = PlotFiles(self, self)
+        self.files.saved.connect(self.saved)
+        self.files.failed.connect(self.failed)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMinimumSize(_LEAST_SIZE)
+        self.setAccessibleName(f"{title} plot")
+        self._legend = LegendModel(self)
+        self._legend_view = LegendView(self._legend, self)
+        self._legend_view.setAccessibleName(f"{title}: legend")
+        self._legend_view.picked.connect(self._legend_picked)
+        self._empty = QLabel(empty_text, self)
+        self._table_model = PlotTableModel(self)
+        self._table_view = QTableView(self)
+        self._stack = QStackedWidget(self)
+        self._make_actions()
+        self._header = PlotHeader(title, (self.reset_action, self.table_action), self)
+        self._header.menu_asked.connect(self._open_menu)
+        self._set_up_table()
+        self._lay_out()
+        self._set_colours()
+
+    # What a subclass gives.
+
+    @abstractmethod
+    def keys(self) -> list[str]:
+        """The curves in the order of the legend; none where there is nothing to draw."""
+
+    @abstractmethod
+    def entries(self, colours: Colours) -> tuple[LegendEntry, ...]:
+        """The curves as the legend has them, in given colours."""
+
+    @abstractmethod
+    def table(self) -> Table:
+        """All points."""
+
+    @abstractmethod
+    def summary(self) -> str:
+        """The plot in a sentence, for those who cannot see it."""
+
+    @abstractmethod
+    def draw(self, canvas: Canvas) -> None:
+        """Bring the drawing area up to date."""
+
+    @abstractmethod
+    def dress(self, canvas: Canvas, quality: Quality, scale: float) -> None:
+        """Give curves the canvas's colours, and widths for so many pixels for each of the layout."""
+
+    @abstractmethod
+    def connect_canvas(self, canvas: Canvas) -> None:
+        """Listen to a drawing area that was just made."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Show everything again."""
+
+    def add_to_menu(self, menu: QMenu) -> None:
+        """Add what only this kind of plot has."""
+
+    # What users of a plot call.
+
+    def set_note(self, text: str) -> None:
+        """Say something in small beside the title."""
+        self._header.set_note(text)
+
+    @property
+    def highlight(self) -> str | None:
+        """The curve that stands out."""
+        return self._highlight
+
+    def set_highlight(self, key: str | None) -> None:
+        """Let a curve stand out; None for all alike."""
+        if key != self._highlight:
+            self._highlight = key
+            self._legend_view.pick(key)
+            if self._canvas is not None:
+                self._dress_again(Quality.FAST)
+            self.highlighted.emit(key)
+            self.ask()
+
+    @property
+    def log(self) -> bool:
+        """Whether the y axis is logarithmic."""
+        return self.log_action.isChecked()
+
+    def set_log(self, log: bool) -> None:
+        """Make the y axis logarithmic; zeros and what is below are not drawn then."""
+        self.log_action.setChecked(log)
+
+    @property
+    def shows_table(self) -> bool:
+        """Whether the table is seen instead of the plot."""
+        return self.table_action.isChecked()
+
+    def show_as_table(self, table: bool) -> None:
+        """Show the points as a table, or as a plot."""
+        self.table_action.setChecked(table)
+
+    def make_menu(self) -> QMenu:
+        """All that can be done with the plot; it deletes itself when it closes."""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addActions([self.reset_action, self.log_action])
+        self.add_to_menu(menu)
+        menu.addSeparator()
+        menu.addActions([self.next_action, self.previous_action, self.table_action])
+        menu.addSeparator()
+        menu.addActions([self.copy_action, self.save_action])
+        return menu
+
+    # Drawing.
+
+    def ask(self) -> None:
+        """Have it drawn soon, if it is in view."""
+        self.ticker.ask(self)
+
+    def redraw(self) -> None:
+        """Bring everything up to date."""
+        keys = self.keys()
+        self._place_legend(beside=len(keys) >= BESIDE_FROM)
+        if time.monotonic() >= self._words_due:
+            self._words_due = time.monotonic() + _WORDS_S
+            self._legend.show_entries(self.entries(theme.colours(self.palette())))
+            self.setAccessibleDescription(self.summary())
+        else:
+            self.ask()
+        if not keys:
+            self._stack.setCurrentWidget(self._empty)
+        elif self.shows_table:
+            self._show_table()
+        else:
+            canvas = self._made_canvas()
+            self._stack.setCurrentWidget(canvas)
+            self._grid.activate()  # so that it is drawn once, in its final size
+            self.draw(canvas)
+
+    def settle(self) -> None:
+        """Nothing came for a while: draw finely, or bring the table up to date."""
+        if self.shows_table:
+            self._table_model.show_table(self.table())
+        else:
+            self._dress_again(Quality.FINE)
+
+    @contextmanager
+    def for_paper(self, scale: float) -> Iterator[tuple[Canvas, tuple[LegendEntry, ...]]]:
+        """The drawing area and the curves as they are to be saved, for as long as it is held."""
+        canvas = self._made_canvas()
+        canvas.dress(LIGHT)
+        self.draw(canvas)
+        self.dress(canvas, Quality.PAPER, scale)
+        try:
+            yield canvas, self.entries(LIGHT)
+        finally:
+            self._set_colours()
+
+    def _made_canvas(self) -> Canvas:
+        if self._canvas is None:
+            from iterand_gui.plots.canvas import Canvas  # loads pyqtgraph: a part of a second
+
+            self._canvas = canvas = Canvas(self)
+            canvas.resized.connect(self.ask)
+            self.connect_canvas(canvas)
+            self._stack.addWidget(canvas)
+        return self._canvas
+
+    def _show_table(self) -> None:
+        if self._stack.currentWidget() is self._table_view:
+            self.ticker.settle(self, _TABLE_AFTER_S)
+        else:
+            self._table_model.show_table(self.table())
+            self._stack.setCurrentWidget(self._table_view)
+
+    def _set_colours(self) -> None:
+        if self._canvas is not None:
+            self._canvas.dress(theme.colours(self.palette()))
+            self._dress_again(Quality.FAST)
+        muted = QPalette()
+        muted.setColor(QPalette.ColorRole.WindowText, theme.colour("muted"))
+        self._empty.setPalette(muted)
+        self.ask()
+
+    def _dress_again(self, quality: Quality) -> None:
+        if self._canvas is not None:
+            self.dress(self._canvas, quality, self._canvas.devicePixelRatioF())
+
+    # Parts.
+
+    def _make_actions(self) -> None:
+        self.reset_action = self._action("Show &all", "Home", self.reset, "reset")
+        self.log_action = self._action("&Logarithmic y axis", "L")
+        self.table_action = self._action("Show as &table", "T", icon="table")
+        self.next_action = self._action("&Next curve", "N", self._highlight_next)
+        self.previous_action = self._action("&Previous curve", "Shift+N", self._highlight_previous)
+        self.save_action = self._action("&Save as ...", "S", self.files.ask_path, "save")
+        self.copy_action = self._action("&Copy picture", "C", self.files.copy, "copy")
+        for action in (self.log_action, self.table_action):
+            action.setCheckable(True)
+            action.toggled.connect(self.ask)
+
+    def _action(
+        self, text: str, key: str, slot: Callable[[], object] | None = None, icon: str | None = None
+    ) -> QAction:
+        action = QAction(text, self)
+        action.setShortcut(key)
+        action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        if icon is not None:
+            action.setIcon(theme.icon(icon))
+        if slot is not None:
+            action.triggered.connect(slot)
+        self.addAction(action)
+        return action
+
+    def _set_up_table(self) -> None:
+        view = self._table_view
+        view.setModel(self._table_model)
+        view.setAccessibleName(f"{self.title}: table")
+        view.setAlternatingRowColors(True)
+        view.setFont(theme.number_font(self.font()))
+        view.setTabKeyNavigation(False)
+        view.verticalHeader().hide()
+        view.verticalHeader().setDefaultSectionSize(theme.ROW_PX)
+        view.horizontalHeader().setDefaultSectionSize(130)
+        view.horizontalHeader().setHighlightSections(False)
+
+    def _lay_out(self) -> None:
+        self._empty.setTextFormat(theme.PLAIN)
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._empty.setWordWrap(True)
+        self._stack.addWidget(self._empty)
+        self._stack.addWidget(self._table_view)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(theme.SPACE_M, theme.SPACE_XS, theme.SPACE_XS, theme.SPACE_XS)
+        self._grid.setSpacing(theme.SPACE_XS)
+        self._grid.addWidget(self._header, 0, 0, 1, 2)
+        self._grid.addWidget(self._stack, 2, 0)
+        self._grid.setRowStretch(2, 1)
+        self._grid.setColumnStretch(0, 1)
+        self._place_legend(beside=False)
+
+    def _place_legend(self, *, beside: bool) -> None:
+        if beside == self._legend_view.is_beside and self._grid.indexOf(self._legend_view) >= 0:
+            return
+        self._grid.removeWidget(self._legend_view)
+        self._legend_view.place(beside=beside)
+        if beside:
+            self._grid.addWidget(self._legend_view, 1, 1, 2, 1)
+        else:
+            self._grid.addWidget(self._legend_view, 1, 0, 1, 2)
+
+    # Events.
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt)
+        """Catch up with what came while it was hidden."""
+        super().showEvent(event)
+        self.ask()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt)
+        """Take the colours and fonts of another theme."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.FontChange):
+            self._set_colours()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802 (Qt)
+        """Show where the keys go."""
+        super().focusInEvent(event)
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802 (Qt)
+        """Show that the keys go elsewhere."""
+        super().focusOutEvent(event)
+        self.update()
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:  # noqa: N802 (Qt)
+        """Open the menu at the pointer, or by the menu key."""
+        self.make_menu().popup(event.globalPos())
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt)
+        """A sheet with a thin line around, stronger where the keys go."""
+        if self.is_behind:
+            self.ask()
+        colours = theme.colours(self.palette())
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(QColor(colours.base))
+        painter.setPen(QPen(QColor(colours.accent if self.hasFocus() else colours.grid), 1))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), _CORNER_PX, _CORNER_PX)
+
+    def _highlight_next(self) -> None:
+        self._turn_highlight(1)
+
+    def _highlight_previous(self) -> None:
+        self._turn_highlight(-1)
+
+    def _turn_highlight(self, turn: int) -> None:
+        around: Sequence[str | None] = [None, *self.keys()]
+        at = around.index(self._highlight) if self._highlight in around else 0
+        self.set_highlight(around[(at + turn) % len(around)])
+
+    def _legend_picked(self, key: str | None) -> None:
+        self.set_highlight(None if key == self._highlight else key)
+
+    def _open_menu(self, at: QPoint) -> None:
+        self.make_menu().popup(at)
