@@ -147,14 +147,18 @@ def _move(source: Path, target: Path) -> bool:
         if not os.path.lexists(source):
             return False
         target.parent.mkdir(exist_ok=True)
-        if os.path.lexists(target):
-            raise UserError(
-                f"There are files of one run in {source} and in {target}: move one of the two elsewhere."
-            )
+        # A folder is never renamed over one that holds something, and looking first would take a folder that
+        # another moves just now for two; a link or file would replace what it meets.
+        if (source.is_symlink() or source.is_file()) and os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, "it exists")
         os.rename(source, target)
     except FileNotFoundError:
         return False
     except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR):
+            raise UserError(
+                f"There are files of one run in {source} and in {target}: move one of the two elsewhere."
+            ) from None
         if error.errno == errno.EXDEV:
             raise UserError(
                 f"Cannot move {source} to {target.parent}, which is on another disk: put both folders on one."
