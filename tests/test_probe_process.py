@@ -267,3 +267,19 @@ def test_that_what_does_not_fit_is_said_before_queueing(own_code: Workspace) -> 
     assert found[0].startswith("huge x0.1: A run takes about ")
     assert found[1].startswith("raises x0.1: memory not known: ")
     assert found[2].startswith("6 runs need about ")
+
+
+def test_that_the_pages_example_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "probe.md").read_text(encoding="utf-8")
+    example = page.partition("```python\n")[2].partition("```")[0]
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "data: {dataset: digits}\nmodel: {name: conv2}\ncompute: {device: cpu, precision: fp32}\n"
+    )
+    monkeypatch.setenv("ITERAND_WORKSPACE", str(tmp_path / "workspace"))
+    exec(compile(example, "docs/probe.md", "exec"), {"path": path})
+    kept, total_bytes = map(int, capsys.readouterr().out.split())
+    assert 1e6 < kept < 2e6
+    assert 1e8 < total_bytes < 2e9

@@ -1,7 +1,7 @@
 """What a run finds in its data, without reading the images: their form, the classes, how many there are.
 
 Named datasets are known from the catalog. Of an npz file the headers and the labels are read, of a folder the
-file names and the headers of some images; that is remembered while the files stay as they are. Whether a file
+file names and the size of some images; that is remembered while the files stay as they are. Whether a file
 holds what it says is found out when it is opened.
 """
 
