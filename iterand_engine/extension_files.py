@@ -209,8 +209,8 @@ def disable(workspace: Workspace, text: str) -> str:
     Raises:
         UserError: it is not enabled.
     """
-    name = f"{Path(text).name.removesuffix('.py')}.py"
     trust = Trust.load(workspace)
+    name = next((one for one in _names_meant(text) if trust.of(one).enabled), _names_meant(text)[0])
     trusted = trust.of(name)
     if trusted.enabled is None:
         on = [file for file, one in trust.files.items() if one.enabled]
@@ -228,7 +228,8 @@ def named_file(workspace: Workspace, text: str) -> Path:
         UserError: there is none, or it is neither in the workspace's extensions/ nor a run's copy.
     """
     given = Path(text).expanduser().absolute()
-    beside = workspace.extensions_dir / f"{Path(text).name.removesuffix('.py')}.py"
+    names = [workspace.extensions_dir / name for name in _names_meant(text)]
+    beside = next((path for path in names if path.is_file()), names[0])
     is_copy = given.parent.name == FOLDER and given.parent.parent.parent.resolve() == workspace.runs_dir
     if given.is_file() and (is_copy or given.parent.resolve() == workspace.extensions_dir):
         return given.parent.resolve() / given.name
@@ -241,6 +242,12 @@ def named_file(workspace: Workspace, text: str) -> Path:
             f"there: {', '.join(known) or 'none'}; `iterand new model NAME` writes one)."
         )
     return beside
+
+
+def _names_meant(text: str) -> tuple[str, str]:
+    """The file names that a user may mean: as written, and as `iterand new` would name them."""
+    stem = Path(text).name.removesuffix(".py")
+    return f"{stem}.py", f"{stem.replace('-', '_')}.py"
 
 
 def describe(path: Path) -> Description:

@@ -83,11 +83,12 @@ def write(workspace: Workspace, name: str, text: str) -> Path:
 
 def enable_here(workspace: Workspace, name: str) -> ExtensionFile:
     """Enable a file, describing it in this process: importing torch in another for each would take long."""
-    with patch("iterand_engine.extension_files.describe", _describe_here):
+    with patch("iterand_engine.extension_files.describe", describe_here):
         return enable(workspace, name)
 
 
-def _describe_here(path: Path) -> Description:
+def describe_here(path: Path) -> Description:
+    """As `extension_files.describe`, in this process."""
     found = described(path)
     own_code._State.loaded.clear()  # as if it had been run elsewhere
     if found.error is not None:

@@ -53,7 +53,7 @@ def states(workspace: Workspace) -> dict[str, str]:
 def test_that_a_file_goes_through_its_states(workspace: Workspace) -> None:
     path = write(workspace, "mine.py", RULE)
     assert states(workspace) == {"mine.py": "disabled"}
-    enabled = enable(workspace, "mine.py")
+    enabled = enable_here(workspace, "mine.py")
     assert [one.name for one in enabled.declarations] == ["mine"]
     assert states(workspace) == {"mine.py": "enabled"}
     path.write_text(RULE + "# looks harmless\n")
@@ -255,12 +255,6 @@ def test_that_a_file_that_does_its_worst_when_it_is_enabled_harms_nothing(
     assert states(workspace) == {"mine.py": "disabled"}
 
 
-def test_that_what_own_code_prints_disturbs_nothing(workspace: Workspace) -> None:
-    write(workspace, "mine.py", "import os\nprint('{}')\nos.write(1, b'{}')\n" + RULE)
-    enable(workspace, "mine.py")
-    assert states(workspace) == {"mine.py": "enabled"}
-
-
 def test_that_only_a_process_that_may_can_load_own_code(workspace: Workspace, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     note = f"with open({str(marker)!r}, 'a') as marker: marker.write('x')"
@@ -344,13 +338,14 @@ def test_that_a_config_folder_that_cannot_be_written_is_told(workspace: Workspac
         enable_here(workspace, "mine.py")
 
 
-def test_that_describing_needs_no_gpu_and_no_folder(
+def test_that_describing_needs_no_gpu_and_no_folder_and_that_prints_disturb_nothing(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('a file beside it was taken for torch')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     check = "import os\nassert os.environ['CUDA_VISIBLE_DEVICES'] == ''\nimport torch\n"
-    write(workspace, "mine.py", check + RULE)
+    write(workspace, "mine.py", f"{check}print('{{}}')\nos.write(1, b'{{}}')\n{RULE}")
     enable(workspace, "mine.py")
+    assert states(workspace) == {"mine.py": "enabled"}
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
