@@ -30,9 +30,10 @@ settings.load_profile("shared-machine")
 
 @pytest.fixture(autouse=True)
 def own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees or changes the user's workspace, whatever it forgets to say."""
+    """No test sees or changes the user's workspace or enables own code, whatever it forgets to say."""
     monkeypatch.delenv("ITERAND_WORKSPACE", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "user-data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "user-config"))
 
 
 @pytest.fixture
