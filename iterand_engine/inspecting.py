@@ -159,8 +159,8 @@ def _network(question: _Question) -> _Network:
     """Build a network and follow a batch, once while only the method or the schedule changes."""
     with _META:
         module = build_network(question.options, question.spec).to(_META)
-        weights = ((name, owner.get_parameter("weight")) for name, owner in maskable_weights(module))
-        shapes = {name: tuple(weight.shape) for name, weight in weights}
+        weights = ((name, owner.weight) for name, owner in maskable_weights(module))
+        shapes = {name: tuple(weight.shape) for name, weight in weights if isinstance(weight, Tensor)}
         parameters = sum(parameter.numel() for parameter in module.parameters())
         buffer_bytes = sum(buffer.nbytes for buffer in module.buffers())
         saved, notes = _followed(module, question.spec, question.batch_size)

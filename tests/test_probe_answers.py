@@ -171,6 +171,19 @@ def test_that_mistakes_are_told_in_the_engines_words(tmp_path: Path) -> None:
         asked(tmp_path, data={"dataset": "npz", "path": str(tmp_path / "none.npz")})
 
 
+def test_that_a_network_that_cannot_be_masked_is_refused_in_the_engines_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def normed(width_factor: float, spec: InputSpec) -> nn.Module:
+        linear = nn.utils.parametrizations.weight_norm(nn.Linear(3 * 32 * 32, 10))
+        return nn.Sequential(nn.Flatten(), linear)
+
+    monkeypatch.setattr("iterand_engine.models.conv2", normed)
+    config = config_of(model={"name": "conv2", "width_factor": 0.123})
+    with pytest.raises(UserError, match="cannot be masked: it is parametrized already"):
+        looked_at(config)
+
+
 @given(
     st.builds(
         dict,
