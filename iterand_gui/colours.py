@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from zlib import crc32
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,7 @@ DARK = Colours(
 class RunColours:
     """Which run colour each run or group has, for as long as the program runs and, restored, beyond.
 
-    A key that is asked for the first time gets the colour that was given out least so far; which of several
-    is decided by the key, so that a program that starts anew mostly gives the same.
+    A key that is asked for the first time gets the first of the colours that were given out least so far.
     """
 
     def __init__(self, count: int = len(LIGHT.runs)) -> None:
@@ -91,10 +89,7 @@ class RunColours:
         """The place of the key's colour in `Colours.runs`."""
         found = self._numbers.get(key)
         if found is None:
-            count, least = len(self._given), min(self._given)
-            first = crc32(key.encode()) % count
-            turns = ((first + turn) % count for turn in range(count))
-            found = next(number for number in turns if self._given[number] == least)
+            found = self._given.index(min(self._given))
             self._set(key, found)
         return found
 

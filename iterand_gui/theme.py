@@ -104,7 +104,7 @@ def palette_of(colours: Colours) -> QPalette:
     palette = QPalette(QColor(colours.button), QColor(colours.window))
     for each, colour in given.items():
         palette.setColor(each, QColor(colour))
-    faint = _mixed(colours.text, colours.window, 0.45)
+    faint = mixed(QColor(colours.text), QColor(colours.window), 0.45)
     for each in (role.WindowText, role.Text, role.ButtonText, role.HighlightedText):
         palette.setColor(QPalette.ColorGroup.Disabled, each, faint)
     palette.setColor(QPalette.ColorGroup.Disabled, role.Highlight, QColor(colours.line))
@@ -278,8 +278,7 @@ def _colour_text(role: Role) -> str:
     return by_role[role]
 
 
-def _mixed(one: str, other: str, share: float) -> QColor:
+def mixed(one: QColor, other: QColor, share: float) -> QColor:
     """A colour with `share` of the first and the rest of the other."""
-    a, b = QColor(one), QColor(other)
-    parts = ((a.red(), b.red()), (a.green(), b.green()), (a.blue(), b.blue()))
-    return QColor(*(round(share * x + (1 - share) * y) for x, y in parts))
+    first, rest = (one.red(), one.green(), one.blue()), (other.red(), other.green(), other.blue())
+    return QColor(*(round(share * a + (1 - share) * b) for a, b in zip(first, rest, strict=True)))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPen
 
+from iterand_gui import theme
 from iterand_gui.plots.curve_data import CurveData
 from iterand_gui.plots.items import NOTHING, Band, BandShape, LineShape, Shape
 from iterand_gui.plots.legend import LINES
@@ -112,13 +113,13 @@ class DrawnCurve:
             return
         self._dressed = (dress, self._has_dots)
         share = _BEHIND_SHARE if dress.behind else _FAINT_SHARE if dress.faint and not dress.strong else 1.0
-        colour = _mixed(dress.colour, dress.ground, share)
+        colour = theme.mixed(dress.colour, dress.ground, share)
         # A pen of one pixel is drawn many times faster than any other, however fine the screen's pixels are.
         wide = dress.scale * (_STRONG_PX if dress.strong else _FINE_PX)
         fine = dress.fine or dress.strong
         dot_px = _DOT_PX * dress.scale if self._has_dots else 0.0
         self._line.dress(_pen(colour, wide if fine else _FAST_PX, dress.line), antialias=fine, dot_px=dot_px)
-        self._raw.dress(_pen(_mixed(colour, dress.ground, _FAINT_SHARE), _FAST_PX, 0), antialias=False)
+        self._raw.dress(_pen(theme.mixed(colour, dress.ground, _FAINT_SHARE), _FAST_PX, 0), antialias=False)
         self._band.colour = QColor(colour)
         self._band.colour.setAlphaF(_BAND_SHARE)
         self._line.z = 4.0 if dress.strong else 2.5 if share < 1 else 3.0
@@ -175,10 +176,3 @@ def _span(drawn: list[Values]) -> Span | None:
         return None
     low, high = float(np.fmin.reduce(values)), float(np.fmax.reduce(values))
     return (low, high) if low == low else None
-
-
-def _mixed(colour: QColor, ground: QColor, share: float) -> QColor:
-    """A colour as it looks with so much of it over the ground."""
-    over = (colour.red(), colour.green(), colour.blue())
-    under = (ground.red(), ground.green(), ground.blue())
-    return QColor(*(round(share * a + (1 - share) * b) for a, b in zip(over, under, strict=True)))

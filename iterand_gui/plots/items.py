@@ -67,6 +67,8 @@ class ShapesItem(QGraphicsItem):
     ) -> None:
         """Paint all shapes."""
         scale = painter.worldTransform()
+        if not scale.m11() or not scale.m22():  # there is no room between the axes
+            return
         pixel = QSizeF(1 / abs(scale.m11()), 1 / abs(scale.m22()))
         for shape in self._shapes:
             shape.paint(painter, self._view, pixel)

@@ -27,10 +27,10 @@ _CSV_ROWS = 500
 
 @dataclass(frozen=True)
 class Column:
-    """A column's name and what its numbers are; texts may stand in any column."""
+    """A column's name and what its numbers are; None for texts."""
 
     name: str
-    unit: Unit
+    unit: Unit | None
 
 
 class Table(Protocol):
@@ -148,8 +148,8 @@ class PlotTableModel(QAbstractTableModel):
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> object:
         """Names of columns; numbers of rows."""
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        if role == Qt.ItemDataRole.TextAlignmentRole and orientation == Qt.Orientation.Horizontal:
+            return self._alignment(section)
         if role != Qt.ItemDataRole.DisplayRole:
             return None
         return self._table.columns[section].name if orientation == Qt.Orientation.Horizontal else section + 1
@@ -157,17 +157,21 @@ class PlotTableModel(QAbstractTableModel):
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         """A cell as a reader wants it."""
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            text = isinstance(self._cell(index), str)
-            side = Qt.AlignmentFlag.AlignLeft if text else Qt.AlignmentFlag.AlignRight
-            return side | Qt.AlignmentFlag.AlignVCenter
+            return self._alignment(index.column())
         if role not in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return None
         cell = self._cell(index)
         if cell is None:
             return "no value" if role == Qt.ItemDataRole.AccessibleTextRole else ""
-        if isinstance(cell, str):
-            return cell
-        return self._table.columns[index.column()].unit.text(float(cell)) if np.isfinite(cell) else str(cell)
+        unit = self._table.columns[index.column()].unit
+        if isinstance(cell, str) or unit is None or not np.isfinite(cell):
+            return str(cell)
+        return unit.text(float(cell))
+
+    def _alignment(self, column: int) -> Qt.AlignmentFlag:
+        numbers = self._table.columns[column].unit is not None
+        side = Qt.AlignmentFlag.AlignRight if numbers else Qt.AlignmentFlag.AlignLeft
+        return side | Qt.AlignmentFlag.AlignVCenter
 
     def _cell(self, index: Index) -> Cell:
         row = index.row() - self._block_first

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QAction, QActionGroup, QColor, QKeyEvent
+from PySide6.QtGui import QAction, QActionGroup, QColor
 from PySide6.QtWidgets import QMenu, QWidget
 
 from iterand_gui import format as texts
@@ -22,9 +21,9 @@ from iterand_gui.plots.link import AXIS_NAMES, SMOOTHING, PlotLink, Span, smooth
 from iterand_gui.plots.reduction import Steps, Values
 from iterand_gui.plots.tables import Table
 from iterand_gui.plots.units import Unit
-from iterand_gui.plots.value_range import zoomed
 from iterand_gui.plots.x_axis import Clock, Positions, XAxis
-from iterand_gui.widgets.plot_frame import PlotFrame, Quality
+from iterand_gui.widgets.plot_frame import Quality
+from iterand_gui.widgets.zoomed_plot import ZoomedPlot
 
 if TYPE_CHECKING:
     from iterand_gui.plots.canvas import Canvas
@@ -36,15 +35,12 @@ ALWAYS_FINE_POINTS = 1500  # so many drawn points cost nothing in final quality
 EVER_FINE_POINTS = 12_000  # more would hold the window up
 _SETTLE_LIVE_S = 3.0  # longer than live points are apart, so that lines do not change their width with each
 _SETTLE_S = 0.3
-_ZOOM_A_KEY = 0.7
-_PAN_A_KEY = 0.15
 
 
-class CurvePlot(PlotFrame):
+class CurvePlot(ZoomedPlot):
     """Shows curves. Positions of points are steps, whatever the x axis counts.
 
-    Keys: arrows move, + and - zoom (with Ctrl: the y axis), Home shows all, comma and full stop move the
-    crosshair, N the curve that stands out, L scale, F follow, T table, S save.
+    Keys are those of `ZoomedPlot`, and F to follow the newest points.
 
     Args:
         title: what is plotted.
@@ -66,15 +62,11 @@ class CurvePlot(PlotFrame):
         self._curves = CurveSet(unit)
         self._scene: CurveScene | None = None
         self._marks: tuple[str, Steps] | None = None
-        self._values_seen: Span | None = None  # what the user chose of the y axis; None for all
-        self._points_changed = True
         self._is_live = False
         super().__init__(title, unit, empty_text, parent)
         self.link = link or PlotLink(self)
-        self.link.changed.connect(self._changed)
-        self.link.cursor_moved.connect(self.ask)
-        self.log_action.toggled.connect(self._forget_values)
-        self.reset_action.setEnabled(False)
+        self.link.changed.connect(self.changed)
+        self.link.cursor_moved.connect(self.words_changed)
         self.follow_action = self._action("&Follow the newest points", "F")
         self.follow_action.setCheckable(True)
         self.follow_action.setChecked(True)
@@ -103,35 +95,35 @@ class CurvePlot(PlotFrame):
             deviation: of the mean of a group, float32 (n,); NaN where only one run counts.
         """
         self._curves.put(key, steps, values, style, positions, deviation)
-        self._changed()
+        self.changed()
 
     def extend(self, key: str, steps: Steps, values: Values) -> None:
         """Add points behind those of a curve; the curve of a group is set anew instead."""
         self._curves.curves[key].data.extend(steps, values)
         self._is_live = True
-        self._changed()
+        self.changed()
 
     def cut(self, key: str, first_index: int) -> None:
         """Drop a curve's points from an index on: its run went back to a checkpoint."""
         self._curves.curves[key].data.cut(first_index)
-        self._changed()
+        self.changed()
 
     def set_positions(self, key: str, positions: Positions) -> None:
         """Say anew where a curve's steps stand by epoch and time."""
         self._curves.curves[key].positions = positions
-        self._changed()
+        self.changed()
 
     def set_style(self, key: str, style: CurveStyle) -> None:
         """Call or draw a curve differently."""
         self._curves.curves[key].style = style
-        self._changed()
+        self.changed()
 
     def remove(self, key: str) -> None:
         """Show a curve no longer; one that is not there is no mistake."""
         if key == self.highlight:
             self.set_highlight(None)
         self._curves.curves.pop(key, None)
-        self._changed()
+        self.changed()
 
     def clear(self) -> None:
         """Show nothing."""
@@ -139,7 +131,7 @@ class CurvePlot(PlotFrame):
         self._curves.curves.clear()
         self._marks = None
         self.set_note("")
-        self._changed()
+        self.changed()
 
     def set_marks(self, key: str, steps: Steps, name: str = "") -> None:
         """Mark steps of a curve's run, such as redraws, by ticks at the bottom.
@@ -151,7 +143,7 @@ class CurvePlot(PlotFrame):
         """
         self._marks = (key, steps)
         self.set_note(texts.counted(len(steps), name) if name and len(steps) else "")
-        self._changed()
+        self.changed()
 
     def keys(self) -> list[str]:
         """The curves that have points, in the order they came."""
@@ -168,21 +160,19 @@ class CurvePlot(PlotFrame):
 
     # What is seen.
 
-    def reset(self) -> None:
-        """Show everything again."""
-        self._values_seen = None
-        self.link.show_all()
-        self._changed()
+    @property
+    def values(self) -> Span:
+        """What is seen of the y axis; logarithms on a logarithmic one."""
+        return self._scene.values if self._scene else (0.0, 1.0)
 
     @property
-    def values_seen(self) -> Span:
-        """What is seen of the y axis; logarithms on a logarithmic one."""
-        return self._values_seen or (self._scene.values if self._scene else (0.0, 1.0))
+    def cursor_place(self) -> float | None:
+        """Where the crosshair of all linked plots stands; None where there is none."""
+        return self.link.cursor
 
-    def show_values(self, low: float, high: float) -> None:
-        """Show a part of the y axis; given as logarithms on a logarithmic one."""
-        self._values_seen = (low, high)
-        self._changed()
+    def set_cursor_place(self, place: float | None) -> None:
+        """Move the crosshair of all linked plots."""
+        self.link.set_cursor(place)
 
     def move_cursor(self, points: int) -> None:
         """Move the crosshair by points of the curve that stands out, else of the first."""
@@ -200,6 +190,22 @@ class CurvePlot(PlotFrame):
             self.link.pan((place - (low + high) / 2) / (high - low))
         self.link.set_cursor(place)
 
+    def show_places(self, low: float, high: float) -> None:
+        """Show a part of the x axis in all linked plots."""
+        self.link.show(low, high)
+
+    def pan_places(self, share: float) -> None:
+        """Move all linked plots along x by a share of what is seen."""
+        self.link.pan(share)
+
+    def zoom_places(self, factor: float, around: float | None) -> None:
+        """Show more of the x axis (factor above 1) or less in all linked plots."""
+        self.link.zoom(factor, around)
+
+    def show_all_places(self) -> None:
+        """Show all of the x axis in all linked plots."""
+        self.link.show_all()
+
     # What the frame asks for.
 
     def draw(self, canvas: Canvas) -> None:
@@ -209,11 +215,11 @@ class CurvePlot(PlotFrame):
         if self._scene is None:
             self._scene = CurveScene(canvas, self._curves)
         axis = self.link.axis
-        if self._points_changed:
+        if self._is_changed:
             self._curves.show_as(Look(self.log, self.link.smoothing))
             self.link.report_extent(self, self._curves.extent(axis))
             self._scene.show(View(axis, self.link.view, self._values_seen), self._marks)
-            self._points_changed = False
+            self._is_changed = False
             few = self._scene.point_count <= ALWAYS_FINE_POINTS
             self.dress(canvas, Quality.FINE if few else Quality.FAST, canvas.devicePixelRatioF())
             self.ticker.settle(self, _SETTLE_LIVE_S if self._is_live else _SETTLE_S)
@@ -255,17 +261,6 @@ class CurvePlot(PlotFrame):
         """The plot in a sentence."""
         return self._curves.summary(self.link.axis)
 
-    def connect_canvas(self, canvas: Canvas) -> None:
-        """Do what wheel and mouse ask for."""
-        canvas.hovered.connect(self.link.set_cursor)
-        canvas.resized.connect(self._changed)
-        box = canvas.view_box
-        box.zoom_x.connect(self.link.zoom)
-        box.zoom_y.connect(self._zoom_values)
-        box.pan.connect(self._pan)
-        box.framed.connect(self._show_frame)
-        box.reset.connect(self.reset)
-
     def add_to_menu(self, menu: QMenu) -> None:
         """Axes, smoothing and following."""
         menu.addAction(self.follow_action)
@@ -280,30 +275,6 @@ class CurvePlot(PlotFrame):
         axis_group.triggered.connect(self._axis_chosen)
         smoothing_group.triggered.connect(self._smoothing_chosen)
 
-    # Changes.
-
-    def _changed(self) -> None:
-        self._points_changed = True
-        self.ask()
-
-    def _forget_values(self) -> None:
-        self._values_seen = None
-        self._changed()
-
-    def _zoom_values(self, factor: float, around: float) -> None:
-        self.show_values(*zoomed(self.values_seen, factor, around))
-
-    def _pan(self, across: float, up: float) -> None:
-        if across:
-            self.link.pan(across)
-        if up and self._values_seen is not None:  # the y axis follows the curves until it is zoomed
-            low, high = self._values_seen
-            self.show_values(low + up * (high - low), high + up * (high - low))
-
-    def _show_frame(self, frame: QRectF) -> None:
-        self._values_seen = (frame.top(), frame.bottom())
-        self.link.show(frame.left(), frame.right())
-
     @staticmethod
     def _add_choice(menu: QMenu, group: QActionGroup, text: str, value: object, checked: bool) -> None:
         action = group.addAction(text)
@@ -317,28 +288,3 @@ class CurvePlot(PlotFrame):
 
     def _smoothing_chosen(self, action: QAction) -> None:
         self.link.set_smoothing(int(action.data()))
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 (Qt)
-        """Move, zoom and read by keys."""
-        ctrl = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-        low, high = self.values_seen
-        match event.key():
-            case Qt.Key.Key_Left:
-                self.link.pan(-_PAN_A_KEY)
-            case Qt.Key.Key_Right:
-                self.link.pan(_PAN_A_KEY)
-            case Qt.Key.Key_Up | Qt.Key.Key_Down:
-                shift = _PAN_A_KEY * (high - low) * (1 if event.key() == Qt.Key.Key_Up else -1)
-                self.show_values(low + shift, high + shift)
-            case Qt.Key.Key_Plus | Qt.Key.Key_Equal | Qt.Key.Key_Minus:
-                factor = 1 / _ZOOM_A_KEY if event.key() == Qt.Key.Key_Minus else _ZOOM_A_KEY
-                if ctrl:
-                    self._zoom_values(factor, (low + high) / 2)
-                else:
-                    self.link.zoom(factor, self.link.cursor)
-            case Qt.Key.Key_Comma | Qt.Key.Key_Period:
-                self.move_cursor(1 if event.key() == Qt.Key.Key_Period else -1)
-            case Qt.Key.Key_Escape if self.link.cursor is not None:
-                self.link.set_cursor(None)
-            case _:
-                super().keyPressEvent(event)

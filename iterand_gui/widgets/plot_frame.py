@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QPoint, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAction,
     QColor,
@@ -50,6 +50,8 @@ BESIDE_FROM = 7  # so many curves have their legend beside the plot
 _TABLE_AFTER_S = 1.0  # a table that is shown while points come is renewed that long after the last
 _WORDS_S = 0.2  # names and values are renewed no more often: nobody reads faster, and texts take long to draw
 _LEAST_SIZE = QSize(240, 160)
+_ROWS_MEASURED = 50  # for the width of a table's columns
+_LEAST_PICTURE = QSize(640, 400)
 _CORNER_PX = 6.0
 
 
@@ -196,6 +198,11 @@ class PlotFrame(Redrawn):
         """Have it drawn soon, if it is in view."""
         self.ticker.ask(self)
 
+    def words_changed(self) -> None:
+        """Renew what the legend says at once: the user is reading."""
+        self._words_due = 0.0
+        self.ask()
+
     def redraw(self) -> None:
         """Bring everything up to date."""
         keys = self.keys()
@@ -227,6 +234,9 @@ class PlotFrame(Redrawn):
     def for_paper(self, scale: float) -> Iterator[tuple[Canvas, tuple[LegendEntry, ...]]]:
         """The drawing area and the curves as they are to be saved, for as long as it is held."""
         canvas = self._made_canvas()
+        if not canvas.isVisible():
+            canvas.resize(self._stack.size().expandedTo(_LEAST_PICTURE))
+            canvas.grab(QRect(0, 0, 1, 1))  # a widget that is hidden learns its size only when it is painted
         canvas.dress(LIGHT)
         self.draw(canvas)
         self.dress(canvas, Quality.PAPER, scale)
@@ -251,6 +261,7 @@ class PlotFrame(Redrawn):
         else:
             self._table_model.show_table(self.table())
             self._stack.setCurrentWidget(self._table_view)
+            self._table_view.resizeColumnsToContents()
 
     def _set_colours(self) -> None:
         if self._canvas is not None:
@@ -301,7 +312,8 @@ class PlotFrame(Redrawn):
         view.setTabKeyNavigation(False)
         view.verticalHeader().hide()
         view.verticalHeader().setDefaultSectionSize(theme.ROW_PX)
-        view.horizontalHeader().setDefaultSectionSize(130)
+        view.horizontalHeader().setMinimumSectionSize(90)
+        view.horizontalHeader().setResizeContentsPrecision(_ROWS_MEASURED)
         view.horizontalHeader().setHighlightSections(False)
 
     def _lay_out(self) -> None:
