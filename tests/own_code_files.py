@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from iterand_engine import own_code
 from iterand_engine.errors import UserError
 from iterand_engine.extension_files import Description, ExtensionFile, enable
 from iterand_engine.extension_process import described
+from iterand_engine.store import RunState, queries
 from iterand_engine.workspace import Workspace, open_workspace_dir
+from tests.command_line import Done, config_file, iterand, opened
 
 NET = """
 from typing import Annotated, Literal
@@ -71,6 +74,13 @@ class Mine(IteRand):
         super().__init__(module, options, plan)
         self.temperature = temperature
 """
+HEAD = "import torch\nfrom torch import nn\nfrom iterand_engine.extending import *\n"
+SIGNATURES = {
+    "rule": "@redraw_rule\ndef mine(layer):",
+    "model": "@model\ndef mine(width_factor, spec):",
+    "dataset": "@dataset\ndef mine(path: 'str | None'):",
+    "method": "@method\nclass Mine(IteRand):",
+}
 ALL = {"net.py": NET, "rule.py": RULE, "data.py": DATA, "method.py": METHOD}
 
 
@@ -117,3 +127,17 @@ def refusal(folder: Path, text: str) -> str:
     error = described(path).error
     assert error is not None
     return error
+
+
+def train(workspace: Workspace, **changes: Any) -> Done:
+    """Train a tiny run in this process, for one epoch unless told otherwise."""
+    changes = {"training": {"epochs": 1}, **changes}
+    path = config_file(workspace.root.parent, **changes)
+    return iterand("train", path, "--now", "--workspace", workspace.root)
+
+
+def reason_of(workspace: Workspace, run_id: str) -> tuple[RunState, str | None]:
+    """How a run stands, and why."""
+    with opened(workspace.root) as (_, store):
+        run = queries.run(store, run_id)
+    return run.state, run.reason
