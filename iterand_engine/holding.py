@@ -7,10 +7,12 @@ taken until the run has ended, whoever holds the slot by then.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from iterand_engine import processes
@@ -47,6 +49,12 @@ class Worker:
     claim: Claim
     process: subprocess.Popen[bytes]
     log_start: int
+
+    def has_ended(self) -> bool:
+        """Whether it has ended; processes that it left behind, such as loaders, are ended then."""
+        if self.process.returncode is None and self.process.poll() is not None:
+            _end_group(self.process.pid)
+        return self.process.returncode is not None
 
 
 def slot_name(key: SlotKey) -> str:
@@ -139,7 +147,7 @@ class HeldSlot:
             self._troubles = 0
 
     def _tick(self, now_s: float, idle_s: float) -> None:
-        if self._worker is not None and self._worker.process.poll() is not None:
+        if self._worker is not None and self._worker.has_ended():
             self._judge(self._worker)
         if self._stopping and self._worker is not None:
             self._store.request_stop(self._worker.claim.run_id)
@@ -259,3 +267,10 @@ def _how(code: int) -> str:
         name = f"signal {-code}"
     hint = " (the system does that where memory runs out)" if name == "SIGKILL" else ""
     return f"its worker was killed by {name}{hint}"
+
+
+def _end_group(pid: int) -> None:
+    """End what is left of the process group that a process led; its number is not used again so soon."""
+    if hasattr(os, "killpg"):  # not on Windows
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)

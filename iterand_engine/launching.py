@@ -68,6 +68,8 @@ def worker_launch(workspace: Workspace, claim: Claim, threads: int) -> Launch:
         TOKEN_VARIABLE: claim.token,
         "CUDA_VISIBLE_DEVICES": device if device != "cpu" else "",
         "OMP_NUM_THREADS": str(threads),
+        # Threads that wait by spinning take the cores from whatever else runs (docs/decisions.md).
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
     }
     words = ("--workspace", str(workspace.root), "--run", claim.run_id, "--device", device)
     return _python("iterand_engine.worker_process", words, workspace, folder / "worker.log", visible)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from iterand_engine import processes
 from iterand_engine.environment import program_stamp
-from iterand_engine.errors import OwnershipLost
+from iterand_engine.errors import OwnershipLost, UserError
 from iterand_engine.holding import Ended, HeldSlot, slot_name, take_hold
 from iterand_engine.launching import Launcher, slot_launch, start_detached
 from iterand_engine.places import Place, my_devices, our_processes, places, suits
@@ -193,9 +193,16 @@ def drain(
             if not _goes_on(slot, idle_s, say):
                 held.remove(slot)
                 if slot.is_closed:  # the run that its device ended waits for another slot
-                    start_missing(workspace, store, launcher)
+                    _start_others(workspace, store, launcher, say)
         time.sleep(POLL_S if held else 0.0)
     return [ended for slot in ours for ended in slot.ended]
+
+
+def _start_others(workspace: Workspace, store: Store, launcher: Launcher, say: Callable[[str], None]) -> None:
+    try:
+        start_missing(workspace, store, launcher)
+    except UserError as error:
+        say(str(error))
 
 
 def _goes_on(slot: HeldSlot, idle_s: float, say: Callable[[str], None]) -> bool:

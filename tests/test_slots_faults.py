@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
 import pytest
 
 from iterand_engine import holding
@@ -13,10 +14,10 @@ from iterand_engine.queueing import drain, start_missing, why_waiting
 from iterand_engine.store import RunState, queries, slots
 from iterand_engine.store.sweeps import add_sweep
 from iterand_engine.workspace import Settings
-from tests.slot_processes import ENDLESS, Queue
+from tests.slot_processes import ENDLESS, Queue, kill
 
-# The network of width 0.07 meets a broken device the first time; that of width 0.08 asks the real allocator
-# for too much.
+# The network of width 0.06 starts a process of its own, that of width 0.07 meets a broken device the first
+# time, that of width 0.08 asks the real allocator for too much.
 FAULTY = '''
 
 class Faulty(ConvNet):
@@ -32,10 +33,13 @@ class Faulty(ConvNet):
 
 
 def fail(width):
-    import os, pathlib
+    import os, pathlib, subprocess
     if width == 0.08:
         torch.empty(2**50)
     met = pathlib.Path(os.environ["FAULT_FILE"])
+    if width == 0.06:
+        met.write_text(str(subprocess.Popen(["sleep", "600"]).pid))
+        return
     if not met.exists():
         met.touch()
         raise torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered")
@@ -43,7 +47,7 @@ def fail(width):
 
 def conv2(width_factor, spec):
     """A Conv2 that fails by its width."""
-    if width_factor not in (0.07, 0.08):
+    if width_factor not in (0.06, 0.07, 0.08):
         return ConvNet(2, width_factor, spec)
     module = Faulty(2, width_factor, spec)
     module.width = width_factor
@@ -112,6 +116,19 @@ def test_that_a_run_out_of_memory_fails_with_the_size_asked_for_and_its_slot_goe
     first, *others = told.read_text().splitlines()
     assert first == f"run failed {reason}"
     assert sorted(others) == ["run finished ", "sweep incomplete 1 of 2 runs finished"]
+
+
+@pytest.mark.usefixtures("faulty")
+def test_that_what_a_worker_started_ends_with_it(queue: Queue, tmp_path: Path) -> None:
+    (run_id,) = queue.add(ENDLESS, model={"width_factor": 0.06})
+    queue.start()
+    met = tmp_path / "met"
+    queue.until(lambda: met.exists() and bool(met.read_text()))
+    helper = psutil.Process(int(met.read_text()))
+    assert helper.is_running()
+    kill(queue.worker_pid(run_id))
+    queue.until_state(run_id, RunState.INTERRUPTED)
+    queue.until(lambda: not helper.is_running() or helper.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_that_a_worker_that_cannot_start_is_tried_three_times_and_then_its_run_failed(
