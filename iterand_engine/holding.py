@@ -107,7 +107,7 @@ class HeldSlot:
         self._worker: Worker | None = None
         self._hindrance: str | None = None
         self._threads = 1
-        self._leaving = self._stopping = self._restarting = False
+        self._told_to_leave = self._leaving = self._stopping = self._restarting = False
         self._beat_at_s = self._look_at_s = self._check_at_s = self._resting_until_s = 0.0
         self._idle_since_s = time.monotonic()
         self._troubles = 0
@@ -116,8 +116,8 @@ class HeldSlot:
 
     def leave(self) -> None:
         """Ask the run to save and stop, and hold the slot no more once it has."""
-        if not self._leaving:
-            self._leaving = self._stopping = True
+        if not self._told_to_leave:
+            self._told_to_leave = self._leaving = self._stopping = True
             self._look_at_s = 0.0
 
     def tick(self, idle_s: float) -> None:
