@@ -215,6 +215,14 @@ def test_that_every_control_has_a_name_and_texts_are_plain(world: World) -> None
             assert control.accessibleName() or text, (kind, control)
 
 
+def test_that_every_section_fits_into_a_narrow_window(world: World) -> None:
+    world.add_run(size_bytes=2_000_000)
+    for kind in SECTIONS:
+        section = world.section(kind)
+        assert section.minimumSizeHint().width() <= 600, kind
+        assert section.width() <= world.page.width() - world.page.section_list.width(), kind
+
+
 def test_that_tab_reaches_every_control(world: World) -> None:
     (world.workspace.extensions_dir / "mine.py").write_text("x = 1\n", encoding="utf-8")
     for kind in SECTIONS:

@@ -21,7 +21,7 @@ from iterand_gui.pages.settings.parts import Note, Text
 if TYPE_CHECKING:
     from iterand_gui.session import Session
 
-LABEL_PX = 184
+LABEL_PX = 160
 Change = Callable[[Settings], Settings]
 
 

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from iterand_gui import theme
 from iterand_gui.format import size
 from iterand_gui.pages.settings.disk_facts import KINDS, DiskFacts
+from iterand_gui.pages.settings.parts import Text
 
 _NUMBER = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
@@ -58,7 +59,8 @@ class KindBars(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(theme.SPACE_M)
         self._grid.setVerticalSpacing(theme.SPACE_S)
-        self._grid.setColumnStretch(1, 1)
+        self._grid.setColumnStretch(1, 2)
+        self._grid.setColumnStretch(3, 3)
 
     def show_facts(self, facts: DiskFacts) -> None:
         """Show another measurement."""
@@ -75,8 +77,7 @@ class KindBars(QWidget):
             amount.setFont(theme.number_font(self.font()))
             name = QLabel(word, self, textFormat=theme.PLAIN)
             name.setToolTip(help)
-            explained = QLabel(help, self, textFormat=theme.PLAIN)
-            explained.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+            explained = Text(help, self, muted=True)
             for column, part in enumerate((name, ShareBar(count_bytes / most, self), amount, explained)):
                 self._grid.addWidget(part, row, column)
             said.append(f"{word} {size(count_bytes)}")

@@ -49,17 +49,17 @@ class SettingsPage(Page):
         self._shown = False
         self._views: dict[str, SectionView] = {}
         self._changes = SettingChanges(session, self)
-        self._list = SectionList(self)
+        self.section_list = SectionList(self)
         for section in SECTIONS:
-            self._list.add(section.title, theme.icon(section.icon))
+            self.section_list.add(section.title, theme.icon(section.icon))
         self._stack = QStackedWidget(self)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
-        row.addWidget(self._list)
+        row.addWidget(self.section_list)
         row.addWidget(self._stack, 1)
-        self.setFocusProxy(self._list)
-        self._list.currentRowChanged.connect(self._show_row)
+        self.setFocusProxy(self.section_list)
+        self.section_list.currentRowChanged.connect(self._show_row)
         QShortcut("F5", self, self.refresh, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
 
     @property
@@ -72,8 +72,8 @@ class SettingsPage(Page):
         """Look again at what other programs may have changed."""
         self._shown = True
         _application().applicationStateChanged.connect(self._application_state)
-        if self._list.currentRow() < 0:
-            self._list.setCurrentRow(0)
+        if self.section_list.currentRow() < 0:
+            self.section_list.setCurrentRow(0)
         elif self.section is not None:
             self.section.showing()
         self._changes.read()
@@ -89,7 +89,7 @@ class SettingsPage(Page):
         """Show a section, by its key."""
         for row, section in enumerate(SECTIONS):
             if section.key == what:
-                self._list.setCurrentRow(row)
+                self.section_list.setCurrentRow(row)
 
     @Slot()
     def refresh(self) -> None:

@@ -90,7 +90,7 @@ class FolderEntry(QWidget):
         self.line = QLineEdit(self)
         self.line.setAccessibleName(name)
         self.line.setPlaceholderText("/path/to/datasets")
-        self.line.setMinimumWidth(320)
+        self.line.setMinimumWidth(120)
         self.line.returnPressed.connect(self._enter)
         self.line.textChanged.connect(self._enable)
         self.add = QPushButton("&Add", self)

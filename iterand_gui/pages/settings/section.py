@@ -92,7 +92,6 @@ class SectionView(QScrollArea):
         self.section = section
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAccessibleName(section.title)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         holder = QWidget(self)

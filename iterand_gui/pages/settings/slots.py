@@ -125,7 +125,6 @@ class SlotsSection(Section):
         self.cpu_share.setSpecialValueText("Automatic")
         self.cpu_share.valueChanged.connect(self._store_cpu_share)
         self.on_end = QLineEdit(self)
-        self.on_end.setMinimumWidth(420)
         self.on_end.setPlaceholderText("No command")
         self.on_end.editingFinished.connect(self._store_on_end)
         row = self.changes.row
