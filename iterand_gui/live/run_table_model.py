@@ -73,7 +73,7 @@ class RunTableModel(QAbstractItemModel):
         self._tree = RunTree()
         self._watcher: StoreWatcher | None = None
         self._seen: dict[str, RunRow] = {}  # as the watcher had them
-        self._waiting: list[RunsChange] | None = None  # while the first listing is worked out
+        self._waiting: list[RunsChange] | None = None  # while many runs are worked out
         self._sweeps: Sequence[SweepRow] = ()
         self._column, self._descending = COLUMN["age"], False
         self._ordered: dict[int, list[int]] = {}  # by line: what it holds, in order; made when asked for
@@ -115,7 +115,7 @@ class RunTableModel(QAbstractItemModel):
             self._seen.pop(run_id, None)
         if self._waiting is not None:
             self._waiting.append(change)
-        elif self._jobs is not None and not self._tree.rows and len(change.rows) > AT_ONCE:
+        elif self._jobs is not None and len(change.rows) > AT_ONCE:
             self._begin(change, self._jobs)
         else:
             self._apply(change)
@@ -157,8 +157,7 @@ class RunTableModel(QAbstractItemModel):
 
     def index_of_run(self, run_id: str) -> QModelIndex:
         """Where a run stands: its own line, or that of its group where it is the only one; none if hidden."""
-        number = self._tree.number_of_run(run_id)
-        return _ROOT if number is None else self._index(number, 0)
+        return self._index(self._tree.number_of_run(run_id), 0)
 
     def run_ids(self, indexes: Iterable[AnyIndex]) -> list[str]:
         """The shown runs that lines stand for, each once, in the order of the lines."""
@@ -267,25 +266,21 @@ class RunTableModel(QAbstractItemModel):
         self.take(change)
 
     def _begin(self, change: RunsChange, jobs: Jobs) -> None:
-        """Work the first listing out in a thread; what comes meanwhile waits."""
+        """Work many runs out in a thread; what comes meanwhile waits."""
         self._waiting = []
-        sweeps, column = self._sweeps, self._column
-        job = jobs.run(lambda control: list_runs(change, sweeps, column), "List the runs")
+        changes, sweeps, column = (self._tree.everything(), change), self._sweeps, self._column
+        job = jobs.run(lambda control: list_runs(changes, sweeps, column), "List the runs")
         job.succeeded.connect(self._listed)
 
     @Slot(object)
     def _listed(self, tree: RunTree) -> None:
         waiting, self._waiting = self._waiting or [], None
-        self.beginResetModel()
-        tree.set_filter(self._tree.filter, time.time())
-        tree.set_sweeps(self._sweeps)
-        self._tree = tree
-        self._ordered.clear()
-        self._places.clear()
-        self.endResetModel()
-        self.counts_changed.emit(*self.counts)
-        for change in waiting:
-            self._apply(change)
+        with self._laying_out():
+            tree.set_filter(self._tree.filter, time.time())
+            tree.set_sweeps(self._sweeps)
+            for change in waiting:
+                tree.take(change)
+            self._tree = tree
         self._find_differences()
 
     def _apply(self, change: RunsChange) -> None:
@@ -303,11 +298,11 @@ class RunTableModel(QAbstractItemModel):
         """Show other lines or another order; selected and unfolded ones stay so."""
         self.layoutAboutToBeChanged.emit()
         before = self.persistentIndexList()
-        held = [(index.internalId(), index.column()) for index in before]
+        held = [(self._tree.identity(index.internalId()), index.column()) for index in before]
         yield
         self._ordered.clear()
         self._places.clear()
-        self.changePersistentIndexList(before, [self._index(*where) for where in held])
+        self.changePersistentIndexList(before, [self._index(self._tree.find(who), at) for who, at in held])
         self.layoutChanged.emit()
         self.counts_changed.emit(*self.counts)
 
@@ -383,8 +378,9 @@ class RunTableModel(QAbstractItemModel):
             self._places[above] = {number: row for row, number in enumerate(self._order(above))}
         return self._places[above]
 
-    def _index(self, number: int, column: int) -> QModelIndex:
-        if not self._tree.has(number):
+    def _index(self, number: int | None, column: int) -> QModelIndex:
+        """Where a line stands; nowhere where it is gone or hidden."""
+        if number is None:
             return _ROOT
         row = self._place(self._tree.parent(number)).get(number)
         return _ROOT if row is None else self.createIndex(row, column, number)

@@ -25,6 +25,7 @@ from iterand_gui.live.run_lines import Kind, Line, line_of_group, line_of_run, l
 from iterand_gui.live.store_reader import RunsChange
 
 Numbers = NDArray[np.intp]
+Identity = tuple[Kind, str]
 TOP = -1  # stands for the parent of the top lines
 MADE = -1  # stands for the column by which equal lines are ordered
 _DIFFERS = COLUMN["differs"]
@@ -52,7 +53,7 @@ class RunTree:
         self._sweeps: dict[str, SweepRow] = {}
         self._sweep_of_run: dict[str, str] = {}
         self._nodes: dict[int, _Node] = {}
-        self._numbers: dict[tuple[Kind, str], int] = {}
+        self._numbers: dict[Identity, int] = {}
         self._next = 0
         self.unfolding: set[int] = set()  # the lines that hold others
         self._filtered = FilteredRuns(self.rows, self.configs)
@@ -145,9 +146,19 @@ class RunTree:
             inside = self._nodes[number].members if self.unfolds(number) else []
         return np.array([each for each in inside if self._is_shown(each)], np.intp)
 
-    def has(self, number: int) -> bool:
-        """Whether a line is still there."""
-        return number in self._nodes
+    def identity(self, number: int) -> Identity:
+        """Names a line in every tree that has it."""
+        node = self._nodes[number]
+        return node.kind, node.key
+
+    def find(self, identity: Identity) -> int | None:
+        """The number of a line here; None where it is not there (any more)."""
+        return self._numbers.get(identity)
+
+    def everything(self) -> RunsChange:
+        """All runs as one change, from which another tree can be made."""
+        newest_first = sorted(self.rows.values(), key=lambda row: row.created_at, reverse=True)
+        return RunsChange(tuple(newest_first), dict(self.configs), {}, {}, frozenset(), is_all=True)
 
     def unfolds(self, number: int) -> bool:
         """Whether a line holds others; a group of one run is that run."""
@@ -350,10 +361,11 @@ class RunTree:
         return node.key in self._shown if node.kind is Kind.RUN else self._shown_groups.get(node.key, 0) > 0
 
 
-def list_runs(change: RunsChange, sweeps: Sequence[SweepRow], column: int) -> RunTree:
-    """All lines of a first listing, sorted once by a column; for a thread, as nobody else has them yet."""
+def list_runs(changes: Sequence[RunsChange], sweeps: Sequence[SweepRow], column: int) -> RunTree:
+    """All lines after many changes, sorted once by a column; for a thread, as nobody else has them yet."""
     tree = RunTree()
-    tree.take(change)
+    for change in changes:
+        tree.take(change)
     tree.set_sweeps(sweeps)
     tree.in_order(tree.members(TOP), column, descending=False)
     return tree

@@ -1,22 +1,27 @@
 """Reads the store for the window, on a thread of its own: what changed, and what was subscribed to.
 
 `StoreReader` knows what was handed out already and gives only what is new; no Qt here, so that it is tested
-as it is. Limits: states of runs that a process should be training are judged anew every two seconds, so a
-killed worker shows by then, though nobody wrote anything.
+as it is. A look that fails hands out nothing, and the next one reads all of it again. Of many runs the newest
+come first, the others with the next look. Limits: runs and slots that a process should work on are judged
+anew every two seconds, so a killed one shows by then, though nobody wrote anything.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from iterand_engine.errors import UserError
 from iterand_engine.store import (
     Axis,
+    Changes,
     ChangeWatcher,
+    Event,
     RunRow,
     RunState,
     SlotRow,
@@ -30,11 +35,15 @@ from iterand_engine.store import (
 from iterand_engine.store.records import Json
 
 JUDGE_EVERY_S = 2.0
+SWEEPS_EVERY_S = 1.0
+FIRST_RUNS = 300  # of more, the newest are handed out before the others are read
 
 
 @dataclass(frozen=True)
 class RunsChange:
-    """Runs that are new or changed, and those that went; `is_all` marks the first reading.
+    """Runs that are new or changed, the newest first, and those that went.
+
+    `is_all` marks what completes the first reading.
 
     `configs` and `tags` are of the new ones (configurations never change; tags are given anew where they may
     have); `accuracies` are the validation accuracies of the rows, also of runs that have not finished.
@@ -52,7 +61,8 @@ class RunsChange:
 class SeriesPart:
     """New points of one series: what a view had from point number `first` on no longer holds.
 
-    Shapes: steps int64 (n,); values float32 (n,) or, with `layers`, (n, len(layers)).
+    Shapes: steps int64 (n,); values float32 (n,) or, with `layers`, (n, len(layers)). `rewind` is the run's
+    counter of how often it was cut back.
     """
 
     run_id: str
@@ -62,25 +72,44 @@ class SeriesPart:
     first: int
     steps: NDArray[np.int64]
     values: NDArray[np.float32]
+    rewind: int
+
+
+@dataclass(frozen=True)
+class RunEvents:
+    """New messages of one run, in the order written."""
+
+    run_id: str
+    events: tuple[Event, ...]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What one look found; None where a part is as it was."""
+    """What one look found; None where a part is as it was. Series and messages by subscription."""
 
     runs: RunsChange | None = None
     slots: tuple[SlotRow, ...] | None = None
     sweeps: tuple[SweepRow, ...] | None = None
-    series: Mapping[int, tuple[SeriesPart, ...]] = field(default_factory=dict)  # by subscription
+    series: Mapping[int, tuple[SeriesPart, ...]] = field(default_factory=dict)
+    events: Mapping[int, tuple[RunEvents, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a subscription wants: these series of these runs, and whether their messages as well."""
+
+    run_ids: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    events: bool = False
 
 
 @dataclass
 class _Wanted:
-    """One subscription, and what it was given of each series: (rewind, points)."""
+    """One subscription, and what it was given: (rewind, points) of series, the last message of runs."""
 
-    run_ids: tuple[str, ...]
-    names: tuple[str, ...]
+    wish: Wish
     given: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    last_event: dict[str, int] = field(default_factory=dict)
     is_new: bool = True
 
 
@@ -94,32 +123,40 @@ class StoreReader:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._watcher = ChangeWatcher(store.workspace.db_path)
+        self._file = self._file_now()
         self._is_first = True
         self._known: set[str] = set()
+        self._unread: set[str] = set()
         self._live: dict[str, RunRow] = {}
-        self._judged_s = 0.0
+        self._judged_s = self._sweeps_s = -math.inf
         self._slots: tuple[SlotRow, ...] | None = None
         self._sweeps: tuple[SweepRow, ...] | None = None
         self._wanted: dict[int, _Wanted] = {}
 
-    def want(self, number: int, run_ids: Collection[str], names: Collection[str]) -> None:
-        """Give points of these series of these runs from now on, beginning with all there are.
+    def want(self, number: int, wish: Wish) -> None:
+        """Give what is wished for from now on, beginning with all there is.
 
         Args:
             number: of the subscription; an earlier wish of this number is replaced, and what it was given
                 stays given.
-            run_ids, names: runs, and the series of each.
+            wish: runs, and what of each.
         """
+        wanted = _Wanted(wish)
         before = self._wanted.get(number)
-        wanted = _Wanted(tuple(run_ids), tuple(names))
         if before is not None:
-            kept = {(run_id, name) for run_id in wanted.run_ids for name in wanted.names}
+            kept = {(run_id, name) for run_id in wish.run_ids for name in wish.names}
             wanted.given = {key: value for key, value in before.given.items() if key in kept}
+            wanted.last_event = {k: last for k, last in before.last_event.items() if k in wish.run_ids}
         self._wanted[number] = wanted
 
     def unwant(self, number: int) -> None:
         """End a subscription."""
         self._wanted.pop(number, None)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether the next look has something to read in any case, so that it should come at once."""
+        return bool(self._unread)
 
     def look(self) -> Reading | None:
         """Read what is new.
@@ -127,97 +164,151 @@ class StoreReader:
         Returns:
             None where nothing is.
         Raises:
-            UserError, dialect.READ_ERRORS: the database cannot be read now; the next
-                look tries all of it again.
+            UserError, dialect.READ_ERRORS: the database cannot be read now.
         """
+        if self._file_now() != self._file:
+            raise UserError(
+                f"{self._store.workspace.db_path} was replaced by another file while the window had it open:"
+                " open the workspace again."
+            )
         now_s = time.monotonic()
         changes = self._watcher.poll()
-        judge = bool(self._live) and now_s - self._judged_s >= JUDGE_EVERY_S
-        new = [number for number, wanted in self._wanted.items() if wanted.is_new]
-        if changes is None and not judge and not new:
+        judge = self._is_to_judge(now_s)
+        if changes is None and not judge and not self._unread and not self._has_new_wishes():
             return None
-        changed = set(changes.revisions) if changes is not None else set()
         try:
-            runs = self._runs(changed | (self._live.keys() if judge else set()), changes)
-            slots_now, sweeps_now = self._others() if changes is not None or judge else (None, None)
-            series = self._series(changed if changes is not None else set())
+            return self._read(changes, judge, now_s)
         except BaseException:
             if changes is not None:
                 self._watcher.forget()
             raise
-        if judge or changes is not None:
-            self._judged_s = now_s
-        return Reading(runs, slots_now, sweeps_now, series)
 
     def close(self) -> None:
         """Let go of the database."""
         self._watcher.close()
 
-    def _runs(self, ids: set[str], changes: object) -> RunsChange | None:
-        removed = frozenset(getattr(changes, "removed", ())) & self._known
-        if not ids and not removed and not self._is_first:
-            return None
+    def _read(self, changes: Changes | None, judge: bool, now_s: float) -> Reading | None:
+        """Read everything first, then note what is handed out."""
+        changed = set(changes.revisions) if changes is not None else set()
+        removed = changes.removed if changes is not None else frozenset()
+        runs, unread = self._runs(changed, removed, judge)
+        moved = changes is not None or judge
+        slots_now = tuple(slots.slots(self._store)) if moved else self._slots
+        others = runs is not None and bool(runs.configs or runs.removed)
+        sweeps_due = moved and (others or now_s - self._sweeps_s >= SWEEPS_EVERY_S)
+        sweeps_now = tuple(sweeps.sweeps(self._store)) if sweeps_due else self._sweeps
+        series = {number: self._parts(wanted, changed) for number, wanted in self._wanted.items()}
+        events = {number: self._events(wanted, changed) for number, wanted in self._wanted.items()}
+        reading = Reading(
+            runs,
+            None if slots_now == self._slots else slots_now,
+            None if sweeps_now == self._sweeps else sweeps_now,
+            {number: parts for number, parts in series.items() if parts or self._wanted[number].is_new},
+            {number: found for number, found in events.items() if found},
+        )
+        self._slots, self._sweeps = slots_now, sweeps_now
+        self._judged_s = now_s if moved else self._judged_s
+        self._sweeps_s = now_s if sweeps_due else self._sweeps_s
+        self._note(reading, unread)
+        return None if reading == Reading() else reading
+
+    def _runs(
+        self, changed: set[str], removed: frozenset[str], judge: bool
+    ) -> tuple[RunsChange | None, set[str]]:
+        """What is new of runs, and the ids that are left for the next look."""
+        ids = changed | self._unread | (self._live.keys() if judge else set())
         fresh = ids - self._known
         if self._is_first:
-            pairs = queries.runs_with_configs(self._store)
+            pairs = queries.runs_with_configs(self._store, limit=FIRST_RUNS)
+            unread = fresh - {row.id for row, _ in pairs} if len(pairs) == FIRST_RUNS else set()
         else:
-            old = queries.runs(self._store, ids=ids - fresh) if ids - fresh else []
+            unread = set()
             pairs = queries.runs_with_configs(self._store, ids=fresh) if fresh else []
-            pairs += [(row, {}) for row in old if self._live.get(row.id) != row]
-        rows = [row for row, _ in pairs]
-        gone = removed | frozenset(ids & self._known) - {row.id for row in rows} - self._live.keys()
-        change = RunsChange(
-            tuple(rows),
-            {row.id: config for row, config in pairs if row.id not in self._known},
-            labels.tags(self._store, [row.id for row in rows]),
-            queries.val_accuracies(self._store, rows),
-            gone,
-            self._is_first,
-        )
-        self._note(rows, gone)
-        self._is_first = False
-        return change if rows or gone or change.is_all else None
+        old = queries.runs(self._store, ids=ids - fresh) if ids - fresh else []
+        news = [row for row, _ in pairs] + [row for row in old if self._live.get(row.id) != row]
+        news.sort(key=lambda row: row.created_at, reverse=True)
+        gone = (removed | (ids & self._known)) & self._known - {row.id for row in old}
+        if not news and not gone and not self._is_first:
+            return None, unread
+        new_ids = [row.id for row in news]
+        return RunsChange(
+            tuple(news),
+            {row.id: config for row, config in pairs},
+            labels.tags(self._store, new_ids),
+            queries.val_accuracies(self._store, news),
+            frozenset(gone),
+            is_all=not unread and (self._is_first or bool(self._unread)),
+        ), unread
 
-    def _note(self, rows: Collection[RunRow], gone: Collection[str]) -> None:
-        for row in rows:
+    def _parts(self, wanted: _Wanted, changed: set[str]) -> tuple[SeriesPart, ...]:
+        wish = wanted.wish
+        ids = wish.run_ids if wanted.is_new else [run_id for run_id in wish.run_ids if run_id in changed]
+        parts: list[SeriesPart] = []
+        for name in wish.names if ids else ():
+            since = {run_id: wanted.given[run_id, name] for run_id in ids if (run_id, name) in wanted.given}
+            for run_id, found in queries.series_of(self._store, list(ids), name, since).items():
+                before = since.get(run_id)
+                cut_back = before is not None and before[0] != found.rewind
+                if len(found.steps) or cut_back:
+                    parts.append(
+                        SeriesPart(
+                            run_id,
+                            name,
+                            found.axis,
+                            found.layers,
+                            found.first,
+                            found.steps,
+                            found.values,
+                            found.rewind,
+                        )
+                    )
+        return tuple(parts)
+
+    def _events(self, wanted: _Wanted, changed: set[str]) -> tuple[RunEvents, ...]:
+        found: list[RunEvents] = []
+        for run_id in wanted.wish.run_ids if wanted.wish.events else ():
+            if wanted.is_new or run_id in changed:
+                last = wanted.last_event.get(run_id, 0)
+                events = queries.events(self._store, run_id, after=last)
+                found += [RunEvents(run_id, tuple(events))] if events else []
+        return tuple(found)
+
+    def _note(self, reading: Reading, unread: set[str]) -> None:
+        """Remember what was handed out."""
+        self._is_first, self._unread = False, unread
+        if reading.runs is not None:
+            self._note_runs(reading.runs)
+        for number, wanted in self._wanted.items():
+            wanted.is_new = False
+            for part in reading.series.get(number, ()):
+                wanted.given[part.run_id, part.name] = (part.rewind, part.first + len(part.steps))
+            for told in reading.events.get(number, ()):
+                wanted.last_event[told.run_id] = told.events[-1].id
+
+    def _note_runs(self, change: RunsChange) -> None:
+        for row in change.rows:
             self._known.add(row.id)
             if row.stored_state.is_live or (row.state is RunState.QUEUED and row.waiting):
                 self._live[row.id] = row
             else:
                 self._live.pop(row.id, None)
-        for run_id in gone:
-            self._known.discard(run_id)
+        self._known -= change.removed
+        for run_id in change.removed:
             self._live.pop(run_id, None)
 
-    def _others(self) -> tuple[tuple[SlotRow, ...] | None, tuple[SweepRow, ...] | None]:
-        now_slots, now_sweeps = tuple(slots.slots(self._store)), tuple(sweeps.sweeps(self._store))
-        changed_slots = None if now_slots == self._slots else now_slots
-        changed_sweeps = None if now_sweeps == self._sweeps else now_sweeps
-        self._slots, self._sweeps = now_slots, now_sweeps
-        return changed_slots, changed_sweeps
+    def _is_to_judge(self, now_s: float) -> bool:
+        has_processes = bool(self._live) or any(slot.held for slot in self._slots or ())
+        return has_processes and now_s - self._judged_s >= JUDGE_EVERY_S
 
-    def _series(self, changed: set[str]) -> dict[int, tuple[SeriesPart, ...]]:
-        found: dict[int, tuple[SeriesPart, ...]] = {}
-        for number, wanted in self._wanted.items():
-            ids = wanted.run_ids if wanted.is_new else [one for one in wanted.run_ids if one in changed]
-            parts = tuple(part for name in wanted.names for part in self._parts(wanted, name, ids))
-            if parts or wanted.is_new:
-                found[number] = parts
-            wanted.is_new = False
-        return found
+    def _has_new_wishes(self) -> bool:
+        return any(wanted.is_new for wanted in self._wanted.values())
 
-    def _parts(self, wanted: _Wanted, name: str, ids: Collection[str]) -> list[SeriesPart]:
-        if not ids:
-            return []
-        since = {run_id: wanted.given[run_id, name] for run_id in ids if (run_id, name) in wanted.given}
-        parts = []
-        for run_id, series in queries.series_of(self._store, list(ids), name, since).items():
-            _, had = since.get(run_id, (0, 0))
-            wanted.given[run_id, name] = (series.rewind, series.first + len(series.steps))
-            if len(series.steps) or series.first < had:
-                parts.append(
-                    SeriesPart(
-                        run_id, name, series.axis, series.layers, series.first, series.steps, series.values
-                    )
-                )
-        return parts
+    def _file_now(self) -> tuple[int, int]:
+        path = self._store.workspace.db_path
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            raise UserError(
+                f"The workspace's database {path} is gone: bring it back, or open another workspace."
+            ) from None
+        return stat.st_dev, stat.st_ino

@@ -14,29 +14,34 @@ from iterand_engine.errors import UserError
 from iterand_engine.store import RunRow, RunState, SlotRow, Store, SweepRow
 from iterand_engine.store.dialect import READ_ERRORS
 from iterand_engine.store.records import Json
-from iterand_gui.live.store_reader import Reading, RunsChange, StoreReader
+from iterand_gui.live.store_reader import Reading, RunsChange, StoreReader, Wish
 
 LOOK_EVERY_MS = 100
+_MORE_AFTER_MS = 10
 _AFTER_ERROR_MS = 2_000
-_END_WITHIN_MS = 10_000
+_END_WITHIN_MS = 40_000  # no read takes longer, not even on a locked database
 
 
 class Subscription(QObject):
-    """New points of some series; `close` it, or let its parent take it along."""
+    """New points of some series, and new messages; `close` it, or let its parent take it along."""
 
     arrived = Signal(object)  # tuple[SeriesPart, ...]; the first may be empty: nothing is stored yet
+    told = Signal(object)  # tuple[RunEvents, ...]
+    wished = Signal(int, object)  # for the watcher: number, Wish
+    closed = Signal(int)  # for the watcher: number
 
-    def __init__(self, watcher: StoreWatcher, number: int) -> None:
-        super().__init__(watcher)
-        self._watcher, self._number = watcher, number
+    def __init__(self, number: int, parent: QObject) -> None:
+        super().__init__(parent)
+        # It holds no reference to the watcher: a child must not be the last that keeps its parent alive.
+        self._number = number
 
-    def set(self, run_ids: Collection[str], names: Collection[str]) -> None:
-        """Want these series of these runs instead; what was told of those that stay is not told again."""
-        self._watcher.wanted.emit(self._number, tuple(run_ids), tuple(names))
+    def set(self, run_ids: Collection[str], names: Collection[str], *, events: bool = False) -> None:
+        """Want these series, or messages, of these runs instead; of what stays only news are told."""
+        self.wished.emit(self._number, Wish(tuple(run_ids), tuple(names), events))
 
     def close(self) -> None:
         """Want nothing more."""
-        self._watcher.drop(self._number)
+        self.closed.emit(self._number)
 
 
 class StoreWatcher(QObject):
@@ -54,7 +59,7 @@ class StoreWatcher(QObject):
     failed = Signal(str)  # the store cannot be read; told once
     recovered = Signal()
 
-    wanted = Signal(int, object, object)  # for the thread: subscription, run ids, names
+    wanted = Signal(int, object)  # for the thread: subscription, Wish
     unwanted = Signal(int)
 
     def __init__(self, store: Store, parent: QObject | None = None) -> None:
@@ -66,6 +71,8 @@ class StoreWatcher(QObject):
         self.slots: tuple[SlotRow, ...] = ()
         self.sweeps: tuple[SweepRow, ...] = ()
         self.has_read = False
+        self._running: set[str] = set()
+        self._queued: set[str] = set()
         self._numbers = 0
         self._subscriptions: dict[int, Subscription] = {}
         self._thread = QThread(self)
@@ -91,16 +98,20 @@ class StoreWatcher(QObject):
         self._thread.quit()
         self._thread.wait(_END_WITHIN_MS)
 
-    def subscribe(self, run_ids: Collection[str], names: Collection[str]) -> Subscription:
-        """Be told the points of series: first all there are, then what comes."""
+    def subscribe(
+        self, run_ids: Collection[str], names: Collection[str], *, events: bool = False
+    ) -> Subscription:
+        """Be told the points of series, and messages: first all there are, then what comes."""
         self._numbers += 1
-        subscription = Subscription(self, self._numbers)
+        subscription = Subscription(self._numbers, self)
+        subscription.wished.connect(self.wanted)
+        subscription.closed.connect(self._drop)
         self._subscriptions[self._numbers] = subscription
-        subscription.set(run_ids, names)
+        subscription.set(run_ids, names, events=events)
         return subscription
 
-    def drop(self, number: int) -> None:
-        """End a subscription; `Subscription.close` does."""
+    @Slot(int)
+    def _drop(self, number: int) -> None:
         subscription = self._subscriptions.pop(number, None)
         if subscription is not None:
             self.unwanted.emit(number)
@@ -120,6 +131,11 @@ class StoreWatcher(QObject):
             subscription = self._subscriptions.get(number)
             if subscription is not None:
                 subscription.arrived.emit(parts)
+        for number, told in reading.events.items():
+            subscription = self._subscriptions.get(number)
+            if subscription is not None:
+                subscription.told.emit(told)
+        self._eye.is_heard = True
 
     @Slot(str)
     def _pass_failure(self, text: str) -> None:
@@ -140,9 +156,15 @@ class StoreWatcher(QObject):
                 kept.pop(run_id, None)
         self.has_read = True
         self.runs_changed.emit(change)
-        running = sum(row.state.is_live for row in self.runs.values())
-        queued = sum(row.state is RunState.QUEUED for row in self.runs.values())
-        self.overview_changed.emit(running, queued)
+        self._count(change)
+
+    def _count(self, change: RunsChange) -> None:
+        for run_id in (*(row.id for row in change.rows), *change.removed):
+            self._running.discard(run_id)
+            self._queued.discard(run_id)
+        self._running |= {row.id for row in change.rows if row.state.is_live}
+        self._queued |= {row.id for row in change.rows if row.state is RunState.QUEUED}
+        self.overview_changed.emit(len(self._running), len(self._queued))
 
 
 class _Eye(QObject):
@@ -158,8 +180,9 @@ class _Eye(QObject):
         self._reader: StoreReader | None = None
         self._timer: QTimer | None = None
         self._error = ""
-        self._wishes: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        self._wishes: dict[int, Wish] = {}
         self.is_ending = False
+        self.is_heard = True  # set by the GUI thread: while it is busy, nothing is read that it must take
 
     @Slot()
     def begin(self) -> None:
@@ -169,12 +192,12 @@ class _Eye(QObject):
         self._timer.timeout.connect(self.look)
         self.look()
 
-    @Slot(int, object, object)
-    def want(self, number: int, run_ids: tuple[str, ...], names: tuple[str, ...]) -> None:
+    @Slot(int, object)
+    def want(self, number: int, wish: Wish) -> None:
         """A subscription is new or other."""
-        self._wishes[number] = (run_ids, names)
+        self._wishes[number] = wish
         if self._reader is not None:
-            self._reader.want(number, run_ids, names)
+            self._reader.want(number, wish)
             self.look()
 
     @Slot(int)
@@ -189,13 +212,12 @@ class _Eye(QObject):
         """Look once, and again after a while."""
         if self.is_ending or self._timer is None:
             return
+        if not self.is_heard:
+            self._timer.start(LOOK_EVERY_MS)
+            return
         wait_ms = LOOK_EVERY_MS
         try:
-            if self._reader is None:
-                self._reader = StoreReader(self._store)
-                for number, (run_ids, names) in self._wishes.items():
-                    self._reader.want(number, run_ids, names)
-            reading = self._reader.look()
+            reading = self._read()
         except (UserError, *READ_ERRORS) as error:
             wait_ms = _AFTER_ERROR_MS
             self._tell(error)
@@ -204,8 +226,17 @@ class _Eye(QObject):
                 self._error = ""
                 self.recovered.emit()
             if reading is not None:
+                self.is_heard = False
                 self.read.emit(reading)
-        self._timer.start(wait_ms)
+        has_more = self._reader is not None and self._reader.has_more
+        self._timer.start(_MORE_AFTER_MS if has_more and not self._error else wait_ms)
+
+    def _read(self) -> Reading | None:
+        if self._reader is None:
+            self._reader = StoreReader(self._store)
+            for number, wish in self._wishes.items():
+                self._reader.want(number, wish)
+        return self._reader.look()
 
     def _tell(self, error: Exception) -> None:
         first_line = str(error).partition("\n")[0]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtTest import QAbstractItemModelTester, QSignalSpy
 from PySide6.QtWidgets import QTreeView
 from pytestqt.qtbot import QtBot
@@ -272,21 +272,24 @@ def test_that_ages_read_anew_when_asked(model: RunTableModel) -> None:
     assert (first.row(), last.row(), last.column()) == (0, 1, COLUMN["age"])
 
 
-def test_that_a_long_first_listing_is_worked_out_beside_the_gui_thread(
+def test_that_many_runs_are_worked_out_beside_the_gui_thread(
     qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_table_model, "AT_ONCE", 10)
     jobs = Jobs(tmp_path)
     model = RunTableModel(jobs)
     rows = [run(n, lr=n) for n in range(1, 40)]
-    model.take(change(rows))
+    model.take(change(rows[30:]))
+    held = QPersistentModelIndex(model.index_of_run(rows[35].id))
+    model.take(change(rows[:30]))
     model.set_sweeps([sweep("s", rows[:3], lr=[1, 2, 3])])
-    assert model.rowCount() == 0
+    assert model.rowCount() == 9
     model.take(change([run(40, lr=40), run(41, lr=41)], removed=[rows[0].id]))
     with qtbot.waitSignal(model.settled, timeout=10_000):
         pass
     assert model.rowCount() == 38 + 2 - 2 + 1
     assert text(model, "differs", 0) == "lr 41"
+    assert model.run_ids([held]) == [rows[35].id]
     jobs.close()
 
 

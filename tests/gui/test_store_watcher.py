@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +14,22 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from iterand_engine import processes
+from iterand_engine.errors import UserError
 from iterand_engine.processes import ProcessIdentity
-from iterand_engine.store import NewRun, Recorder, RunState, Store, labels
+from iterand_engine.store import (
+    NewRun,
+    Recorder,
+    RunState,
+    SlotKey,
+    Store,
+    labels,
+    queries,
+    slots,
+    sweeps,
+)
 from iterand_engine.workspace import open_workspace_dir
-from iterand_gui.live.store_reader import RunsChange, SeriesPart, StoreReader
+from iterand_gui.live import store_reader
+from iterand_gui.live.store_reader import RunsChange, SeriesPart, StoreReader, Wish
 from iterand_gui.live.store_watcher import StoreWatcher
 
 WAIT_MS = 10_000
@@ -135,7 +150,7 @@ def test_that_a_subscription_gives_what_is_new_and_all_after_a_rewind(
 ) -> None:
     run_id = store.create_run(new_run())
     token = owned(store, run_id)
-    reader.want(1, [run_id], ["loss"])
+    reader.want(1, Wish((run_id,), ("loss",)))
     nothing = reader.look()
     assert nothing is not None
     assert nothing.series == {1: ()}
@@ -168,11 +183,11 @@ def test_that_a_changed_subscription_does_not_tell_again_what_stays(
             recorder.declare("loss", "step", None)
             recorder.append("loss", *points(3))
             recorder.finish(RunState.STOPPED)
-    reader.want(7, ids[:1], ["loss"])
+    reader.want(7, Wish(tuple(ids[:1]), ("loss",)))
     first = reader.look()
     assert first is not None
     assert [part.run_id for part in first.series[7]] == ids[:1]
-    reader.want(7, ids, ["loss"])
+    reader.want(7, Wish(tuple(ids), ("loss",)))
     second = reader.look()
     assert second is not None
     assert [part.run_id for part in second.series[7]] == ids[1:]
@@ -231,3 +246,159 @@ def test_that_a_damaged_database_is_told_once_and_its_repair_as_well(
         broken = False
     assert len(sentences) == 1
     assert "disk I/O error" in sentences[0]
+
+
+def test_that_of_many_runs_the_newest_come_first(
+    store: Store, reader: StoreReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_reader, "FIRST_RUNS", 3)
+    ids = [store.create_run(new_run(seed=seed)) for seed in range(8)]
+    first = reader.look()
+    assert first is not None
+    assert first.runs is not None
+    assert ([row.id for row in first.runs.rows], first.runs.is_all) == (ids[:-4:-1], False)
+    assert reader.has_more
+    rest = reader.look()
+    assert rest is not None
+    assert rest.runs is not None
+    assert ([row.id for row in rest.runs.rows], rest.runs.is_all) == (ids[4::-1], True)
+    assert rest.runs.configs.keys() == set(ids[:5])
+    assert not reader.has_more
+    assert reader.look() is None
+
+
+def test_that_a_look_that_failed_is_made_up_for_whole(
+    store: Store, reader: StoreReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader.look()
+    run_id = store.create_run(new_run())
+    with Recorder(store, run_id, owned(store, run_id)) as recorder:
+        recorder.declare("loss", "step", None)
+        recorder.append("loss", *points(3))
+        recorder.event("info", "began")
+        recorder.finish(RunState.STOPPED)
+    reader.want(1, Wish((run_id,), ("loss",), events=True))
+    with monkeypatch.context() as broken:
+        broken.setattr(queries, "events", raising(OSError("disk I/O error")))
+        with pytest.raises(OSError, match="disk I/O error"):
+            reader.look()
+    reading = reader.look()
+    assert reading is not None
+    assert reading.runs is not None
+    assert reading.runs.configs.keys() == {run_id}
+    assert [part.steps.tolist() for part in reading.series[1]] == [[0, 1, 2]]
+    assert [event.text for told in reading.events[1] for event in told.events] == ["began"]
+    assert reader.look() is None
+
+
+def raising(error: Exception) -> Callable[..., object]:
+    def fail(*arguments: object, **options: object) -> object:
+        raise error
+
+    return fail
+
+
+def test_that_messages_are_told_once(store: Store, reader: StoreReader) -> None:
+    run_id = store.create_run(new_run())
+    with Recorder(store, run_id, owned(store, run_id)) as recorder:
+        reader.want(1, Wish((run_id,), events=True))
+        reader.look()
+        recorder.event("warning", "slow disk")
+        recorder.drain()
+        assert messages(reader) == ["slow disk"]
+        recorder.event("info", "fine again")
+        recorder.drain()
+        assert messages(reader) == ["fine again"]
+        recorder.finish(RunState.STOPPED)
+
+
+def messages(reader: StoreReader) -> list[str]:
+    reading = reader.look()
+    assert reading is not None
+    return [event.text for told in reading.events.get(1, ()) for event in told.events]
+
+
+def test_that_sweeps_and_slots_are_told_when_they_change(store: Store, reader: StoreReader) -> None:
+    reader.look()
+    ids = [store.create_run(new_run(seed=seed)) for seed in (1, 2)]
+    sweeps.add_sweep(store, "seeds", {}, {"training.seed": [1, 2]}, ids)
+    key = SlotKey(processes.host_id(), "cpu", 0)
+    me = processes.current()
+    assert slots.hold(store, key, device_name="CPU", device_kind="cpu", identity=me, program="0.1.0")
+    reading = reader.look()
+    assert reading is not None
+    assert reading.sweeps is not None
+    assert [(sweep.name, sweep.run_ids) for sweep in reading.sweeps] == [("seeds", tuple(ids))]
+    assert reading.slots is not None
+    assert [(slot.key, slot.held) for slot in reading.slots] == [(key, True)]
+    store.request_stop(ids[0])
+    again = reader.look()
+    assert again is not None
+    assert (again.slots, again.sweeps) == (None, None)
+
+
+def test_that_a_database_that_is_gone_or_another_is_told(store: Store, reader: StoreReader) -> None:
+    reader.look()
+    path = store.workspace.db_path
+    elsewhere = path.rename(path.with_name("elsewhere.db"))
+    with pytest.raises(UserError, match="is gone: bring it back"):
+        reader.look()
+    path.write_bytes(elsewhere.read_bytes())
+    with pytest.raises(UserError, match="was replaced by another file"):
+        reader.look()
+    elsewhere.rename(path)
+    store.create_run(new_run())
+    assert reader.look() is not None
+
+
+def test_that_a_killed_worker_shows_within_five_seconds(
+    store: Store, watcher: StoreWatcher, qtbot: QtBot
+) -> None:
+    run_id = store.create_run(new_run())
+    script = "import time; print('here', flush=True); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline()
+        identity = processes.identity_of(worker.pid)
+        assert identity is not None
+        owned(store, run_id, identity)
+        watcher.start()
+        qtbot.waitUntil(lambda: state_of(watcher, run_id) is RunState.STARTING, timeout=WAIT_MS)
+        worker.kill()
+        worker.wait()
+        killed_s = time.monotonic()
+        qtbot.waitUntil(lambda: state_of(watcher, run_id) is RunState.INTERRUPTED, timeout=WAIT_MS)
+        assert time.monotonic() - killed_s < 5
+
+
+def state_of(watcher: StoreWatcher, run_id: str) -> RunState | None:
+    row = watcher.runs.get(run_id)
+    return None if row is None else row.state
+
+
+def test_that_news_do_not_pile_up_while_the_window_is_busy(
+    store: Store, watcher: StoreWatcher, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iterand_gui.live.store_watcher.LOOK_EVERY_MS", 1)
+    with qtbot.waitSignal(watcher.runs_changed, timeout=WAIT_MS):
+        watcher.start()
+    changes: list[RunsChange] = []
+    watcher.runs_changed.connect(changes.append)
+    ids = [store.create_run(new_run(seed=seed)) for seed in range(30)]  # no events are handled meanwhile
+    qtbot.waitUntil(lambda: watcher.runs.keys() == set(ids), timeout=WAIT_MS)
+    assert len(changes) <= 2
+
+
+def test_that_the_overview_counts_what_is_trained_and_queued(
+    store: Store, watcher: StoreWatcher, qtbot: QtBot
+) -> None:
+    counts: list[tuple[int, int]] = []
+    watcher.overview_changed.connect(lambda running, queued: counts.append((running, queued)))
+    ids = [store.create_run(new_run(seed=seed)) for seed in range(3)]
+    token = owned(store, ids[0])
+    watcher.start()
+    qtbot.waitUntil(lambda: counts[-1:] == [(1, 2)], timeout=WAIT_MS)
+    with Recorder(store, ids[0], token) as recorder:
+        recorder.finish(RunState.FINISHED)
+    store.request_stop(ids[1])
+    qtbot.waitUntil(lambda: counts[-1:] == [(0, 1)], timeout=WAIT_MS)
