@@ -174,7 +174,8 @@ def _scaled(value: float | None, units: Sequence[str], digits: int) -> str:
     for unit in units:
         if unit != units[0]:
             value /= 1000
-            before_point = len(f"{abs(value):.0f}")
+            rounded = f"{abs(value):.{digits}g}".partition(".")[0]
+            before_point = max(len(rounded), len(str(int(abs(value)))))
             text = f"{value:,.{max(0, digits - before_point)}f}"
         if abs(float(text.replace(",", ""))) < 1000:
             return text + unit
