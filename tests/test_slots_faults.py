@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -9,50 +10,67 @@ import pytest
 
 from iterand_engine import holding
 from iterand_engine.environment import program_stamp
+from iterand_engine.extensions import activated
 from iterand_engine.places import places
 from iterand_engine.queueing import drain, start_missing, why_waiting
 from iterand_engine.store import RunState, queries, slots
 from iterand_engine.store.sweeps import add_sweep
 from iterand_engine.workspace import Settings
+from tests.own_code_files import trusted
 from tests.slot_processes import ENDLESS, Queue, kill
 
-# The network of width 0.06 starts a process of its own, that of width 0.07 meets a broken device the first
-# time, that of width 0.08 asks the real allocator for too much.
-FAULTY = '''
+# Own code that fails in its third step as devices and allocators do, or that starts a process of its own.
+FAULTY = """
+import pathlib
+import subprocess
+from typing import Literal
 
-class Faulty(ConvNet):
-    """Fails in its third step, as devices and allocators do."""
+import torch
+from torch import nn
 
-    calls = 0
+from iterand_engine.extending import model
+
+
+class Faulty(nn.Module):
+    def __init__(self, spec, fault, met):
+        super().__init__()
+        self.head = nn.Linear(spec.channels * spec.height * spec.width, spec.classes)
+        self.fault, self.met, self.calls = fault, pathlib.Path(met), 0
 
     def forward(self, images):
         self.calls += 1
         if self.calls == 3:
-            fail(self.width)
-        return super().forward(images)
+            self.fail()
+        return self.head(images.flatten(1))
+
+    def fail(self):
+        if self.fault == "memory":
+            torch.empty(2**50)
+        if self.fault == "helper":
+            self.met.write_text(str(subprocess.Popen(["sleep", "600"]).pid))
+        if self.fault == "device" and not self.met.exists():
+            self.met.touch()
+            raise torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered")
 
 
-def fail(width):
-    import os, pathlib, subprocess
-    if width == 0.08:
-        torch.empty(2**50)
-    met = pathlib.Path(os.environ["FAULT_FILE"])
-    if width == 0.06:
-        met.write_text(str(subprocess.Popen(["sleep", "600"]).pid))
-        return
-    if not met.exists():
-        met.touch()
-        raise torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered")
+@model
+def faulty(width_factor, spec, fault: Literal["memory", "helper", "device"] = "device", met: str = ""):
+    return Faulty(spec, fault, met)
+"""
 
 
-def conv2(width_factor, spec):
-    """A Conv2 that fails by its width."""
-    if width_factor not in (0.06, 0.07, 0.08):
-        return ConvNet(2, width_factor, spec)
-    module = Faulty(2, width_factor, spec)
-    module.width = width_factor
-    return module
-'''
+@pytest.fixture
+def met(queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the network `faulty`, which is own code of the workspace, writes what it met."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    trusted(queue.workspace, "faulty.py", FAULTY)
+    with activated(queue.workspace):
+        yield tmp_path / "met"
+
+
+def faulty(fault: str, met: Path) -> dict[str, object]:
+    """The section `model` of a run that meets a fault."""
+    return {"name": "faulty", "fault": fault, "met": str(met)}
 
 
 def drained(queue: Queue) -> tuple[list[RunState], str]:
@@ -63,21 +81,12 @@ def drained(queue: Queue) -> tuple[list[RunState], str]:
     return [run.state for run in ended], "\n".join(said)
 
 
-@pytest.fixture
-def faulty(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks of some widths fail in slots' workers."""
-    monkeypatch.setenv("FAULT_FILE", str(tmp_path / "met"))
-    file = program / "iterand_engine" / "models" / "conv_net.py"
-    file.write_text(file.read_text() + "\n\nimport torch\n" + FAULTY)
-
-
-@pytest.mark.usefixtures("faulty")
 def test_that_a_device_error_closes_its_slot_and_the_run_goes_on_in_another(
-    queue: Queue, tmp_path: Path
+    queue: Queue, met: Path, tmp_path: Path
 ) -> None:
     told = tmp_path / "told"
     queue.set(slots_per_device=2, on_end=f'echo "$ITERAND_EVENT $ITERAND_DEVICE $ITERAND_STATE" >> {told}')
-    (run_id,) = queue.add({}, model={"width_factor": 0.07})
+    (run_id,) = queue.add({}, model=faulty("device", met))
     queue.start()  # one slot, because one run needs no more
     queue.until_state(run_id, RunState.FINISHED)
     queue.until(lambda: [slot.held for slot in queue.slots()] == [False])
@@ -94,13 +103,12 @@ def test_that_a_device_error_closes_its_slot_and_the_run_goes_on_in_another(
     assert told.read_text() == "slot cpu closed\nrun  finished\n"
 
 
-@pytest.mark.usefixtures("faulty")
 def test_that_a_run_out_of_memory_fails_with_the_size_asked_for_and_its_slot_goes_on(
-    queue: Queue, tmp_path: Path
+    queue: Queue, met: Path, tmp_path: Path
 ) -> None:
     told = tmp_path / "told"
     queue.set(on_end=f'echo "$ITERAND_EVENT $ITERAND_STATE $ITERAND_REASON" >> {told}')
-    (greedy,) = queue.add({}, model={"width_factor": 0.08})
+    (greedy,) = queue.add({}, model=faulty("memory", met))
     (modest,) = queue.add({})
     add_sweep(queue.store, "both", {}, {}, [greedy, modest])
     states, said = drained(queue)
@@ -118,11 +126,9 @@ def test_that_a_run_out_of_memory_fails_with_the_size_asked_for_and_its_slot_goe
     assert sorted(others) == ["run finished ", "sweep incomplete 1 of 2 runs finished"]
 
 
-@pytest.mark.usefixtures("faulty")
-def test_that_what_a_worker_started_ends_with_it(queue: Queue, tmp_path: Path) -> None:
-    (run_id,) = queue.add(ENDLESS, model={"width_factor": 0.06})
+def test_that_what_a_worker_started_ends_with_it(queue: Queue, met: Path) -> None:
+    (run_id,) = queue.add(ENDLESS, model=faulty("helper", met))
     queue.start()
-    met = tmp_path / "met"
     queue.until(lambda: met.exists() and bool(met.read_text()))
     helper = psutil.Process(int(met.read_text()))
     assert helper.is_running()
