@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from iterand_gui import format as texts
 from iterand_gui import theme
 from iterand_gui.plots.curve_data import CurveData, Look
-from iterand_gui.plots.legend import LINES
+from iterand_gui.plots.legend import lines_apart
 from iterand_gui.plots.link import Span
 from iterand_gui.plots.reduction import Steps, Values
 from iterand_gui.plots.tables import SeriesTable
@@ -110,16 +109,11 @@ class CurveSet:
         return (min(low for low, _ in found), max(high for _, high in found)) if found else None
 
     def lines(self) -> dict[str, int]:
-        """The line of each curve: the first of a colour is solid, the next dashed, and so on."""
-        used: Counter[int] = Counter()
-        lines = {}
-        for key, curve in self.curves.items():
-            if curve.style.line is None:
-                lines[key] = used[curve.colour_number] % len(LINES)
-                used[curve.colour_number] += 1
-            else:
-                lines[key] = curve.style.line
-        return lines
+        """The line of each curve, by the place in `LINES`."""
+        free = {key: curve for key, curve in self.curves.items() if curve.style.line is None}
+        chosen = lines_apart(curve.colour_number for curve in free.values())
+        fixed = {key: curve.style.line or 0 for key, curve in self.curves.items()}
+        return fixed | dict(zip(free, chosen, strict=True))
 
     def value_text(self, key: str, axis: XAxis, place: float | None) -> str:
         """A curve's value at a place on an axis, the last for None; empty where it has none."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -27,8 +28,18 @@ _TOP = QModelIndex()
 _SWATCH_PX = 22
 _NAME_PX = 340  # longer names are cut; the tooltip has them whole
 _ROWS_ABOVE = 2
-_SIDE_PX = (160, 340)  # width of a column of names
+_SIDE_PX = (100, 340)  # width of a column of names
+_SIDE_SHARE = 0.4  # of the plot
+_ANY_PX = 16_777_215  # what Qt takes for no limit
 LINES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
+
+
+def lines_apart(colour_numbers: Iterable[int]) -> Iterator[int]:
+    """A line for each curve: the first of a colour is solid, the next dashed, and so on."""
+    used: Counter[int] = Counter()
+    for number in colour_numbers:
+        yield used[number] % len(LINES)
+        used[number] += 1
 
 
 class Role(IntEnum):
@@ -107,6 +118,7 @@ class LegendView(QListView):
         self.activated.connect(self._pick)
         model.modelReset.connect(self._fit)
         self.is_beside = False
+        self._room_px = 0
         self.place(beside=False)
 
     def place(self, *, beside: bool) -> None:
@@ -132,27 +144,30 @@ class LegendView(QListView):
         if event.size().width() != event.oldSize().width():
             self._fit()
 
+    def set_room(self, width: int) -> None:
+        """Say how wide the plot is, of which a column may take a part."""
+        if width != self._room_px:
+            self._room_px = width
+            self._fit()
+
     def _fit(self) -> None:
         rows = self.model().rowCount()
+        widths = [self.sizeHintForIndex(self.model().index(n, 0)).width() for n in range(rows)]
         if self.is_beside:
-            widest = max(
-                (self.sizeHintForIndex(self.model().index(n, 0)).width() for n in range(rows)), default=0
-            )
-            bar = self.verticalScrollBar().sizeHint().width()
-            self.setFixedWidth(min(max(widest + bar, _SIDE_PX[0]), _SIDE_PX[1]))
+            least, most = _SIDE_PX
+            wanted = max(widths, default=0) + self.verticalScrollBar().sizeHint().width()
+            self.setFixedWidth(max(least, min(wanted, most, round(_SIDE_SHARE * self._room_px))))
             self.setMinimumHeight(0)
-            self.setMaximumHeight(16_777_215)
+            self.setMaximumHeight(_ANY_PX)
             return
         self.setMinimumWidth(0)
-        self.setMaximumWidth(16_777_215)
-        row = _row_height(self.fontMetrics())
-        rows, left = 1, self.viewport().width()
-        for n in range(self.model().rowCount()):
-            width = self.sizeHintForIndex(self.model().index(n, 0)).width()
+        self.setMaximumWidth(_ANY_PX)
+        lines, left = 1, self.viewport().width()
+        for width in widths:
             if width > left and left < self.viewport().width():
-                rows, left = rows + 1, self.viewport().width()
+                lines, left = lines + 1, self.viewport().width()
             left -= width
-        self.setFixedHeight(row * min(rows, _ROWS_ABOVE) if self.model().rowCount() else 0)
+        self.setFixedHeight(_row_height(self.fontMetrics()) * min(lines, _ROWS_ABOVE) if rows else 0)
 
     def _pick(self, index: QModelIndex) -> None:
         entry = index.data(Role.ENTRY)

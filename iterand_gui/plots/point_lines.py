@@ -1,4 +1,4 @@
-"""Results of runs over something that differs between them: means, deviations and the runs. No Qt."""
+"""Results of runs over something that differs between them: means, deviations and the runs. No pyqtgraph."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iterand_gui import format as texts
+from iterand_gui import theme
 from iterand_gui.plots.tables import Cell, Column, PlainTable
 from iterand_gui.plots.units import Unit
 
@@ -38,6 +39,11 @@ class PointLine:
     name: str
     colour_key: str
     runs: tuple[RunPoint, ...]
+
+    @property
+    def colour_number(self) -> int:
+        """The place of its colour in `Colours.runs`."""
+        return theme.run_colours().number(self.colour_key)
 
     @cached_property
     def known(self) -> tuple[RunPoint, ...]:

@@ -13,7 +13,7 @@ from PySide6.QtGui import QColor, QPen
 from iterand_gui import theme
 from iterand_gui.plots.canvas import AxisLook, Canvas, Crosshair
 from iterand_gui.plots.items import Band, BarsShape, DotsShape, LineShape, Shape
-from iterand_gui.plots.legend import LINES
+from iterand_gui.plots.legend import LINES, lines_apart
 from iterand_gui.plots.link import Span
 from iterand_gui.plots.point_lines import Means, PointLine, all_places
 from iterand_gui.plots.reduction import Polyline
@@ -65,15 +65,16 @@ class PointScene:
         self._canvas.set_view(self.places, self.values)
         self._draw_axes()
 
-    def dress(self, highlight: str | None, scale: float, lines: dict[str, int]) -> None:
+    def dress(self, highlight: str | None, scale: float) -> None:
         """Draw the lines in the canvas's colours, for pixels of a scale."""
         colours = self._canvas.colours
         shapes: list[Shape] = []
-        for line in self._lines:
-            colour = QColor(colours.runs[theme.run_colours().number(line.colour_key)])
+        numbers = [line.colour_number for line in self._lines]
+        for line, style in zip(self._lines, lines_apart(numbers), strict=True):
+            colour = QColor(colours.runs[line.colour_number])
             if highlight is not None and line.key != highlight:
                 colour = theme.mixed(colour, QColor(colours.base), _FAINT_SHARE)
-            shapes += self._shapes(line, colour, lines[line.key], scale, strong=line.key == highlight)
+            shapes += self._shapes(line, colour, style, scale, strong=line.key == highlight)
         self._canvas.draw(shapes)
 
     def draw_cursor(self, x: float | None) -> None:
@@ -85,7 +86,7 @@ class PointScene:
         at = float(self._axes.x_at(x))
         for line in self._lines:
             for mean in line.means.mean[line.means.x == x]:
-                colour = self._canvas.colours.runs[theme.run_colours().number(line.colour_key)]
+                colour = self._canvas.colours.runs[line.colour_number]
                 points.append((at, float(self._axes.y_at(mean)), QColor(colour)))
         known = tuple(point for point in points if np.isfinite(point[1]))
         text = f"{self._axes.x_name.lower()} {self._axes.x_unit.text(x)}"

@@ -166,6 +166,11 @@ class CurvePlot(ZoomedPlot):
         return self._scene.values if self._scene else (0.0, 1.0)
 
     @property
+    def is_zoomed(self) -> bool:
+        """Whether a part of the x axis is seen."""
+        return self.link.is_zoomed
+
+    @property
     def cursor_place(self) -> float | None:
         """Where the crosshair of all linked plots stands; None where there is none."""
         return self.link.cursor
@@ -224,7 +229,6 @@ class CurvePlot(ZoomedPlot):
             self.dress(canvas, Quality.FINE if few else Quality.FAST, canvas.devicePixelRatioF())
             self.ticker.settle(self, _SETTLE_LIVE_S if self._is_live else _SETTLE_S)
         self._scene.draw_cursor(axis, self.link.cursor)
-        self.reset_action.setEnabled(self.link.is_zoomed or self._values_seen is not None)
         self.follow_action.setChecked(self.link.follow)
 
     def dress(self, canvas: Canvas, quality: Quality, scale: float) -> None:

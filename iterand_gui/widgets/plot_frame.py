@@ -23,6 +23,7 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPalette,
     QPen,
+    QResizeEvent,
     QShowEvent,
 )
 from PySide6.QtWidgets import (
@@ -30,7 +31,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QMenu,
     QStackedWidget,
-    QTableView,
     QWidget,
 )
 
@@ -38,10 +38,11 @@ from iterand_gui import theme
 from iterand_gui.colours import LIGHT, Colours
 from iterand_gui.live.ticker import Redrawn, Ticker
 from iterand_gui.plots.legend import LegendEntry, LegendModel, LegendView
-from iterand_gui.plots.tables import PlotTableModel, Table
+from iterand_gui.plots.tables import Table
 from iterand_gui.plots.units import Unit
 from iterand_gui.widgets.plot_files import PlotFiles
 from iterand_gui.widgets.plot_header import PlotHeader
+from iterand_gui.widgets.plot_table import PlotTable
 
 if TYPE_CHECKING:
     from iterand_gui.plots.canvas import Canvas
@@ -50,7 +51,6 @@ BESIDE_FROM = 7  # so many curves have their legend beside the plot
 _TABLE_AFTER_S = 1.0  # a table that is shown while points come is renewed that long after the last
 _WORDS_S = 0.2  # names and values are renewed no more often: nobody reads faster, and texts take long to draw
 _LEAST_SIZE = QSize(240, 160)
-_ROWS_MEASURED = 50  # for the width of a table's columns
 _LEAST_PICTURE = QSize(640, 400)
 _CORNER_PX = 6.0
 
@@ -94,13 +94,11 @@ class PlotFrame(Redrawn):
         self._legend_view.setAccessibleName(f"{title}: legend")
         self._legend_view.picked.connect(self._legend_picked)
         self._empty = QLabel(empty_text, self)
-        self._table_model = PlotTableModel(self)
-        self._table_view = QTableView(self)
+        self._table = PlotTable(title, self)
         self._stack = QStackedWidget(self)
         self._make_actions()
         self._header = PlotHeader(title, (self.reset_action, self.table_action), self)
         self._header.menu_asked.connect(self._open_menu)
-        self._set_up_table()
         self._lay_out()
         self._set_colours()
 
@@ -226,7 +224,7 @@ class PlotFrame(Redrawn):
     def settle(self) -> None:
         """Nothing came for a while: draw finely, or bring the table up to date."""
         if self.shows_table:
-            self._table_model.show_table(self.table())
+            self._table.show_table(self.table())
         else:
             self._dress_again(Quality.FINE)
 
@@ -256,12 +254,11 @@ class PlotFrame(Redrawn):
         return self._canvas
 
     def _show_table(self) -> None:
-        if self._stack.currentWidget() is self._table_view:
+        if self._stack.currentWidget() is self._table:
             self.ticker.settle(self, _TABLE_AFTER_S)
         else:
-            self._table_model.show_table(self.table())
-            self._stack.setCurrentWidget(self._table_view)
-            self._table_view.resizeColumnsToContents()
+            self._table.show_table(self.table())
+            self._stack.setCurrentWidget(self._table)
 
     def _set_colours(self) -> None:
         if self._canvas is not None:
@@ -303,25 +300,12 @@ class PlotFrame(Redrawn):
         self.addAction(action)
         return action
 
-    def _set_up_table(self) -> None:
-        view = self._table_view
-        view.setModel(self._table_model)
-        view.setAccessibleName(f"{self.title}: table")
-        view.setAlternatingRowColors(True)
-        view.setFont(theme.number_font(self.font()))
-        view.setTabKeyNavigation(False)
-        view.verticalHeader().hide()
-        view.verticalHeader().setDefaultSectionSize(theme.ROW_PX)
-        view.horizontalHeader().setMinimumSectionSize(90)
-        view.horizontalHeader().setResizeContentsPrecision(_ROWS_MEASURED)
-        view.horizontalHeader().setHighlightSections(False)
-
     def _lay_out(self) -> None:
         self._empty.setTextFormat(theme.PLAIN)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setWordWrap(True)
         self._stack.addWidget(self._empty)
-        self._stack.addWidget(self._table_view)
+        self._stack.addWidget(self._table)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(theme.SPACE_M, theme.SPACE_XS, theme.SPACE_XS, theme.SPACE_XS)
         self._grid.setSpacing(theme.SPACE_XS)
@@ -347,6 +331,11 @@ class PlotFrame(Redrawn):
         """Catch up with what came while it was hidden."""
         super().showEvent(event)
         self.ask()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt)
+        """Leave most of the room to the drawing area."""
+        super().resizeEvent(event)
+        self._legend_view.set_room(event.size().width())
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt)
         """Take the colours and fonts of another theme."""

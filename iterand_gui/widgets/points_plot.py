@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,8 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QMenu, QWidget
 
 from iterand_gui import format as texts
-from iterand_gui import theme
 from iterand_gui.colours import Colours
-from iterand_gui.plots.legend import LINES, LegendEntry
+from iterand_gui.plots.legend import LegendEntry, lines_apart
 from iterand_gui.plots.link import Span
 from iterand_gui.plots.point_lines import PointLine, RunPoint, all_places, lines_table
 from iterand_gui.plots.tables import Column, Table
@@ -94,6 +92,11 @@ class PointsPlot(ZoomedPlot):
         return self._scene.places if self._scene else (0.0, 1.0)
 
     @property
+    def is_zoomed(self) -> bool:
+        """Whether a part of the x axis is seen."""
+        return self._places_seen is not None
+
+    @property
     def cursor_place(self) -> float | None:
         """Where the crosshair stands, on a logarithmic axis the logarithm; None where there is none."""
         if self._cursor is None:
@@ -160,25 +163,24 @@ class PointsPlot(ZoomedPlot):
             self._is_changed = False
             self.dress(canvas, Quality.FINE, canvas.devicePixelRatioF())
         self._scene.draw_cursor(self._cursor)
-        self.reset_action.setEnabled(self._places_seen is not None or self._values_seen is not None)
 
     def dress(self, canvas: Canvas, quality: Quality, scale: float) -> None:
         """Give lines the canvas's colours; they are few enough to be drawn finely always."""
         if self._scene is not None:
-            self._scene.dress(self.highlight, scale, self._styles())
+            self._scene.dress(self.highlight, scale)
 
     def entries(self, colours: Colours) -> tuple[LegendEntry, ...]:
         """The lines as the legend has them, with their values where the crosshair stands."""
-        styles = self._styles()
+        styles = lines_apart(line.colour_number for line in self._lines)
         return tuple(
             LegendEntry(
                 key=line.key,
                 name=line.name,
-                colour=QColor(colours.runs[theme.run_colours().number(line.colour_key)]),
-                line=styles[line.key],
+                colour=QColor(colours.runs[line.colour_number]),
+                line=style,
                 value=line.means.text_at(self._cursor, self.unit),
             )
-            for line in self._lines
+            for line, style in zip(self._lines, styles, strict=True)
         )
 
     def table(self) -> Table:
@@ -197,12 +199,3 @@ class PointsPlot(ZoomedPlot):
     def add_to_menu(self, menu: QMenu) -> None:
         """The x axis."""
         menu.addAction(self.log_x_action)
-
-    def _styles(self) -> dict[str, int]:
-        used: Counter[int] = Counter()
-        styles = {}
-        for line in self._lines:
-            number = theme.run_colours().number(line.colour_key)
-            styles[line.key] = used[number] % len(LINES)
-            used[number] += 1
-        return styles

@@ -73,11 +73,17 @@ class ZoomedPlot(PlotFrame):
     def show_all_places(self) -> None:
         """Show all of the x axis."""
 
+    @property
+    @abstractmethod
+    def is_zoomed(self) -> bool:
+        """Whether a part of the x axis is seen."""
+
     # What is seen.
 
     def changed(self) -> None:
         """Have it drawn anew."""
         self._is_changed = True
+        self.reset_action.setEnabled(self.is_zoomed or self._values_seen is not None)
         self.ask()
 
     def reset(self) -> None:

@@ -1,0 +1,34 @@
+"""A plot's points as a table on the screen."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QTableView, QWidget
+
+from iterand_gui import theme
+from iterand_gui.plots.tables import PlotTableModel, Table
+
+_ROWS_MEASURED = 50  # for the width of the columns
+_LEAST_COLUMN_PX = 90
+
+
+class PlotTable(QTableView):
+    """Shows a table; a longer state of the same leaves what is seen where it is."""
+
+    def __init__(self, title: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._model = PlotTableModel(self)
+        self.setModel(self._model)
+        self.setAccessibleName(f"{title}: table")
+        self.setAlternatingRowColors(True)
+        self.setFont(theme.number_font(self.font()))
+        self.setTabKeyNavigation(False)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(theme.ROW_PX)
+        self.horizontalHeader().setHighlightSections(False)
+        self.horizontalHeader().setMinimumSectionSize(_LEAST_COLUMN_PX)
+        self.horizontalHeader().setResizeContentsPrecision(_ROWS_MEASURED)
+        self._model.modelReset.connect(self.resizeColumnsToContents)
+
+    def show_table(self, table: Table) -> None:
+        """Show these points."""
+        self._model.show_table(table)
