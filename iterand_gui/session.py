@@ -52,22 +52,15 @@ class Session(QObject):
         self._probe: ProbeClient | None = None
 
     def start(self) -> None:
-        """Begin to watch the store."""
+        """Begin to watch the store, and say what of the workspace's own code cannot be used."""
+        for note in self.own_code_notes:
+            self.messages.warn(note)
         self.watcher.start()
 
     @property
     def settings(self) -> Settings:
         """The workspace's settings as they are now."""
         return self._settings
-
-    def change_settings(self, settings: Settings) -> None:
-        """Store other settings and tell everybody.
-
-        Raises:
-            OSError: they cannot be written.
-        """
-        settings.save(self.workspace)
-        self.take_settings(settings)
 
     def take_settings(self, settings: Settings) -> None:
         """Go on with settings as they are stored by now, and tell everybody where they are others."""
@@ -78,6 +71,8 @@ class Session(QObject):
     def reload_own_code(self) -> None:
         """Put the own code that is enabled now into the catalogs, and tell everybody."""
         self.own_code_notes = tuple(activate(self.workspace))
+        if self._probe is not None:
+            self._probe.restart()
         self.own_code_changed.emit()
 
     @property

@@ -1,0 +1,146 @@
+"""What the runs of a form would be, from answers of the probe and recorded times: plain values, no Qt.
+
+Limits: runs that differ in more than the seed are asked about one by one, but at most `MOST_ASKED` of them;
+where a plan has more kinds, sums are foretold from those.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from iterand_engine import places, sweeps
+from iterand_engine.config import RunConfig
+from iterand_engine.devices import list_devices
+from iterand_engine.errors import UserError
+from iterand_engine.estimates import disk_warning, memory_warning, run_seconds
+from iterand_engine.probe_messages import Answer
+from iterand_engine.store import Store
+from iterand_engine.workspace import Settings, Workspace
+
+MOST_ASKED = 24
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Runs of a plan that differ by the seed only: the first of them, and how many there are."""
+
+    config: RunConfig
+    runs: int
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan with its kinds of runs, and what stands in the way of its data, if anything."""
+
+    plan: sweeps.Plan
+    kinds: tuple[Kind, ...]
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a plan would be. None where it is not known (yet).
+
+    `first` is of the first run. `seconds` is for all runs on the `slots` that may train them side by side.
+    """
+
+    runs: int
+    first: Answer | None = None
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    seconds: float | None = None
+    slots: int = 1
+    warnings: tuple[str, ...] = ()
+    asked: int = 0
+    kinds: int = 0
+    step_s: Mapping[str, float] = field(default_factory=dict)
+
+
+def make_plan(
+    workspace: Workspace, base: Mapping[str, object], sets: Sequence[str], seeds: Sequence[int], folder: Path
+) -> Planned:
+    """Plan what a form says; reads files, so it runs beside the window.
+
+    Raises:
+        UserError: the form does not say it rightly.
+    """
+    plan = sweeps.plan(base, sets, seeds, folder)
+    kinds: dict[str, Kind] = {}
+    for cell in plan.cells:
+        key = kind_key(cell.config)
+        known = kinds.get(key)
+        kinds[key] = Kind(cell.config, 1) if known is None else Kind(known.config, known.runs + 1)
+    try:
+        sweeps.check_data(workspace, [plan])
+    except UserError as error:
+        return Planned(plan, tuple(kinds.values()), str(error))
+    return Planned(plan, tuple(kinds.values()), None)
+
+
+def kind_key(config: RunConfig) -> str:
+    """The same for configurations that differ by name and seed only."""
+    mapping = config.to_mapping()
+    del mapping["name"], mapping["training"]["seed"]
+    return json.dumps(mapping, sort_keys=True)
+
+
+def look_ahead(
+    workspace: Workspace,
+    store: Store,
+    planned: Planned,
+    answers: Mapping[str, Answer],
+    step_s: Mapping[str, float],
+) -> Outlook:
+    """Sum up what is known; looks at recorded runs, devices and the disk, so it runs beside the window.
+
+    Args:
+        workspace, store: where the runs would be.
+        planned: what is planned.
+        answers: of the probe, by `kind_key`.
+        step_s: measured seconds of a step, by `kind_key`.
+    """
+    known = [(kind, answers[key]) for kind in planned.kinds if (key := kind_key(kind.config)) in answers]
+    runs = len(planned.plan.cells)
+    if not known:
+        return Outlook(runs, kinds=len(planned.kinds))
+    scale = runs / sum(kind.runs for kind, _ in known)
+    memories = [answer.memory.total_bytes for _, answer in known]
+    each_s = [_seconds(store, kind, answer, step_s) for kind, answer in known]
+    total_s = sum(kind.runs * s for (kind, _), s in zip(known, each_s, strict=True) if s is not None) * scale
+    slots = _slots(workspace, known[0][1])
+    return Outlook(
+        runs=runs,
+        first=answers.get(kind_key(planned.kinds[0].config)),
+        memory_bytes=max((m for m in memories if m is not None), default=None),
+        disk_bytes=round(sum(answer.disk.kept_bytes * kind.runs for kind, answer in known) * scale),
+        seconds=None if None in each_s else total_s / min(slots, runs),
+        slots=slots,
+        warnings=tuple(_warnings(workspace, known)),
+        asked=len(known),
+        kinds=len(planned.kinds),
+    )
+
+
+def _seconds(store: Store, kind: Kind, answer: Answer, step_s: Mapping[str, float]) -> float | None:
+    measured = step_s.get(kind_key(kind.config))
+    recorded = run_seconds(store, kind.config, answer)
+    return recorded if recorded is not None or measured is None else answer.steps * measured
+
+
+def _slots(workspace: Workspace, answer: Answer) -> int:
+    """How many runs this machine trains side by side on that kind of device."""
+    offered = places.places(Settings.load(workspace), set())
+    return max(1, sum(one.place.device_kind == answer.device_kind for one in offered))
+
+
+def _warnings(workspace: Workspace, known: Sequence[tuple[Kind, Answer]]) -> list[str]:
+    found = [disk_warning([(a, kind.runs) for kind, a in known], shutil.disk_usage(workspace.root).free)]
+    largest = max((answer for _, answer in known), key=lambda answer: answer.memory.total_bytes or 0)
+    devices = [device for device in list_devices() if device.kind == largest.device_kind]
+    if devices:
+        found.insert(0, memory_warning(largest, max(devices, key=lambda device: device.memory_free_bytes)))
+    return [text for text in found if text]

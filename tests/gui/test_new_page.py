@@ -1,0 +1,152 @@
+"""The New page: from choices to a plan, what it would be, and to the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pytestqt.qtbot import QtBot
+
+from iterand_engine.presets import preset
+from iterand_engine.store import RunState, queries
+from iterand_engine.store import queue as store_queue
+from iterand_engine.store import sweeps as store_sweeps
+from iterand_engine.workspace import open_workspace_dir
+from iterand_gui.pages.new.outlook import kind_key, look_ahead, make_plan
+from iterand_gui.pages.new.page import NewPage
+from iterand_gui.pages.new.presets import PresetList
+from iterand_gui.session import Session
+from tests.command_line import TINY
+
+WAIT_MS = 60_000
+
+
+@pytest.fixture
+def session(workspace_dir: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    # Nothing is trained here: slots are another test's.
+    monkeypatch.setattr("iterand_gui.actions.queueing.start_missing", lambda *_: [])
+    opened = Session(open_workspace_dir(workspace_dir))
+    opened.start()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(session: Session, qtbot: QtBot) -> Iterator[NewPage]:
+    shown = NewPage(session)
+    qtbot.addWidget(shown)
+    shown.take(TINY)
+    shown.showing()
+    yield shown
+    shown.hiding()
+
+
+def test_that_presets_are_found_by_all_their_words(qtbot: QtBot) -> None:
+    presets = PresetList()
+    qtbot.addWidget(presets)
+    assert "quickstart" in presets.shown()
+    presets.search.setText("resnet18 dense cifar-100")
+    assert presets.shown() == ["cifar100-resnet18-dense"]
+
+
+def test_that_a_change_brings_the_probes_answer(page: NewPage, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: page.summary.text("steps") == "16", timeout=WAIT_MS)
+    assert page.summary.text("events") == "3"
+    assert page.summary.text("kept").endswith("(50 %)")
+    before = page.summary.text("weights")
+    page.form.set_text("model.width_factor", "0.125")
+    qtbot.waitUntil(lambda: page.summary.text("weights") not in (before, "—"), timeout=WAIT_MS)
+    assert page.summary.text("time") == "not known"
+
+
+def test_that_several_values_are_a_sweep_that_is_queued_whole(
+    page: NewPage, session: Session, qtbot: QtBot
+) -> None:
+    page.form.set_text("model.width_factor", "0.0625, 0.125")
+    page.form.set_text("training.seed", "1-3")
+    qtbot.waitUntil(lambda: page.summary.cells.rowCount() == 6, timeout=WAIT_MS)
+    assert page._button.text() == "&Queue 6 runs"
+    pages: list[str] = []
+    session.actions.show_page.connect(pages.append)
+    page.queue()
+    qtbot.waitUntil(lambda: pages == ["runs"], timeout=WAIT_MS)
+    rows = store_queue.queued(session.store)
+    assert [(row.width_factor, row.seed) for row in rows][:3] == [(0.0625, 1), (0.125, 1), (0.0625, 2)]
+    (sweep,) = store_sweeps.sweeps(session.store)
+    assert sweep.axes == {"model.width_factor": [0.0625, 0.125], "training.seed": [1, 2, 3]}
+
+
+def test_that_a_mistake_stands_beside_its_field_and_keeps_from_queueing(
+    page: NewPage, session: Session, qtbot: QtBot
+) -> None:
+    qtbot.waitUntil(lambda: page.summary.text("steps") == "16", timeout=WAIT_MS)
+    page.form.set_text("method.sparsity", "1.5")
+    assert page._button.text() == "1 problem: go there"
+    assert page.summary.text("steps") == "—"
+    page.queue()
+    assert queries.runs(session.store) == []
+    page.form.set_text("method.sparsity", "0.5")
+    qtbot.waitUntil(lambda: page._button.text() == "&Queue 1 run", timeout=WAIT_MS)
+
+
+def test_that_missing_data_is_told_in_the_engines_words(page: NewPage, qtbot: QtBot) -> None:
+    page.form.set_text("data.dataset", "cifar10")
+    qtbot.waitUntil(lambda: "iterand data fetch cifar10" in page._trouble.text(), timeout=WAIT_MS)
+
+
+def test_that_text_and_form_are_one_configuration(page: NewPage, qtbot: QtBot, tmp_path: Path) -> None:
+    mapping: dict[str, Any] = yaml.safe_load(page.yaml.text.toPlainText())
+    assert mapping["model"]["name"] == "conv2"
+    mapping["model"]["width_factor"] = 0.5
+    page.yaml.text.setPlainText(yaml.safe_dump(mapping))
+    assert page.yaml.is_edited
+    page.yaml._use.click()
+    assert page.form.text("model.width_factor") == "0.5"
+    file = tmp_path / "config.yaml"
+    page.yaml.save_file(str(file))
+    page.take(preset("quickstart").mapping)
+    page.yaml.open_file(str(file))
+    assert page.form.text("model.width_factor") == "0.5"
+
+
+def test_that_a_text_with_a_mistake_says_so_and_changes_nothing(page: NewPage) -> None:
+    page.yaml.text.setPlainText("model: {name: conv4, widht_factor: 1}")
+    page.yaml._use.click()
+    assert "widht_factor" in page.yaml._problem.text()
+    assert page.form.text("model.name") == "conv2"
+    page.yaml.text.setPlainText("[1, 2]")
+    page.yaml._use.click()
+    assert "mapping of options" in page.yaml._problem.text()
+
+
+def test_that_measured_steps_give_a_time(page: NewPage, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: page.summary.text("time") == "not known", timeout=WAIT_MS)
+    page.summary.measure_asked.emit()
+    qtbot.waitUntil(lambda: page.summary.text("time") not in ("not known", "—"), timeout=WAIT_MS)
+
+
+def test_that_sums_cover_all_kinds_of_runs(session: Session, page: NewPage, qtbot: QtBot) -> None:
+    planned = make_plan(session.workspace, TINY, ["model.width_factor=0.0625,0.125"], [1, 2], Path())
+    assert [kind.runs for kind in planned.kinds] == [2, 2]
+    qtbot.waitUntil(lambda: len(page._answers) > 0, timeout=WAIT_MS)
+    answer = next(iter(page._answers.values()))
+    answers = {kind_key(kind.config): answer for kind in planned.kinds}
+    step_s = dict.fromkeys(answers, 0.5)
+    outlook = look_ahead(session.workspace, session.store, planned, answers, step_s)
+    assert outlook.runs == 4
+    assert outlook.disk_bytes == 4 * answer.disk.kept_bytes
+    assert outlook.seconds == pytest.approx(4 * answer.steps * 0.5 / min(outlook.slots, 4))
+    half = look_ahead(session.workspace, session.store, planned, dict(list(answers.items())[:1]), step_s)
+    assert half.disk_bytes == outlook.disk_bytes
+
+
+def test_that_a_hidden_page_asks_nothing(page: NewPage, session: Session, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: not session.probe.is_busy and page._planned is not None, timeout=WAIT_MS)
+    page.hiding()
+    page.form.set_text("model.width_factor", "0.125")
+    assert not session.probe.is_busy
+    assert not page._planner.isActive()
+    assert RunState.QUEUED not in {row.state for row in queries.runs(session.store)}
