@@ -89,7 +89,7 @@ def test_that_neither_what_a_curve_was_made_from_nor_views_of_it_change() -> Non
 
 def test_that_smoothing_counts_steps_not_points() -> None:
     every_step = CurveData(
-        np.arange(1000), np.arange(1000) % 2 * np.ones(1000, np.float32), look=Look(smoothing=101)
+        np.arange(1000), (np.arange(1000) % 2).astype(np.float32), look=Look(smoothing=101)
     )
     every_epoch = CurveData(np.arange(10) * 352, np.arange(10, dtype=np.float32), look=Look(smoothing=101))
     assert every_step.smoothed is not None
