@@ -33,6 +33,8 @@ def run_row(**changes: Any) -> RunRow:
         "program_version": "0.1.0",
         "val_accuracy": 0.5,
         "stop_requested": False,
+        "waiting": False,
+        "device_errors": 0,
         "test_unlocked": False,
         "revision": 1,
         "rewind": 0,

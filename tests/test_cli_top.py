@@ -24,6 +24,7 @@ from iterand_engine.store import NewRun, Recorder, RunRow, RunState, Store
 from iterand_engine.store.records import SlotKey, SlotRow
 from iterand_engine.workspace import Settings
 from tests.command_line import PATIENCE_S, TINY, iterand, on_a_terminal, opened, until
+from tests.run_rows import run_row
 
 CURVES = hypothesis_numpy.arrays(
     np.float32, st.integers(0, 200), elements=st.floats(-1e6, 1e6, width=32) | st.just(math.nan)
@@ -63,41 +64,20 @@ def test_that_a_terminal_without_blocks_gets_plain_characters() -> None:
 
 
 HOST = processes.host_id()
-RUN = RunRow(
+RUN = run_row(
     id="5f0c2a11-0000-0000-0000-000000000001",
     name="conv4-x0.25-iterand",
     state=RunState.RUNNING,
-    stored_state=RunState.RUNNING,
-    stop_requested=False,
-    waiting=False,
-    queue_rank=None,
     created_at=0.0,
     started_at=0.0,
-    ended_at=None,
     elapsed_s=120.0,
     step=250,
     epoch=5,
     total_steps=1000,
-    dataset="digits",
     model="conv4",
-    method="iterand",
     width_factor=0.25,
     seed=3,
-    group_key="k",
-    precision="fp32",
-    device_kind="cpu",
-    program_version="1",
-    git_commit=None,
     val_accuracy=None,
-    final_digest=None,
-    reason=None,
-    device_errors=0,
-    test_unlocked=False,
-    owner=None,
-    heartbeat_at=None,
-    last_step_at=None,
-    revision=1,
-    rewind=0,
 )
 SLOT = SlotRow(
     key=SlotKey(HOST, "cpu", 0),
@@ -121,7 +101,7 @@ def board(
         for n in range(queued)
     )
     return Board(
-        folder=Path("/home/somebody/experiments"),
+        folder=Path("/data/somebody/experiments"),
         slots=slots,
         live=live,
         queued=waiting,
@@ -140,7 +120,7 @@ def drawn(shown: Board, *, width: int = 80, height: int | None = None) -> list[s
 
 def test_that_eighty_columns_show_a_run_with_progress_time_accuracy_and_loss() -> None:
     assert drawn(board(queued=2)) == [
-        "/home/somebody/experiments                    1 running, 2 queued, 2 interrupted",
+        "/data/somebody/experiments                    1 running, 2 queued, 2 interrupted",
         "cpu 0        5f0c2a11 conv4-x0.25-iterand, seed 3        running, 6 min 0 s left",
         "             ━━━────────────  25 %  val 91.24 %  loss 0.5 █▇▇▆▆▅▅▄▄▃▃▂▂▁▁",
         "Queue: slot 0 of cpu trains 5f0c2a11",

@@ -20,6 +20,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.filter_fields import ALIASES, COLUMNS, find_field, option_fields
 from iterand_engine.filters import Condition, Filter, parse
 from iterand_engine.store import RunRow, RunState
+from tests.run_rows import run_row
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "filters.md"
 NOW = 1_000_000.0
@@ -28,41 +29,21 @@ NO_FIELDS = {
     *("stored_state", "stop_requested", "test_unlocked", "owner", "heartbeat_at", "last_step_at"),
     *("revision", "rewind", "waiting", "queue_rank", "device_errors"),
 }
-ROW = RunRow(
+ROW = run_row(
     id="3f2a9c00-0000-4000-8000-000000000001",
     name="ResNet18-x0.5-iterand",
     state=RunState.RUNNING,
-    stored_state=RunState.RUNNING,
-    stop_requested=False,
-    waiting=False,
-    queue_rank=None,
     created_at=NOW - 100,
     started_at=NOW - 90,
-    ended_at=None,
     elapsed_s=80.0,
     step=400,
     epoch=3,
     total_steps=1000,
-    dataset="digits",
     model="resnet18",
-    method="iterand",
     width_factor=0.5,
     seed=2**53 + 1,
     group_key="0badcafe",
-    precision="fp32",
-    device_kind="cpu",
-    program_version="0.1.0",
-    git_commit=None,
     val_accuracy=0.75,
-    final_digest=None,
-    reason=None,
-    device_errors=0,
-    test_unlocked=False,
-    owner=None,
-    heartbeat_at=None,
-    last_step_at=None,
-    revision=1,
-    rewind=0,
 )
 
 

@@ -3,67 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from iterand_engine.config import RunConfig
-from iterand_engine.store import RunRow, RunState, SweepRow
+from iterand_engine.store import RunRow, SweepRow
 from iterand_engine.store.records import Json
 from iterand_gui.live.store_reader import RunsChange
+from tests.run_rows import run_row
 
 START = 1_700_000_000.0
 BASE = RunConfig().to_mapping()
-PLAIN = RunRow(
-    id="",
-    name="",
-    state=RunState.QUEUED,
-    stored_state=RunState.QUEUED,
-    stop_requested=False,
-    waiting=False,
-    queue_rank=None,
-    created_at=START,
-    started_at=None,
-    ended_at=None,
-    elapsed_s=0.0,
-    step=0,
-    epoch=0,
-    total_steps=100,
-    dataset="cifar10",
-    model="conv4",
-    method="iterand",
-    width_factor=1.0,
-    seed=1,
-    group_key="",
-    precision="fp32",
-    device_kind="cpu",
-    program_version="0.1.0",
-    git_commit=None,
-    val_accuracy=None,
-    final_digest=None,
-    reason=None,
-    device_errors=0,
-    test_unlocked=False,
-    owner=None,
-    heartbeat_at=None,
-    last_step_at=None,
-    revision=1,
-    rewind=0,
-)
 
 
 def run(number: int, *, seed: int = 1, lr: float = 0.1, method: str = "iterand", **values: Any) -> RunRow:
     """A run; runs of equal method and learning rate are one group."""
-    state = values.pop("state", RunState.FINISHED)
-    made = {"name": f"conv4-x1-{method}", "created_at": START + number, "group_key": f"{method} {lr:g}"}
-    return replace(
-        PLAIN,
-        id=f"{number:08d}",
-        seed=seed,
-        state=state,
-        stored_state=state,
-        method=method,
-        **(made | values),
-    )
+    made: dict[str, Any] = {
+        "name": f"conv4-x1-{method}",
+        "created_at": START + number,
+        "group_key": f"{method} {lr:g}",
+    }
+    plain = {"step": 0, "epoch": 0, "total_steps": 100, "model": "conv4", "val_accuracy": None}
+    return run_row(id=f"{number:08d}", seed=seed, method=method, **{**plain, **made, **values})
 
 
 def config(row: RunRow) -> Json:
