@@ -19,6 +19,7 @@ from iterand_engine.filters import Filter
 from iterand_engine.grouping import Group, Groups
 from iterand_engine.store import RunRow, RunState, SweepRow
 from iterand_engine.store.records import Json
+from iterand_gui.live.collector import undisturbed
 from iterand_gui.live.run_columns import COLUMN, COLUMNS, SortValue
 from iterand_gui.live.run_filter import FilteredRuns
 from iterand_gui.live.run_lines import Kind, Line, line_of_group, line_of_run, line_of_sweep
@@ -101,9 +102,10 @@ class RunTree:
 
     def set_sweeps(self, sweeps: Sequence[SweepRow]) -> None:
         """Know which runs were made together; a group stands in the newest sweep that has one of its runs."""
-        if not sweeps and not self._sweeps:
+        known = {sweep.id: sweep for sweep in sweeps}
+        if known == self._sweeps:
             return
-        self._sweeps = {sweep.id: sweep for sweep in sweeps}
+        self._sweeps = known
         self._sort_values.clear()
         oldest_first = sorted(sweeps, key=lambda sweep: sweep.created_at)
         self._sweep_of_run = {run_id: sweep.id for sweep in oldest_first for run_id in sweep.run_ids}
@@ -364,10 +366,11 @@ class RunTree:
 def list_runs(changes: Sequence[RunsChange], sweeps: Sequence[SweepRow], column: int) -> RunTree:
     """All lines after many changes, sorted once by a column; for a thread, as nobody else has them yet."""
     tree = RunTree()
-    for change in changes:
-        tree.take(change)
-    tree.set_sweeps(sweeps)
-    tree.in_order(tree.members(TOP), column, descending=False)
+    with undisturbed(sum(len(change.rows) for change in changes)):
+        for change in changes:
+            tree.take(change)
+        tree.set_sweeps(sweeps)
+        tree.in_order(tree.members(TOP), column, descending=False)
     return tree
 
 

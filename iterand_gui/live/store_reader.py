@@ -33,6 +33,7 @@ from iterand_engine.store import (
     sweeps,
 )
 from iterand_engine.store.records import Json
+from iterand_gui.live.collector import undisturbed
 
 JUDGE_EVERY_S = 2.0
 SWEEPS_EVERY_S = 1.0
@@ -223,7 +224,8 @@ class StoreReader:
             unread = fresh - {row.id for row, _ in pairs} if len(pairs) == FIRST_RUNS else set()
         else:
             unread = set()
-            pairs = queries.runs_with_configs(self._store, ids=fresh) if fresh else []
+            with undisturbed(len(fresh)):
+                pairs = queries.runs_with_configs(self._store, ids=fresh) if fresh else []
         old = queries.runs(self._store, ids=ids - fresh) if ids - fresh else []
         news = [row for row, _ in pairs] + [row for row in old if self._live.get(row.id) != row]
         news.sort(key=lambda row: row.created_at, reverse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import time
@@ -29,6 +30,7 @@ from iterand_engine.store import (
 )
 from iterand_engine.workspace import open_workspace_dir
 from iterand_gui.live import store_reader
+from iterand_gui.live.collector import MANY, undisturbed
 from iterand_gui.live.store_reader import RunsChange, SeriesPart, StoreReader, Wish
 from iterand_gui.live.store_watcher import StoreWatcher
 
@@ -402,3 +404,13 @@ def test_that_the_overview_counts_what_is_trained_and_queued(
         recorder.finish(RunState.FINISHED)
     store.request_stop(ids[1])
     qtbot.waitUntil(lambda: counts[-1:] == [(0, 1)], timeout=WAIT_MS)
+
+
+@pytest.mark.parametrize("count", [10, MANY])
+def test_that_the_collector_runs_again_after_many_objects_were_made(count: int) -> None:
+    frozen = gc.get_freeze_count()
+    with undisturbed(count):
+        assert gc.isenabled() == (count < MANY)
+    assert gc.isenabled()
+    assert (gc.get_freeze_count() > frozen) == (count >= MANY)
+    gc.unfreeze()
