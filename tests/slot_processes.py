@@ -122,7 +122,11 @@ def queue_in(folder: Path) -> Iterator[Queue]:
     files = psutil.Process().num_fds()
     try:
         with Store.open(workspace) as store:
-            yield Queue(workspace, store)
+            queue = Queue(workspace, store)
+            yield queue
+            for slot in queue.slots():
+                if slot.holder is not None and slot.held:  # sooner than by itself
+                    os.kill(slot.holder.pid, signal.SIGTERM)
         deadline_s = time.monotonic() + 15
         while (left := processes_of(folder)) and time.monotonic() < deadline_s:
             time.sleep(0.05)
