@@ -1,5 +1,5 @@
 # Every target prepares what it needs by itself; `make run` is all that a new machine needs.
-#   make run                      set up, run the demo, say what to do next
+#   make run                      set up and open the window; where there is no display, run the demo
 #   make run PYTHON=/path/python  use that interpreter's environment as it is; its torch is never replaced
 SHELL := /bin/bash
 .PHONY: run demo test lint clean
@@ -18,9 +18,10 @@ install = .ci/install $(base) .venv
 endif
 scripts = $(shell $(python) -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
 
-run: demo
+run: $(ready)
+	$(scripts)/iterand-gui
 	@echo
-	@echo "Next: '$(scripts)/iterand train --preset quickstart' trains a network, 'iterand presets' lists more recipes,"
+	@echo "Next: '$(scripts)/iterand-gui' opens the window, 'iterand train --preset quickstart' trains without it,"
 	@echo "'iterand doctor' says what this machine can do, and README.md goes on from there."
 
 demo: $(ready)

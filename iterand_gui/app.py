@@ -1,30 +1,28 @@
-"""The composition root: the one file that sees all parts. Starts the window, or says why it cannot.
+"""The composition root: the one file that sees all parts. Starts the window; with none possible, the demo.
 
-Limits: with no display nothing of Qt is loaded; the demo runs headless instead.
+Limits: with no display nothing of Qt is loaded.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.workspace import find_workspace_dir, open_workspace_dir
+from iterand_gui.display import QT_PACKAGES, become_demo, demo_instead_of_abort, no_display
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
     from iterand_gui.main_window import MainWindow
     from iterand_gui.memory import Memory
-
-_QT_LIBRARIES = "libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libxcb-cursor0"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,29 +32,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after `iterand-gui`; those of the process by default.
     """
     options = _parser().parse_args(arguments)
+    for_demo = () if options.workspace is None else ("--workspace", str(options.workspace))
     why = no_display(os.environ, sys.platform)
-    if why is None:
-        try:
-            from PySide6.QtWidgets import QApplication  # noqa: F401 - whether it loads at all
-        except ImportError as error:
-            why = f"Qt cannot be loaded ({error}); on Debian or Ubuntu install {_QT_LIBRARIES}"
     if why is not None:
-        print(f"There is no window: {why}. The demo runs without one.", file=sys.stderr, flush=True)
-        return subprocess.call([sys.executable, "-m", "iterand_engine.cli", "demo"])
+        become_demo(why, for_demo)
     try:
-        return _run(options.workspace)
+        with demo_instead_of_abort(for_demo):
+            application = make_application()
+    except ImportError as error:
+        become_demo(f"Qt cannot be loaded ({error}); on Debian or Ubuntu install {QT_PACKAGES}", for_demo)
+    try:
+        return _run(application, options.workspace)
     except UserError as error:
         print(error, file=sys.stderr)
         return int(ExitCode.USER)
-
-
-def no_display(environ: Mapping[str, str], platform: str) -> str | None:
-    """Why no window can be shown, or None where one can."""
-    if platform in ("win32", "darwin") or environ.get("QT_QPA_PLATFORM"):
-        return None
-    if environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"):
-        return None
-    return "this session has no display (DISPLAY and WAYLAND_DISPLAY are not set)"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,10 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(workspace: Path | None) -> int:
+def _run(application: QApplication, workspace: Path | None) -> int:
     from iterand_gui.memory import Memory, default_path
 
-    application = make_application()
     workbench = Workbench(application, Memory(default_path()))
     workbench.open(workspace or workbench.last_workspace())
     code = application.exec()

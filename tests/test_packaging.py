@@ -111,10 +111,11 @@ def test_that_the_wheel_holds_the_program_its_licence_and_nothing_else(wheel: Pa
     assert "License-Expression: MIT" in metadata
 
 
-def test_that_the_command_leads_to_a_function(wheel: Path) -> None:
+@pytest.mark.parametrize("command", ["iterand", "iterand-gui"])
+def test_that_the_command_leads_to_a_function(wheel: Path, command: str) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (n for n in archive.namelist() if n.endswith("dist-info/entry_points.txt"))
         lines = archive.read(name).decode().splitlines()
     commands = dict(line.split(" = ") for line in lines if " = " in line)
-    module, _, function = commands["iterand"].partition(":")
+    module, _, function = commands[command].partition(":")
     assert callable(getattr(import_module(module), function))

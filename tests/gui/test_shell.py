@@ -1,4 +1,4 @@
-"""The parts around the pages: messages, command palette, what is remembered, starting without a screen."""
+"""The parts around the pages: messages, command palette and what is remembered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from iterand_gui.app import no_display
 from iterand_gui.memory import RECENT, Memory
 from iterand_gui.pages.base import Command
 from iterand_gui.selection import Selection
@@ -131,20 +130,3 @@ def test_that_the_selection_tells_changes_only(qtbot: QtBot) -> None:
     selection.set(("a", "b"))
     assert told == [("a", "b")]
     assert selection.current == "b"
-
-
-@pytest.mark.parametrize(
-    ("environ", "platform", "shows"),
-    [
-        ({}, "linux", False),
-        ({"DISPLAY": ":0"}, "linux", True),
-        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", True),
-        ({"QT_QPA_PLATFORM": "offscreen"}, "linux", True),
-        ({}, "darwin", True),
-        ({}, "win32", True),
-    ],
-)
-def test_that_a_session_without_a_display_is_known(
-    environ: dict[str, str], platform: str, shows: bool
-) -> None:
-    assert (no_display(environ, platform) is None) == shows
