@@ -27,6 +27,7 @@ class Colours:
     line: str
     grid: str
     mark: str
+    outline: str
     accent: str
     on_accent: str
     good: str
@@ -47,6 +48,7 @@ LIGHT = Colours(
     line="#c9ced6",
     grid="#e6e9ee",
     mark="#8b939f",
+    outline="#747c89",
     accent="#2a56d4",
     on_accent="#ffffff",
     good="#17713d",
@@ -66,6 +68,7 @@ DARK = Colours(
     line="#454a53",
     grid="#2a2d33",
     mark="#767d89",
+    outline="#828a97",
     accent="#86aaff",
     on_accent="#10182c",
     good="#5fcf8e",

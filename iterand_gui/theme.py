@@ -16,6 +16,7 @@ from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QIcon, 
 from PySide6.QtWidgets import QApplication
 
 from iterand_gui.colours import DARK, LIGHT, Colours, RunColours
+from iterand_gui.fusion import OutlinedFusion
 from iterand_gui.icons import glyph_icon
 
 # Distances in pixels, all steps of 4.
@@ -55,7 +56,7 @@ class Theme(QObject):
         super().__init__(app)
         self._app = app
         self._choice = ThemeChoice.SYSTEM
-        app.setStyle("Fusion")
+        app.setStyle(OutlinedFusion())
         app.styleHints().colorSchemeChanged.connect(self._dress)
         self._dress()
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from PySide6.QtGui import QColor
 
 from iterand_gui import format as texts
 from iterand_gui import theme
+from iterand_gui.colours import Colours
 from iterand_gui.plots.curve_data import CurveData, Look
 from iterand_gui.plots.legend import lines_apart
 from iterand_gui.plots.link import Span
@@ -17,6 +19,7 @@ from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Positions, XAxis
 
 _NAMED_IN_SUMMARY = 5
+FAINT_SHARE = 0.36  # of a colour that is drawn lightly; the rest is the ground's
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class Curve:
     data: CurveData
     style: CurveStyle
     positions: Positions
+
+    def colour(self, colours: Colours) -> QColor:
+        """Its colour among given ones, mixed with the ground where it is drawn lightly."""
+        colour, ground = QColor(colours.runs[self.colour_number]), QColor(colours.base)
+        return theme.mixed(colour, ground, FAINT_SHARE) if self.style.faint else colour
 
     @property
     def colour_number(self) -> int:

@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QPen
 
 from iterand_gui import theme
 from iterand_gui.plots.curve_data import CurveData
+from iterand_gui.plots.curve_set import FAINT_SHARE
 from iterand_gui.plots.items import NOTHING, Band, BandShape, LineShape, Shape
 from iterand_gui.plots.legend import LINES
 from iterand_gui.plots.link import Span
@@ -19,7 +20,7 @@ from iterand_gui.plots.x_axis import Positions, XAxis
 
 _DOT_APART_PX = 14  # points that are further apart are marked
 _DOT_PX = 5.0
-_BAND_SHARE, _FAINT_SHARE, _BEHIND_SHARE = 0.16, 0.36, 0.30
+_BAND_SHARE, _BEHIND_SHARE = 0.16, 0.30
 _FAST_PX, _FINE_PX, _STRONG_PX = 1.0, 1.5, 2.25
 _LARGEST = 2**62
 
@@ -112,14 +113,14 @@ class DrawnCurve:
         if (dress, self._has_dots) == self._dressed:
             return
         self._dressed = (dress, self._has_dots)
-        share = _BEHIND_SHARE if dress.behind else _FAINT_SHARE if dress.faint and not dress.strong else 1.0
+        share = _BEHIND_SHARE if dress.behind else FAINT_SHARE if dress.faint and not dress.strong else 1.0
         colour = theme.mixed(dress.colour, dress.ground, share)
         # A pen of one pixel is drawn many times faster than any other, however fine the screen's pixels are.
         wide = dress.scale * (_STRONG_PX if dress.strong else _FINE_PX)
         fine = dress.fine or dress.strong
         dot_px = _DOT_PX * dress.scale if self._has_dots else 0.0
         self._line.dress(_pen(colour, wide if fine else _FAST_PX, dress.line), antialias=fine, dot_px=dot_px)
-        self._raw.dress(_pen(theme.mixed(colour, dress.ground, _FAINT_SHARE), _FAST_PX, 0), antialias=False)
+        self._raw.dress(_pen(theme.mixed(colour, dress.ground, FAINT_SHARE), _FAST_PX, 0), antialias=False)
         self._band.colour = QColor(colour)
         self._band.colour.setAlphaF(_BAND_SHARE)
         self._line.z = 4.0 if dress.strong else 2.5 if share < 1 else 3.0

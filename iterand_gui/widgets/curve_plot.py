@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtGui import QAction, QActionGroup, QColor
+from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QWidget
 
 from iterand_gui import format as texts
@@ -250,7 +250,7 @@ class CurvePlot(ZoomedPlot):
             LegendEntry(
                 key=key,
                 name=(curve := self._curves.curves[key]).style.name,
-                colour=QColor(colours.runs[curve.colour_number]),
+                colour=curve.colour(colours),
                 line=lines[key],
                 value=self._curves.value_text(key, axis, cursor),
             )

@@ -67,6 +67,12 @@ def test_that_run_colours_stand_out_from_the_ground(colours: Colours) -> None:
 
 
 @BOTH
+def test_that_the_outlines_of_controls_are_seen(colours: Colours) -> None:
+    for ground in (colours.window, colours.base, colours.alternate):
+        assert contrast(colours.outline, ground) >= AA_SIGNS
+
+
+@BOTH
 @pytest.mark.parametrize("vision", VISIONS)
 def test_that_run_colours_are_told_apart_whatever_cones_one_has(colours: Colours, vision: str) -> None:
     for one, other in itertools.combinations(colours.runs, 2):

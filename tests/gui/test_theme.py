@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from PySide6.QtCore import QSize
 from PySide6.QtGui import QColor, QFontMetricsF, QIcon, QImage, QPalette
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QCheckBox, QLineEdit, QRadioButton, QSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.store import RunState
@@ -54,6 +55,19 @@ def test_that_the_theme_switches_while_the_window_is_open(
         assert theme.colours() is colours
         assert ink(picture).name() == colours.text
         assert theme.run_colour("a run").name() in colours.runs
+
+
+def test_that_outlines_of_controls_are_seen_in_light_and_dark(look: Theme, qapp: QApplication) -> None:
+    window = QWidget()
+    controls = (QCheckBox(window), QRadioButton(window), QLineEdit(window), QSpinBox(window))
+    for choice, colours in ((ThemeChoice.DARK, DARK), (ThemeChoice.LIGHT, LIGHT)):
+        look.choose(choice)
+        qapp.processEvents()  # widgets learn of another palette by an event
+        for control in controls:
+            control.resize(120, 30)
+            picture = control.grab().toImage()
+            places = itertools.product(range(picture.width()), range(picture.height()))
+            assert colours.outline in {picture.pixelColor(*place).name() for place in places}, control
 
 
 def test_that_a_system_that_says_nothing_gets_the_light_theme(look: Theme) -> None:
