@@ -1,0 +1,160 @@
+"""What is recorded of each layer of one run, and what tables and pictures show of it. No Qt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iterand_engine.mask_files import read_epoch, stored_epochs
+from iterand_engine.workspace import Workspace
+from iterand_gui.live.store_reader import SeriesPart
+from iterand_gui.plots.reduction import Steps
+from iterand_gui.plots.units import Unit
+from iterand_gui.widgets.heat_columns import Matrix
+from iterand_gui.widgets.heatmap import Quantity
+
+FLIPS: Final = "mask_flips.layers"
+DISTANCE: Final = "mask_distance.layers"
+CHANCE: Final = "mask_distance_chance.layers"
+REDRAWN: Final = "redrawn.layers"
+REVIVED: Final = "revived.layers"
+SERIES: Final = (CHANCE, FLIPS, DISTANCE, REDRAWN, REVIVED)
+
+QUANTITIES: Final = (
+    Quantity("flips", "Mask flips", Unit.SHARE),
+    Quantity("distance", "Distance over chance", Unit.NUMBER),
+    Quantity("redrawn", "Redrawn weights", Unit.SHARE),
+    Quantity("revived", "Redrawn and kept", Unit.SHARE),
+)
+_WEIGHT = ".weight"
+_SERIES_OF = {"flips": FLIPS, "distance": DISTANCE, "redrawn": REDRAWN, "revived": REVIVED}
+
+
+@dataclass(frozen=True)
+class LayerSize:
+    """Weights of a layer and how many of them are kept; None where that is not known."""
+
+    weights: int
+    kept: int | None
+
+
+Sizes = Mapping[str, LayerSize]
+
+
+class GrowingRows:
+    """A matrix that grows at its end; views handed out before never change."""
+
+    def __init__(self, width: int) -> None:
+        self._steps = np.empty(0, np.int64)
+        self._values: Matrix = np.empty((0, width), np.float32)
+        self._count = 0
+
+    @property
+    def steps(self) -> Steps:
+        """(n,)."""
+        return self._steps[: self._count]
+
+    @property
+    def values(self) -> Matrix:
+        """(n, width)."""
+        return self._values[: self._count]
+
+    def take(self, first: int, steps: Steps, values: Matrix) -> None:
+        """Keep the first `first` rows and put others behind them."""
+        end = first + len(steps)
+        if end > len(self._steps) or first < self._count:
+            room = max(256, end + end // 2)
+            grown, matrix = np.empty(room, np.int64), np.empty((room, values.shape[1]), np.float32)
+            grown[:first], matrix[:first] = self.steps[:first], self.values[:first]
+            self._steps, self._values = grown, matrix
+        self._steps[first:end], self._values[first:end] = steps, values
+        self._count = end
+
+
+class LayerBook:
+    """The series by layer of one run."""
+
+    def __init__(self) -> None:
+        self.layers: tuple[str, ...] = ()
+        self._rows: dict[str, GrowingRows] = {}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The layers as a reader wants them: without the name of the parameter, which is the same for all."""
+        return tuple(name.removesuffix(_WEIGHT) or name for name in self.layers)
+
+    def take(self, part: SeriesPart) -> None:
+        """Take new points of one of `SERIES`."""
+        if part.layers is None:
+            return
+        if part.layers != self.layers:
+            self.layers, self._rows = part.layers, {}
+        rows = self._rows.setdefault(part.name, GrowingRows(len(part.layers)))
+        rows.take(min(part.first, len(rows.steps)), part.steps, part.values)
+
+    def rows(self, name: str) -> GrowingRows:
+        """The points of a series so far."""
+        return self._rows.get(name) or GrowingRows(len(self.layers))
+
+    def series_of(self, quantity: str) -> str:
+        """The series that a quantity is made of."""
+        return _SERIES_OF[quantity]
+
+    def quantity(self, key: str, sizes: Sizes) -> tuple[Steps, Matrix]:
+        """What a picture shows: steps (n,) and values (n, layers).
+
+        Args:
+            key: of one of `QUANTITIES`.
+            sizes: of the layers by name, for shares of their weights.
+        """
+        rows = self.rows(_SERIES_OF[key])
+        if key == "distance":
+            return rows.steps, _divided(rows.values, self.chance)
+        if key == "redrawn":
+            weights = [sizes[name].weights if name in sizes else math.nan for name in self.layers]
+            return rows.steps, _divided(rows.values, np.array(weights, np.float32))
+        return rows.steps, rows.values
+
+    @property
+    def chance(self) -> NDArray[np.float32]:
+        """The distance that chance alone gives, (layers,); NaN where it is not recorded."""
+        values = self.rows(CHANCE).values
+        return values[0] if len(values) else np.full(len(self.layers), np.nan, np.float32)
+
+    def latest(self, name: str) -> NDArray[np.float32]:
+        """The newest point of a series, (layers,); NaN where there is none."""
+        values = self.rows(name).values
+        return values[-1] if len(values) else np.full(len(self.layers), np.nan, np.float32)
+
+    def total(self, name: str) -> NDArray[np.float64]:
+        """The sum of all points of a series, (layers,)."""
+        total: NDArray[np.float64] = np.nansum(self.rows(name).values, axis=0, dtype=np.float64)
+        return total
+
+
+def _divided(values: Matrix, by: NDArray[np.float32]) -> Matrix:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares: Matrix = values / by
+    return shares
+
+
+def read_sizes(workspace: Workspace, run_id: str) -> dict[str, LayerSize]:
+    """Weights and kept weights of each masked layer by the newest masks on disk; empty where there are none.
+
+    Raises:
+        UserError: the files are damaged.
+    """
+    folder = workspace.run_dir(run_id) / "masks"
+    epochs = stored_epochs(folder)
+    if not epochs:
+        return {}
+    masks = read_epoch(folder, epochs[-1])
+    return {
+        name: LayerSize(math.prod(masks.shapes[name]), int(np.bitwise_count(packed).sum()))
+        for name, packed in masks.packed.items()
+    }

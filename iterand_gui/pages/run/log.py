@@ -1,0 +1,247 @@
+"""The Log tab: what the worker wrote, while it writes, and the messages of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QKeySequence, QPalette, QShortcut
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSplitter,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from iterand_engine.run_log import log_path
+from iterand_engine.store import Event, RunRow, RunState
+from iterand_gui import format as texts
+from iterand_gui import theme
+from iterand_gui.live.tasks import Control, Jobs
+from iterand_gui.pages.base import Command, Json
+from iterand_gui.pages.run.log_reader import LogNews, Place, read_news
+from iterand_gui.pages.run.log_view import LogView
+from iterand_gui.pages.run.tab import RunTab
+from iterand_gui.pages.run.tables import TextCell, TextTable
+from iterand_gui.session import Session
+
+LOOK_EVERY_MS: Final = 400
+_MESSAGES_AT_ONCE = 5
+_ICONS: Final[dict[str, tuple[str, theme.Role]]] = {
+    "info": ("info", "accent"),
+    "warning": ("warning", "warn"),
+    "error": ("error", "bad"),
+}
+
+
+class LogTab(RunTab):
+    """The log of the current run."""
+
+    key = "log"
+    title = "L&og"
+
+    def __init__(self, session: Session, jobs: Jobs, parent: QWidget) -> None:
+        super().__init__(session, jobs, parent)
+        self._place = Place()
+        self._events: list[Event] = []
+        self._is_reading = False
+        self.view = LogView(self)
+        self.messages = TextTable("Messages of the run", ("Time", "Level", "Step", "Message"), self)
+        self.search, self._found = QLineEdit(self), QLabel(self)
+        self.follow = QCheckBox("&Follow", self)
+        self._split = QSplitter(Qt.Orientation.Vertical, self)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(LOOK_EVERY_MS)
+        self._timer.timeout.connect(self._look)
+        self._set_up()
+        self._lay_out()
+
+    def enter(self, row: RunRow) -> None:
+        """Read, and go on while the run may write."""
+        self._say_empty(row)
+        self._look()
+
+    def leave(self) -> None:
+        """Read no more."""
+        self._timer.stop()
+
+    def forget(self) -> None:
+        """Show nothing."""
+        self._place, self._events = Place(), []
+        self.view.forget()
+        self.messages.hide()
+        self.messages.show_rows(())
+        self._show_found()
+
+    def run_changed(self, row: RunRow) -> None:
+        """Its last words come with its end."""
+        if not self._timer.isActive():
+            self._timer.start()
+        self._say_empty(row)
+
+    # Reading: one look at a time.
+
+    def _look(self) -> None:
+        row = self.row
+        if row is None or self._is_reading:
+            return
+        self._is_reading = True
+        store, run_id, place = self.session.store, row.id, self._place
+        path = log_path(self.session.workspace, run_id)
+
+        def work(_: Control) -> LogNews:
+            return read_news(path, store, run_id, place)
+
+        job = self.jobs.run(work, "Read the log")
+        job.succeeded.connect(self._take)
+        job.failed.connect(self.session.messages.error)
+        job.ended.connect(self._looked)
+
+    def _looked(self) -> None:
+        self._is_reading = False
+        row = self.row
+        if row is not None and self.isVisible() and (row.state.is_live or row.state is RunState.QUEUED):
+            self._timer.start()
+
+    def _take(self, news: LogNews) -> None:
+        if news.run_id != self.run_id:
+            QTimer.singleShot(0, self, self._look)  # another run was chosen meanwhile
+            return
+        if news.is_anew:
+            self.view.forget()
+            if news.is_cut:
+                self.view.append(("... older lines are in the file",), "")
+        self._place = news.place
+        self.view.append(news.lines, news.unfinished)
+        if news.events:
+            self._events += news.events
+            self.messages.show_rows([_message_cells(event) for event in self._events])
+            self._show_messages()
+        if news.lines:
+            self._show_found()
+        if news.has_more:
+            QTimer.singleShot(0, self, self._look)
+
+    def _show_messages(self) -> None:
+        """Give them the room of a few lines; a person may give them more."""
+        if not self.messages.isVisible():
+            self.messages.show()
+            rows = min(len(self._events), _MESSAGES_AT_ONCE)
+            height = theme.ROW_PX * (rows + 1) + theme.SPACE_S
+            self._split.setSizes([height, max(height, self._split.height() - height)])
+        self.messages.scrollToBottom()
+
+    def _say_empty(self, row: RunRow) -> None:
+        waits = row.state in (RunState.QUEUED, RunState.STARTING)
+        told = (
+            "The log begins when the run does."
+            if waits
+            else "There is no log: it was deleted, or never written."
+        )
+        self.view.setPlaceholderText(told)
+
+    # Searching.
+
+    def find_next(self) -> None:
+        """Go to the next place of what is searched."""
+        self.view.find_text(self.search.text(), backwards=False)
+
+    def find_previous(self) -> None:
+        """Go to the place before."""
+        self.view.find_text(self.search.text(), backwards=True)
+
+    def start_search(self) -> None:
+        """Put the keyboard into the search line."""
+        self.search.setFocus()
+        self.search.selectAll()
+
+    def _search_changed(self) -> None:
+        self._show_found()
+        self.view.find_text(self.search.text(), backwards=False, from_here=True)
+
+    def _show_found(self) -> None:
+        wanted = self.search.text()
+        count = self.view.count(wanted) if wanted else 0
+        self._found.setText(texts.counted(count, "place") if wanted else "")
+
+    # Look.
+
+    def _set_up(self) -> None:
+        self.search.setPlaceholderText("Find in the log")
+        self.search.setAccessibleName("Find in the log")
+        self.search.setToolTip("Enter goes to the next place, Shift+Enter to the one before (Ctrl+F)")
+        self.search.setClearButtonEnabled(True)
+        self.search.setMaximumWidth(320)
+        self.search.textChanged.connect(self._search_changed)
+        self.search.returnPressed.connect(self.find_next)
+        self._found.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._found.setTextFormat(theme.PLAIN)
+        self.follow.setChecked(True)
+        self.follow.setToolTip("Keep the newest lines in view")
+        self.follow.toggled.connect(self.view.set_follow)
+        self.view.follow_changed.connect(self.follow.setChecked)
+        within = Qt.ShortcutContext.WidgetWithChildrenShortcut
+        QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self, self.start_search, context=within)
+        QShortcut(QKeySequence("Shift+Return"), self, self.find_previous, context=within)
+        QShortcut(QKeySequence("F3"), self, self.find_next, context=within)
+
+    def _lay_out(self) -> None:
+        bar = QHBoxLayout()
+        bar.setSpacing(theme.SPACE_S)
+        bar.addWidget(self.search, 1)
+        for name, icon, slot in (
+            ("Place before (Shift+Enter)", "caret-up", self.find_previous),
+            ("Next place (Enter)", "caret-down", self.find_next),
+        ):
+            button = QToolButton(self)
+            button.setIcon(theme.icon(icon))
+            button.setAutoRaise(True)
+            button.setToolTip(name)
+            button.setAccessibleName(name)
+            button.clicked.connect(slot)
+            bar.addWidget(button)
+        bar.addWidget(self._found)
+        bar.addStretch(1)
+        bar.addWidget(self.follow)
+        self._split.addWidget(self.messages)
+        self._split.addWidget(self.view)
+        self._split.setChildrenCollapsible(False)
+        self._split.setHandleWidth(theme.SPACE_S)
+        self._split.setStretchFactor(1, 1)
+        self.messages.hide()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.SPACE_M, theme.SPACE_S, theme.SPACE_M, theme.SPACE_M)
+        column.setSpacing(theme.SPACE_S)
+        column.addLayout(bar)
+        column.addWidget(self._split, 1)
+
+    def commands(self) -> list[Command]:
+        """Searching."""
+        return [Command("Find in the log", self.start_search, "Ctrl+F")]
+
+    def save_state(self) -> Json:
+        """Whether it follows and wraps."""
+        return {"follow": self.follow.isChecked()}
+
+    def restore_state(self, state: Mapping[str, object]) -> None:
+        """Take that up again."""
+        self.follow.setChecked(state.get("follow") is not False)
+        self.search.clear()
+
+
+def _message_cells(event: Event) -> list[TextCell]:
+    icon, role = _ICONS[event.level]
+    first, _, more = event.text.partition("\n")
+    step = "" if event.step is None else texts.whole(event.step)
+    return [
+        TextCell(texts.moment(event.at)),
+        TextCell(event.level, icon=icon, role=role),
+        TextCell(step),
+        TextCell(f"{first} ..." if more else first, event.text),
+    ]
