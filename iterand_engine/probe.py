@@ -108,8 +108,11 @@ class Inbox:
             return self._waiting.popleft()
 
     def _read(self) -> None:
-        for line in self._stream:
-            self._put(decode(Request, line))
+        try:
+            for line in self._stream:
+                self._put(decode(Request, line))
+        except ValueError as error:  # no client sends such a line; the end of the process tells it
+            print(f"the probe ends, since this is no request: {error}", file=sys.stderr, flush=True)
         self._put(None)
         # Nobody listens: a request whose code never returns must not keep this process.
         time.sleep(_GRACE_S)

@@ -283,3 +283,16 @@ def test_that_the_pages_example_works(
     kept, total_bytes = map(int, capsys.readouterr().out.split())
     assert 1e6 < kept < 2e6
     assert 1e8 < total_bytes < 2e9
+
+
+def test_that_a_line_that_is_no_request_ends_the_probe_with_its_reason(workspace_dir: Path) -> None:
+    workspace = open_workspace_dir(workspace_dir)
+    done = subprocess.run(
+        probe_command(workspace),
+        input=b"not a request\n",
+        capture_output=True,
+        env=probe_environment(),
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert b"this is no request" in done.stderr
