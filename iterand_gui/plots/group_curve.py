@@ -30,22 +30,20 @@ def group_curve(members: Sequence[tuple[Steps, Values]]) -> GroupCurve:
         Rising steps; the mean is NaN where no run has a number.
     """
     steps = _all_steps([steps for steps, _ in members])
+    values = np.full((len(members), len(steps)), np.nan)
+    for row, (own_steps, own_values) in zip(values, members, strict=True):
+        row[_places(steps, own_steps)] = np.where(np.isfinite(own_values), own_values, np.nan)
+    known = ~np.isnan(values)
+    runs = known.sum(axis=0)
     # Differences to one of the values, so that equal large values deviate by nothing.
-    origin = _first_numbers(steps, members)
-    sums, squares, runs = np.zeros(len(steps)), np.zeros(len(steps)), np.zeros(len(steps), np.int64)
-    for own_steps, values in members:
-        known = np.isfinite(values)
-        places = np.searchsorted(steps, own_steps[known])
-        difference = values[known].astype(np.float64) - origin[places]
-        sums[places] += difference
-        squares[places] += difference**2
-        runs[places] += 1
+    origin = values[known.argmax(axis=0), np.arange(len(steps))] if members else np.empty(0)
+    differences = np.where(known, values - origin, 0.0)
     mean = np.full(len(steps), np.nan)
-    np.divide(sums, runs, out=mean, where=runs > 0)
+    np.divide(differences.sum(axis=0), runs, out=mean, where=runs > 0)
     variance = np.full(len(steps), np.nan)
-    np.divide(squares - sums * np.nan_to_num(mean), runs - 1, out=variance, where=runs > 1)
-    deviation = np.sqrt(np.maximum(variance, 0.0))
-    return GroupCurve(steps, (mean + origin).astype(np.float32), deviation.astype(np.float32), runs)
+    squares = np.where(known, differences - mean, 0.0) ** 2
+    np.divide(squares.sum(axis=0), runs - 1, out=variance, where=runs > 1)
+    return GroupCurve(steps, (mean + origin).astype(np.float32), np.sqrt(variance).astype(np.float32), runs)
 
 
 def _all_steps(each: Sequence[Steps]) -> Steps:
@@ -59,9 +57,8 @@ def _all_steps(each: Sequence[Steps]) -> Steps:
     return np.unique(np.concatenate(each))
 
 
-def _first_numbers(steps: Steps, members: Sequence[tuple[Steps, Values]]) -> NDArray[np.float64]:
-    origin = np.zeros(len(steps))
-    for own_steps, values in reversed(members):
-        known = np.isfinite(values)
-        origin[np.searchsorted(steps, own_steps[known])] = values[known]
-    return origin
+def _places(steps: Steps, own_steps: Steps) -> slice | NDArray[np.intp]:
+    """Where a run's steps stand among all."""
+    if np.array_equal(own_steps, steps[: len(own_steps)]):
+        return slice(0, len(own_steps))
+    return np.searchsorted(steps, own_steps)

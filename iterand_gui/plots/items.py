@@ -149,6 +149,7 @@ class BandShape:
     def __init__(self, z: float) -> None:
         self.z = z
         self.colour = QColor()
+        self.antialias = True
         self._path = QPainterPath()
 
     def show_band(self, band: Band | None) -> None:
@@ -163,7 +164,7 @@ class BandShape:
 
     def paint(self, painter: QPainter, view: QRectF, pixel: QSizeF) -> None:
         """Fill the band."""
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, self.antialias)
         painter.fillPath(self._path, self.colour)
 
 
