@@ -17,11 +17,13 @@ from iterand_gui.live.store_watcher import StoreWatcher, Subscription
 from iterand_gui.pages.compare.entries import Comparison, Entry, line_styles
 from iterand_gui.pages.compare.metrics import CLOCK, METRICS, Metric
 from iterand_gui.pages.compare.tracks import Points, Track, mean_curve, positions_of
+from iterand_gui.plots.group_curve import GroupCurve
 from iterand_gui.plots.legend import LINES
 from iterand_gui.plots.x_axis import Positions, XAxis
 from iterand_gui.widgets.curve_plot import CurvePlot, CurveStyle
 
 BUDGET_S = 0.006  # of one turn: curves are made in pieces, so that input is never held up
+BATCH_S = 0.1  # means wait so long for each other at most
 GROUP_EVERY_S = 0.2  # a mean is made anew as a whole, so not with each point of a live run
 
 
@@ -49,6 +51,8 @@ class CurveFeed(QObject):
         self._drawn_at: dict[str, float] = {}
         self._positions: dict[float | None, Positions] = {}
         self._dirty: dict[str, None] = {}
+        self._made: dict[str, GroupCurve] = {}  # means that are not in the plot yet
+        self._batch_began = 0.0
         self.styles: dict[str, CurveStyle] = {}
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self._turn)
@@ -58,6 +62,7 @@ class CurveFeed(QObject):
         self._plot, self._metric = plot, metric
         self._entries, self.styles = {}, {}
         self._dirty.clear()
+        self._made.clear()
         self._drawn_run.clear()
         self._drawn_at.clear()
 
@@ -73,6 +78,7 @@ class CurveFeed(QObject):
             if was is None or _members(was) != _members(entry):
                 self._drawn_run.pop(key, None)
                 self._drawn_at.pop(key, None)
+                self._made.pop(key, None)
                 self._dirty[key] = None
             elif was.lead.total_steps != entry.lead.total_steps:
                 self._dirty[key] = None
@@ -88,6 +94,7 @@ class CurveFeed(QObject):
         self._wanted = ((), ())
         self._tracks.clear()
         self._dirty.clear()
+        self._made.clear()
         self._drawn_run.clear()
         self._drawn_at.clear()
 
@@ -133,6 +140,7 @@ class CurveFeed(QObject):
         for key in [key for key in before if key not in self._entries]:
             plot.remove(key)
             self._dirty.pop(key, None)
+            self._made.pop(key, None)
         stayed = [key for key in before if key in self._entries]
         if stayed == list(self._entries)[: len(stayed)]:
             new = list(self._entries)[len(stayed) :]
@@ -158,28 +166,38 @@ class CurveFeed(QObject):
         return self._drawn_at.get(key, -1.0) + GROUP_EVERY_S if several else 0.0
 
     def _turn(self) -> None:
+        """Make curves for some milliseconds; means go into the plot together, so that it is drawn once."""
         now = time.monotonic()
-        for key in [key for key in self._dirty if self._due_s(key) <= now]:
+        self._batch_began = self._batch_began if self._made else now
+        due = [key for key in self._dirty if self._due_s(key) <= now]
+        while due and time.monotonic() < now + BUDGET_S:
+            key = due.pop(0)
             del self._dirty[key]
-            if key in self._entries:
-                self._draw(self._entries[key])
-                self._drawn_at[key] = time.monotonic()
-            if time.monotonic() - now > BUDGET_S:
-                break
+            if key in self._entries and self._make(self._entries[key]):
+                self._drawn_at[key] = now
+        if not due or now > self._batch_began + BATCH_S:
+            self._put_means()
         self._schedule()
 
-    def _draw(self, entry: Entry) -> None:
-        plot, key = self._plot, entry.key
-        assert plot is not None
+    def _make(self, entry: Entry) -> bool:
+        """Make a curve anew; until its points come, what is drawn of it stays."""
         known = [points for run in entry.curve_runs if (points := self._points(run.id)) is not None]
-        if not known:
-            return  # what is drawn of it stays until its points come
-        if len(entry.curve_runs) == 1:
-            self._draw_run(plot, key, entry.curve_runs[0].id, known[0])
-        else:
-            curve = mean_curve(known)
-            plot.set_series(key, curve.steps, curve.mean, deviation=curve.deviation)
-        plot.set_positions(key, self._positions_of(entry))
+        if len(entry.curve_runs) > 1 and known:
+            self._made[entry.key] = mean_curve(known)
+        elif known:
+            assert self._plot is not None
+            self._draw_run(self._plot, entry.key, entry.curve_runs[0].id, known[0])
+            self._plot.set_positions(entry.key, self._positions_of(entry))
+        return bool(known)
+
+    def _put_means(self) -> None:
+        made, self._made = self._made, {}
+        assert self._plot is not None
+        for key, curve in made.items():
+            positions = self._positions_of(self._entries[key])
+            self._plot.set_series(
+                key, curve.steps, curve.mean, deviation=curve.deviation, positions=positions
+            )
 
     def _points(self, run_id: str) -> Points | None:
         """The points of a run as the metric has them; None until they came."""
