@@ -138,19 +138,31 @@ def running_mean(values: Values, window: int, first: int = 0) -> Values:
     Returns:
         (n - first,); NaN where no value around is a number.
     """
-    half, n = window // 2, len(values)
+    half = window // 2
     begin = max(0, first - half)
     part = values[begin:].astype(np.float64)
     known = ~np.isnan(part)
     part[~known] = 0.0
-    sums = np.concatenate(([0.0], np.cumsum(part)))
-    counts = np.concatenate(([0], np.cumsum(known)))
-    centres = np.arange(first, n)
-    lower, upper = np.maximum(centres - half, 0) - begin, np.minimum(centres + half + 1, n) - begin
-    count = counts[upper] - counts[lower]
-    means = np.full(len(centres), np.nan)
-    np.divide(sums[upper] - sums[lower], count, out=means, where=count > 0)
+    sums, counts = (_window_sums(of, window)[first - begin :] for of in (part, known.astype(np.float64)))
+    means = np.full(len(values) - first, np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
     return means.astype(np.float32)
+
+
+def _window_sums(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """The sums of the values around each, an odd number of them; beyond the ends are zeros.
+
+    Each window lies in two blocks of its own size: the end of one and the beginning of the next. Differences
+    of running sums would lose all digits behind a spike.
+    """
+    count, half = len(values), window // 2
+    padded = np.zeros((-(-(count + 2 * half) // window), window))
+    padded.reshape(-1)[half : half + count] = values
+    from_begin = np.cumsum(padded, axis=1).reshape(-1)
+    to_end = np.cumsum(padded[:, ::-1], axis=1)[:, ::-1].reshape(-1)
+    firsts = np.arange(count)
+    ends = from_begin[firsts + 2 * half]
+    return np.where(firsts % window == 0, ends, to_end[firsts] + ends)
 
 
 def _empty_columns(count: int) -> Columns:

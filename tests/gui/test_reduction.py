@@ -144,7 +144,15 @@ def test_that_a_running_mean_is_the_mean_around(values: Values, half: int, first
         around = values[max(0, at - half) : at + half + 1].astype(np.float64)
         known = around[~np.isnan(around)]
         expected = known.mean() if len(known) else np.nan
-        assert mean == pytest.approx(expected, rel=1e-5, abs=0.5, nan_ok=True)
+        assert mean == pytest.approx(expected, rel=1e-5, abs=1e-7 * np.abs(known).sum() + 1e-40, nan_ok=True)
+
+
+def test_that_a_spike_spoils_no_mean_but_those_it_is_in() -> None:
+    values = np.full(1000, 1e-6, np.float32)
+    values[100] = 1e30
+    means = running_mean(values, 11)
+    assert np.flatnonzero(means > 1).tolist() == list(range(95, 106))
+    assert means[106:] == pytest.approx(1e-6)
 
 
 def test_that_a_spike_among_a_million_points_is_drawn() -> None:
