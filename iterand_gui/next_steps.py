@@ -52,16 +52,16 @@ class Step:
 _STOP = Step(
     StepKind.STOP, "&Stop", "stop", "Save a checkpoint and free the device; Resume goes on from there"
 )
-_LEAVE = Step(StepKind.STOP, "&Take out of the queue", "stop", "Leave the queue; Resume puts it back")
+_LEAVE = Step(StepKind.STOP, "Take o&ut of the queue", "stop", "Leave the queue; Resume puts it back")
 _RESUME = Step(
     StepKind.RESUME, "&Resume", "resume", "Go on from the last checkpoint, at the head of the queue"
 )
 _RETRY = Step(
     StepKind.RESUME, "&Resume", "resume", "Try again from the last checkpoint, once the cause is mended"
 )
-_FIRST = Step(StepKind.FIRST, "To the &head of the queue", "resume", "Train this run next")
+_FIRST = Step(StepKind.FIRST, "To the hea&d of the queue", "resume", "Train this run next")
 _CLONE = Step(StepKind.CLONE, "Clo&ne and edit", "clone", "Open the form with this run's options")
-_COMPARE = Step(StepKind.COMPARE, "Co&mpare", "compare", "Show it beside other runs")
+_COMPARE = Step(StepKind.COMPARE, "Compar&e", "compare", "Show it beside other runs")
 _MORE = Step(StepKind.SEEDS, f"+&{_SEEDS} seeds", "seeds", f"Queue the same options with {_SEEDS} more seeds")
 _SAVES = (RunState.STARTING, RunState.RUNNING, RunState.STALLED)
 
@@ -95,7 +95,7 @@ def _after_divergence(row: RunRow, config: Mapping[str, object]) -> tuple[Step, 
     rate = _learning_rate(config)
     if rate:
         told = f"Open the form with learning rate {_third(rate):g} instead of {rate:g}"
-        steps.append(Step(StepKind.SLOWER, f"Clone &with lr / {_SLOWER}", "clone", told))
+        steps.append(Step(StepKind.SLOWER, f"Clone with lr / &{_SLOWER}", "clone", told))
     if row.precision != "fp32":
         told = f"Open the form with precision fp32 instead of {row.precision}"
         steps.append(Step(StepKind.FP32, "Clone &in fp32", "clone", told))

@@ -28,12 +28,12 @@ from iterand_gui import theme
 from iterand_gui.colours import LIGHT
 from iterand_gui.plots import saving
 from iterand_gui.plots.link import PlotLink
-from iterand_gui.plots.tables import PlotTableModel
 from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Positions
 from iterand_gui.widgets.heat_area import HeatArea, HeatData
 from iterand_gui.widgets.heat_columns import MatrixTable, last_shown
 from iterand_gui.widgets.plot_files import PlotFiles
+from iterand_gui.widgets.plot_table import PlotTable
 from iterand_gui.widgets.sheet import Sheet
 
 _LEAST_SIZE = QSize(320, 200)
@@ -81,8 +81,7 @@ class Heatmap(Sheet):
         self.setAccessibleName(f"{title} heatmap")
         self._area = HeatArea(link, self)
         self._empty = QLabel(self)
-        self._table_model = PlotTableModel(self)
-        self._table_view = self.table_view(self._table_model)
+        self._table_view = PlotTable(title, self)
         self._stack = QStackedWidget(self)
         self.chooser = QComboBox(self)
         self._colours = QComboBox(self)
@@ -173,7 +172,7 @@ class Heatmap(Sheet):
             if self._stack.currentWidget() is self._table_view:
                 self.ticker.settle(self, _TABLE_AFTER_S)
             else:
-                self._table_model.show_table(self.table())
+                self._table_view.show_table(self.table())
                 self._stack.setCurrentWidget(self._table_view)
         else:
             self._stack.setCurrentWidget(self._area)
@@ -184,7 +183,7 @@ class Heatmap(Sheet):
     def settle(self) -> None:
         """Nothing came for a while: bring the table up to date."""
         if self.shows_table and self._data is not None:
-            self._table_model.show_table(self.table())
+            self._table_view.show_table(self.table())
 
     def table(self) -> MatrixTable:
         """All points."""

@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QRectF, Qt
 from PySide6.QtGui import QAction, QColor, QFocusEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QTableView, QToolButton, QWidget
+from PySide6.QtWidgets import QToolButton, QWidget
 
 from iterand_gui import theme
 from iterand_gui.live.ticker import Redrawn, Ticker
-from iterand_gui.plots.tables import PlotTableModel
 
 _CORNER_PX = 6.0
 
@@ -63,20 +62,6 @@ class Sheet(Redrawn):
         button.setAccessibleName(f"{self.title}: {words}")
         button.setToolTip(f"{words} ({action.shortcut().toString()})")
         return button
-
-    def table_view(self, model: PlotTableModel) -> QTableView:
-        """A view for all points as numbers."""
-        view = QTableView(self)
-        view.setModel(model)
-        view.setAccessibleName(f"{self.title}: table")
-        view.setAlternatingRowColors(True)
-        view.setFont(theme.number_font(self.font()))
-        view.setTabKeyNavigation(False)
-        view.verticalHeader().hide()
-        view.verticalHeader().setDefaultSectionSize(theme.ROW_PX)
-        view.horizontalHeader().setDefaultSectionSize(130)
-        view.horizontalHeader().setHighlightSections(False)
-        return view
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt)
         """Another theme: draw anew."""

@@ -8,10 +8,8 @@ import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
-    QComboBox,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QMenu,
     QPushButton,
     QScrollArea,
@@ -30,9 +28,10 @@ from iterand_gui.pages.run.plot_feed import PlotFeed
 from iterand_gui.pages.run.plot_grid import PlotGrid
 from iterand_gui.pages.run.positions import RunClock
 from iterand_gui.pages.run.tab import RunTab
-from iterand_gui.plots.link import AXIS_NAMES, SMOOTHING, PlotLink, smoothing_text
+from iterand_gui.plots.link import SMOOTHING, PlotLink
 from iterand_gui.plots.x_axis import XAxis
 from iterand_gui.session import Session
+from iterand_gui.widgets.plot_controls import PlotControls
 
 
 class CurvesTab(RunTab):
@@ -49,14 +48,12 @@ class CurvesTab(RunTab):
         self._subscription: Subscription | None = None
         self._clock = RunClock()
         self._marks = np.empty(0, np.int64)
-        self._axis, self._smoothing = QComboBox(self), QComboBox(self)
-        self._choose = QPushButton("&Plots", self)
+        self._choose = QPushButton("Plo&ts", self)
         self._menu = QMenu(self._choose)
         self._actions: dict[str, QAction] = {}
         self._grid = PlotGrid(self)
         self._set_up_bar()
         self._lay_out()
-        link.changed.connect(self._show_link)
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -169,15 +166,6 @@ class CurvesTab(RunTab):
     # The bar above.
 
     def _set_up_bar(self) -> None:
-        for axis in XAxis:
-            self._axis.addItem(AXIS_NAMES[axis], axis)
-        for window in SMOOTHING:
-            self._smoothing.addItem(smoothing_text(window), window)
-        self._axis.setAccessibleName("X axis")
-        self._smoothing.setAccessibleName("Smoothing")
-        self._smoothing.setToolTip("A running mean over the faint curve of all points")
-        self._axis.activated.connect(self._axis_chosen)
-        self._smoothing.activated.connect(self._smoothing_chosen)
         for panel in PANELS:
             action = self._menu.addAction(panel.title)
             action.setCheckable(True)
@@ -194,13 +182,7 @@ class CurvesTab(RunTab):
         bar.setSpacing(theme.SPACE_S)
         bar.addWidget(self._choose)
         bar.addSpacing(theme.SPACE_S)
-        for text, box in (("&X axis", self._axis), ("Smoo&thing", self._smoothing)):
-            label = QLabel(text, self)
-            label.setBuddy(box)
-            bar.addWidget(label)
-            bar.addWidget(box)
-            bar.addSpacing(theme.SPACE_S)
-        bar.addStretch(1)
+        bar.addWidget(PlotControls(self._link, self), 1)
         area = QScrollArea(self)
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setWidgetResizable(True)
@@ -216,18 +198,6 @@ class CurvesTab(RunTab):
     def _panel_chosen(self) -> None:
         keys = tuple(key for key, action in self._actions.items() if action.isChecked())
         self.choose(keys)
-
-    def _axis_chosen(self, number: int) -> None:
-        self._link.set_axis(XAxis(self._axis.itemData(number)))
-
-    def _smoothing_chosen(self, number: int) -> None:
-        self._link.set_smoothing(int(self._smoothing.itemData(number)))
-
-    def _show_link(self) -> None:
-        """The axis and the smoothing may be chosen in the menu of a plot too."""
-        self._axis.setCurrentIndex(list(XAxis).index(self._link.axis))
-        if self._link.smoothing in SMOOTHING:
-            self._smoothing.setCurrentIndex(SMOOTHING.index(self._link.smoothing))
 
     def _saved(self, path: str) -> None:
         self.session.messages.say(f"Saved {path}")

@@ -53,7 +53,7 @@ class LogTab(RunTab):
         self.view = LogView(self)
         self.messages = TextTable("Messages of the run", ("Time", "Level", "Step", "Message"), self)
         self.search, self._found = QLineEdit(self), QLabel(self)
-        self.follow = QCheckBox("&Follow", self)
+        self.follow = QCheckBox("Follo&w", self)
         self._split = QSplitter(Qt.Orientation.Vertical, self)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)

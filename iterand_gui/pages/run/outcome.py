@@ -53,7 +53,7 @@ class Outcome(QFrame):
         self._lines.setFont(theme.fixed_font())
         self._lines.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._lines.setMinimumWidth(1)
-        button = QPushButton(theme.icon("log"), "Show the l&og", self)
+        button = QPushButton(theme.icon("log"), "Show the log", self)
         button.clicked.connect(self.log_asked)
         texts = QVBoxLayout()
         texts.setSpacing(theme.SPACE_XS)

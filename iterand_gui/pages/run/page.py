@@ -33,7 +33,7 @@ _LONGEST = 40  # characters of a name on a button
 
 
 class RunPage(Page):
-    """Shows one run."""
+    """Shows one run. `take` takes the key of a tab."""
 
     title = "Run"
     icon = "run"
@@ -93,6 +93,11 @@ class RunPage(Page):
         self.session.watcher.runs_changed.disconnect(self._runs_changed)
         self.session.settings_changed.disconnect(self._ask_test)
         self._tab.hiding()
+
+    def take(self, what: object) -> None:
+        """Turn to a tab, by its key."""
+        if isinstance(what, str):
+            self.show_tab(what)
 
     def commands(self) -> list[Command]:
         """The next steps of the run, what its tab can do, and the ways to the tabs."""

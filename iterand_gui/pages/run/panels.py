@@ -57,8 +57,8 @@ PANELS: Final[tuple[Panel, ...]] = (
         Unit.SHARE,
         (
             Shown("val_accuracy", "Validation"),
-            Shown("train_accuracy", "Training, mean of the epoch", line=1),
-            Shown("accuracy", "Training, each step", faint=True),
+            Shown("train_accuracy", "Training, by epoch", line=1),
+            Shown("accuracy", "Training, by step", faint=True),
         ),
         marked=True,
         is_first=True,
@@ -78,8 +78,8 @@ PANELS: Final[tuple[Panel, ...]] = (
         Unit.NUMBER,
         (
             Shown("val_loss", "Validation"),
-            Shown("train_loss", "Training, mean of the epoch", line=1),
-            Shown("loss", "Training, each step", faint=True),
+            Shown("train_loss", "Training, by epoch", line=1),
+            Shown("loss", "Training, by step", faint=True),
         ),
     ),
     Panel(
