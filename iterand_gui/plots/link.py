@@ -18,6 +18,7 @@ SMOOTHING = (0, 10, 30, 100, 300, 1000, 3000, 10_000)  # steps that a mean takes
 _STEPS_OF_VIEW = (
     40  # a view that follows jumps by this part of its width, so that the axis is not drawn anew each time
 )
+_RIM_SHARE = 0.005  # of the points' reach: the first and last are not to lie on the edge
 _LEAST_SPAN = {XAxis.STEP: 4.0, XAxis.EPOCH: 0.01, XAxis.TIME: 0.01}
 
 AXIS_UNITS = {XAxis.STEP: Unit.COUNT, XAxis.EPOCH: Unit.NUMBER, XAxis.TIME: Unit.SECONDS}
@@ -112,7 +113,8 @@ class PlotLink(QObject):
         low, high = self.extent or (0.0, 1.0)
         if high <= low:
             return low - _LEAST_SPAN[self._axis] / 2, low + _LEAST_SPAN[self._axis] / 2
-        return min(low, 0.0) if low < 0.1 * high else low, _round_up(high, high - low)
+        rim = _RIM_SHARE * (high - low)
+        return min(low, 0.0) if low < 0.1 * high else low - rim, _round_up(high + rim, high - low)
 
     def report_extent(self, plot: QObject, extent: Span | None) -> None:
         """A plot says from where to where its points reach."""
@@ -173,5 +175,5 @@ class PlotLink(QObject):
 
 def _round_up(value: float, span: float) -> float:
     """A little more than a value, so that an axis that grows with its points is not drawn anew with each."""
-    part = 10.0 ** math.floor(math.log10(span)) / 20
+    part = 10.0 ** math.floor(math.log10(span)) / 50
     return math.ceil(value / part) * part
