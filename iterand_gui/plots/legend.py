@@ -162,10 +162,11 @@ class LegendView(QListView):
             return
         self.setMinimumWidth(0)
         self.setMaximumWidth(_ANY_PX)
-        lines, left = 1, self.viewport().width()
+        # Not of the viewport: a scroll bar that comes for a moment would change the lines, and go again for ever.
+        lines, left = 1, self.width()
         for width in widths:
-            if width > left and left < self.viewport().width():
-                lines, left = lines + 1, self.viewport().width()
+            if width > left and left < self.width():
+                lines, left = lines + 1, self.width()
             left -= width
         self.setFixedHeight(_row_height(self.fontMetrics()) * min(lines, _ROWS_ABOVE) if rows else 0)
 
