@@ -72,8 +72,10 @@ class PlotFeed:
 
     def _show(self, curve: Shown, run_id: str, first: int, steps: Steps, values: Values) -> None:
         key = curve.series
-        if 0 < first <= self.plot.point_count(key):
-            self.plot.cut(key, first)
+        count = self.plot.point_count(key)
+        if 0 < first <= count:
+            if first < count:
+                self.plot.cut(key, first)
             self.plot.extend(key, steps, values)
             return
         style = CurveStyle(curve.name, run_id, curve.line, curve.faint)
