@@ -27,7 +27,7 @@ _TOPIC = "compare "
 
 
 @dataclass(frozen=True)
-class _Read:
+class Read:
     """What one job found; `lock` is the setting that it read test accuracies with."""
 
     lock: bool
@@ -98,7 +98,7 @@ class Facts(QObject):
         job.succeeded.connect(self._take)
         job.failed.connect(self._session.messages.error)
 
-    def _take(self, read: _Read) -> None:
+    def _take(self, read: Read) -> None:
         self.known.devices |= read.devices
         if read.lock == self._session.settings.test_lock:  # else what was read does not count any more
             self.known.test |= read.test
@@ -139,7 +139,7 @@ class Facts(QObject):
             self.changed.emit()
 
 
-def _read(control: Control, store: Store, finished: Sequence[str], began: Sequence[str], lock: bool) -> _Read:
+def _read(control: Control, store: Store, finished: Sequence[str], began: Sequence[str], lock: bool) -> Read:
     """In the background: test accuracies, and what each run was trained on."""
     test = queries.test_accuracies(store, finished, lock=lock)
     devices = {}
@@ -151,4 +151,4 @@ def _read(control: Control, store: Store, finished: Sequence[str], began: Sequen
             continue
         names = dict.fromkeys(str(e.snapshot["device"]) for e in environments if "device" in e.snapshot)
         devices[run_id] = ", ".join(names)
-    return _Read(lock, test, devices)
+    return Read(lock, test, devices)

@@ -72,10 +72,8 @@ class PlotArea(QStackedWidget):
 
     def set_log(self, log: bool) -> None:
         """Make it so; the y axis of curves, the x axis of results."""
-        if log != self._log[self.mode]:
-            self._log[self.mode] = log
-            self._dress_plot()
-            self.log_changed.emit()
+        self._note_log(self.mode, log)
+        self._dress_plot()
 
     def logs(self) -> dict[str, bool]:
         """Which axes are logarithmic, by mode."""
@@ -146,7 +144,7 @@ class PlotArea(QStackedWidget):
         )
         self._connect(plot)
         plot.set_log(self._log[Mode.CURVES])
-        plot.log_action.toggled.connect(self.set_log)
+        plot.log_action.toggled.connect(self._curves_toggled)
         plot.hide()
         self._feed.use(plot, metric)
         return plot
@@ -177,7 +175,7 @@ class PlotArea(QStackedWidget):
         if self._results is None:
             self._results = PointsPlot("Validation accuracy", empty_text=_NO_RESULTS, parent=self)
             self._connect(self._results)
-            self._results.log_x_action.toggled.connect(self.set_log)
+            self._results.log_x_action.toggled.connect(self._results_toggled)
             self.addWidget(self._results)
         plot, kept = self._results, self.mode is Mode.KEPT
         self.setCurrentWidget(plot)
@@ -221,6 +219,17 @@ class PlotArea(QStackedWidget):
         if key != self._highlight and self.sender() is self.plot and self.mode is Mode.CURVES:
             self._highlight = key
             self.highlighted.emit(key)
+
+    def _curves_toggled(self, log: bool) -> None:
+        self._note_log(Mode.CURVES, log)
+
+    def _results_toggled(self, log: bool) -> None:
+        self._note_log(self.mode, log)
+
+    def _note_log(self, mode: Mode, log: bool) -> None:
+        if log != self._log[mode]:
+            self._log[mode] = log
+            self.log_changed.emit()
 
     def _dress_plot(self) -> None:
         if self._curves is not None:

@@ -93,7 +93,7 @@ def make_sheet(comparison: Comparison, view: View) -> Sheet:
 
 
 def as_csv(sheet: Sheet, keys: Sequence[str]) -> str:
-    """A sheet for spreadsheets: numbers with all their digits, accuracies as shares, rows as given."""
+    """A sheet for spreadsheets: numbers in full, accuracies as shares, rows as given."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([part for column in sheet.columns for part in column.parts])
@@ -200,7 +200,7 @@ class _Row:
         if mean is None or self.base_accuracy is None or self.base_accuracy.mean is None:
             return Cell(shown.MISSING, _LAST, ("",))
         delta = mean - self.base_accuracy.mean
-        return Cell(shown.points(delta), (0, delta, ""), (repr(delta),))
+        return Cell(shown.points(delta), (0, delta, ""), (_digits(delta),))
 
     def _test(self) -> Cell:
         test = self.view.known.test
@@ -234,9 +234,14 @@ def _state(entry: Entry) -> str:
 def _figure(found: Figure, more: str) -> Cell:
     if found.mean is None or math.isnan(found.mean):
         return Cell(shown.MISSING, _LAST, ("", ""))
-    deviation = "" if found.deviation is None else repr(found.deviation)
+    deviation = "" if found.deviation is None else _digits(found.deviation)
     text = shown.percent_spread(found.mean, found.deviation) + more
-    return Cell(text, (0, found.mean, ""), (repr(found.mean), deviation))
+    return Cell(text, (0, found.mean, ""), (_digits(found.mean), deviation))
+
+
+def _digits(value: float) -> str:
+    """All digits that say something: sums of shares have noise in the last ones."""
+    return f"{value:.10g}"
 
 
 def _text(text: str) -> Cell:
