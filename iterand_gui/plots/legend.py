@@ -162,7 +162,7 @@ class LegendView(QListView):
             return
         self.setMinimumWidth(0)
         self.setMaximumWidth(_ANY_PX)
-        # Not of the viewport: a scroll bar that comes for a moment would change the lines, and go again for ever.
+        # Not of the viewport: a scroll bar that comes for a moment would change the lines, and go again.
         lines, left = 1, self.width()
         for width in widths:
             if width > left and left < self.width():
