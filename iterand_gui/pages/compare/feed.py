@@ -211,13 +211,10 @@ class CurveFeed(QObject):
         """Only what is new of a run, where the rest is drawn already."""
         changed = self._tracks[run_id, self._metric.series].take_change()
         steps, values = points
-        if self._drawn_run.get(key) != run_id or not 0 < changed <= plot.point_count(key):
+        if self._drawn_run.get(key) != run_id or changed == 0 or changed != plot.point_count(key):
             plot.set_series(key, steps, values)
             self._drawn_run[key] = run_id
-            return
-        if changed < plot.point_count(key):
-            plot.cut(key, changed)
-        if changed < len(steps):
+        elif changed < len(steps):
             plot.extend(key, steps[changed:], values[changed:])
 
     def _positions_of(self, entry: Entry) -> Positions:
