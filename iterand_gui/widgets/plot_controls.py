@@ -21,7 +21,7 @@ class PlotControls(QWidget):
             self._axis.addItem(AXIS_NAMES[axis], axis.value)
         for window in SMOOTHING:
             self._smoothing.addItem(smoothing_text(window), window)
-        self._follow = QCheckBox("&Follow", self)
+        self._follow = QCheckBox("Follo&w", self)
         self._follow.setToolTip("Move on with the newest points when zoomed in")
         self._all = QToolButton(self)
         self._all.setText("Show &all")

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QComboBox,
+    QLabel,
     QPushButton,
     QScrollBar,
     QWidget,
@@ -261,6 +262,14 @@ def test_that_everything_has_a_name_for_those_who_cannot_see_it(world: World) ->
     spoken = model.index(0, 0).data(Qt.ItemDataRole.AccessibleTextRole)
     world.page.pin(model.keys[0])
     assert model.index(0, 0).data(Qt.ItemDataRole.AccessibleTextRole) == f"{spoken}, the baseline"
+
+
+def test_that_no_mnemonic_is_used_twice_nor_one_of_the_menus(world: World) -> None:
+    world.select([add_run(world.store, config_of("dense")), add_run(world.store, config_of("iterand"))])
+    texts = [w.text() for kind in (QLabel, QAbstractButton) for w in world.page.findChildren(kind)]
+    keys = [text[text.index("&") + 1].lower() for text in texts if "&" in text]
+    assert len(keys) == len(set(keys)) >= 8
+    assert not set(keys) & set("fpvh")
 
 
 def test_that_every_command_does_something(world: World) -> None:

@@ -59,6 +59,7 @@ class Facts(QObject):
         self._asked_kept: set[str] = set()
         self._hears_probe = False
         session.settings_changed.connect(self._settings_changed)
+        session.own_code_changed.connect(self._own_code_changed)
 
     def want(self, comparison: Comparison) -> None:
         """Read what is not known of these."""
@@ -94,7 +95,7 @@ class Facts(QObject):
             return
         self._asked = asked
         store, ids = self._session.store, [run_id for run_id, _ in finished]
-        job = self._session.jobs.run(lambda control: _read(control, store, ids, began, lock), "Compare")
+        job = self._session.jobs.run(lambda control: _read(control, store, ids, began, lock), "Read results")
         job.succeeded.connect(self._take)
         job.failed.connect(self._session.messages.error)
 
@@ -110,6 +111,11 @@ class Facts(QObject):
         self.changed.emit()
         if self._rows:
             self._read()
+
+    def _own_code_changed(self) -> None:
+        """What could not be counted may be known now."""
+        self.known.no_kept.clear()
+        self.changed.emit()
 
     def _ask(self, key: str, entry: Entry) -> None:
         try:

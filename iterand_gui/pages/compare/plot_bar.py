@@ -56,7 +56,7 @@ class PlotBar(QWidget):
         curves = mode is Mode.CURVES
         for widget in (self._metric_label, self._metric, self._controls):
             widget.setVisible(curves)
-        self._log.setText("&Log scale" if curves else "&Log x axis")
+        self._log.setText("Lo&g scale" if curves else "Lo&g x axis")
         self._log.setAccessibleName("Logarithmic y axis" if curves else "Logarithmic x axis")
         with QSignalBlocker(self._log):
             self._log.setChecked(log)
@@ -80,7 +80,7 @@ class PlotBar(QWidget):
         for row in (what, how):
             row.setContentsMargins(0, 0, 0, 0)
             row.setSpacing(theme.SPACE_S)
-        for label, box in ((QLabel("Sho&w", self._what), self._mode), (self._metric_label, self._metric)):
+        for label, box in ((QLabel("&Show", self._what), self._mode), (self._metric_label, self._metric)):
             label.setBuddy(box)
             box.setAccessibleName(label.text().replace("&", ""))
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)

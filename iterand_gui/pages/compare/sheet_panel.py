@@ -48,7 +48,7 @@ class SheetPanel(QWidget):
         self._title.setFont(theme.title_font(self.font()))
         self._fold = QCheckBox("Fol&d seeds", self)
         self._fold.setToolTip("Runs that differ only by the seed are one row and one curve")
-        self._all_options = QCheckBox("&All options", self)
+        self._all_options = QCheckBox("All &options", self)
         self._all_options.setToolTip("Show the options that all have in common too")
         self._copy = QToolButton(self)
         self._lay_out()
