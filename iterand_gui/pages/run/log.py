@@ -22,9 +22,11 @@ from iterand_engine.run_log import log_path
 from iterand_engine.store import Event, RunRow, RunState
 from iterand_gui import format as texts
 from iterand_gui import theme
+from iterand_gui.live.store_reader import RunEvents
+from iterand_gui.live.store_watcher import Subscription
 from iterand_gui.live.tasks import Control, Jobs
 from iterand_gui.pages.base import Command, Json
-from iterand_gui.pages.run.log_reader import LogNews, Place, read_news
+from iterand_gui.pages.run.log_reader import LogNews, read_news
 from iterand_gui.pages.run.log_view import LogView
 from iterand_gui.pages.run.tab import RunTab
 from iterand_gui.pages.run.tables import TextCell, TextTable
@@ -47,7 +49,8 @@ class LogTab(RunTab):
 
     def __init__(self, session: Session, jobs: Jobs, parent: QWidget) -> None:
         super().__init__(session, jobs, parent)
-        self._place = Place()
+        self._position = 0
+        self._subscription: Subscription | None = None
         self._events: list[Event] = []
         self._is_reading = False
         self.view = LogView(self)
@@ -65,15 +68,21 @@ class LogTab(RunTab):
     def enter(self, row: RunRow) -> None:
         """Read, and go on while the run may write."""
         self._say_empty(row)
+        self._events = []
+        self._subscription = self.session.watcher.subscribe([row.id], [], events=True)
+        self._subscription.told.connect(self._take_events)
         self._look()
 
     def leave(self) -> None:
         """Read no more."""
         self._timer.stop()
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
 
     def forget(self) -> None:
         """Show nothing."""
-        self._place, self._events = Place(), []
+        self._position, self._events = 0, []
         self.view.forget()
         self.messages.hide()
         self.messages.show_rows(())
@@ -92,11 +101,11 @@ class LogTab(RunTab):
         if row is None or self._is_reading:
             return
         self._is_reading = True
-        store, run_id, place = self.session.store, row.id, self._place
+        run_id, position = row.id, self._position
         path = log_path(self.session.workspace, run_id)
 
         def work(_: Control) -> LogNews:
-            return read_news(path, store, run_id, place)
+            return read_news(path, run_id, position)
 
         job = self.jobs.run(work, "Read the log")
         job.succeeded.connect(self._take)
@@ -117,16 +126,18 @@ class LogTab(RunTab):
             self.view.forget()
             if news.is_cut:
                 self.view.append(("... older lines are in the file",), "")
-        self._place = news.place
+        self._position = news.position
         self.view.append(news.lines, news.unfinished)
-        if news.events:
-            self._events += news.events
-            self.messages.show_rows([_message_cells(event) for event in self._events])
-            self._show_messages()
         if news.lines:
             self._show_found()
         if news.has_more:
             QTimer.singleShot(0, self, self._look)
+
+    def _take_events(self, told: tuple[RunEvents, ...]) -> None:
+        self._events += [event for of_run in told if of_run.run_id == self.run_id for event in of_run.events]
+        self.messages.show_rows([_message_cells(event) for event in self._events])
+        if self._events:
+            self._show_messages()
 
     def _show_messages(self) -> None:
         """Give them the room of a few lines; a person may give them more."""

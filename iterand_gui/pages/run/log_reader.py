@@ -1,4 +1,4 @@
-"""Reads a run's log while it grows, and its messages: only what is new, only whole lines. No Qt.
+"""Reads a run's log while it grows: only what is new. No Qt.
 
 Carriage returns are folded: of a line that was written over and over, as progress bars do, the last state
 is kept. Of a very long log the end is read.
@@ -10,23 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from iterand_engine.store import Event, Store, queries
-
 MOST_BYTES: Final = 4_000_000  # of a log that is opened: more than the view keeps
 _CHUNK_BYTES: Final = 1_000_000  # a look; the rest comes with the next
 
 
 @dataclass(frozen=True)
-class Place:
-    """How far a log and the messages were read."""
-
-    position: int = 0  # in bytes
-    event: int = 0  # id of the last message
-
-
-@dataclass(frozen=True)
 class LogNews:
-    """What is new: whole lines, one that is being written, messages, and the place to go on from.
+    """What is new: whole lines, one that is being written, and the position in bytes to go on from.
 
     `is_anew` says that the lines replace what was read before; `is_cut` that older ones were left out;
     `has_more` that the next look will find more at once.
@@ -35,34 +25,31 @@ class LogNews:
     run_id: str
     lines: tuple[str, ...]
     unfinished: str
-    events: tuple[Event, ...]
-    place: Place
+    position: int
     is_anew: bool
     is_cut: bool
     has_more: bool
 
 
-def read_news(path: Path, store: Store, run_id: str, place: Place) -> LogNews:
+def read_news(path: Path, run_id: str, position: int) -> LogNews:
     """Look once.
 
     Args:
         path: of the log; it may not be there yet.
-        store, run_id: of the run.
-        place: of the look before.
+        run_id: of the run.
+        position: that of the look before; 0 at first.
     Raises:
-        UserError, OSError: the run or the log cannot be read.
+        OSError: the log cannot be read.
     """
-    events = tuple(queries.events(store, run_id, after=place.event))
-    last_event = events[-1].id if events else place.event
     try:
         with path.open("rb") as file:
             end = file.seek(0, 2)
-            anew = place.position == 0 or end < place.position
-            begin = max(0, end - MOST_BYTES) if anew else place.position
+            anew = position == 0 or end < position
+            begin = max(0, end - MOST_BYTES) if anew else position
             file.seek(begin)
             data = file.read(_CHUNK_BYTES)
     except FileNotFoundError:
-        return LogNews(run_id, (), "", events, Place(0, last_event), place.position > 0, False, False)
+        return LogNews(run_id, (), "", 0, position > 0, False, False)
     whole_end = data.rfind(b"\n") + 1
     has_more = begin + len(data) < end
     if has_more and not whole_end:
@@ -76,8 +63,7 @@ def read_news(path: Path, store: Store, run_id: str, place: Place) -> LogNews:
         run_id,
         tuple(folded(line) for line in lines if whole_end),
         folded(unfinished),
-        events,
-        Place(begin + whole_end, last_event),
+        begin + whole_end,
         anew and begin + whole_end > 0,
         is_cut,
         has_more,
