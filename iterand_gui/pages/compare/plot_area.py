@@ -27,7 +27,7 @@ from iterand_gui.plots.units import Unit
 from iterand_gui.widgets.curve_plot import CurvePlot
 from iterand_gui.widgets.points_plot import PointsPlot
 
-_NO_RESULTS = "No results yet: a point stands here for each run that has finished."
+_NO_RESULTS = "No points yet: each run that has finished stands here as one."
 _NAMED = 2  # so many reasons are told
 
 
