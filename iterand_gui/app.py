@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -17,12 +18,27 @@ from typing import TYPE_CHECKING
 from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.workspace import find_workspace_dir, open_workspace_dir
 from iterand_gui.display import QT_PACKAGES, become_demo, demo_instead_of_abort, no_display
+from iterand_gui.live import collector
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
     from iterand_gui.main_window import MainWindow
     from iterand_gui.memory import Memory
+
+
+# What the first page needs of the engine and of other packages; a test compares.
+_BEFORE_QT = (
+    "iterand_engine.filters",
+    "iterand_engine.presets",
+    "iterand_engine.queueing",
+    "iterand_engine.sweep_grid",
+    "iterand_engine.sweeps",
+    "iterand_engine.trash_files",
+    "platformdirs",
+    "sqlalchemy.dialects.sqlite",
+)
+_STARTED_MS = 3_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     why = no_display(os.environ, sys.platform)
     if why is not None:
         become_demo(why, for_demo)
+    collector.put_off()
+    _import_before_qt()
     try:
         with demo_instead_of_abort(for_demo):
             application = make_application()
@@ -46,6 +64,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return int(ExitCode.USER)
+
+
+def _import_before_qt() -> None:
+    """Import what is not of the window first: PySide6 reads the source of every module that comes after it.
+
+    That is how it finds those that use it, and takes longer than a tenth of the start.
+    """
+    for name in _BEFORE_QT:
+        import_module(name)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,8 +87,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(application: QApplication, workspace: Path | None) -> int:
+    from PySide6.QtCore import QTimer
+
     from iterand_gui.memory import Memory, default_path
 
+    QTimer.singleShot(_STARTED_MS, application, collector.resume)
     workbench = Workbench(application, Memory(default_path()))
     workbench.open(workspace or workbench.last_workspace())
     code = application.exec()
