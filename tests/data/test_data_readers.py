@@ -73,6 +73,7 @@ def test_that_a_missing_mnist_file_is_named(tmp_path: Path) -> None:
         (gzip.compress(b"\0\0\x0d\x01\0\0\0\1" + b"1234"), "not an IDX file of unsigned bytes"),
         (gzip.compress(b"\0\0\x08\x01" + b"\0\0\0\5" + b"123"), "but 3 follow"),
     ],
+    ids=("plain", "cut short", "empty", "other numbers", "short"),  # not the bytes, which hold the time
 )
 def test_that_a_damaged_idx_file_is_refused(tmp_path: Path, data: bytes, reason: str) -> None:
     path = tmp_path / "x.gz"
