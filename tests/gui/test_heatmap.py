@@ -16,6 +16,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from iterand_gui import theme
 from iterand_gui.plots.link import PlotLink
 from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Positions
@@ -132,6 +133,24 @@ def test_that_points_are_seen_in_the_colours_of_the_scale(heatmap: Heatmap, qtbo
     assert heatmap.area.scale == Scale(0.0, 0.1, False)
     heatmap.set_log(True)
     qtbot.waitUntil(lambda: heatmap.area.scale.log)
+
+
+def test_that_points_that_come_later_are_painted_where_the_view_stays(heatmap: Heatmap, qtbot: QtBot) -> None:
+    shown(heatmap, qtbot, points=20)
+    heatmap.link.show(0, 399)
+    qtbot.waitUntil(lambda: painted_share(heatmap) == pytest.approx(0.5, abs=0.02))
+    heatmap.show_data(data(40), Positions(100.0), 20)
+    qtbot.waitUntil(lambda: painted_share(heatmap) > 0.99)
+
+
+def painted_share(heatmap: Heatmap) -> float:
+    """How much of the top row has another colour than the ground."""
+    area = heatmap.area
+    picture = area.grab().toImage()
+    inside = area._inside()
+    places = np.linspace(inside.left() + 1, inside.right() - 2, 200)
+    ground = theme.colours().alternate
+    return float(np.mean([picture.pixelColor(round(x), 30).name() != ground for x in places]))
 
 
 def test_that_keys_read_values_one_by_one(heatmap: Heatmap, qtbot: QtBot) -> None:

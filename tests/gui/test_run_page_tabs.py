@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QMenu
 
 from iterand_engine.config import RunConfig
 from iterand_engine.store import RunState
@@ -81,6 +82,19 @@ def test_that_chosen_plots_come_with_all_points_and_go(world: World) -> None:
     assert not world.curves.feed("flips").plot.isVisible()
     world.curves.choose(("flips",))
     world.until(lambda: world.points("flips", "mask_flips") == TOTAL // 10 - 1)
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support", extend=True)  # open menus, offscreen
+def test_that_several_plots_are_chosen_in_the_open_menu(world: World) -> None:
+    world.show(recorded(world.store))
+    menu = world.curves.findChild(QMenu)
+    assert menu is not None
+    menu.popup(world.page.mapToGlobal(QPoint(100, 100)))
+    for action in menu.actions()[2:4]:
+        QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
+        assert menu.isVisible()
+    assert world.curves.chosen == ("accuracy", "flips", "loss", "distance")
+    menu.close()
 
 
 def test_that_a_dense_run_has_no_plots_of_masks_and_no_layers(world: World) -> None:

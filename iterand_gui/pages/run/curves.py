@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QMouseEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -49,7 +49,7 @@ class CurvesTab(RunTab):
         self._clock = RunClock()
         self._marks = np.empty(0, np.int64)
         self._choose = QPushButton("Plo&ts", self)
-        self._menu = QMenu(self._choose)
+        self._menu = _StayingMenu(self._choose)
         self._actions: dict[str, QAction] = {}
         self._grid = PlotGrid(self)
         self._set_up_bar()
@@ -228,3 +228,15 @@ class CurvesTab(RunTab):
         for panel in PANELS:
             if panel.key in logs or panel.key in self._feeds:
                 self.feed(panel.key).plot.set_log(panel.key in logs)
+
+
+class _StayingMenu(QMenu):
+    """Stays open while entries are clicked, so that several can be chosen at once."""
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt)
+        """Change the entry below the pointer."""
+        action = self.actionAt(event.position().toPoint())
+        if action is not None and action.isEnabled():
+            action.trigger()
+        else:
+            super().mouseReleaseEvent(event)

@@ -126,6 +126,11 @@ class LayerBook:
         values = self.rows(CHANCE).values
         return values[0] if len(values) else np.full(len(self.layers), np.nan, np.float32)
 
+    @property
+    def over_chance(self) -> NDArray[np.float32]:
+        """The newest distance over that of chance, (layers,)."""
+        return _divided(self.latest(DISTANCE), self.chance)
+
     def latest(self, name: str) -> NDArray[np.float32]:
         """The newest point of a series, (layers,); NaN where there is none."""
         values = self.rows(name).values
@@ -138,8 +143,9 @@ class LayerBook:
 
 
 def _divided(values: Matrix, by: NDArray[np.float32]) -> Matrix:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares: Matrix = values / by
+    """Values over one number a layer; NaN where that is not known or not above zero."""
+    known = np.where(by > 0, by, np.nan).astype(np.float32)
+    shares: Matrix = values / known
     return shares
 
 

@@ -18,7 +18,6 @@ from iterand_gui.live.tasks import Control, Jobs
 from iterand_gui.pages.base import Command, Json
 from iterand_gui.pages.run.layer_data import (
     CHANCE,
-    DISTANCE,
     FLIPS,
     QUANTITIES,
     REDRAWN,
@@ -54,6 +53,7 @@ class LayersTab(RunTab):
         self._book, self._clock = LayerBook(), RunClock()
         self._sizes: dict[str, LayerSize] = {}
         self._sizes_epoch = -1  # when they were read last
+        self._reads_sizes_of = ""  # the run whose sizes are being read
         self._asks_probe = False
         self._is_split = self._was_moved = (
             False  # whether table and picture share the room, as a person likes
@@ -159,7 +159,7 @@ class LayersTab(RunTab):
 
     def _show_lines(self) -> None:
         book = self._book
-        flips, distance = book.latest(FLIPS), book.latest(DISTANCE) / book.chance
+        flips, distance = book.latest(FLIPS), book.over_chance
         redrawn, revived = book.total(REDRAWN), book.latest(REVIVED)
         self.table.show_lines(
             [
@@ -186,7 +186,9 @@ class LayersTab(RunTab):
 
     def _read_sizes(self, row: RunRow) -> None:
         workspace, run_id = self.session.workspace, row.id
-        self._sizes_epoch = row.epoch
+        if self._reads_sizes_of == run_id:
+            return
+        self._reads_sizes_of, self._sizes_epoch = run_id, row.epoch
 
         def work(_: Control) -> tuple[str, dict[str, LayerSize]]:
             return run_id, read_sizes(workspace, run_id)
@@ -194,6 +196,10 @@ class LayersTab(RunTab):
         job = self.jobs.run(work, "Read the masks")
         job.succeeded.connect(self._take_sizes)
         job.failed.connect(self._say_note)
+        job.ended.connect(self._sizes_read)
+
+    def _sizes_read(self) -> None:
+        self._reads_sizes_of = ""
 
     def _take_sizes(self, found: tuple[str, dict[str, LayerSize]]) -> None:
         run_id, sizes = found
@@ -202,7 +208,9 @@ class LayersTab(RunTab):
             return
         if sizes:
             self._show_sizes(sizes)
-        elif not row.state.is_live and row.step and self._subscription is not None:
+        elif row.state.is_live:
+            self._sizes_epoch = -1  # they will be there in a moment
+        elif row.step and self._subscription is not None:
             self._ask_probe()
 
     def _show_sizes(self, sizes: dict[str, LayerSize]) -> None:

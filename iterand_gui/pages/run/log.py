@@ -52,7 +52,7 @@ class LogTab(RunTab):
         self._position = 0
         self._subscription: Subscription | None = None
         self._events: list[Event] = []
-        self._is_reading = False
+        self._is_reading = self._is_unreadable = False
         self.view = LogView(self)
         self.messages = TextTable("Messages of the run", ("Time", "Level", "Step", "Message"), self)
         self.search, self._found = QLineEdit(self), QLabel(self)
@@ -68,7 +68,7 @@ class LogTab(RunTab):
     def enter(self, row: RunRow) -> None:
         """Read, and go on while the run may write."""
         self._say_empty(row)
-        self._events = []
+        self._events, self._is_unreadable = [], False
         self._subscription = self.session.watcher.subscribe([row.id], [], events=True)
         self._subscription.told.connect(self._take_events)
         self._look()
@@ -98,7 +98,7 @@ class LogTab(RunTab):
 
     def _look(self) -> None:
         row = self.row
-        if row is None or self._is_reading:
+        if row is None or self._is_reading or self._is_unreadable:
             return
         self._is_reading = True
         run_id, position = row.id, self._position
@@ -109,7 +109,7 @@ class LogTab(RunTab):
 
         job = self.jobs.run(work, "Read the log")
         job.succeeded.connect(self._take)
-        job.failed.connect(self.session.messages.error)
+        job.failed.connect(self._cannot_read)
         job.ended.connect(self._looked)
 
     def _looked(self) -> None:
@@ -117,6 +117,11 @@ class LogTab(RunTab):
         row = self.row
         if row is not None and self.isVisible() and (row.state.is_live or row.state is RunState.QUEUED):
             self._timer.start()
+
+    def _cannot_read(self, sentence: str) -> None:
+        """Told once; the next time the tab comes into view, it is tried again."""
+        self._is_unreadable = True
+        self.session.messages.error(sentence)
 
     def _take(self, news: LogNews) -> None:
         if news.run_id != self.run_id:
@@ -254,5 +259,5 @@ def _message_cells(event: Event) -> list[TextCell]:
         TextCell(texts.moment(event.at)),
         TextCell(event.level, icon=icon, role=role),
         TextCell(step),
-        TextCell(f"{first} ..." if more else first, event.text),
+        TextCell(f"{first} ..." if more else first, event.text, whole=event.text),
     ]

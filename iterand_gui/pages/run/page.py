@@ -150,7 +150,7 @@ class RunPage(Page):
         if row is None:
             self._say_empty(current)
             return
-        if before is None or before.id != row.id or before.state is not row.state:
+        if before is None or _is_other_result(before, row):
             self._test = self._test if before is not None and before.id == row.id else ""
             self._ask_test()
         config = watcher.configs.get(row.id, {})
@@ -250,3 +250,9 @@ class RunPage(Page):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self._stack)
         self.setFocusProxy(self._tabs)
+
+
+def _is_other_result(before: RunRow, row: RunRow) -> bool:
+    """Whether the test accuracy may be another, or may be shown by now."""
+    stood = (before.id, before.state, before.test_unlocked)
+    return stood != (row.id, row.state, row.test_unlocked)

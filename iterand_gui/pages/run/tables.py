@@ -18,8 +18,8 @@ BLANK = "blank"  # an icon that only takes its room
 
 @dataclass(frozen=True)
 class TextCell:
-    """A text; `strong` ones stand out by weight, `muted` ones step back, `icon` is one of the
-    theme's or `BLANK`."""
+    """A text; `strong` ones stand out by weight, `muted` ones step back; `icon` is one of the
+    theme's or `BLANK`; `whole` is copied instead of the text."""
 
     text: str
     help: str = ""
@@ -27,7 +27,7 @@ class TextCell:
     muted: bool = False
     icon: str = ""
     role: theme.Role = "text"
-    right: bool = False
+    whole: str = ""
 
 
 class TextModel(QAbstractTableModel):
@@ -90,8 +90,6 @@ class TextModel(QAbstractTableModel):
                 return self._blank
             case Qt.ItemDataRole.DecorationRole if cell.icon:
                 return theme.icon(cell.icon, cell.role)
-            case Qt.ItemDataRole.TextAlignmentRole if cell.right:
-                return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
             case Qt.ItemDataRole.AccessibleTextRole:
                 return f"{cell.text} ({cell.help})" if cell.strong and cell.help else cell.text
         return None
@@ -141,7 +139,7 @@ class TextTable(QTableView):
         """Copy the rows that are marked."""
         if event.matches(QKeySequence.StandardKey.Copy):
             rows = sorted({index.row() for index in self.selectionModel().selectedRows()})
-            lines = ("\t".join(cell.text for cell in self.text_model.rows[row]) for row in rows)
+            lines = ("\t".join(cell.whole or cell.text for cell in self.text_model.rows[row]) for row in rows)
             QGuiApplication.clipboard().setText("\n".join(lines))
         else:
             super().keyPressEvent(event)
