@@ -25,6 +25,7 @@ class Actions(QObject):
     """Changes in the store and the queue; signals ask the shell to show a page."""
 
     open_run = Signal(str)  # run id
+    open_log = Signal(str)  # run id
     open_compare = Signal(object)  # tuple[str, ...]
     open_new = Signal(object)  # a partial configuration, or None for an empty form
     show_page = Signal(str)  # page key
@@ -36,6 +37,7 @@ class Actions(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._session = session
+        self._deleted: list[tuple[str, ...]] = []  # what can be taken back, the last one last
 
     def stop(self, ids: Sequence[str]) -> None:
         """Ask runs to save and stop; queued ones leave the queue."""
@@ -100,17 +102,29 @@ class Actions(QObject):
 
     def delete(self, ids: Sequence[str]) -> None:
         """Put runs into the trash; the message offers to undo it."""
-        session = self._session
+        session, chosen = self._session, tuple(ids)
 
         def work(_: Control) -> str:
-            problems = trash_files.delete_runs(session.workspace, session.store, ids)
-            return " ".join([f"{runs(len(ids))} moved to the trash.", *problems])
+            problems = trash_files.delete_runs(session.workspace, session.store, chosen)
+            return " ".join([f"{runs(len(chosen))} moved to the trash.", *problems])
 
-        self._say(work, "Delete", ("Undo", lambda: self.undelete(ids)))
+        job = self._say(work, "Delete", ("Undo", lambda: self.undelete(chosen)))
+        job.succeeded.connect(lambda _: self._deleted.append(chosen))
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether something was deleted that can be taken back."""
+        return bool(self._deleted)
+
+    def undo_delete(self) -> None:
+        """Take back what was deleted last."""
+        if self._deleted:
+            self.undelete(self._deleted[-1])
 
     def undelete(self, ids: Sequence[str]) -> None:
         """Take runs out of the trash."""
         session = self._session
+        self._deleted = [other for other in self._deleted if other != tuple(ids)]
 
         def work(_: Control) -> str:
             problems = trash_files.undelete_runs(session.workspace, session.store, ids)
@@ -142,8 +156,8 @@ class Actions(QObject):
 
     def queue(
         self, plan: sweeps.Plan, *, first: bool = False, on_done: Callable[[], None] | None = None
-    ) -> None:
-        """Queue the runs of a plan and start the slots that are missing."""
+    ) -> Job:
+        """Queue the runs of a plan and start the slots that are missing; the job is under way."""
 
         def work(_: Control) -> str:
             ids = self._queue(plan, first=first)
@@ -153,6 +167,7 @@ class Actions(QObject):
         job = self._say(work, "Queue")
         if on_done is not None:
             job.succeeded.connect(on_done)
+        return job
 
     def set_notes(self, run_id: str, text: str) -> None:
         """Store a run's notes."""
@@ -160,11 +175,30 @@ class Actions(QObject):
             lambda _: labels.set_notes(self._session.store, run_id, text), "Notes"
         ).failed.connect(self._session.messages.error)
 
-    def set_tags(self, run_id: str, tags: Sequence[str]) -> None:
-        """Store a run's tags."""
-        self._session.jobs.run(
-            lambda _: labels.set_tags(self._session.store, run_id, tags), "Tags"
-        ).failed.connect(self._session.messages.error)
+    def change_tags(self, ids: Sequence[str], added: Sequence[str], removed: Sequence[str]) -> None:
+        """Add tags to runs and take others from them; those that a run has besides stay."""
+        store = self._session.store
+
+        def work(_: Control) -> None:
+            before = labels.tags(store, ids)
+            for run_id in ids:
+                kept = [tag for tag in before.get(run_id, ()) if tag not in removed]
+                labels.set_tags(store, run_id, [*kept, *added])
+
+        self._session.jobs.run(work, "Tags").failed.connect(self._session.messages.error)
+
+    def use_settings(self, run_id: str) -> None:
+        """Open the form with what decides a run's result (data, network, method, training), for a new run."""
+
+        def work(_: Control) -> dict[str, Any]:
+            config = RunConfig.from_mapping(queries.run(self._session.store, run_id).config)
+            mapping = {part: config.to_mapping()[part] for part in ("data", "model", "method", "training")}
+            del mapping["training"]["seed"]
+            return mapping
+
+        job = self._session.jobs.run(work, "Use the settings")
+        job.succeeded.connect(self.open_new)
+        job.failed.connect(self._session.messages.error)
 
     def clone(self, run_id: str, changes: Mapping[str, Any] | None = None) -> None:
         """Open the form with a run's options.

@@ -122,6 +122,7 @@ class MainWindow(QMainWindow):
         self._navigation.chosen.connect(self.show_page)
         session.messages.said.connect(self._say)
         session.actions.open_run.connect(self._open_run)
+        session.actions.open_log.connect(self._open_log)
         session.actions.open_compare.connect(self._open_compare)
         session.actions.open_new.connect(self._open_new)
         session.actions.show_page.connect(self.show_page)
@@ -135,6 +136,10 @@ class MainWindow(QMainWindow):
     def _open_run(self, run_id: str) -> None:
         self.session.selection.set([run_id])
         self.show_page("run")
+
+    def _open_log(self, run_id: str) -> None:
+        self._open_run(run_id)
+        self.show_page("run").take("log")
 
     def _open_compare(self, run_ids: Iterable[str]) -> None:
         self.session.selection.set(run_ids)

@@ -72,6 +72,7 @@ GUI_MAY_IMPORT = {
     "resources",
     "run_log",
     "run_search",
+    "series_files",
     "store",
     "sweep_grid",
     "sweeps",

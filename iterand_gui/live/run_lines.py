@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from iterand_engine.differing import short_names, value_text
+from iterand_engine.differing import ABSENT, short_names, value_of, value_text
 from iterand_engine.grouping import Figure, Group, figure
 from iterand_engine.store import RunRow, RunState, SweepRow
+from iterand_engine.store.records import Json
 from iterand_engine.sweeps import SEED
 
 # Of several states the first that occurs is shown: what goes on, then what needs somebody, then what is done.
@@ -150,6 +151,13 @@ def _axes_text(sweep: SweepRow) -> str:
     names = short_names(axes)
     told = (f"{names[option]} {value_text(values)}" for option, values in axes.items())
     return ", ".join(told)
+
+
+def place_text(sweep: SweepRow, config: Json) -> str:
+    """Where a run stands in its sweep: `width 0.5, lr 0.1`; an option that it lacks is left out."""
+    names = short_names([option for option in sweep.axes if option != SEED])
+    values = ((name, value_of(config, tuple(option.split(".")))) for option, name in names.items())
+    return ", ".join(f"{name} {value_text(value)}" for name, value in values if value is not ABSENT)
 
 
 def _progress(rows: Sequence[RunRow]) -> float | None:

@@ -22,7 +22,14 @@ from iterand_engine.store.records import Json
 from iterand_gui.live.collector import undisturbed
 from iterand_gui.live.run_columns import COLUMN, COLUMNS, SortValue
 from iterand_gui.live.run_filter import FilteredRuns
-from iterand_gui.live.run_lines import Kind, Line, line_of_group, line_of_run, line_of_sweep
+from iterand_gui.live.run_lines import (
+    Kind,
+    Line,
+    line_of_group,
+    line_of_run,
+    line_of_sweep,
+    place_text,
+)
 from iterand_gui.live.store_reader import RunsChange
 
 Numbers = NDArray[np.intp]
@@ -220,8 +227,11 @@ class RunTree:
         return node.line
 
     def differs(self, number: int) -> str:
-        """What sets a line apart."""
+        """What sets a line apart; of a sweep's cell its place in the sweep."""
         node = self._nodes[number]
+        above = self._nodes.get(node.parent)
+        if node.kind is Kind.GROUP and above is not None:
+            return place_text(self._sweeps[above.key], self.configs[self.line(number).lead.id])
         return self.line(number).differs or self._differs.get(node.key, "")
 
     def text(self, number: int, column: int, now: float) -> str:

@@ -1,0 +1,63 @@
+"""What the side panel reads beside the window: notes, test accuracies through the lock, ends of logs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from iterand_engine.errors import UserError
+from iterand_engine.queueing import why_waiting
+from iterand_engine.run_log import last_lines, log_path
+from iterand_engine.store import RunState, Store, queries
+from iterand_engine.store.records import Locked
+from iterand_engine.workspace import Settings, Workspace
+
+LOG_LINES = 6
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", re.MULTILINE)  # too wide for the panel
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to read: notes of one run, test accuracies, ends of logs, and why a queued run waits."""
+
+    notes_of: str | None = None
+    tests_of: tuple[str, ...] = ()
+    logs_of: tuple[str, ...] = ()
+    waiting: str | None = None
+
+
+@dataclass(frozen=True)
+class Details:
+    """What was read, by run id. A test accuracy is LOCKED where the lock holds it back."""
+
+    notes: str = ""
+    tests: Mapping[str, float | Locked | None] = field(default_factory=dict)
+    logs: Mapping[str, str] = field(default_factory=dict)
+    waits: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(workspace: Workspace, store: Store, settings: Settings, wanted: Wanted) -> Details:
+    """Read it; a run that has gone meanwhile has nothing to tell."""
+    found = queries.runs(store, ids=[run_id for run_id in (wanted.notes_of, wanted.waiting) if run_id])
+    known = {row.id: row for row in found}
+    waiting = known.get(wanted.waiting or "")
+    is_queued = waiting is not None and waiting.state is RunState.QUEUED
+    return Details(
+        queries.run(store, wanted.notes_of).notes if wanted.notes_of in known and wanted.notes_of else "",
+        queries.test_accuracies(store, wanted.tests_of, lock=settings.test_lock) if wanted.tests_of else {},
+        _logs(workspace, wanted.logs_of),
+        {waiting.id: _why(store, settings, waiting.id)} if waiting is not None and is_queued else {},
+    )
+
+
+def _logs(workspace: Workspace, run_ids: Sequence[str]) -> dict[str, str]:
+    ends = {run_id: last_lines(log_path(workspace, run_id), count=LOG_LINES) for run_id in run_ids}
+    return {run_id: _STAMP.sub("", end) for run_id, end in ends.items()}
+
+
+def _why(store: Store, settings: Settings, run_id: str) -> str:
+    try:
+        return why_waiting(store, settings, queries.run(store, run_id))
+    except UserError as error:
+        return str(error)  # the devices cannot be read: that is why

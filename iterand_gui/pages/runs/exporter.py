@@ -1,0 +1,189 @@
+"""Writes what runs leave: masks and pruned networks by `iterand export`, series as CSV; one after the other.
+
+Nothing blocks: where to is asked by a dialog that stays beside the work, and what was written is told at the
+end. A run that cannot be exported is told, and the others go on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from iterand_engine.series_files import write_series
+from iterand_engine.store import RunRow
+from iterand_gui import format as shown
+from iterand_gui.live.lines import Progress
+from iterand_gui.live.tasks import Control, Job
+from iterand_gui.session import Session
+
+_UNSAFE = re.compile(r"[^\w.=+-]+")
+_LONGEST_NAME = 60
+
+
+@dataclass(frozen=True)
+class _Kind:
+    words: str
+    suffix: str
+    filter: str
+    format: str | None  # of `iterand export`; None where no command is needed
+
+
+class ExportKind(Enum):
+    """What can be written."""
+
+    MASKS = _Kind("masks", ".masks.npz", "Masks (*.npz)", "masks")
+    NETWORK = _Kind("pruned network", ".safetensors", "Pruned network (*.safetensors)", "safetensors")
+    SERIES = _Kind("series", ".csv", "Series (*.csv)", None)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    kind: ExportKind
+    run_id: str
+    out: Path
+
+
+class Exporter(QObject):
+    """One export at a time; what is asked for meanwhile follows it.
+
+    Args:
+        session: the window's.
+        parent: a widget of the window, above which dialogs open.
+    """
+
+    changed = Signal()
+
+    def __init__(self, session: Session, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._session, self._widget = session, parent
+        self._waiting: deque[_Piece] = deque()
+        self._job: Job | None = None
+        self._piece: _Piece | None = None
+        self._share = 0.0
+        self._written: list[Path] = []
+        self._failed = 0
+        self._folder = Path.home()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether something is being written."""
+        return self._job is not None
+
+    @property
+    def text(self) -> str:
+        """What is being written."""
+        if self._piece is None:
+            return ""
+        of = len(self._written) + self._failed + 1 + len(self._waiting)
+        which = f" ({len(self._written) + self._failed + 1} of {of})" if of > 1 else ""
+        return f"Writing {self._piece.kind.value.words}{which}: {self._piece.out.name}"
+
+    @property
+    def share(self) -> float | None:
+        """How much is done, 0-1; None where that is not known."""
+        done = len(self._written) + self._failed
+        of = done + len(self._waiting) + int(self.is_running)
+        if of <= 1 and self._share == 0:
+            return None
+        return (done + self._share) / of if of else None
+
+    def ask(self, kind: ExportKind, rows: Sequence[RunRow]) -> None:
+        """Ask where to write: of one run a file, of several a folder."""
+        if len(rows) == 1:
+            dialog = QFileDialog(self._widget, f"Write the {kind.value.words} to", str(self._folder))
+            dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+            dialog.setNameFilter(kind.value.filter)
+            dialog.selectFile(file_name(rows[0], kind))
+        else:
+            title = f"Write the {kind.value.words} of {len(rows)} runs into"
+            dialog = QFileDialog(self._widget, title, str(self._folder))
+            dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.fileSelected.connect(lambda path: self.start(kind, rows, Path(path)))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def start(self, kind: ExportKind, rows: Sequence[RunRow], target: Path) -> None:
+        """Write.
+
+        Args:
+            kind: what.
+            rows: of which runs.
+            target: the file for one run, which is replaced; the folder for several.
+        """
+        if len(rows) == 1:
+            out = target if target.suffix else target.with_name(target.name + kind.value.suffix)
+            pieces = [_Piece(kind, rows[0].id, out)]
+        else:
+            pieces = [_Piece(kind, row.id, target / file_name(row, kind)) for row in rows]
+        self._folder = pieces[0].out.parent
+        self._waiting.extend(pieces)
+        if self._job is None:
+            self._next()
+
+    def cancel(self) -> None:
+        """Write no more; what is whole stays."""
+        self._waiting.clear()
+        if self._job is not None:
+            self._job.cancel()
+
+    def _next(self) -> None:
+        self._job = self._piece = None
+        if not self._waiting:
+            self._tell()
+            return
+        piece = self._piece = self._waiting.popleft()
+        self._share = 0.0
+        self._job = self._job_for(piece)
+        self._job.progressed.connect(self._progressed)
+        self._job.succeeded.connect(self._succeeded)
+        self._job.failed.connect(self._one_failed)
+        self._job.ended.connect(self._next)
+        self.changed.emit()
+
+    def _job_for(self, piece: _Piece) -> Job:
+        jobs, store, form = self._session.jobs, self._session.store, piece.kind.value.format
+        title = f"Write {piece.kind.value.words}"
+        if form is not None:
+            words = ("export", piece.run_id, "--format", form, "--out", str(piece.out), "--force")
+            return jobs.command(words, title)
+
+        def work(control: Control) -> None:
+            write_series(store, piece.run_id, piece.out, control.report)
+
+        return jobs.run(work, title)
+
+    def _progressed(self, progress: Progress) -> None:
+        self._share = progress.share or 0.0
+        self.changed.emit()
+
+    def _succeeded(self, _result: object) -> None:
+        assert self._piece is not None  # it just ended
+        self._written.append(self._piece.out)
+
+    def _one_failed(self, text: str) -> None:
+        self._failed += 1
+        self._session.messages.error(text)
+
+    def _tell(self) -> None:
+        written, self._written, self._failed = self._written, [], 0
+        self.changed.emit()
+        if not written:
+            return
+        folder = written[0].parent
+        what = str(written[0]) if len(written) == 1 else f"{shown.counted(len(written), 'file')} in {folder}"
+        action = ("Open the folder", lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))))
+        self._session.messages.say(f"Written: {what}", action)
+
+
+def file_name(row: RunRow, kind: ExportKind) -> str:
+    """A name that tells runs apart: `conv6-x1-iterand-seed3-1a2b3c4d.csv`."""
+    name = _UNSAFE.sub("-", row.name).strip("-.")[:_LONGEST_NAME] or "run"
+    return f"{name}-seed{row.seed}-{row.id[:8]}{kind.value.suffix}"
