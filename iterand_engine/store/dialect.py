@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import URL, ColumnElement, Connection, Engine, Float, Table, create_engine, event, func
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DBAPIError
@@ -54,7 +55,10 @@ def read_engine(path: Path) -> Engine:
 
 def _engine(path: Path, pragmas: Sequence[str], begin: str) -> Engine:
     engine = create_engine(
-        URL.create("sqlite", database=str(path)), json_serializer=_to_json, connect_args={"timeout": 0}
+        URL.create("sqlite", database=str(path)),
+        json_serializer=_to_json,
+        json_deserializer=from_json,  # as Python's, in half the time
+        connect_args={"timeout": 0},
     )
 
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:

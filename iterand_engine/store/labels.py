@@ -47,10 +47,8 @@ def set_tags(store: Store, run_id: str, tags: Sequence[str]) -> None:
 def tags(store: Store, run_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The tags of runs by id, in the alphabet's order; runs without any are left out."""
     found: dict[str, list[str]] = {}
+    query = select(_tag.c.run_id, _tag.c.name).join(schema.run).where(run_reading.SHOWN).order_by(_tag.c.name)
     with store.reading() as connection:
-        for some in run_reading.portions(run_ids):
-            shown = (_tag.c.run_id.in_(some), run_reading.SHOWN)
-            query = select(_tag.c.run_id, _tag.c.name).join(schema.run).where(*shown).order_by(_tag.c.name)
-            for run_id, name in connection.execute(query):
-                found.setdefault(run_id, []).append(name)
+        for row in run_reading.of_runs(connection, query, _tag.c.run_id, run_ids):
+            found.setdefault(row.run_id, []).append(row.name)
     return {run_id: tuple(names) for run_id, names in found.items()}

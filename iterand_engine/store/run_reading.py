@@ -30,6 +30,7 @@ _STATE_AT = len(_SHOWN)
 _STATES = {state.value: state for state in RunState}
 # SQLite takes 32,766 parameters in one statement, some builds 999.
 _IDS_AT_ONCE = 500
+_NAMED_AT_MOST = 2_000
 
 LOOKS_LIVE = _run.c.state.in_((RunState.STARTING, RunState.RUNNING))
 SHOWN = _run.c.deleted_at.is_(None)
@@ -76,11 +77,30 @@ def newest(
     query = short_query(*more).order_by(_run.c.number.desc())
     if ids is None:
         return list(connection.execute(query.limit(limit)).all())
-    rows = [
-        row for some in portions(list(ids)) for row in connection.execute(query.where(_run.c.id.in_(some)))
-    ]
+    rows = list(of_runs(connection, query, _run.c.id, ids))
     rows.sort(key=lambda row: int(row.number), reverse=True)
     return rows[:limit]
+
+
+def of_runs(
+    connection: Connection, query: Select[Any], column: ColumnElement[str], ids: Collection[str]
+) -> Iterator[Row[Any]]:
+    """The rows of a query that belong to given runs.
+
+    Naming thousands of them takes longer than to read everything and leave the others out.
+
+    Args:
+        connection: of a reader.
+        query: its first column is `column`.
+        column: has the run's id.
+        ids: of the runs.
+    """
+    if len(ids) > _NAMED_AT_MOST:
+        wanted = frozenset(ids)
+        yield from (row for row in connection.execute(query) if row[0] in wanted)
+        return
+    for some in portions(list(ids)):
+        yield from connection.execute(query.where(column.in_(some)))
 
 
 def run_rows_of(connection: Connection, rows: Iterable[Row[Any]]) -> list[RunRow]:

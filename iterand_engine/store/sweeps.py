@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from iterand_engine.store import dialect, run_reading, run_rows, schema
 from iterand_engine.store.records import Json, RunState, SweepRow
@@ -64,21 +64,16 @@ def sweeps_ended_by(store: Store, run_id: str) -> list[SweepRow]:
 
 
 def _sweep_rows(connection: Connection, *wanted: ColumnElement[bool]) -> list[SweepRow]:
-    query = (
-        select(_sweep, _member.c.run_id)
-        .join_from(_sweep, _member)
-        .join(_run)
-        .where(_run.c.deleted_at.is_(None), *wanted)
-        .order_by(_sweep.c.created_at.desc(), _sweep.c.id, _run.c.number)
-    )
+    shown = (_run.c.deleted_at.is_(None), *wanted)
+    members = select(_sweep.c.id, _run.c.id).join_from(_sweep, _member).join(_run).where(*shown)
     run_ids: dict[str, list[str]] = {}
-    first: dict[str, Row[Any]] = {}
-    for row in connection.execute(query):
-        first.setdefault(row.id, row)
-        run_ids.setdefault(row.id, []).append(row.run_id)
+    for sweep_id, run_id in connection.execute(members.order_by(_run.c.number)):
+        run_ids.setdefault(sweep_id, []).append(run_id)
+    query = select(_sweep).where(*wanted).order_by(_sweep.c.created_at.desc(), _sweep.c.id)
     return [
-        SweepRow(id_, row.name, row.created_at, row.base, row.axes, tuple(run_ids[id_]), row.ended_at)
-        for id_, row in first.items()
+        SweepRow(row.id, row.name, row.created_at, row.base, row.axes, tuple(run_ids[row.id]), row.ended_at)
+        for row in connection.execute(query)
+        if row.id in run_ids
     ]
 
 

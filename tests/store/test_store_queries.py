@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import from_json
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -19,6 +23,7 @@ from iterand_engine.store import (
     RunRow,
     RunState,
     dialect,
+    labels,
     queries,
     run_reading,
     schema,
@@ -72,6 +77,41 @@ def test_that_more_runs_than_one_statement_takes_can_be_asked_for(
     made = [place.new_run(f"run-{number}") for number in range(5)]
     assert [row.id for row in queries.runs(place.store, ids=made)] == made[::-1]
     assert set(queries.test_accuracies(place.store, made, lock=True)) == set(made)
+
+
+def test_that_of_many_runs_everything_is_read_in_one_statement(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [place.new_run(f"run-{number}") for number in range(6)]
+    for number, run_id in enumerate(made):
+        labels.set_tags(place.store, run_id, [f"tag-{number}"])
+    wanted = [made[4], "x", made[1], made[2]]
+
+    def read() -> tuple[list[RunRow], list[object], dict[str, tuple[str, ...]]]:
+        pairs = queries.runs_with_configs(place.store, ids=wanted, limit=2)
+        return queries.runs(place.store, ids=wanted), list(pairs), labels.tags(place.store, wanted)
+
+    by_name = read()
+    assert [row.id for row in by_name[0]] == [made[4], made[2], made[1]]
+    assert by_name[2] == {made[1]: ("tag-1",), made[2]: ("tag-2",), made[4]: ("tag-4",)}
+    monkeypatch.setattr(run_reading, "_NAMED_AT_MOST", 3)
+    monkeypatch.setattr(run_reading, "portions", lambda ids: pytest.fail("they were asked for by name"))
+    assert read() == by_name
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(st.characters(codec="utf-8")),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner),
+    )
+)
+def test_that_stored_values_are_read_to_the_last_bit(value: object) -> None:
+    stored = dialect._to_json(value)
+    assert repr(from_json(stored)) == repr(json.loads(stored))
 
 
 def test_that_an_unknown_run_is_a_users_mistake(place: Place) -> None:

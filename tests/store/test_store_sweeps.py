@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from iterand_engine.errors import UserError
-from iterand_engine.store import Recorder, RunState, queries, queue, sweeps, trash
+from iterand_engine.store import Recorder, RunState, Store, dialect, queries, queue, sweeps, trash
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -88,3 +89,20 @@ def test_that_runs_in_the_trash_are_no_part_of_a_sweep(place: Place) -> None:
     trash.restore(place.store, [one])
     assert len(sweeps.sweeps(place.store)) == 1
     assert queries.run(place.store, one).state is RunState.FINISHED
+
+
+def test_that_what_sweeps_are_made_of_is_read_once_for_each(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "other"):
+        sweeps.add_sweep(place.store, name, BASE, AXES, [place.new_run(run) for run in "abcd"])
+    read: list[str] = []
+
+    def from_json(text: str) -> object:
+        read.append(text)
+        return json.loads(text)
+
+    monkeypatch.setattr(dialect, "from_json", from_json)
+    with Store.open(place.workspace) as store:
+        assert [row.base for row in sweeps.sweeps(store)] == [BASE, BASE]
+    assert len(read) == 4  # base and axes of two
