@@ -32,6 +32,8 @@ _BEFORE_QT = (
     "iterand_engine.filters",
     "iterand_engine.presets",
     "iterand_engine.queueing",
+    "iterand_engine.series_files",
+    "iterand_engine.store.labels",
     "iterand_engine.sweep_grid",
     "iterand_engine.sweeps",
     "iterand_engine.trash_files",

@@ -1,0 +1,123 @@
+"""What a start of the window loads, in a process of its own: little, nothing of torch, and Qt last."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from iterand_engine.store import Store
+from iterand_engine.workspace import open_workspace_dir
+from iterand_gui.live import collector
+from tests.gui.recorded_runs import recorded
+
+ROOT = Path(__file__).resolve().parents[2]
+# Starts the window as `iterand-gui` does, and closes it once its table has a row.
+START = """
+import json, sys
+from pathlib import Path
+from iterand_gui import app
+
+make_application = app.make_application
+
+def watched():
+    application = make_application()
+    from PySide6.QtCore import QTimer
+    from PySide6.QtWidgets import QTreeView
+    timer = QTimer(application, interval=10)
+
+    def look():
+        views = [view for window in application.topLevelWidgets() for view in window.findChildren(QTreeView)]
+        if any(view.accessibleName() == "Runs" and view.model().rowCount() for view in views):
+            timer.stop()
+            maps = Path("/proc/self/maps")
+            mapped = maps.read_text() if maps.exists() else ""
+            print(json.dumps({"modules": list(sys.modules), "torch_mapped": "libtorch" in mapped}))
+            application.closeAllWindows()
+
+    timer.timeout.connect(look)
+    timer.start()
+    return application
+
+app.make_application = watched
+sys.exit(app.main(["--workspace", sys.argv[1]]))
+"""
+
+
+@dataclass(frozen=True)
+class Started:
+    """Names of the modules that were loaded, in their order, and whether torch's libraries are mapped."""
+
+    modules: tuple[str, ...]
+    torch_mapped: bool
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Started:
+    folder = tmp_path_factory.mktemp("started")
+    workspace = open_workspace_dir(folder / "workspace")
+    with Store.open(workspace) as store:
+        recorded(store)
+    places = {name: str(folder) for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}
+    done = subprocess.run(
+        [sys.executable, "-c", START, str(workspace.root)],
+        cwd=ROOT,
+        env={**os.environ, **places, "QT_QPA_PLATFORM": "offscreen"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    return Started(tuple(told["modules"]), told["torch_mapped"])
+
+
+def test_that_the_window_maps_nothing_of_torch(started: Started) -> None:
+    assert not started.torch_mapped
+    assert not [name for name in started.modules if name.partition(".")[0] in ("torch", "torchvision")]
+
+
+@pytest.mark.parametrize(
+    "name", ["alembic", "mako", "scipy", "pyqtgraph", "qtawesome", "qtpy", "typer", "rich", "PIL"]
+)
+def test_that_a_start_loads_nothing_that_only_some_need(started: Started, name: str) -> None:
+    assert "iterand_gui.pages.runs" in started.modules
+    assert name not in started.modules
+
+
+def test_that_only_the_page_in_view_is_loaded(started: Started) -> None:
+    others = ("new", "run", "compare", "settings")
+    assert not {f"iterand_gui.pages.{page}" for page in others} & set(started.modules)
+
+
+def test_that_everything_else_is_loaded_before_qt(started: Started) -> None:
+    # PySide6 reads the source of each module that is imported after it, which slows the start down.
+    ours = {*sys.stdlib_module_names, "PySide6", "shiboken6", "shibokensupport", "iterand_gui", "__main__"}
+    after = started.modules[started.modules.index("PySide6") :]
+    assert [name for name in after if name.partition(".")[0] not in ours] == []
+
+
+@pytest.fixture
+def collecting() -> Iterator[None]:
+    yield
+    gc.enable()
+    gc.unfreeze()
+
+
+def test_that_what_a_start_made_is_not_looked_through_later(collecting: None) -> None:
+    collector.put_off()
+    assert not gc.isenabled()
+    with collector.undisturbed(collector.MANY):
+        made: list[dict[str, object]] = [{"run": {}} for _ in range(3)]
+    assert not gc.isenabled()  # nobody ends it before the start is over
+    collector.resume()
+    assert gc.isenabled()
+    assert not any(one is each for each in gc.get_objects() for one in made)
