@@ -189,3 +189,6 @@ def opened(
         yield world
     finally:
         world.close()
+
+
+OpenRuns = Callable[[Callable[[Store], object]], World]  # the fixture `open_runs_page`

@@ -2,41 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import ClassVar
-
 import pytest
-from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QLineEdit, QPlainTextEdit, QWidget
-from pytestqt.qtbot import QtBot
 
 from iterand_engine.store import RunState, Store, queries
-from iterand_gui import theme
 from iterand_gui.live.run_columns import COLUMN
-from iterand_gui.live.run_table_model import AnyIndex, RunTableModel
-from iterand_gui.live.store_reader import RunsChange
-from iterand_gui.pages.runs.page import RunsPage
-from tests.gui import run_rows
-from tests.gui.runs_world import World, add_run, add_sweep, end, opened, recorded
-
-Open = Callable[[Callable[[Store], object]], World]
-
-
-@pytest.fixture
-def open_page(qtbot: QtBot, workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    """Opens the page over a store that a function fills."""
-    worlds = []
-
-    def open_it(store_runs: Callable[[Store], object]) -> World:
-        context = opened(qtbot, workspace_dir, monkeypatch, store_runs)
-        worlds.append(context)
-        return context.__enter__()
-
-    yield open_it
-    for context in worlds:
-        context.__exit__(None, None, None)
+from tests.gui.runs_world import OpenRuns, add_run, add_sweep, end, recorded
 
 
 def nothing(_store: Store) -> None:
@@ -46,8 +18,8 @@ def nothing(_store: Store) -> None:
 # First start.
 
 
-def test_that_an_empty_workspace_welcomes_and_tries_it_now(open_page: Open) -> None:
-    world = open_page(nothing)
+def test_that_an_empty_workspace_welcomes_and_tries_it_now(open_runs_page: OpenRuns) -> None:
+    world = open_runs_page(nothing)
     world.until(lambda: world.page.welcome.isVisible())
     assert not world.page.head.isVisible()
     QTest.mouseClick(world.page.welcome.try_now, Qt.MouseButton.LeftButton)
@@ -60,25 +32,25 @@ def test_that_an_empty_workspace_welcomes_and_tries_it_now(open_page: Open) -> N
 
 
 def test_that_the_welcome_opens_the_form_and_offers_no_gpu_where_there_is_none(
-    open_page: Open, monkeypatch: pytest.MonkeyPatch
+    open_runs_page: OpenRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from iterand_engine.devices import cpu_device
 
     monkeypatch.setattr("iterand_gui.pages.runs.welcome.list_devices", lambda: (cpu_device(),))
-    world = open_page(nothing)
+    world = open_runs_page(nothing)
     world.until(lambda: world.page.welcome.isVisible())
     assert not world.page.welcome.on_gpu.isVisible()
     world.page.welcome.make.click()
     assert world.heard("open_new") == [None]
 
 
-def test_that_a_gpu_is_offered_real_runs(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_that_a_gpu_is_offered_real_runs(open_runs_page: OpenRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     from iterand_engine.devices import Device, cpu_device
 
     gpu = Device("GPU-1", "cuda", "Some GPU", 10**10, 0, bf16=True)
     monkeypatch.setattr("iterand_gui.pages.runs.welcome.list_devices", lambda: (gpu, cpu_device()))
     monkeypatch.setattr("iterand_gui.pages.runs.welcome.trainable_devices", lambda devices: devices)
-    world = open_page(nothing)
+    world = open_runs_page(nothing)
     world.until(lambda: world.page.welcome.on_gpu.isVisible())
     card = world.page.welcome.on_gpu
     assert card.text() == "&CIFAR-10, 6 runs"
@@ -91,8 +63,8 @@ def test_that_a_gpu_is_offered_real_runs(open_page: Open, monkeypatch: pytest.Mo
 # The table.
 
 
-def test_that_runs_are_listed_and_follow_the_store(open_page: Open) -> None:
-    world = open_page(lambda store: [end(store, add_run(store, seed=seed)) for seed in (1, 2)])
+def test_that_runs_are_listed_and_follow_the_store(open_runs_page: OpenRuns) -> None:
+    world = open_runs_page(lambda store: [end(store, add_run(store, seed=seed)) for seed in (1, 2)])
     assert world.column("n") == ["2"]
     assert world.page.head.count == "2 runs"
     run_id = add_run(world.store, "other")
@@ -102,8 +74,8 @@ def test_that_runs_are_listed_and_follow_the_store(open_page: Open) -> None:
         assert world.column("state")[0] == "Running"
 
 
-def test_that_a_hidden_page_stands_still_and_catches_up(open_page: Open) -> None:
-    world = open_page(lambda store: add_run(store))
+def test_that_a_hidden_page_stands_still_and_catches_up(open_runs_page: OpenRuns) -> None:
+    world = open_runs_page(lambda store: add_run(store))
     world.page.hiding()
     add_run(world.store, "other")
     world.until(lambda: len(world.session.watcher.runs) == 2)
@@ -113,9 +85,9 @@ def test_that_a_hidden_page_stands_still_and_catches_up(open_page: Open) -> None
     assert world.page.head.count == "2 runs"
 
 
-def test_that_what_is_chosen_is_the_selection_everywhere(open_page: Open) -> None:
+def test_that_what_is_chosen_is_the_selection_everywhere(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_page(lambda store: ids.extend(add_run(store, name) for name in ("one", "two", "three")))
+    world = open_runs_page(lambda store: ids.extend(add_run(store, name) for name in ("one", "two", "three")))
     world.choose(ids[0])
     assert list(world.session.selection.ids) == ids[:1]
     world.choose(ids[0], ids[2])
@@ -125,9 +97,9 @@ def test_that_what_is_chosen_is_the_selection_everywhere(open_page: Open) -> Non
     assert [row.id for row in world.page.chosen().rows] == [ids[1]]
 
 
-def test_that_all_seeds_are_chosen_as_their_line_and_one_alone(open_page: Open) -> None:
+def test_that_all_seeds_are_chosen_as_their_line_and_one_alone(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_page(lambda store: ids.extend(add_run(store, seed=seed) for seed in (1, 2, 3)))
+    world = open_runs_page(lambda store: ids.extend(add_run(store, seed=seed) for seed in (1, 2, 3)))
     world.choose(ids[0])  # a seed within its group
     assert world.page.chosen().ids == (ids[0],)
     world.session.selection.set(ids)
@@ -138,102 +110,19 @@ def test_that_all_seeds_are_chosen_as_their_line_and_one_alone(open_page: Open) 
     assert world.page.chosen().group is not None, "the group stands for its seeds as long as it is chosen"
 
 
-def test_that_the_newest_seed_of_a_chosen_group_is_the_current_run(open_page: Open) -> None:
+def test_that_the_newest_seed_of_a_chosen_group_is_the_current_run(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_page(lambda store: ids.extend(add_run(store, seed=seed) for seed in (1, 2)))
+    world = open_runs_page(lambda store: ids.extend(add_run(store, seed=seed) for seed in (1, 2)))
     world.choose(ids[0])
     group = world.line(ids[0]).parent()
     world.page.table.setCurrentIndex(group)
     assert world.session.selection.current == ids[1]
 
 
-# Filter.
-
-
-def test_that_a_filter_shows_what_meets_it(open_page: Open) -> None:
-    def store_runs(store: Store) -> None:
-        add_run(store, "narrow", width=0.25)
-        end(store, add_run(store, "wide", width=1.0))
-
-    world = open_page(store_runs)
-    world.page.filter.set_text("width>=0.5 state:finished")
-    assert world.column("name") == ["wide"]
-    assert world.page.head.count == "1 of 2 runs"
-    world.page.filter.set_text("")
-    assert len(world.column("name")) == 2
-
-
-def test_that_a_mistaken_filter_is_told_beside_it_and_changes_nothing(open_page: Open) -> None:
-    world = open_page(lambda store: [add_run(store, name) for name in ("one", "two")])
-    world.page.filter.set_text("one")
-    world.page.filter.setText("widht>=0.5")
-    world.until(lambda: "did you mean 'width'" in world.page.head.problem)
-    assert world.column("name") == ["one"]
-    world.page.filter.setText("two")
-    world.until(lambda: world.page.head.problem == "")
-    assert world.column("name") == ["two"]
-
-
-def test_that_a_filter_that_finds_nothing_says_so_and_can_be_cleared(open_page: Open) -> None:
-    world = open_page(lambda store: add_run(store))
-    world.page.filter.set_text("lr>3")
-    assert world.page.nothing.isVisible()
-    assert world.page.nothing.text == "No run meets this filter. lr>3"
-    button = world.page.nothing.findChild(QAbstractButton)
-    assert button is not None
-    button.click()
-    assert world.page.table.isVisible()
-    assert world.column("name") == ["tiny"]
-
-
-def test_that_hidden_runs_are_not_acted_on_and_chosen_again_when_shown(open_page: Open) -> None:
-    ids: list[str] = []
-    world = open_page(lambda store: ids.extend(add_run(store, name) for name in ("one", "two")))
-    world.choose(ids[0])
-    world.page.filter.set_text("two")
-    world.page._look()
-    assert world.page.chosen().ids == ()
-    assert not world.page.deeds["delete"].isEnabled()
-    assert world.session.selection.ids == (ids[0],)
-    world.page.filter.set_text("")
-    assert world.page.chosen().ids == (ids[0],)
-
-
-def test_that_keys_lead_from_the_filter_to_the_table_and_back(open_page: Open) -> None:
-    world = open_page(lambda store: add_run(store))
-    page = world.page
-    QTest.keyClick(page.table, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
-    assert page.filter.hasFocus()
-    QTest.keyClicks(page.filter, "tin")
-    QTest.keyClick(page.filter, Qt.Key.Key_Escape)
-    assert page.filter.text() == ""
-    QTest.keyClick(page.filter, Qt.Key.Key_Down)
-    assert page.table.hasFocus()
-    assert page.chosen().lines == 1
-
-
-@pytest.mark.qt_log_ignore("raise\\(\\)", "grabbing the keyboard")  # what an offscreen popup cannot
-def test_that_fields_and_values_are_completed(open_page: Open) -> None:
-    world = open_page(lambda store: add_run(store))
-    page = world.page
-    page.filter.setFocus()
-    QTest.keyClicks(page.filter, "wid")
-    popup = page.filter._popup
-    world.until(popup.isVisible)
-    QTest.keyClick(popup, Qt.Key.Key_Down)
-    QTest.keyClick(popup, Qt.Key.Key_Return)
-    assert page.filter.text() == "width>="
-    QTest.keyClicks(page.filter, "0.2 state:q")
-    world.until(popup.isVisible)
-    QTest.keyClick(popup, Qt.Key.Key_Down)
-    QTest.keyClick(popup, Qt.Key.Key_Return)
-    assert page.filter.text() == "width>=0.2 state:queued "
-
-
 # What is done.
 
 
-def test_that_actions_are_for_what_is_chosen_as_it_stands(open_page: Open) -> None:
+def test_that_actions_are_for_what_is_chosen_as_it_stands(open_runs_page: OpenRuns) -> None:
     ids: dict[str, str] = {}
 
     def store_runs(store: Store) -> None:
@@ -241,7 +130,7 @@ def test_that_actions_are_for_what_is_chosen_as_it_stands(open_page: Open) -> No
         ids["finished"] = end(store, add_run(store, "finished"))
         ids["stopped"] = end(store, add_run(store, "stopped"), RunState.STOPPED)
 
-    world = open_page(store_runs)
+    world = open_runs_page(store_runs)
     deeds = world.page.deeds
 
     def enabled() -> set[str]:
@@ -262,9 +151,9 @@ def test_that_actions_are_for_what_is_chosen_as_it_stands(open_page: Open) -> No
         assert enabled() == {"stop", "compare", "series"}
 
 
-def test_that_runs_stop_and_go_on(open_page: Open) -> None:
+def test_that_runs_stop_and_go_on(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_page(lambda store: ids.append(add_run(store)))
+    world = open_runs_page(lambda store: ids.append(add_run(store)))
     world.choose(*ids)
     world.page.deeds["stop"].trigger()
     world.until(lambda: world.state(ids[0]) is RunState.STOPPED)
@@ -274,9 +163,9 @@ def test_that_runs_stop_and_go_on(open_page: Open) -> None:
     world.until(lambda: world.launched)
 
 
-def test_that_delete_by_key_can_be_undone(open_page: Open) -> None:
+def test_that_delete_by_key_can_be_undone(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_page(lambda store: ids.extend(add_run(store, name) for name in ("one", "two")))
+    world = open_runs_page(lambda store: ids.extend(add_run(store, name) for name in ("one", "two")))
     world.choose(ids[0])
     QTest.keyClick(world.page.table, Qt.Key.Key_Delete)
     world.until(lambda: world.column("name") == ["two"])
@@ -288,9 +177,9 @@ def test_that_delete_by_key_can_be_undone(open_page: Open) -> None:
     assert not world.session.actions.can_undo
 
 
-def test_that_keys_open_and_unfold(open_page: Open) -> None:
+def test_that_keys_open_and_unfold(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_page(lambda store: ids.extend(add_run(store, seed=seed) for seed in (1, 2)))
+    world = open_runs_page(lambda store: ids.extend(add_run(store, seed=seed) for seed in (1, 2)))
     table = world.page.table
     table.setCurrentIndex(world.page.model.index(0, 0))
     QTest.keyClick(table, Qt.Key.Key_Space)
@@ -302,14 +191,14 @@ def test_that_keys_open_and_unfold(open_page: Open) -> None:
     assert set(compared) == set(ids)  # type: ignore[call-overload]
 
 
-def test_that_a_double_click_on_a_sweep_compares_its_runs(open_page: Open) -> None:
+def test_that_a_double_click_on_a_sweep_compares_its_runs(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
 
     def store_runs(store: Store) -> None:
         ids.extend(add_run(store, f"lr={lr}", lr=lr) for lr in (0.1, 0.2))
         add_sweep(store, "rates", ids, lr=[0.1, 0.2])
 
-    world = open_page(store_runs)
+    world = open_runs_page(store_runs)
     world.until(lambda: world.column("name") == ["rates"])
     table = world.page.table
     name = table.visualRect(world.page.model.index(0, COLUMN["name"])).center()
@@ -318,9 +207,9 @@ def test_that_a_double_click_on_a_sweep_compares_its_runs(open_page: Open) -> No
     assert [set(each) for each in world.heard("open_compare")] == [set(ids)]  # type: ignore[call-overload]
 
 
-def test_that_the_menu_offers_what_can_be_done(open_page: Open) -> None:
+def test_that_the_menu_offers_what_can_be_done(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_page(lambda store: ids.append(add_run(store)))
+    world = open_runs_page(lambda store: ids.append(add_run(store)))
     world.choose(*ids)
     menu = world.page.deeds.menu(world.page)
     texts = [action.text().replace("&", "") for action in menu.actions() if not action.isSeparator()]
@@ -341,9 +230,9 @@ def test_that_the_menu_offers_what_can_be_done(open_page: Open) -> None:
     assert "seed" not in use["training"]
 
 
-def test_that_two_seeds_are_added(open_page: Open) -> None:
+def test_that_two_seeds_are_added(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_page(lambda store: ids.append(add_run(store)))
+    world = open_runs_page(lambda store: ids.append(add_run(store)))
     world.choose(*ids)
     world.page.deeds["seeds"].trigger()
     world.until(lambda: len(queries.runs(world.store)) == 3)
@@ -351,115 +240,10 @@ def test_that_two_seeds_are_added(open_page: Open) -> None:
     world.settle()
 
 
-def test_that_lines_are_copied_for_a_spreadsheet(open_page: Open) -> None:
+def test_that_lines_are_copied_for_a_spreadsheet(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_page(lambda store: ids.extend(add_run(store, name) for name in ("one", "two")))
+    world = open_runs_page(lambda store: ids.extend(add_run(store, name) for name in ("one", "two")))
     world.choose(*ids)
     head, *lines = world.page.table.copy_text().split("\n")
     assert head.split("\t")[:2] == ["State", "Name"]
     assert [line.split("\t")[1] for line in lines] == ["two", "one"]
-
-
-# What is remembered, and what everybody can use.
-
-
-def test_that_the_arrangement_is_remembered_and_can_be_reset(open_page: Open) -> None:
-    world = open_page(lambda store: add_run(store))
-    page = world.page
-    first = page.save_state()
-    page.table.columns.show_column("age", shown=False)
-    page.table.columns.show_column("method", shown=True)
-    page.table.header().resizeSection(COLUMN["name"], 333)
-    page.table.sortByColumn(COLUMN["name"], Qt.SortOrder.DescendingOrder)
-    page.filter.set_text("tiny")
-    page.details.setChecked(False)
-    state = page.save_state()
-    other = RunsPage(world.session)
-    other.restore_state(state)
-    assert other.save_state() == state
-    assert "method" in other.table.columns.shown
-    assert "age" not in other.table.columns.shown
-    assert other.table.columnWidth(COLUMN["name"]) == 333
-    assert (other.filter.text(), other.panel.isVisibleTo(other)) == ("tiny", False)
-    other.restore_state({})
-    assert {**other.save_state(), "details_px": 0} == {**first, "details_px": 0}
-    other.deleteLater()
-
-
-def test_that_a_remembered_state_of_another_kind_is_as_none(open_page: Open) -> None:
-    world = open_page(lambda store: add_run(store))
-    first = world.page.save_state()["table"]
-    mistaken: tuple[object, ...] = (
-        [],
-        {"columns": 3, "widths": [], "sort": "x"},
-        {"columns": ["gone"], "sort": ["gone", 1]},
-    )
-    for table in mistaken:
-        world.page.restore_state({"table": table, "filter": 3, "details_px": "wide"})
-        assert world.page.save_state()["table"] == first
-
-
-def test_that_every_control_has_a_name(open_page: Open) -> None:
-    ids: list[str] = []
-
-    def store_runs(store: Store) -> None:
-        ids.append(end(store, add_run(store), RunState.FAILED, reason="it broke"))
-
-    world = open_page(store_runs)
-    world.choose(*ids)
-    kinds = (QAbstractButton, QLineEdit, QPlainTextEdit, QAbstractItemView)
-    own = [w for w in world.page.findChildren(QWidget) if isinstance(w, kinds) and w.isVisible()]
-    assert len(own) > 10
-    for widget in own:
-        text = widget.text() if isinstance(widget, QAbstractButton) else ""
-        is_inner = widget.objectName().startswith("qt_") or type(widget).__name__ in (
-            "QToolButton",
-            "QAbstractButton",
-        )
-        assert widget.accessibleName() or text or is_inner, widget
-
-
-class CountingModel(RunTableModel):
-    """Counts what the table asks of it."""
-
-    asked: ClassVar = {"data": 0, "index": 0}
-
-    def data(self, index: AnyIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        self.asked["data"] += 1
-        return super().data(index, role)
-
-    def index(self, row: int, column: int, parent: AnyIndex = QModelIndex()) -> QModelIndex:  # noqa: B008
-        self.asked["index"] += 1
-        return super().index(row, column, parent)
-
-
-def test_that_of_ten_thousand_runs_only_those_seen_are_asked_for(
-    open_page: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("iterand_gui.pages.runs.page.RunTableModel", CountingModel)
-    world = open_page(add_run)
-    rows = [
-        run_rows.run(n, seed=n % 3, group_key=f"iterand {n // 3}", val_accuracy=n / 20_000, name=f"run {n}")
-        for n in range(10_000)
-    ]
-    configs = {row.id: run_rows.BASE for row in rows}
-    watcher, model, table = world.session.watcher, world.page.model, world.page.table
-    watcher.runs.update({row.id: row for row in rows})
-    watcher.runs_changed.emit(RunsChange(tuple(rows), configs, {}, {}, frozenset(), is_all=False))
-    world.until(lambda: model.counts == (10_001, 10_001))
-    asked = CountingModel.asked
-    seen = table.viewport().height() // theme.ROW_PX + 2
-    lines = model.rowCount()
-    assert lines > 3_000
-    sort_and_filter: tuple[Callable[[], object], ...] = (
-        lambda: table.sortByColumn(COLUMN["accuracy"], Qt.SortOrder.DescendingOrder),
-        lambda: world.page.filter.set_text("val_accuracy>=0.1"),
-    )
-    for act in sort_and_filter:
-        asked.update(data=0, index=0)
-        act()
-        table.repaint()
-        assert 0 < asked["data"] < seen * 7 * 20
-        assert asked["index"] < 3 * lines
-    assert world.page.head.count == "8,000 of 10,001 runs"
-    watcher.runs.clear()

@@ -95,6 +95,7 @@ class LabelsPart(QWidget):
         added = tuple(tag for tag in now if tag not in self._tags)
         removed = tuple(tag for tag in self._tags if tag not in now)
         self._tags = now
+        self.tags.setText(" ".join(now))
         if self._ids and (added or removed):
             self.tags_changed.emit(self._ids, added, removed)
 

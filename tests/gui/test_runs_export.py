@@ -1,0 +1,106 @@
+"""Exports from the Runs page: files of one run and of several, what fails, and ending it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog
+
+from iterand_engine.mask_files import EpochMasks, pack, write_epoch
+from iterand_engine.store import RunRow, RunState, Store
+from iterand_gui.pages.runs.exporter import ExportKind, file_name
+from tests.gui import run_rows
+from tests.gui.runs_world import OpenRuns, World, add_run, end
+
+
+def rows(world: World) -> list[RunRow]:
+    return sorted(world.session.watcher.runs.values(), key=lambda row: row.created_at)
+
+
+def add_masks(store: Store, run_id: str) -> None:
+    """The masks of a run before training."""
+    folder = store.workspace.make_run_dir(run_id) / "masks"
+    mask = np.eye(3, dtype=bool)
+    write_epoch(folder, EpochMasks(0, {"fc.weight": pack(mask)}, {"fc.weight": mask.shape}, {}), None)
+
+
+def test_that_the_series_of_a_run_are_written_and_shown_where(
+    open_runs_page: OpenRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = open_runs_page(lambda store: end(store, add_run(store)))
+    world.page.exporter.start(ExportKind.SERIES, rows(world), tmp_path / "curves")
+    assert world.page.export_bar.isVisible()
+    world.until(lambda: world.said)
+    out = tmp_path / "curves.csv"
+    assert out.read_text().startswith("series,layer,step,value\ntrain_loss,,0,2.0\n")
+    assert not world.page.export_bar.isVisible()
+    (message,) = world.said
+    assert message.text == f"Written: {out}"
+    assert message.action is not None
+    shown: list[str] = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: shown.append(url.toLocalFile()))
+    message.action[1]()
+    assert shown == [str(tmp_path)]
+
+
+def test_that_masks_of_several_runs_are_written_and_a_failure_stops_no_other(
+    open_runs_page: OpenRuns, tmp_path: Path
+) -> None:
+    def store_runs(store: Store) -> None:
+        end(store, add_run(store, "without"), RunState.STOPPED)
+        add_masks(store, end(store, add_run(store, "with"), RunState.STOPPED))
+
+    world = open_runs_page(store_runs)
+    both = rows(world)
+    world.page.exporter.start(ExportKind.MASKS, both, tmp_path)
+    assert world.page.exporter.text.startswith("Writing masks (1 of 2): without-seed1-")
+    world.until(lambda: not world.page.exporter.is_running)
+    failed, written = world.said
+    assert (failed.level, written.level) == ("error", "info")
+    assert "has no masks yet" in failed.text
+    with np.load(tmp_path / file_name(both[1], ExportKind.MASKS)) as file:
+        assert file["names"].tolist() == ["fc.weight"]
+    assert len(list(tmp_path.glob("*.npz"))) == 1
+
+
+def test_that_an_export_can_be_ended(open_runs_page: OpenRuns, tmp_path: Path) -> None:
+    world = open_runs_page(lambda store: [end(store, add_run(store, name)) for name in ("one", "two")])
+    exporter = world.page.exporter
+    exporter.start(ExportKind.NETWORK, rows(world), tmp_path)
+    exporter.cancel()
+    world.until(lambda: not exporter.is_running)
+    assert list(tmp_path.iterdir()) == [world.session.workspace.root]
+    assert world.said == []
+
+
+def test_that_where_to_is_asked_without_blocking(open_runs_page: OpenRuns, tmp_path: Path) -> None:
+    ids: list[str] = []
+    world = open_runs_page(lambda store: ids.append(end(store, add_run(store))))
+    world.choose(*ids)
+    world.page.deeds["series"].trigger()
+    dialog = world.page.findChild(QFileDialog)
+    assert dialog is not None
+    dialog.fileSelected.emit(str(tmp_path / "chosen.csv"))
+    dialog.reject()
+    world.until(lambda: (tmp_path / "chosen.csv").exists())
+    world.settle()
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("conv6-x1", "conv6-x1-seed3-"),
+        ("../a b/ü:*", "a-b-ü-seed3-"),
+        ("///", "run-seed3-"),
+        ("x" * 99, "x" * 60),
+    ],
+)
+def test_that_file_names_hold_nothing_that_a_file_system_refuses(name: str, begins: str) -> None:
+    row = run_rows.run(12, seed=3, name=name)
+    made = file_name(row, ExportKind.NETWORK)
+    assert made.startswith(begins)
+    assert made.endswith(f"-{row.id}.safetensors")
+    assert Path(made).name == made

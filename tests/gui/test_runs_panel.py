@@ -1,0 +1,261 @@
+"""The side panel of the Runs page: results through the lock, how runs ended and what comes next, labels."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QPushButton
+
+from iterand_engine.store import RunRow, RunState, Store, labels, queries, queue
+from iterand_engine.workspace import Settings
+from iterand_gui.pages.runs.panel_parts import FindingView
+from tests.gui.runs_world import OpenRuns, World, add_run, add_sweep, end, recorded
+
+
+def button(view: FindingView, text: str) -> QPushButton:
+    (found,) = [one for one in view.findChildren(QPushButton) if one.text() == text]
+    return found
+
+
+def told(world: World) -> list[str]:
+    return [view.finding.text for view in world.page.panel.findings if view.finding is not None]
+
+
+def fact(world: World, name: str) -> str:
+    return dict(world.page.panel.facts.facts).get(name, "")
+
+
+# Results.
+
+
+def test_that_results_of_a_group_are_of_its_finished_seeds(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+
+    def store_runs(store: Store) -> None:
+        ids.extend(add_run(store, seed=seed) for seed in (1, 2, 3))
+        for run_id, accuracy in zip(ids, (0.90, 0.92), strict=False):
+            end(store, run_id, accuracy=accuracy, test_accuracy=accuracy - 0.1)
+
+    world = open_runs_page(store_runs)
+    world.session.selection.set(ids)
+    assert fact(world, "Validation accuracy") == "91.00 ± 1.41 %"
+    assert fact(world, "Seeds") == "1-3 (2 of 3, 1 queued)"
+    world.until(lambda: fact(world, "Test accuracy") == "81.00 ± 1.41 %")
+
+
+def test_that_the_lock_holds_test_accuracy_back(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+    world = open_runs_page(lambda store: ids.append(end(store, add_run(store))))
+    world.session.take_settings(Settings(test_lock=True))
+    world.choose(*ids)
+    world.until(lambda: fact(world, "Test accuracy") == "locked")
+    world.session.take_settings(Settings(test_lock=False))
+    world.until(lambda: fact(world, "Test accuracy") == "40.00 %")
+
+
+def test_that_a_running_runs_figures_follow_it(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+    world = open_runs_page(lambda store: ids.append(add_run(store)))
+    world.choose(*ids)
+    assert fact(world, "Validation accuracy") == "—"
+    with recorded(world.store, ids[0], steps=40, accuracy=0.61) as recorder:
+        world.until(lambda: fact(world, "Steps") == "40 / 100")
+        world.until(lambda: fact(world, "Validation accuracy") == "61.00 % so far")
+        recorder.finish(RunState.FINISHED, val_accuracy=0.7)
+        world.until(lambda: fact(world, "Validation accuracy") == "70.00 %")
+
+
+def test_that_several_lines_are_summed_up(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+
+    def store_runs(store: Store) -> None:
+        ids.append(end(store, add_run(store, "good"), accuracy=0.9))
+        ids.append(end(store, add_run(store, "bad"), accuracy=0.7))
+
+    world = open_runs_page(store_runs)
+    world.choose(*ids)
+    panel = world.page.panel
+    assert (panel.title.text(), panel.about.text()) == ("2 runs", "in 2 lines")
+    assert fact(world, "Best accuracy") == "90.00 %, good, seed 1"
+    assert not panel.labels.notes.isVisible()
+
+
+# How they ended, and the next step.
+
+
+def test_that_interrupted_runs_are_offered_together_while_none_is_chosen(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+
+    def store_runs(store: Store) -> None:
+        ids.extend(end(store, add_run(store, f"run {n}"), RunState.INTERRUPTED) for n in range(4))
+        end(store, add_run(store, "done"))
+
+    world = open_runs_page(store_runs)
+    assert told(world) == ["4 interrupted"]
+    button(world.page.panel.findings[0], "Resume all").click()
+    world.until(lambda: {world.state(run_id) for run_id in ids} == {RunState.QUEUED})
+    ranks = {row.id: row.queue_rank for row in queries.runs(world.store, ids=ids)}
+    assert sorted(ids, key=lambda run_id: ranks[run_id] or 0) == ids, "they go on in the order they were made"
+    world.until(lambda: told(world) == [])
+
+
+def test_that_a_diverged_run_is_cloned_with_a_smaller_rate_or_in_fp32(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+
+    def store_runs(store: Store) -> None:
+        run_id = add_run(store, lr=0.3)
+        ids.append(end(store, run_id, RunState.DIVERGED, reason="the loss was not finite at step 7"))
+
+    world = open_runs_page(store_runs)
+    world.choose(*ids)
+    (view,) = world.page.panel.findings
+    assert told(world) == ["Diverged"]
+    assert view.finding is not None
+    assert view.finding.reason == "The loss was not finite at step 7."
+    button(view, "Clone with lr / 3").click()
+    world.until(lambda: world.heard("open_new"))
+    (form,) = world.heard("open_new")
+    assert isinstance(form, dict)
+    assert form["training"]["lr"] == 0.1
+
+
+def test_that_a_failed_run_shows_why_and_the_end_of_its_log(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+
+    def store_runs(store: Store) -> None:
+        run_id = end(store, add_run(store), RunState.FAILED, reason="The disk is full.")
+        folder = store.workspace.make_run_dir(run_id)
+        (folder / "worker.log").write_text("2026-01-02 03:04:05 epoch 1\n2026-01-02 03:04:06 No space left\n")
+        ids.append(run_id)
+
+    world = open_runs_page(store_runs)
+    world.choose(*ids)
+    (view,) = world.page.panel.findings
+    world.until(lambda: view._lines.text() == "epoch 1\nNo space left")
+    assert view._reason.text() == "The disk is full."
+    button(view, "Log").click()
+    assert world.heard("open_log") == ids
+    button(view, "Resume").click()
+    world.until(lambda: world.state(ids[0]) is RunState.QUEUED)
+
+
+def test_that_a_queued_run_says_why_it_waits(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+    world = open_runs_page(lambda store: ids.extend(add_run(store, name) for name in ("first", "second")))
+    world.choose(ids[1])
+    (view,) = world.page.panel.findings
+    world.until(lambda: view._reason.text() != "")
+    assert "not started" in view._reason.text()
+    button(view, "To the head of the queue").click()
+    world.until(lambda: [row.id for row in _queue(world.store)] == ids[::-1])
+
+
+def _queue(store: Store) -> list[RunRow]:
+    return queue.queued(store)
+
+
+# Tags and notes.
+
+
+def test_that_tags_are_saved_for_all_chosen_runs(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+
+    def store_runs(store: Store) -> None:
+        ids.extend(add_run(store, name) for name in ("one", "two"))
+        labels.set_tags(store, ids[0], ("paper", "old"))
+        labels.set_tags(store, ids[1], ("paper",))
+
+    world = open_runs_page(store_runs)
+    world.choose(*ids)
+    line = world.page.panel.labels.tags
+    assert line.text() == "paper"
+    line.setFocus()
+    line.selectAll()
+    QTest.keyClicks(line, "baseline, good")
+    QTest.keyClick(line, Qt.Key.Key_Return)
+    world.until(lambda: labels.tags(world.store, ids).get(ids[1]) == ("baseline", "good"))
+    assert labels.tags(world.store, ids)[ids[0]] == ("baseline", "good", "old")
+    world.settle()
+    assert line.text() == "baseline good"
+
+
+def test_that_notes_are_saved_when_they_are_left(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+
+    def store_runs(store: Store) -> None:
+        ids.extend(add_run(store, name) for name in ("one", "two"))
+        labels.set_notes(store, ids[0], "before")
+
+    world = open_runs_page(store_runs)
+    notes = world.page.panel.labels.notes
+    world.choose(ids[0])
+    world.until(lambda: notes.toPlainText() == "before")
+    notes.setFocus()
+    QTest.keyClicks(notes, "now ")
+    QTest.keyClick(notes, Qt.Key.Key_Delete)
+    assert world.state(ids[0]) is RunState.QUEUED, "Delete in a text deletes a letter"
+    world.choose(ids[1])
+    world.until(lambda: queries.run(world.store, ids[0]).notes == "now efore")
+    world.until(lambda: not notes.isReadOnly())
+    assert notes.toPlainText() == ""
+    notes.setPlainText("of two")
+    world.page.hiding()
+    world.until(lambda: queries.run(world.store, ids[1]).notes == "of two")
+    world.page.showing()
+    world.settle()
+
+
+def test_that_notes_of_a_group_are_kept_with_its_first_run(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+    world = open_runs_page(lambda store: ids.extend(add_run(store, seed=seed) for seed in (1, 2)))
+    world.session.selection.set(ids)
+    notes = world.page.panel.labels.notes
+    world.until(lambda: not notes.isReadOnly())
+    notes.setFocus()
+    QTest.keyClicks(notes, "kept")
+    world.page.table.setFocus()
+    world.until(lambda: queries.run(world.store, ids[0]).notes == "kept")
+    world.settle()
+
+
+# Sweeps.
+
+
+def test_that_a_sweeps_grid_fills_in_while_it_runs(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+
+    def store_runs(store: Store) -> None:
+        ids.extend(add_run(store, f"lr={lr}", lr=lr) for lr in (0.1, 0.2))
+        end(store, ids[0], accuracy=0.8, test_accuracy=0.79)
+        add_sweep(store, "rates", ids, lr=[0.1, 0.2])
+
+    world = open_runs_page(store_runs)
+    world.until(lambda: world.column("name") == ["rates"])
+    world.page.table.setCurrentIndex(world.page.model.index(0, 0))
+    panel = world.page.panel
+    cells = panel.grid.model()
+    assert [cells.index(row, 0).data() for row in (0, 1)] == ["80.00", "Queued"]
+    assert panel.cell_title.text() == "lr 0.1"
+    world.until(lambda: dict(panel.cell_facts.facts).get("Test accuracy") == "79.00 %")
+    with recorded(world.store, ids[1], accuracy=0.6) as recorder:
+        world.until(lambda: cells.index(1, 0).data() == "60.00")
+        recorder.finish(RunState.FINISHED, val_accuracy=0.9, test_accuracy=0.85)
+    world.until(lambda: cells.index(1, 0).data() == "90.00")
+    assert panel.cell_title.text() == "lr 0.1", "the cell that is looked at stays"
+    panel.grid.setCurrentIndex(cells.index(1, 0))
+    world.until(lambda: dict(panel.cell_facts.facts).get("Test accuracy") == "85.00 %")
+    QTest.keyClick(panel.grid, Qt.Key.Key_Return)
+    assert world.heard("open_run") == [ids[1]]
+
+
+def test_that_a_hidden_panel_is_remembered_as_hidden_and_saves_first(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+    world = open_runs_page(lambda store: ids.append(add_run(store)))
+    world.choose(*ids)
+    line = world.page.panel.labels.tags
+    line.setText("kept")
+    QTest.keyClick(world.page.table, Qt.Key.Key_I, Qt.KeyboardModifier.ControlModifier)
+    assert not world.page.panel.isVisible()
+    world.until(lambda: labels.tags(world.store, ids).get(ids[0]) == ("kept",))
+    assert world.page.save_state()["details"] is False
+    world.settle()
