@@ -377,9 +377,9 @@ def list_runs(changes: Sequence[RunsChange], sweeps: Sequence[SweepRow], column:
     """All lines after many changes, sorted once by a column; for a thread, as nobody else has them yet."""
     tree = RunTree()
     with undisturbed(sum(len(change.rows) for change in changes)):
+        tree.set_sweeps(sweeps)
         for change in changes:
             tree.take(change)
-        tree.set_sweeps(sweeps)
         tree.in_order(tree.members(TOP), column, descending=False)
     return tree
 
