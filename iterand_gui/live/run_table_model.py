@@ -228,7 +228,7 @@ class RunTableModel(QAbstractItemModel):
             return None
         number, column = index.internalId(), index.column()
         match role:
-            case Qt.ItemDataRole.DisplayRole:
+            case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.ToolTipRole:
                 return self._tree.text(number, column, time.time())
             case Qt.ItemDataRole.TextAlignmentRole:
                 return _alignment(column)

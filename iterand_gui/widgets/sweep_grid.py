@@ -116,7 +116,7 @@ class SweepGridModel(QAbstractTableModel):
         """The values of the axes."""
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignCenter
-        if role != Qt.ItemDataRole.DisplayRole:
+        if role not in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
             return None
         if orientation is Qt.Orientation.Vertical:
             axes = [axis for number, axis in enumerate(self._grid.axes) if number != self._across]

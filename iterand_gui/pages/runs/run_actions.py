@@ -59,7 +59,10 @@ class RunActions(QObject):
     ) -> None:
         super().__init__(page)
         self._session, self._exporter, self._chosen = session, exporter, chosen
-        self._deeds = {deed.key: deed for deed in (*self._of_runs(), *self._of_files())}
+        self._deeds = {
+            deed.key: deed
+            for deed in (*self._of_results(), *self._of_queue(), *self._of_more(), *self._of_files())
+        }
         self._actions = {key: self._make(deed) for key, deed in self._deeds.items()}
         for action in self._actions.values():
             page.addAction(action)
@@ -121,8 +124,7 @@ class RunActions(QObject):
 
         return do
 
-    def _of_runs(self) -> tuple[_Deed, ...]:
-        actions = self._session.actions
+    def _of_results(self) -> tuple[_Deed, ...]:
         return (
             _Deed(
                 "open",
@@ -142,6 +144,11 @@ class RunActions(QObject):
                 self._compare,
                 "Ctrl+Return",
             ),
+        )
+
+    def _of_queue(self) -> tuple[_Deed, ...]:
+        actions = self._session.actions
+        return (
             _Deed(
                 "resume",
                 "&Resume",
@@ -168,6 +175,11 @@ class RunActions(QObject):
                 lambda chosen: bool(chosen.queued),
                 lambda chosen: actions.move_first(chosen.queued),
             ),
+        )
+
+    def _of_more(self) -> tuple[_Deed, ...]:
+        actions = self._session.actions
+        return (
             _Deed(
                 "seeds",
                 f"+&{SEEDS} seeds",
