@@ -15,6 +15,8 @@ from iterand_engine.errors import UserError
 from iterand_engine.extension_files import child_command, child_environment
 from iterand_engine.own_code import FOLDER
 
+_END_WITHIN_S = 60.0  # a process that has loaded torch takes seconds to end, on a busy machine many
+
 
 class CheckResult(BaseModel):
     """What one check found.
@@ -78,7 +80,7 @@ def _result(line: str) -> CheckResult:
 def _ended(child: subprocess.Popen[str]) -> bool:
     """Whether a process that has closed its output ends by itself."""
     try:
-        child.wait(timeout=5)
+        child.wait(timeout=_END_WITHIN_S)
     except subprocess.TimeoutExpired:
         return False
     return True

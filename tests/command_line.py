@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from iterand_engine.cli import main
-from iterand_engine.store import RunDetail, Store, queries
+from iterand_engine.store import RunDetail, RunRow, Store, queries, queue
 from iterand_engine.workspace import Workspace, open_workspace_dir
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -148,3 +148,16 @@ def only_run(folder: Path) -> RunDetail | None:
     with opened(folder) as (_, store):
         rows = queries.runs(store)
         return queries.run(store, rows[0].id) if rows else None
+
+
+def queued(folder: Path) -> list[RunRow]:
+    """The queue of a workspace, in its order."""
+    with opened(folder) as (_, store):
+        return queue.queued(store)
+
+
+def did(folder: Path, *words: str | Path) -> Done:
+    """A command that succeeds, in this process."""
+    done = iterand(*words, "--workspace", folder)
+    assert done.code == 0, done.err
+    return done

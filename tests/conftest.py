@@ -104,3 +104,17 @@ def _cuda_works() -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of an old driver; the answer is no
         return torch.cuda.is_available()
+
+
+@pytest.fixture
+def no_slots(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace whose settings give the CPU no slot, so that queueing trains nothing; nothing is probed."""
+
+    from tests.command_line import iterand
+
+    def nothing_to_say(workspace: object, configs: object) -> list[str]:
+        return []
+
+    monkeypatch.setattr("iterand_engine.cli.queue.check_before_queueing", nothing_to_say)
+    assert iterand("settings", "set", "cpu_slot", "false", "--workspace", workspace_dir).code == 0
+    return workspace_dir

@@ -1,65 +1,30 @@
-"""Commands around the queue: `queue`, `move`, `stop`, `work`, and what `runs` and `show` say of its runs."""
+"""Commands around the queue: `queue`, `move`, `stop`, and what `runs` and `show` say of its runs."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from iterand_engine import processes
-from iterand_engine.config import RunConfig
 from iterand_engine.environment import program_stamp
-from iterand_engine.store import Recorder, RunRow, RunState, Store, queries
+from iterand_engine.store import Recorder, RunState, Store, queries
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store import slots as store_slots
 from iterand_engine.store.labels import set_notes, set_tags
 from iterand_engine.store.records import SlotKey
 from iterand_engine.store.sweeps import sweeps
-from iterand_engine.workspace import Workspace
 from tests.command_line import (
-    PATIENCE_S,
-    ROOT,
-    Done,
     config_file,
-    finished,
+    did,
     iterand,
-    on_a_terminal,
     opened,
-    start,
-    until,
+    queued,
 )
 
 KEY = SlotKey(processes.host_id(), "cpu", 0)
-
-
-@pytest.fixture
-def no_slots(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A workspace whose settings give the CPU no slot, so that queueing trains nothing; nothing is probed."""
-
-    def nothing_to_say(workspace: Workspace, configs: Sequence[RunConfig]) -> list[str]:
-        return []
-
-    monkeypatch.setattr("iterand_engine.cli.queue.check_before_queueing", nothing_to_say)
-    assert iterand("settings", "set", "cpu_slot", "false", "--workspace", workspace_dir).code == 0
-    return workspace_dir
-
-
-def queued(folder: Path) -> list[RunRow]:
-    with opened(folder) as (_, store):
-        return store_queue.queued(store)
-
-
-def did(folder: Path, *words: str | Path) -> Done:
-    done = iterand(*words, "--workspace", folder)
-    assert done.code == 0, done.err
-    return done
 
 
 def end_as(store: Store, run_id: str, state: RunState, reason: str | None = None) -> None:
@@ -387,65 +352,3 @@ def test_that_a_diverged_run_is_offered_a_calmer_one_that_works(no_slots: Path, 
             **queries.run(store, run.id).config["training"],  # type: ignore[dict-item]
             "lr": 0.1,
         }
-
-
-def test_that_queueing_starts_a_slot_that_trains_and_imports_no_torch_itself(
-    workspace_dir: Path, tmp_path: Path
-) -> None:
-    script = """
-import sys
-from iterand_engine.cli import main
-try:
-    main(["queue", *sys.argv[1:]])
-finally:
-    assert "torch" not in sys.modules
-"""
-    config = config_file(tmp_path, training={"epochs": 1})
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(config), "--workspace", str(workspace_dir)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    assert done.stdout.splitlines()[1:] == ["started slot 0 of cpu"], done.stderr
-    assert done.stderr.splitlines() == ["Looking at memory and disk ...", "`iterand top` shows how it goes."]
-    with opened(workspace_dir) as (_, store):
-        until(lambda: {run.state for run in queries.runs(store)} == {RunState.FINISHED})
-        until(lambda: not any(slot.held for slot in store_slots.slots(store)))
-
-
-def test_that_work_drains_the_queue_in_the_foreground(no_slots: Path, tmp_path: Path) -> None:
-    did(no_slots, "queue", config_file(tmp_path, training={"epochs": 1}))
-    did(no_slots, "settings", "set", "cpu_slot", "true")
-    (run,) = queued(no_slots)
-    done = finished(start("work", "--workspace", no_slots))
-    assert (done.code, done.out) == (0, f"run {run.id} finished\n"), done.err
-    assert f"run {run.id} starts on" in done.err
-    assert done.err.splitlines()[-1] == "1 finished"
-    idle = did(no_slots, "work", "--device", "cpu")
-    assert (idle.out, idle.err.splitlines()[-1]) == ("", "Nothing was trained.")
-
-
-def test_that_an_interrupt_of_work_saves_and_stops_its_run(no_slots: Path, tmp_path: Path) -> None:
-    did(no_slots, "queue", config_file(tmp_path, training={"epochs": 100_000}), "--seeds", "1,2")
-    did(no_slots, "settings", "set", "cpu_slot", "true")
-    first, second = queued(no_slots)
-    with opened(no_slots) as (_, store), on_a_terminal("work", "--workspace", no_slots) as (process, seen):
-        until(lambda: queries.run(store, first.id).step > 0)
-        until(lambda: f"{first.id[:8]} {first.name}, seed 1" in seen())
-        process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE_S) == 130
-        until(lambda: f"run {first.id} stopped" in seen())
-        assert queries.checkpoints(store, first.id)
-        assert queries.run(store, second.id).state is RunState.QUEUED
-
-
-def test_that_work_names_the_devices_there_are(no_slots: Path) -> None:
-    done = iterand("work", "--workspace", no_slots)
-    assert (done.code, done.out) == (2, "")
-    assert "There is no slot on this machine (devices with slots: none)" in done.err
-    did(no_slots, "settings", "set", "cpu_slot", "true")
-    done = iterand("work", "--device", "GPU-1", "--workspace", no_slots)
-    assert "There is no slot on GPU-1 on this machine (devices with slots: cpu)" in done.err

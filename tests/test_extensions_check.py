@@ -205,7 +205,7 @@ def test_that_the_commands_write_and_check(workspace: Workspace) -> None:
         "`iterand extensions enable mine.py`.\n"
     )
     done = iterand("check", "mine", *place)
-    assert (done.code, done.out.count("ok    redraw rule mine: ")) == (0, 4)
+    assert (done.code, done.out.count("ok    redraw rule mine: "), done.err) == (0, 4, "")
     write(workspace, "bad.py", f"print('{{}}')\n{HEAD}{RULE_HEAD}return 3")
     done = iterand("check", "bad.py", *place)
     assert (done.code, done.out) == (

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import config_file, iterand, only_run
 
 from iterand_engine.catalog import DATASETS
 from iterand_engine.config import RunConfig
 from iterand_engine.measuring import measure
+from tests.command_line import config_file, iterand, only_run
 
 
 def test_that_steps_are_timed_and_nothing_is_recorded(tmp_path: Path) -> None:

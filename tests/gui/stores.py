@@ -35,4 +35,4 @@ def owned(store: Store, run_id: str, identity: ProcessIdentity | None = None) ->
 def points(count: int, start: int = 0) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Steps from `start` on, and their tenths."""
     steps = np.arange(start, start + count, dtype=np.int64)
-    return steps, steps.astype(np.float32) / 10
+    return steps, (steps / 10).astype(np.float32)

@@ -266,7 +266,8 @@ def test_that_everything_has_a_name_for_those_who_cannot_see_it(world: World) ->
 
 def test_that_no_mnemonic_is_used_twice_nor_one_of_the_menus(world: World) -> None:
     world.select([add_run(world.store, config_of("dense")), add_run(world.store, config_of("iterand"))])
-    texts = [w.text() for kind in (QLabel, QAbstractButton) for w in world.page.findChildren(kind)]
+    labels, buttons = world.page.findChildren(QLabel), world.page.findChildren(QAbstractButton)
+    texts = [*(label.text() for label in labels), *(button.text() for button in buttons)]
     keys = [text[text.index("&") + 1].lower() for text in texts if "&" in text]
     assert len(keys) == len(set(keys)) >= 8
     assert not set(keys) & set("fpvh")

@@ -7,7 +7,6 @@ import sys
 
 import numpy as np
 import pytest
-from plot_tools import colour, draw, floats, legend, noise, pixels, show, values_of
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
@@ -16,6 +15,7 @@ from iterand_gui.colours import DARK
 from iterand_gui.live.ticker import Ticker
 from iterand_gui.plots.group_curve import group_curve
 from iterand_gui.widgets.curve_plot import Clock, CurvePlot, CurveStyle, Positions, Unit, XAxis
+from tests.gui.plot_tools import colour, draw, floats, legend, noise, pixels, show, values_of
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from plot_tools import floats
 
 from iterand_gui.plots.curve_data import CurveData, Look
 from iterand_gui.plots.group_curve import group_curve
@@ -15,6 +14,7 @@ from iterand_gui.plots.point_lines import PointLine, RunPoint, all_places
 from iterand_gui.plots.reduction import Values
 from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Clock, Positions, XAxis
+from tests.gui.plot_tools import floats
 
 ODD = [0.0, -1.0, float("inf"), float("-inf"), float("nan")]
 VALUES = hnp.arrays(

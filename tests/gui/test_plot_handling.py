@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plot_tools import colour, draw, middle, mouse, noise, pixels, press, show, values_of, wheel
-from plot_tools import drag as drag_mouse
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QListView, QMenu, QTableView, QToolButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from iterand_gui.widgets.curve_plot import CurvePlot, CurveStyle, PlotLink, Positions, XAxis
+from tests.gui.plot_tools import colour, draw, middle, mouse, noise, pixels, press, show, values_of, wheel
+from tests.gui.plot_tools import drag as drag_mouse
 
 EPOCHS = Positions(100.0)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from plot_tools import colour, draw, noise, pixels, press, show
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtSvg import QSvgRenderer
@@ -17,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from iterand_gui import theme
 from iterand_gui.colours import DARK, LIGHT
 from iterand_gui.widgets.curve_plot import CurvePlot, CurveStyle
+from tests.gui.plot_tools import colour, draw, noise, pixels, press, show
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from plot_tools import colour, drag, draw, legend, middle, mouse, pixels, press, show, values_of, wheel
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtWidgets import QCheckBox, QComboBox, QTableView, QToolButton
 from pytestqt.qtbot import QtBot
@@ -15,6 +14,19 @@ from iterand_gui.plots.link import PlotLink
 from iterand_gui.plots.x_axis import XAxis
 from iterand_gui.widgets.plot_controls import PlotControls
 from iterand_gui.widgets.points_plot import PointLine, PointsPlot, RunPoint
+from tests.gui.plot_tools import (
+    colour,
+    drag,
+    draw,
+    legend,
+    middle,
+    mouse,
+    pixels,
+    press,
+    show,
+    values_of,
+    wheel,
+)
 
 WIDTHS = (0.25, 0.5, 1.0)
 
