@@ -179,7 +179,7 @@ class MainWindow(QMainWindow):
         view = bar.addMenu("&View")
         for number, entry in enumerate(PAGES, start=1):
             command = Command(entry.title, self._shower(entry.key), f"Ctrl+{number}")
-            self._add(view, command, f"&{entry.title}")
+            self._add(view, command, f"&{number} {entry.title}")
         view.addSeparator()
         self._add_themes(view.addMenu("&Theme"))
         self._add(view, own["Reset the layout"], "Reset the &layout")

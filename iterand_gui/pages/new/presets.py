@@ -20,7 +20,7 @@ class PresetList(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._presets: dict[str, Preset] = presets()
-        heading = QLabel("&Presets", self)
+        heading = QLabel("Prese&ts", self)
         heading.setFont(theme.title_font(self.font()))
         self.search = QLineEdit(self)
         self.search.setPlaceholderText("Search presets")

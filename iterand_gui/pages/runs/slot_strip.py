@@ -140,7 +140,7 @@ class SlotStrip(QScrollArea):
         while len(self.cards) < len(facts):
             card = SlotCard(self._inside)
             card.clicked.connect(self._card_clicked)
-            self._row.insertWidget(len(self.cards), card, 100)
+            self._row.insertWidget(len(self.cards), card, 100, Qt.AlignmentFlag.AlignTop)
             self.cards.append(card)
         for card, one in zip(self.cards, facts, strict=True):
             card.show_facts(one)
