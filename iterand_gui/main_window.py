@@ -173,6 +173,8 @@ class MainWindow(QMainWindow):
         self._recent_menu = file.addMenu("&Recent workspaces")
         self._recent_menu.aboutToShow.connect(self._fill_recent)
         file.addSeparator()
+        file.addSeparator()
+        self._add(file, own["Stop all runs"], "&Stop all runs")
         self._add(file, own["Quit"], "&Quit")
         self._page_menu = bar.addMenu("&Page")
         self._page_menu.aboutToShow.connect(self._fill_page_menu)

@@ -74,7 +74,9 @@ class StatusBar(QStatusBar):
         return label
 
     def _show_queue(self, running: int, queued: int) -> None:
-        self._queue.setText(f"{running} running, {queued} queued" if running or queued else "Nothing queued")
+        busy = f"{running} running, {queued} queued; they go on when this window is closed"
+        self._queue.setText(busy if running or queued else "Nothing queued")
+        self._queue.setToolTip("File > Stop all runs saves and stops them." if running or queued else "")
 
     def _show_work(self) -> None:
         running = self._session.jobs.running

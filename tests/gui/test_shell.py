@@ -15,8 +15,10 @@ from pytestqt.qtbot import QtBot
 from iterand_gui.memory import RECENT, Memory
 from iterand_gui.pages.base import Command
 from iterand_gui.selection import Selection
+from iterand_gui.session import Session
 from iterand_gui.widgets.command_palette import CommandPalette, rank
 from iterand_gui.widgets.messages import AT_ONCE, MessageBar, Messages
+from iterand_gui.widgets.status_bar import StatusBar
 
 
 @pytest.fixture
@@ -130,3 +132,18 @@ def test_that_the_selection_tells_changes_only(qtbot: QtBot) -> None:
     selection.set(("a", "b"))
     assert told == [("a", "b")]
     assert selection.current == "b"
+
+
+def test_that_the_status_says_that_training_goes_on_without_the_window(
+    workspace_dir: Path, qtbot: QtBot
+) -> None:
+    session = Session(open_workspace_dir(workspace_dir))
+    bar = StatusBar(session)
+    qtbot.addWidget(bar)
+    texts = lambda: [label.text() for label in bar.findChildren(QLabel)]  # noqa: E731
+    session.watcher.overview_changed.emit(0, 0)
+    assert "Nothing queued" in texts()
+    session.watcher.overview_changed.emit(1, 4)
+    assert "1 running, 4 queued; they go on when this window is closed" in texts()
+    qtbot.waitUntil(lambda: any(text.endswith(" free") for text in texts()), timeout=10_000)
+    session.close()
