@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
+from iterand_engine.workspace import open_workspace_dir
 from iterand_gui.memory import RECENT, Memory
 from iterand_gui.pages.base import Command
 from iterand_gui.selection import Selection
@@ -140,7 +141,10 @@ def test_that_the_status_says_that_training_goes_on_without_the_window(
     session = Session(open_workspace_dir(workspace_dir))
     bar = StatusBar(session)
     qtbot.addWidget(bar)
-    texts = lambda: [label.text() for label in bar.findChildren(QLabel)]  # noqa: E731
+
+    def texts() -> list[str]:
+        return [label.text() for label in bar.findChildren(QLabel)]
+
     session.watcher.overview_changed.emit(0, 0)
     assert "Nothing queued" in texts()
     session.watcher.overview_changed.emit(1, 4)
