@@ -2,7 +2,7 @@
 #   make run                      set up and open the window; where there is no display, run the demo
 #   make run PYTHON=/path/python  use that interpreter's environment as it is; its torch is never replaced
 SHELL := /bin/bash
-.PHONY: run demo test lint clean
+.PHONY: run demo test lint screenshots clean
 
 ifdef PYTHON
 python := $(PYTHON)
@@ -34,6 +34,9 @@ lint: $(ready)
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	$(python) -m mypy
+
+screenshots: $(ready)
+	$(python) -m benchmarks.screenshots
 
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

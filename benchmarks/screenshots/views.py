@@ -119,6 +119,8 @@ def _compare(stage: Stage, mode: Mode, *, log: bool = False) -> None:
     page.restore_state({"axis": XAxis.EPOCH.value})
     page.choose_plot(mode)
     page.area.set_log(log)
+    area = page.area  # where kept weights are counted, the probe is asked
+    stage.until(lambda: area.plot is not None and bool(area.plot.keys()), "the plot")
 
 
 def _settings(key: str) -> Callable[[Stage], object]:
