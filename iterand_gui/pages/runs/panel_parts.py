@@ -24,6 +24,7 @@ from iterand_gui.widgets.flow import FlowLayout
 from iterand_gui.widgets.run_badge import Picture
 
 Fact = tuple[str, str]  # name and value
+_MARK_PX = 12
 
 
 class Title(QLabel):
@@ -49,6 +50,30 @@ class Title(QLabel):
         painter.setPen(self.palette().color(self.foregroundRole()))
         told = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, self.width())
         painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, told)
+
+
+class ColourMark(QWidget):
+    """The colour that a run or group has in plots; hidden where several things are told of."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._key = ""
+        self.setFixedSize(_MARK_PX, _MARK_PX)
+
+    def show_key(self, key: str) -> None:
+        """Show the colour of a run's id or a group's key; of nothing for an empty text."""
+        self._key = key
+        self.setVisible(bool(key))
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Draw it."""
+        if self._key:
+            painter = QPainter(self)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(theme.run_colour(self._key))
+            painter.drawRoundedRect(self.rect(), 2, 2)
 
 
 class Words(QLabel):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from iterand_engine.grouping import Group, group_of
 from iterand_engine.store import RunRow, RunState
@@ -23,7 +23,7 @@ from iterand_gui.pages.runs.chosen import Chosen
 from iterand_gui.pages.runs.details import Details, Wanted
 from iterand_gui.pages.runs.findings import Finding, findings, in_need
 from iterand_gui.pages.runs.labels_part import LabelsPart
-from iterand_gui.pages.runs.panel_parts import Facts, FindingView, Title, Words, line
+from iterand_gui.pages.runs.panel_parts import ColourMark, Facts, FindingView, Title, Words, line
 from iterand_gui.session import Session
 from iterand_gui.widgets.sweep_grid import SweepGrid
 
@@ -52,7 +52,8 @@ class SidePanel(QScrollArea):
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         inside = QWidget(self)
-        self.title, self.about = Title(inside), Words(inside, muted=True)
+        self.mark, self.title = ColourMark(inside), Title(inside)
+        self.about = Words(inside, muted=True)
         self.facts = Facts(inside)
         self.findings: list[FindingView] = []
         self._findings_box = QVBoxLayout()
@@ -91,6 +92,7 @@ class SidePanel(QScrollArea):
         else:
             self._show_nothing()
         is_sweep = chosen.sweep is not None
+        self.mark.show_key(_colour_key(chosen))
         for widget in (self.grid, self.cell_title, self.cell_facts):
             widget.setVisible(is_sweep)
         self.labels.setVisible(bool(chosen.lines) and not is_sweep)
@@ -244,7 +246,11 @@ class SidePanel(QScrollArea):
         column.setSpacing(theme.SPACE_M)
         heading = QVBoxLayout()
         heading.setSpacing(theme.SPACE_XS)
-        heading.addWidget(self.title)
+        name = QHBoxLayout()
+        name.setSpacing(theme.SPACE_S)
+        name.addWidget(self.mark)
+        name.addWidget(self.title)
+        heading.addLayout(name)
         heading.addWidget(self.about)
         column.addLayout(heading)
         for widget in (self.facts, self.grid, self.cell_title, self.cell_facts, self._rules[0]):
@@ -254,3 +260,11 @@ class SidePanel(QScrollArea):
         column.addWidget(self.labels)
         column.addStretch(1)
         self.setWidget(inside)
+
+
+def _colour_key(chosen: Chosen) -> str:
+    """Whose colour a single line has in plots: its run's, or its group's where there are several seeds."""
+    if chosen.lines != 1 or chosen.sweep is not None or chosen.current is None:
+        return ""
+    is_group = chosen.group is not None and len(chosen.group.runs) > 1
+    return chosen.current.group_key if is_group else chosen.current.id
