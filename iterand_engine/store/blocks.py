@@ -101,8 +101,29 @@ def cut(block: Block, step: int) -> Block:
     )
 
 
+class Room:
+    """Memory for the points of several series, taken from the system in one piece.
+
+    A piece of some hundred KB for each is new memory each time, page by page, which takes longer than all
+    copying. Price: what is kept of one series keeps the memory of those that were read with it.
+
+    Args:
+        points: in all of them.
+        values: in all of them.
+    """
+
+    def __init__(self, points: int, values: int) -> None:
+        self._steps, self._values = np.empty(points, _STEP), np.empty(values, _VALUE)
+
+    def take(self, points: int, values: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Memory that nobody else has, (points,) and (values,)."""
+        steps, self._steps = self._steps[:points], self._steps[points:]
+        numbers, self._values = self._values[:values], self._values[values:]
+        return steps, numbers
+
+
 def unpack(
-    packed: Iterable[tuple[bytes, bytes]], count: int, width: int | None
+    packed: Iterable[tuple[bytes, bytes]], count: int, width: int | None, room: Room | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Blocks in order as two arrays.
 
@@ -113,14 +134,15 @@ def unpack(
         packed: steps and values of the blocks.
         count: points in all of them.
         width: values a point, or None for one value a point.
+        room: that has memory for them; None for memory of their own.
     Returns:
         int64 (count,) and float32 (count,), or (count, width) where a width is given.
     Raises:
         ValueError: the blocks do not hold `count` points.
     """
-    shape = (count,) if width is None else (count, width)
-    steps, values = np.empty(count, _STEP), np.empty(shape, _VALUE)
-    step_bytes, value_bytes = (a.reshape(-1).view(np.uint8).data for a in (steps, values))
+    size = count if width is None else count * width
+    steps, values = (room or Room(count, size)).take(count, size)
+    step_bytes, value_bytes = (a.view(np.uint8).data for a in (steps, values))
     at, value_at = 0, 0
     for more_steps, more_values in packed:
         if at + len(more_steps) > len(step_bytes) or value_at + len(more_values) > len(value_bytes):
@@ -131,7 +153,8 @@ def unpack(
         value_at += len(more_values)
     if (at, value_at) != (len(step_bytes), len(value_bytes)):
         raise ValueError(f"the blocks hold {at // _STEP.itemsize} points instead of {count}")
-    return steps.astype(np.int64, copy=False), values.astype(np.float32, copy=False)
+    shaped = values if width is None else values.reshape(count, width)
+    return steps.astype(np.int64, copy=False), shaped.astype(np.float32, copy=False)
 
 
 def _values(packed: bytes) -> NDArray[np.float32]:

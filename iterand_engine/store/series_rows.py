@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from iterand_engine.store import dialect, schema
-from iterand_engine.store.blocks import EMPTY, Block, cut, unpack
+from iterand_engine.store.blocks import EMPTY, Block, Room, cut, unpack
 from iterand_engine.store.records import Axis, Series
 
 _block = schema.series_block
@@ -104,11 +104,14 @@ def read_series(
     wanted = {key.id: first for key, first in zip(keys, firsts, strict=True)}
     read: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
     by_id = {key.id: key for key in keys}
+    whole = [key for key in keys if not wanted[key.id]]
+    room = Room(sum(key.points for key in whole), sum(key.points * (_width(key) or 1) for key in whole))
     for id_, found in groupby(connection.execute(_blocks_from(wanted)), key=lambda row: row.series_id):
         begin = next(found)
         packed = ((row.steps, row.points) for row in chain([begin], found))
-        steps, values = unpack(packed, by_id[id_].points - begin.first_index, _width(by_id[id_]))
         skip = wanted[id_] - begin.first_index
+        count = by_id[id_].points - begin.first_index
+        steps, values = unpack(packed, count, _width(by_id[id_]), None if wanted[id_] else room)
         read[id_] = steps[skip:], values[skip:]
     return [
         Series(

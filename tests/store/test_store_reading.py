@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from sqlalchemy import text
 
@@ -85,6 +86,15 @@ def test_that_one_series_of_several_runs_is_read_at_once(
     assert [series.first for series in newer.values()] == [0, 0, 18, 38, 48]
     assert queries.series_of(place.store, [], "val_accuracy") == {}
     assert queries.series_of(place.store, list(made), "nothing") == {}
+
+
+def test_that_series_read_whole_take_their_memory_in_one_piece(place: Place) -> None:
+    made = [record(place, *(number / 8 for number in range(count))) for count in (3, 5)]
+    found = queries.series_of(place.store, made, "val_accuracy")
+    steps, values = ([getattr(found[one], what) for one in made] for what in ("steps", "values"))
+    assert len({id(array.base) for array in steps}) == len({id(array.base) for array in values}) == 1
+    assert steps[0].base.shape == values[0].base.shape == (8,)
+    assert not np.shares_memory(*steps)
 
 
 def test_that_a_list_says_of_each_run_what_the_run_says_itself(place: Place) -> None:
