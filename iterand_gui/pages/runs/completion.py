@@ -13,6 +13,7 @@ _CONDITION = re.compile(r"(?P<field>[^\s:=<>!]+)(?P<order>!=|[:=])(?P<value>\S*)
 _WORD = re.compile(r"\S*$")
 _EQUAL = {"seed", "epoch"}  # numbers that one looks for rather than compares
 _DEVICE_KINDS = ("cpu", "cuda")
+_ALIASES_OF = {field: alias for alias, field in ALIASES.items()}
 
 
 class Completions:
@@ -26,7 +27,7 @@ class Completions:
             for name, field in zip(names, options.values(), strict=True)
             if names.count(name) == 1 and name not in COLUMNS
         }
-        columns = {ALIASES_OF.get(key, key): field for key, field in COLUMNS.items()}
+        columns = {_ALIASES_OF.get(key, key): field for key, field in COLUMNS.items()}
         self._fields: dict[str, Field] = {**columns, **short}
         self._whole = {key: field for key, field in options.items() if "." in key}
 
@@ -70,9 +71,6 @@ class Completions:
                 return _DEVICE_KINDS
         field = self._fields.get(name) or self._whole.get(name)
         return ("true", "false") if field is not None and field.kind is Kind.TRUTH else ()
-
-
-ALIASES_OF = {field: alias for alias, field in ALIASES.items()}
 
 
 def _matching(values: Iterable[str], typed: str) -> list[str]:
