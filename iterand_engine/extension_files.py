@@ -224,17 +224,23 @@ def disable(workspace: Workspace, text: str) -> str:
 def named_file(workspace: Workspace, text: str) -> Path:
     """The file of own code that a user means by a name or a path, absolute.
 
+    A path is seen from the current folder or from the workspace's; it never means another file of that name.
+
     Raises:
         UserError: there is none, or it is neither in the workspace's extensions/ nor a run's copy.
     """
     given = Path(text).expanduser().absolute()
+    for path in (given, workspace.root / text):
+        if path.is_file() and _is_own_place(workspace, path.parent):
+            return path.parent.resolve() / path.name
+    if len(Path(text).parts) > 1:
+        if given.is_file():
+            raise UserError(f"{text} is not in this workspace: put the file into {workspace.extensions_dir}.")
+        raise UserError(
+            f"There is no file {text!r}, neither seen from here nor from the workspace {workspace.root}."
+        )
     names = [workspace.extensions_dir / name for name in _names_meant(text)]
     beside = next((path for path in names if path.is_file()), names[0])
-    is_copy = given.parent.name == FOLDER and given.parent.parent.parent.resolve() == workspace.runs_dir
-    if given.is_file() and (is_copy or given.parent.resolve() == workspace.extensions_dir):
-        return given.parent.resolve() / given.name
-    if len(Path(text).parts) > 1 and given.is_file():
-        raise UserError(f"{text} is not in this workspace: put the file into {workspace.extensions_dir}.")
     if not beside.is_file():
         known = [path.name for path in sorted(workspace.extensions_dir.glob("*.py"))]
         raise UserError(
@@ -242,6 +248,12 @@ def named_file(workspace: Workspace, text: str) -> Path:
             f"there: {', '.join(known) or 'none'}; `iterand new model NAME` writes one)."
         )
     return beside
+
+
+def _is_own_place(workspace: Workspace, folder: Path) -> bool:
+    """Whether a folder holds own code: the workspace's extensions/, or a run's copies."""
+    is_copies = folder.name == FOLDER and folder.parent.parent.resolve() == workspace.runs_dir
+    return is_copies or folder.resolve() == workspace.extensions_dir
 
 
 def _names_meant(text: str) -> tuple[str, str]:

@@ -16,7 +16,8 @@ from iterand_engine import contract_runs
 from iterand_engine.catalog import own_entries
 from iterand_engine.config import RunConfig
 from iterand_engine.errors import ExitCode, UserError
-from iterand_engine.extension_files import disable
+from iterand_engine.extension_files import disable, named_file
+from iterand_engine.extension_trust import Trust
 from iterand_engine.extensions import activated, allowed, run_code
 from iterand_engine.run_making import make_run
 from iterand_engine.store import ExtensionUse, RunState, Store, queries
@@ -154,6 +155,25 @@ def test_that_a_copied_workspace_runs_own_code_only_once_it_is_enabled_there(
     assert trained(copy, run_id).code == ExitCode.USER
     enable_here(copy, str(path))
     assert trained(copy, run_id).code == 0
+
+
+def test_that_a_path_never_means_another_file_of_that_name(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted(workspace, "net.py", NET)
+    run_id = queued(workspace, model={"name": "tiny"})
+    disable(workspace, "net.py")
+    write(workspace, "net.py", NET + "# edited later")
+    monkeypatch.chdir(tmp_path)
+    # as docs/extending.md names a copy: seen from the workspace
+    copy = enable_here(workspace, f"runs/{run_id}/extensions/net.py").source
+    assert copy is not None
+    assert copy.path == workspace.run_dir(run_id) / "extensions" / "net.py"
+    assert Trust.load(workspace).of("net.py").enabled is None
+    for text in (f"runs/{run_id}/extensions/rule.py", "elsewhere/net.py"):
+        with pytest.raises(UserError, match=f"There is no file '{text}', neither seen from here nor from"):
+            enable_here(workspace, text)
+    assert named_file(workspace, "extensions/net.py") == workspace.extensions_dir / "net.py"
 
 
 def test_that_enabling_a_copy_enables_nothing_for_new_runs(workspace: Workspace, tmp_path: Path) -> None:
