@@ -138,8 +138,11 @@ class RunTableModel(QAbstractItemModel):
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column, in each line that holds others as well."""
+        wanted = column, order == Qt.SortOrder.DescendingOrder
+        if wanted == (self._column, self._descending):  # a view asks twice
+            return
         with self._laying_out():
-            self._column, self._descending = column, order == Qt.SortOrder.DescendingOrder
+            self._column, self._descending = wanted
 
     @Slot()
     def refresh_times(self) -> None:

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from iterand_engine.grouping import Group, Groups
 from iterand_engine.store import RunRow, RunState, SweepRow
 from iterand_engine.store.records import Json
 from iterand_gui.live.collector import undisturbed
-from iterand_gui.live.run_columns import COLUMN, COLUMNS, SortValue
+from iterand_gui.live.run_columns import COLUMN, COLUMNS
 from iterand_gui.live.run_filter import FilteredRuns
 from iterand_gui.live.run_lines import (
     Kind,
@@ -153,7 +154,8 @@ class RunTree:
             inside = [each for each, node in self._nodes.items() if node.parent == TOP]
         else:
             inside = self._nodes[number].members if self.unfolds(number) else []
-        return np.array([each for each in inside if self._is_shown(each)], np.intp)
+        shown = inside if self._shown is None else [each for each in inside if self._is_shown(each)]
+        return np.array(shown, np.intp)
 
     def identity(self, number: int) -> Identity:
         """Names a line in every tree that has it."""
@@ -258,16 +260,20 @@ class RunTree:
 
     def _sorted_by(self, numbers: Sequence[int], column: int) -> NDArray[np.float64]:
         """What lines are sorted by, as numbers: of texts their rank among all of them."""
-        values = [self._sort_value(number, column) for number in numbers]
-        texts = sorted({value for value in values if isinstance(value, str)})
-        ranks = {text: float(rank) for rank, text in enumerate(texts)}
-        return np.array([ranks[value] if isinstance(value, str) else value for value in values], np.float64)
+        values = self._listed_by(numbers, column)
+        if values and isinstance(values[0], str):
+            ranks = {text: rank for rank, text in enumerate(sorted(set(values)))}
+            values = [ranks[value] for value in values]
+        return np.array(values, np.float64)
 
-    def _sort_value(self, number: int, column: int) -> SortValue:
+    def _listed_by(self, numbers: Sequence[int], column: int) -> list[Any]:
+        # Of thousands of lines at a time: hence without a function for one.
         if column == _DIFFERS:
-            return self.differs(number).casefold()
-        line = self.line(number)
-        return -line.lead.created_at if column == MADE else COLUMNS[column].sort(line)
+            return [self.differs(number).casefold() for number in numbers]
+        lines = map(self.line, numbers)
+        if column == MADE:
+            return [-line.lead.created_at for line in lines]
+        return list(map(COLUMNS[column].sort, lines))
 
     def _make_line(self, node: _Node) -> Line:
         if node.kind is Kind.RUN:
