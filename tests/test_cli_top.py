@@ -129,6 +129,12 @@ def test_that_eighty_columns_show_a_run_with_progress_time_accuracy_and_loss() -
     ]
 
 
+def test_that_sixty_columns_still_show_a_bar_and_a_curve() -> None:
+    losses = np.linspace(2, 0.00347, 250, dtype=np.float32)
+    shown = replace(board(), losses={RUN.id: losses})
+    assert drawn(shown, width=60)[2] == "             ━─────  25 %  val 91.24 %  loss 0.00347 █▇▅▄▂▁"
+
+
 @given(st.integers(60, 200), st.integers(10, 60), st.integers(0, 12), st.integers(0, 200))
 def test_that_no_terminal_is_overfilled(width: int, height: int, running: int, queued: int) -> None:
     live = tuple(replace(RUN, id=f"{n:08d}", name="long-name-" * 20) for n in range(running))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -108,14 +108,9 @@ def _running(
     name = Text(f"{run.id[:SHORT_ID]} {run.name}, seed {run.seed}")
     lines: list[RenderableType] = [_line(name, Text(f"{run.state}{time_left}"), label)]
     if with_figures:
-        losses = board.losses.get(run.id)
         done = run.step / run.total_steps if run.total_steps else 0.0
-        figures = (
-            f"{bar(done, BAR_WIDTH, strokes)} {100 * done:3.0f} %  val {share(board.accuracies.get(run.id))}"
-        )
-        if losses is not None and len(losses):
-            figures += f"  loss {losses[-1]:.3g} {sparkline(losses, CURVE_WIDTH, strokes)}"
-        lines.append(_line(Text(figures), Text(), ""))
+        accuracy = share(board.accuracies.get(run.id))
+        lines.append(_line(_Figures(done, accuracy, board.losses.get(run.id), strokes), Text(), ""))
     return lines
 
 
@@ -150,7 +145,25 @@ def _queue(board: Board, lines: int | None) -> list[RenderableType]:
     return parts
 
 
-def _line(text: Text, right: Text, label: str | None = None) -> Table:
+@dataclass(frozen=True)
+class _Figures:
+    """A run's progress, accuracy and loss; where the terminal is narrow, bar and curve are shorter."""
+
+    done: float
+    accuracy: str
+    losses: NDArray[np.float32] | None
+    strokes: Strokes
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        text, values = f" {100 * self.done:3.0f} %  val {self.accuracy}", None
+        if self.losses is not None and len(self.losses):
+            text, values = f"{text}  loss {self.losses[-1]:.3g} ", self.losses
+        room = max(0, options.max_width - len(text))
+        curve = "" if values is None else sparkline(values, min(CURVE_WIDTH, room // 2), self.strokes)
+        yield Text(bar(self.done, min(BAR_WIDTH, room - len(curve)), self.strokes) + text + curve)
+
+
+def _line(text: RenderableType, right: Text, label: str | None = None) -> Table:
     """One line: a label, a text that is cut where it does not fit, and a text at the right."""
     line = Table.grid(expand=True, padding=(0, 1, 0, 0))
     if label is not None:
