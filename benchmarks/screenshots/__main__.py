@@ -22,13 +22,14 @@ from PIL import Image
 from benchmarks.screenshots.runs import stored_runs, training
 from benchmarks.screenshots.screen import memory, xvfb
 from benchmarks.screenshots.take import SIZE_PX
-from benchmarks.screenshots.views import VIEWS
+from benchmarks.screenshots.views import EMPTY_VIEWS, VIEWS
 from iterand_gui.display import QT_PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "screenshots"
 DOCS = ROOT / "docs" / "screenshots"
 SCALES = {1: "", 2: "@2x"}
+_ALL = (*VIEWS, *EMPTY_VIEWS)
 _COLOURS = 256
 _LIMIT_S = 900
 
@@ -37,9 +38,7 @@ def main() -> int:
     """Train what is missing, take the pictures, check them, and put those shown into the documentation."""
     parser = argparse.ArgumentParser(prog="make screenshots", description=__doc__)
     parser.add_argument("--offscreen", action="store_true", help="without Xvfb: Qt draws into memory")
-    parser.add_argument(
-        "--only", nargs="+", default=[], metavar="VIEW", choices=[view.name for view in VIEWS]
-    )
+    parser.add_argument("--only", nargs="+", default=[], metavar="VIEW", choices=[view.name for view in _ALL])
     options = parser.parse_args()
     if not options.offscreen and shutil.which("Xvfb") is None:
         print(
@@ -53,9 +52,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="iterand-") as place:
         workspace = Path(place) / "digits"
         shutil.copytree(BUILD / "workspace", workspace)
+        (empty := Path(place) / "empty").mkdir()
         with training(workspace):
             for scale in SCALES:
-                problems += _take(workspace, Path(place), scale, options.offscreen, options.only)
+                for folder in (workspace, empty):
+                    problems += _take(folder, Path(place), scale, options.offscreen, options.only)
     if problems:
         print("\n".join(problems), f"\n{len(problems)} faults; the pictures are in {BUILD}.", file=sys.stderr)
         return 1
@@ -86,7 +87,7 @@ def _publish(only: list[str]) -> int:
     """Copy the pictures that the documentation shows, with few colours: a quarter of the size."""
     DOCS.mkdir(exist_ok=True)
     count = 0
-    for view in VIEWS:
+    for view in _ALL:
         for theme in ("light", "dark") if view.is_shown and (not only or view.name in only) else ():
             for scale, mark in SCALES.items():
                 with Image.open(BUILD / f"scale-{scale}" / f"{view.name}-{theme}.png") as picture:

@@ -9,7 +9,7 @@ import html
 from collections.abc import Callable, Iterator
 
 from PySide6.QtCore import QPoint, QRect, Qt
-from PySide6.QtGui import QFontMetrics
+from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QStyleOptionComboBox,
     QStyleOptionViewItem,
     QTabBar,
+    QTableView,
     QToolButton,
     QWidget,
 )
@@ -159,9 +160,17 @@ def _cut_cells(view: QAbstractItemView) -> Iterator[str]:
             text = index.data(Qt.ItemDataRole.DisplayRole)
             if not isinstance(text, str) or _is_told(text, index.data(Qt.ItemDataRole.ToolTipRole)):
                 continue
-            needs, room = _advance(QFontMetrics(option.font), text), view.visualRect(index).width()
-            if needs > room + _SLACK_PX:
-                yield f"{named(view)}: cell {text!r} is {room} px wide and needs {needs}"
+            room = view.visualRect(index)
+            needs = _advance(QFontMetrics(option.font), text)
+            if needs > room.width() + _SLACK_PX and not _fits_in_lines(view, option.font, text, room):
+                yield f"{named(view)}: cell {text!r} is {room.width()} px wide and needs {needs}"
+
+
+def _fits_in_lines(view: QAbstractItemView, font: QFont, text: str, room: QRect) -> bool:
+    if not isinstance(view, QTableView) or not view.wordWrap():
+        return False
+    lines = QFontMetrics(font).boundingRect(room, Qt.TextFlag.TextWordWrap, text)
+    return lines.width() <= room.width() and lines.height() <= room.height()
 
 
 def _clipped(widget: QWidget) -> Iterator[str]:

@@ -15,7 +15,7 @@ from PySide6.QtGui import QCursor
 
 from benchmarks.screenshots.cut_texts import cut_texts
 from benchmarks.screenshots.empty_plots import empty_plots, plots_in_view
-from benchmarks.screenshots.views import VIEWS, Stage, View, is_training
+from benchmarks.screenshots.views import EMPTY_VIEWS, VIEWS, Stage, View, is_training
 from iterand_gui.app import Workbench, make_application
 from iterand_gui.memory import Memory, default_path
 from iterand_gui.theme import ThemeChoice
@@ -29,7 +29,7 @@ def take_all(workspace: Path, folder: Path, only: list[str]) -> list[str]:
     """Take the pictures and return what is wrong.
 
     Args:
-        workspace: whose runs are shown.
+        workspace: whose runs are shown; of one without runs other views are taken.
         folder: where the pictures go, as VIEW-THEME.png.
         only: names of views, or none for all.
     """
@@ -43,10 +43,12 @@ def take_all(workspace: Path, folder: Path, only: list[str]) -> list[str]:
     problems = []
     try:
         stage = Stage(window)
-        stage.until(lambda: is_training(stage), "the run that goes on")
+        views = VIEWS if window.session.watcher.runs else EMPTY_VIEWS
+        if views is VIEWS:
+            stage.until(lambda: is_training(stage), "the run that goes on")
         for theme in (ThemeChoice.LIGHT, ThemeChoice.DARK):
             window.choose_theme(theme.value)
-            for view in VIEWS:
+            for view in views:
                 if not only or view.name in only:
                     problems += [
                         f"{view.name}-{theme}: {wrong}" for wrong in _take(stage, view, theme, folder)

@@ -112,8 +112,8 @@ def _run(stage: Stage, name: str, tab: str) -> RunPage:
     return page
 
 
-def _compare(stage: Stage, mode: Mode, *, log: bool = False) -> None:
-    stage.choose(*GROUPS)
+def _compare(stage: Stage, mode: Mode, *names: str, log: bool = False) -> None:
+    stage.choose(*(names or GROUPS))
     page = stage.window.show_page("compare")
     assert isinstance(page, ComparePage)
     page.restore_state({"axis": XAxis.EPOCH.value})
@@ -157,7 +157,8 @@ VIEWS = (
     View("run-log", lambda stage: _run(stage, LIVE[0], "log")),
     View("run-diverged", lambda stage: _run(stage, DIVERGED, "log")),
     View("run-queued", lambda stage: _run(stage, LIVE[1], "configuration")),
-    View("compare", lambda stage: _compare(stage, Mode.CURVES), plots=1, is_shown=True),
+    View("compare", lambda stage: _compare(stage, Mode.CURVES, *GROUPS[:6]), plots=1, is_shown=True),
+    View("compare-many", lambda stage: _compare(stage, Mode.CURVES), plots=1),
     View("compare-width", lambda stage: _compare(stage, Mode.WIDTH, log=True), plots=1, is_shown=True),
     View("compare-kept", lambda stage: _compare(stage, Mode.KEPT), plots=1),
     View("settings", _settings("slots"), is_shown=True),
