@@ -14,6 +14,7 @@ from typing import Literal
 from iterand_engine.own_code import explained
 
 FaultKind = Literal["memory", "device", "system", "defect"]
+OUT_OF_MEMORY = "Out of memory"  # how the sentence of such a fault begins
 
 _UNIT_BYTES = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50}
 # "Tried to allocate 20.00 GiB" (CUDA), "you tried to allocate 4096 bytes" (CPU), "Unable to ..." (numpy)
@@ -82,7 +83,7 @@ def _memory(text: str, line: str) -> Fault:
     asked_bytes = round(float(found[1]) * _UNIT_BYTES[_unit(found[2])]) if found else None
     what = f"{_size(asked_bytes)} asked for at once" if asked_bytes is not None else line
     advice = "lower training.batch_size or model.width_factor, or take a device with more memory"
-    return Fault("memory", f"Out of memory ({what}): {advice}.", asked_bytes)
+    return Fault("memory", f"{OUT_OF_MEMORY} ({what}): {advice}.", asked_bytes)
 
 
 def _unit(text: str) -> str:

@@ -352,3 +352,24 @@ def test_that_a_diverged_run_is_offered_a_calmer_one_that_works(no_slots: Path, 
             **queries.run(store, run.id).config["training"],  # type: ignore[dict-item]
             "lr": 0.1,
         }
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("Out of memory (20.0 GiB asked for at once): lower it.", "--set training.batch_size=16"),
+        ("extensions/mine.py, line 3, in mine: ValueError: no.", "keeps the code that it was made with"),
+    ],
+)
+def test_that_a_failed_run_is_offered_what_can_help(
+    reason: str, said: str, no_slots: Path, tmp_path: Path
+) -> None:
+    did(no_slots, "queue", config_file(tmp_path))
+    (run,) = queued(no_slots)
+    with opened(no_slots) as (_, store):
+        end_as(store, run.id, RunState.FAILED, reason)
+    text = " ".join(did(no_slots, "show", run.id).out.split())  # a long line is broken
+    assert said in text
+    command = text.partition("`iterand queue ")[2].partition("`")[0]
+    did(no_slots, "queue", *command.split())
+    assert [again.name for again in queued(no_slots)] == [run.name]

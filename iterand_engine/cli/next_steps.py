@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from iterand_engine.faults import OUT_OF_MEMORY
+from iterand_engine.own_code import FOLDER
 from iterand_engine.store import RunDetail, RunState
 
 SHORT_ID = 8
@@ -24,7 +26,7 @@ def next_step(run: RunDetail, checkpoint_step: int | None, config_file: Path) ->
         case RunState.STOPPED | RunState.INTERRUPTED:
             return f"`iterand queue --resume {short}` goes on {goes_on}"
         case RunState.FAILED:
-            return f"mend the cause, then `iterand queue --resume {short}` goes on {goes_on}"
+            return _after_failure(run, config_file, f"`iterand queue --resume {short}` goes on {goes_on}")
         case RunState.DIVERGED:
             return f"try it anew with `iterand queue {config_file} {_calmer(run)}`"
         case RunState.RUNNING:
@@ -35,6 +37,23 @@ def next_step(run: RunDetail, checkpoint_step: int | None, config_file: Path) ->
             return f"`iterand export {short} --format safetensors --out {short}.safetensors`"
         case _:
             return None
+
+
+def _after_failure(run: RunDetail, config_file: Path, resume: str) -> str:
+    """What helps depends on the cause: a resumed run has the options and the code that it was made with."""
+    reason = run.reason or ""
+    if reason.startswith(OUT_OF_MEMORY):
+        training = run.config["training"]
+        assert isinstance(training, dict)
+        smaller = f"--set training.batch_size={max(1, training['batch_size'] // 2)}"
+        return f"`iterand queue {config_file} {smaller}` trains anew with less; {resume} as it is"
+    if reason.startswith(f"{FOLDER}/"):
+        file = Path(reason.partition(",")[0]).name
+        return (
+            f"mend {file} and enable it, then `iterand queue {config_file}` trains anew; this run keeps the code"
+            " that it was made with"
+        )
+    return f"mend the cause, then {resume}"
 
 
 def _calmer(run: RunDetail) -> str:
