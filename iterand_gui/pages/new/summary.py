@@ -97,7 +97,10 @@ class Summary(QWidget):
         self._table.setModel(self.cells)
         self._table.setAccessibleName("Runs that would be queued")
         self._table.verticalHeader().setDefaultSectionSize(theme.ROW_PX)
-        self._table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        header = self._table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setResizeContentsPrecision(0)  # of what is seen: a sweep may have thousands of runs
+        header.setStretchLastSection(True)
         self._table.setSelectionMode(QTableView.SelectionMode.NoSelection)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
