@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Clock", "CurvePlot", "CurveStyle", "PlotLink", "Positions", "Unit", "XAxis"]
 
-ALWAYS_FINE_POINTS = 1500  # so many drawn points cost nothing in final quality
+ALWAYS_FINE_POINTS = 600  # so many drawn points cost little in final quality, also in each of six plots
 EVER_FINE_POINTS = 12_000  # more would hold the window up
 _SETTLE_LIVE_S = 3.0  # longer than live points are apart, so that lines do not change their width with each
 _SETTLE_S = 0.3
