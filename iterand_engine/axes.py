@@ -142,8 +142,15 @@ def _pieces(sets: Iterable[str]) -> dict[str, tuple[str, ...]]:
             apply_sets({}, [text], folder=Path())  # says what is wrong
         pieces.pop(option, None)
         # A name is for people and may hold commas.
-        pieces[option] = (raw,) if option == "name" else split_values(raw)
+        pieces[option] = (raw,) if option == "name" else _split(option, raw)
     return dict(sorted(pieces.items(), key=lambda item: (item[0] not in _FIRST, item[0] == SEED)))
+
+
+def _split(option: str, raw: str) -> tuple[str, ...]:
+    try:
+        return split_values(raw)
+    except UserError as error:
+        raise UserError(f"{option}: {error}") from None
 
 
 def _axis(option: str, texts: Sequence[str], folder: Path) -> Axis:

@@ -90,6 +90,12 @@ def run_code(workspace: Workspace, run_id: str, uses: Sequence[ExtensionUse]) ->
         yield
 
 
+def check_code(workspace: Workspace, run_id: str, uses: Sequence[ExtensionUse]) -> None:
+    """Say before a run is queued what `run_code` would refuse; arguments and errors as there."""
+    with run_code(workspace, run_id, uses):
+        pass
+
+
 def used_by(config: RunConfig) -> tuple[ExtensionUse, ...]:
     """The files of own code that a configuration needs, as they are in the catalogs now."""
     sources = sorted({(one.file, one.sha256) for one in _sources(config)})

@@ -103,7 +103,7 @@ def why_waiting(store: Store, settings: Settings, run: RunRow) -> str:
         UserError: the devices of this machine cannot be read.
     """
     if run.waiting:
-        return "A process waits to train it as soon as a place is free."
+        return "A process waits to train it as soon as a slot is free."
     device = _device_of(queries.run(store, run.id).config)
     offered = [p for p in places(settings, our_processes(store)) if suits(run, device, p.place)]
     if not offered:

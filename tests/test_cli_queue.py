@@ -135,7 +135,7 @@ def test_that_a_mistake_in_one_file_queues_none(no_slots: Path, tmp_path: Path) 
     bad.write_text("training: {lr: -1}")
     done = iterand("queue", good, bad, "--workspace", no_slots)
     assert (done.code, queued(no_slots)) == (2, [])
-    assert done.err == "training.lr is -1; allowed: a number, 0 <= value.\n"
+    assert done.err == f"{bad}: training.lr is -1; allowed: a number, 0 <= value.\n"
     missing = config_file(tmp_path, data={"dataset": "mnist"})
     done = iterand("queue", missing, "--workspace", no_slots)
     assert (done.code, queued(no_slots)) == (2, [])
@@ -158,6 +158,8 @@ def test_that_a_mistake_in_one_file_queues_none(no_slots: Path, tmp_path: Path) 
         (("--preset", "quickstart", "--seeds", "x"), "--seeds is 'x'; allowed: whole numbers"),
         (("--reopen", "GPU-1"), "No slot of a device 'GPU-1' is closed on this machine (none is closed)."),
         (("no-such.yaml",), "Cannot read the configuration 'no-such.yaml'"),
+        (("--resume", "--all", "--seeds", "1-3"), "--set, --seeds and --name are for new runs"),
+        (("--preset", "quickstart", "--set", "training.lr=1,"), "training.lr: '1,' is not a list of values"),
     ],
 )
 def test_that_a_queue_command_that_makes_no_sense_is_refused(

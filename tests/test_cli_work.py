@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from iterand_engine import processes
 from iterand_engine.store import RunState, queries
 from iterand_engine.store import slots as store_slots
+from iterand_engine.store.records import SlotKey
 from tests.command_line import (
     PATIENCE_S,
     ROOT,
@@ -76,6 +78,23 @@ def test_that_an_interrupt_of_work_saves_and_stops_its_run(no_slots: Path, tmp_p
         until(lambda: f"run {first.id} stopped" in seen())
         assert queries.checkpoints(store, first.id)
         assert queries.run(store, second.id).state is RunState.QUEUED
+
+
+def test_that_work_fails_and_says_what_is_left_where_a_slot_is_closed(no_slots: Path, tmp_path: Path) -> None:
+    did(no_slots, "queue", config_file(tmp_path))
+    did(no_slots, "settings", "set", "cpu_slot", "true")
+    key = SlotKey(processes.host_id(), "cpu", 0)
+    with opened(no_slots) as (_, store):
+        names = {"device_name": "CPU", "device_kind": "cpu", "program": "1"}
+        token = store_slots.hold(store, key, identity=processes.current(), **names)
+        assert token is not None
+        store_slots.close(store, key, token, "an ECC error")
+        store_slots.release(store, key, token, only_if_idle=False)
+    done = iterand("work", "--workspace", no_slots)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.splitlines()[-1].startswith(
+        "1 run is still queued: Slot 0 of cpu is closed: an ECC error"
+    )
 
 
 def test_that_work_names_the_devices_there_are(no_slots: Path) -> None:

@@ -20,6 +20,7 @@ from iterand_engine.extension_files import disable, named_file
 from iterand_engine.extension_trust import Trust
 from iterand_engine.extensions import activated, allowed, run_code
 from iterand_engine.run_making import make_run
+from iterand_engine.run_start import adopted
 from iterand_engine.store import ExtensionUse, RunState, Store, queries
 from iterand_engine.workspace import Workspace, open_workspace_dir
 from tests.command_line import TINY, Done, config_file, finished, iterand, opened, start
@@ -61,6 +62,22 @@ def queued(workspace: Workspace, **sections: Mapping[str, Any]) -> str:
 
 def trained(workspace: Workspace, run_id: str) -> Done:
     return iterand("resume", run_id, "--now", "--workspace", workspace.root)
+
+
+def refused(workspace: Workspace, run_id: str) -> str:
+    """What `iterand resume` says that does not take up a run."""
+    done = trained(workspace, run_id)
+    assert done.code == ExitCode.USER
+    return done.err
+
+
+def refusal_of_worker(workspace: Workspace, run_id: str) -> str:
+    """What a worker says that does not take up a run."""
+    with opened(workspace.root) as (_, store):
+        token = store.claim(run_id)
+        with pytest.raises(UserError) as refused, adopted(store, run_id, token):
+            pass
+    return str(refused.value)
 
 
 def test_that_a_run_uses_what_is_declared_and_keeps_a_copy(workspace: Workspace) -> None:
@@ -125,9 +142,8 @@ def test_that_a_copy_that_was_tampered_with_is_not_run(workspace: Workspace, tmp
     marker = tmp_path / "ran"
     copy = workspace.run_dir(run_id) / "extensions" / "net.py"
     copy.write_text(f"open({str(marker)!r}, 'w').close()\n{NET}")
-    done = trained(workspace, run_id)
-    assert done.code == ExitCode.USER
-    assert "is not the code that was enabled" in done.err
+    for refuse in (refused, refusal_of_worker):
+        assert "is not the code that was enabled" in refuse(workspace, run_id)
     assert reason_of(workspace, run_id)[0] is RunState.FAILED
     copy.unlink()
     assert "Cannot read own code" in trained(workspace, run_id).err
@@ -142,14 +158,18 @@ def test_that_a_copied_workspace_runs_own_code_only_once_it_is_enabled_there(
     write(workspace, "net.py", NET + "# edited later")
     shutil.copytree(workspace.root, tmp_path / "copy")
     copy = open_workspace_dir(tmp_path / "copy")
-    done = trained(copy, run_id)
     path = copy.run_dir(run_id) / "extensions" / "net.py"
-    assert done.code == ExitCode.USER
-    assert done.err.endswith(
+    said = (
         f"Run {run_id} uses own code that you never enabled in this workspace: look at "
-        f"runs/{run_id}/extensions/net.py and run `iterand extensions enable {path}`.\n"
+        f"runs/{run_id}/extensions/net.py and run `iterand extensions enable {path}`."
     )
-    assert reason_of(copy, run_id)[0] is RunState.FAILED
+    # before it is queued or waits for a slot, and by whoever is to train it all the same
+    assert refused(copy, run_id) == f"{said}\n"
+    requeued = iterand("queue", "--resume", run_id, "--workspace", copy.root)
+    assert (requeued.code, requeued.err) == (ExitCode.USER, f"{said}\n")
+    assert reason_of(copy, run_id) == (RunState.QUEUED, None)
+    assert refusal_of_worker(copy, run_id) == said
+    assert reason_of(copy, run_id) == (RunState.FAILED, said)
     # the file of that name is another by now: enabling it does not help the run
     enable_here(copy, "net.py")
     assert trained(copy, run_id).code == ExitCode.USER

@@ -245,7 +245,7 @@ def test_that_no_slot_is_started_for_a_run_that_a_process_waits_for(machine: Mac
     config = RunConfig.from_mapping({**TINY, "compute": {"precision": "fp32"}})
     run_id = make_run(machine.workspace, machine.store, config, waiter=processes.current(), first=True)
     assert machine.start() == []
-    assert machine.why(run_id) == "A process waits to train it as soon as a place is free."
+    assert machine.why(run_id) == "A process waits to train it as soon as a slot is free."
 
 
 def test_that_nothing_is_started_beside_another_version_of_the_program(machine: Machine) -> None:

@@ -50,8 +50,8 @@ def _after_failure(run: RunDetail, config_file: Path, resume: str) -> str:
     if reason.startswith(f"{FOLDER}/"):
         file = Path(reason.partition(",")[0]).name
         return (
-            f"mend {file} and enable it, then `iterand queue {config_file}` trains anew; this run keeps the code"
-            " that it was made with"
+            f"mend {file} and enable it, then `iterand queue {config_file}` trains anew; this run keeps"
+            " the code that it was made with"
         )
     return f"mend the cause, then {resume}"
 

@@ -29,6 +29,7 @@ from iterand_engine.cli.training import SetOption
 from iterand_engine.config import read_mapping
 from iterand_engine.environment import program_stamp
 from iterand_engine.errors import UserError
+from iterand_engine.extensions import check_code
 from iterand_engine.presets import preset as find_preset
 from iterand_engine.probing import check_before_queueing
 from iterand_engine.processes import host_id
@@ -87,6 +88,10 @@ def queue(
     }
     _refuse_mixtures([what for what, is_asked in changes.items() if is_asked], json)
     if not adds and (sets or seeds or name or (first and not resumes)):
+        if resumes:
+            raise UserError(
+                "--set, --seeds and --name are for new runs: a run that is resumed keeps its own."
+            )
         raise UserError("Nothing says what to queue; name a file, or a preset as in `--preset quickstart`.")
     with opened(workspace) as at:
         if adds:
@@ -133,11 +138,17 @@ def _plans(files: list[str], preset: str | None, sets: list[str], seeds: str | N
     """A plan for each file, or for the preset; all are checked before anything is queued."""
     if files and preset is not None:
         raise UserError(f"A file ({files[0]}) and a preset ({preset}) are both given; name one of them.")
-    mappings = [read_mapping(Path(file)) for file in files]
-    if preset is not None:
-        mappings = [find_preset(preset).mapping]
     numbers = () if seeds is None else parse_seeds(seeds)
-    return [plan(mapping, sets, numbers, Path.cwd()) for mapping in mappings]
+    if preset is not None:
+        return [plan(find_preset(preset).mapping, sets, numbers, Path.cwd())]
+    mappings = {file: read_mapping(Path(file)) for file in files}
+    plans = []
+    for file in files:
+        try:
+            plans.append(plan(mappings[file], sets, numbers, Path.cwd()))
+        except UserError as error:
+            raise UserError(f"{file}: {error}" if len(files) > 1 else str(error)) from None
+    return plans
 
 
 def _add(at: Opened, plans: list[Plan], *, first: bool) -> None:
@@ -168,7 +179,10 @@ def _to_resume(at: Opened, names: list[str], *, interrupted: bool, everything: b
     if sum((bool(names), interrupted, everything)) != 1:
         raise UserError("Name the runs to resume after --resume, or say --interrupted or --all instead.")
     if names:
-        return _resolved(at, names)
+        run_ids = _resolved(at, names)
+        for run_id in run_ids:
+            check_code(at.workspace, run_id, queries.run(at.store, run_id).extensions)
+        return run_ids
     wanted = _GOES_ON if everything else (RunState.INTERRUPTED,)
     rows = queries.runs(at.store)
     failed = sum(row.state is RunState.FAILED for row in rows)

@@ -13,6 +13,7 @@ from iterand_engine.cli.foreground import train_here
 from iterand_engine.config import RunConfig, apply_sets, read_mapping
 from iterand_engine.data.locate import located
 from iterand_engine.errors import UserError
+from iterand_engine.extensions import check_code
 from iterand_engine.presets import preset as find_preset
 from iterand_engine.run_making import data_roots, make_run
 from iterand_engine.store import RunState, queries
@@ -54,9 +55,11 @@ def resume(run: RunArgument, now: NowOption = False, workspace: WorkspaceOption 
     """Go on with a stopped, interrupted or failed run, from its last checkpoint."""
     with opened(workspace) as at:
         run_id = at.store.resolve(run)
-        before = queries.run(at.store, run_id).state
+        found = queries.run(at.store, run_id)
+        before = found.state
         if before not in GOES_ON:
             raise UserError(f"Run {run_id} is {before}: only one that is {', '.join(GOES_ON)} can go on.")
+        check_code(at.workspace, run_id, found.extensions)
         if not now:
             store_queue.enqueue(at.store, [run_id], first=True, waiter=processes.current())
         raise typer.Exit(train_here(at, run_id, before=before, now=now))

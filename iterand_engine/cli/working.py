@@ -28,6 +28,8 @@ from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.places import our_processes
 from iterand_engine.stop_signals import StopSignals
 from iterand_engine.store import RunState
+from iterand_engine.store import queue as store_queue
+from iterand_engine.store import slots as store_slots
 from iterand_engine.store.records import SlotPlace
 
 
@@ -48,13 +50,19 @@ def work(
                 return signals.requested
 
             ended = queueing.drain(at.workspace, at.store, wanted, say=display.note, should_stop=should_stop)
+        closed = {slot.key for slot in store_slots.slots(at.store) if slot.closed_reason is not None}
+        left = store_queue.queued(at.store)
+        why = queueing.why_waiting(at.store, at.settings, left[0]) if left else ""
     for run in ended:
         result(f"run {run.run_id} {run.state}")
     states = Counter(run.state for run in ended)
     say(", ".join(f"{count} {state}" for state, count in states.items()) or "Nothing was trained.")
+    if left:
+        say(f"{len(left)} {'run is' if len(left) == 1 else 'runs are'} still queued: {why}")
     if signals.requested:
         raise typer.Exit(ExitCode.STOPPED)
-    if set(states) - {RunState.FINISHED, RunState.STOPPED, RunState.QUEUED}:
+    has_closed = any(place.key in closed for place in wanted)
+    if has_closed or set(states) - {RunState.FINISHED, RunState.STOPPED, RunState.QUEUED}:
         raise typer.Exit(ExitCode.FAILED)
 
 
