@@ -121,6 +121,9 @@ def _compare(stage: Stage, mode: Mode, *names: str, log: bool = False) -> None:
     page.area.set_log(log)
     area = page.area  # where kept weights are counted, the probe is asked
     stage.until(lambda: area.plot is not None and bool(area.plot.keys()), "the plot")
+    if mode is Mode.KEPT:
+        stage.rest(0.3)  # what is not known yet is asked for by then
+        stage.until(lambda: not stage.window.session.probe.is_busy, "the kept weights")
 
 
 def _settings(key: str) -> Callable[[Stage], object]:
