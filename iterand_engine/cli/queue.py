@@ -95,8 +95,7 @@ def queue(
         raise UserError("Nothing says what to queue; name a file, or a preset as in `--preset quickstart`.")
     with opened(workspace) as at:
         if adds:
-            words = [*(sets or ()), *([f"name={_quoted(name)}"] if name is not None else ())]
-            _add(at, _plans(items or [], preset, words, seeds), first=first)
+            _add(at, _plans(items or [], preset, _words(sets, name), seeds), first=first)
         elif resumes:
             _resume(at, _to_resume(at, items or [], interrupted=interrupted, everything=everything))
         elif goes_on:
@@ -105,6 +104,11 @@ def queue(
             _reopen(at, reopen)
         else:
             _list(at, as_json=json)
+
+
+def _words(sets: list[str] | None, name: str | None) -> list[str]:
+    """What is set, the name among it."""
+    return [*(sets or ()), *([f"name={_quoted(name)}"] if name is not None else ())]
 
 
 def move(

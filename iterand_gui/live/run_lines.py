@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from iterand_engine.differing import ABSENT, short_names, value_of, value_text
+from iterand_engine.differing import ABSENT, differences, short_names, value_of, value_text
 from iterand_engine.grouping import Figure, Group, figure
 from iterand_engine.store import RunRow, RunState, SweepRow
 from iterand_engine.store.records import Json
@@ -180,3 +180,9 @@ def _left_s(rows: Sequence[RunRow]) -> float | None:
         if row.state in _LIVE and row.step > 0 and row.total_steps
     ]
     return max(left, default=None)
+
+
+def difference_texts(configs: Mapping[str, Json]) -> dict[str, str]:
+    """What sets each of these apart from the others, by their keys."""
+    found = differences(configs)
+    return {key: found.text(key) for key in configs}

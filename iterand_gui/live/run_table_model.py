@@ -30,8 +30,8 @@ from iterand_engine.grouping import Group
 from iterand_engine.store import RunRow, SweepRow
 from iterand_gui import theme
 from iterand_gui.live.run_columns import COLUMN, COLUMNS
-from iterand_gui.live.run_lines import Kind
-from iterand_gui.live.run_tree import TOP, Numbers, RunTree, difference_texts, list_runs
+from iterand_gui.live.run_lines import Kind, difference_texts
+from iterand_gui.live.run_tree import TOP, Numbers, RunTree, list_runs
 from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.live.store_watcher import StoreWatcher
 from iterand_gui.live.tasks import Jobs

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iterand_engine.differing import differences
 from iterand_engine.filters import Filter
 from iterand_engine.grouping import Group, Groups
 from iterand_engine.store import RunRow, RunState, SweepRow
@@ -388,12 +387,6 @@ def list_runs(changes: Sequence[RunsChange], sweeps: Sequence[SweepRow], column:
             tree.take(change)
         tree.in_order(tree.members(TOP), column, descending=False)
     return tree
-
-
-def difference_texts(configs: Mapping[str, Json]) -> dict[str, str]:
-    """What sets each of these apart from the others, by their keys."""
-    found = differences(configs)
-    return {key: found.text(key) for key in configs}
 
 
 def _current(row: RunRow, change: RunsChange) -> RunRow:
