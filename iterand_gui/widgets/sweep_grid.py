@@ -113,19 +113,32 @@ class SweepGridModel(QAbstractTableModel):
     def headerData(  # noqa: N802 - Qt's name
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
-        """The values of the axes."""
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return Qt.AlignmentFlag.AlignCenter
-        if role not in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
-            return None
+        """The values of the axes; with their names for those who hear or ask them, and where two run down."""
+        match role:
+            case Qt.ItemDataRole.TextAlignmentRole:
+                return Qt.AlignmentFlag.AlignCenter
+            case Qt.ItemDataRole.DisplayRole:
+                return "\n".join(self._values(section, orientation, with_names=len(self._grid.axes) > 2))
+            case Qt.ItemDataRole.ToolTipRole | Qt.ItemDataRole.AccessibleTextRole:
+                return ", ".join(self._values(section, orientation, with_names=True))
+        return None
+
+    @property
+    def caption(self) -> str:
+        """Which axis runs where: `lr down, width across`."""
+        down = [axis.name for number, axis in enumerate(self._grid.axes) if number != self._across]
+        across = [] if self._across is None else [f"{self._grid.axes[self._across].name} across"]
+        return ", ".join([f"{' and '.join(down)} down", *across])
+
+    def _values(self, section: int, orientation: Qt.Orientation, *, with_names: bool) -> list[str]:
         if orientation is Qt.Orientation.Vertical:
             axes = [axis for number, axis in enumerate(self._grid.axes) if number != self._across]
             values = zip(axes, self._rows[section], strict=True)
-            return "\n".join(f"{axis.name} {axis.labels[at]}" for axis, at in values)
-        if self._across is None:
-            return "Validation accuracy"
-        axis = self._grid.axes[self._across]
-        return f"{axis.name}\n{axis.labels[section]}"
+        elif self._across is None:
+            return ["Validation accuracy"]
+        else:
+            values = zip([self._grid.axes[self._across]], [section], strict=True)
+        return [f"{axis.name} {axis.labels[at]}" if with_names else axis.labels[at] for axis, at in values]
 
     def data(self, index: AnyIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """What a cell says."""
@@ -230,13 +243,19 @@ class SweepGrid(QTableView):
         """Where the current cell stands."""
         return self._cells.words(self.currentIndex()) if self.currentIndex().isValid() else ""
 
+    @property
+    def caption(self) -> str:
+        """Which axis runs where."""
+        return self._cells.caption
+
     def copy_text(self) -> str:
         """The whole grid for a spreadsheet."""
         model, across, down = self._cells, Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         columns = range(model.columnCount())
-        rows = [["", *(str(model.headerData(at, across)).replace("\n", " ") for at in columns)]]
+        whole = Qt.ItemDataRole.ToolTipRole
+        rows = [["", *(str(model.headerData(at, across, whole)) for at in columns)]]
         for row in range(model.rowCount()):
-            title = str(model.headerData(row, down)).replace("\n", ", ")
+            title = str(model.headerData(row, down, whole))
             rows.append([title, *(str(model.index(row, at).data()) for at in columns)])
         return "\n".join("\t".join(row) for row in rows)
 

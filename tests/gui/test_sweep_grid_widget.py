@@ -68,8 +68,10 @@ def texts(model: SweepGridModel) -> list[list[str]]:
 
 def test_that_the_shorter_axis_runs_across(model: SweepGridModel) -> None:
     model.show_grid(two_axes({(0.1, 0.5): 0.8, (0.3, 1.0): 0.9}))
-    assert titles(model, ACROSS) == ["width\n0.5", "width\n1"]
-    assert titles(model, DOWN) == ["lr 0.1", "lr 0.2", "lr 0.3"]
+    assert titles(model, ACROSS) == ["0.5", "1"]
+    assert titles(model, DOWN) == ["0.1", "0.2", "0.3"]
+    assert model.headerData(1, ACROSS, Qt.ItemDataRole.AccessibleTextRole) == "width 1"
+    assert model.caption == "lr down, width across"
     assert texts(model) == [["80.00", "no run"], ["no run", "no run"], ["no run", "90.00"]]
     assert model.words(model.index(2, 1)) == "lr 0.3, width 1"
 
@@ -86,6 +88,7 @@ def test_that_one_axis_is_a_list_and_three_are_combined(model: SweepGridModel) -
     options = {"training.lr": 0.3, "model.width_factor": 1.0, "training.epochs": 2}
     model.show_grid(grid(axes, [(row(1, val_accuracy=0.5), options)]))
     assert (model.rowCount(), model.columnCount()) == (9, 2)
+    assert titles(model, DOWN)[0] == "lr 0.1\nepochs 1"
     at = model.index(7, 1)
     assert (at.data(), model.words(at)) == ("50.00", "lr 0.3, width 1, epochs 2")
 

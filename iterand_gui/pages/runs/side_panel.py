@@ -131,9 +131,10 @@ class SidePanel(QScrollArea):
         axes = {option: values for option, values in sweep.axes.items() if isinstance(values, list)}
         grid = grid_of(axes, [(row, watcher.configs[row.id]) for row in rows])
         groups = list({group.key: group for group in grid.cells.values()}.values())
-        self._say(sweep.name, f"{shown.counted(len(rows), 'run')} · cells are validation accuracy in %")
         self.facts.show_facts(panel_facts.sweep_facts(sweep, groups))
         self.grid.show_grid(grid)
+        told = (shown.counted(len(rows), "run"), "validation accuracy in %", self.grid.caption)
+        self._say(sweep.name, " · ".join(told))
         self.grid.setFixedHeight(min(self.grid.sizeHint().height(), _HIGHEST_GRID_PX))
         self._show_cell(self.grid.group)
         self._tell(findings(rows, watcher.configs))
