@@ -91,7 +91,10 @@ def _publish(only: list[str]) -> int:
         for theme in ("light", "dark") if view.is_shown and (not only or view.name in only) else ():
             for scale, mark in SCALES.items():
                 with Image.open(BUILD / f"scale-{scale}" / f"{view.name}-{theme}.png") as picture:
-                    small = picture.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+                    # Of the ways there are, the one that keeps rare colours, such as those of small icons.
+                    small = picture.convert("RGB").quantize(
+                        _COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE
+                    )
                 small.save(DOCS / f"{view.name}-{theme}{mark}.png", optimize=True)
                 count += 1
     return count

@@ -26,6 +26,8 @@ _BASE = ("method.weight_init=kaiming-uniform", "compute.threads=1", "compute.dev
 _PATIENCE_S = 300.0
 LIVE_STEPS = 300  # the run that goes on has made so many when pictures begin
 STOPPED, KILLED, SWEEP = "conv4-x0.5-iterand-stopped", "conv4-x0.5-edge-popup-killed", "redraws"
+_ENDS = {STOPPED: RunState.STOPPED, KILLED: RunState.INTERRUPTED}  # others finish, or diverge
+_UNFINISHED = {RunState.QUEUED, RunState.INTERRUPTED, RunState.STOPPED}
 WIDTHS, METHODS = (0.0625, 0.125, 0.25), ("dense", "edge-popup", "iterand")
 GROUPS = tuple(f"conv4-x{width:g}-{method}" for width in WIDTHS for method in METHODS)
 DIVERGED = "conv4-x0.25-dense-lr-3000"
@@ -91,19 +93,16 @@ def stored_runs(folder: Path) -> None:
     workspace = open_workspace_dir(folder)
     with Store.open(workspace) as store:
         _queue(workspace, store, [*_groups(), *_others()])
-        waiting = [run for run in queries.runs(store) if run.state is not RunState.FINISHED]
-        for number, run in enumerate(reversed(waiting), start=1):
-            if run.state in (RunState.QUEUED, RunState.INTERRUPTED, RunState.STOPPED):
-                print(f"Run {number} of {len(waiting)}: {run.name} seed {run.seed}", flush=True)
-                _train(workspace, store, run)
+        missing = [run for run in queries.runs(store) if run.state in _UNFINISHED - {_ENDS.get(run.name)}]
+        for number, run in enumerate(reversed(missing), start=1):
+            print(f"Run {number} of {len(missing)}: {run.name} seed {run.seed}", flush=True)
+            _train(workspace, store, run)
         store.settle()
 
 
 def _train(workspace: Workspace, store: Store, run: RunRow) -> None:
     """Train a run to its end; the two that are to be seen unfinished only to a third."""
-    until = {STOPPED: RunState.STOPPED, KILLED: RunState.INTERRUPTED}.get(run.name)
-    if run.state is until:
-        return
+    until = _ENDS.get(run.name)
     words = ("resume", run.id, "--workspace", str(workspace.root))
     process = subprocess.Popen([sys.executable, "-m", "iterand_engine.cli", *words])
     if until is not None:
