@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -309,6 +310,20 @@ def test_that_a_dataset_of_own_code_may_be_a_folder_that_needs_its_path(
     assert (done.code, "data.path is missing" in done.err) == (ExitCode.USER, True)
     done = train(workspace, data={"dataset": "mine", "train_limit": None, "path": str(images)})
     assert done.code == 0, done.err
+
+
+def test_that_what_own_code_prints_is_no_result(workspace: Workspace, tmp_path: Path) -> None:
+    trusted(workspace, "net.py", NET.replace("        super()", "        print('hello')\n        super()", 1))
+    done = train(workspace, model={"name": "tiny"}, method={"name": "dense"})
+    assert done.code == 0, done.err
+    assert done.out == f"run {done.run_id} {done.out.partition(done.run_id)[2].strip()}\n"
+    assert "hello" in done.err
+    again = iterand("reproduce", done.run_id, "--workspace", workspace.root)
+    assert (again.code, again.out.count("\n"), "hello" in again.err) == (0, 1, True)
+    config = config_file(tmp_path, model={"name": "tiny"})
+    timed = iterand("measure", config, "--json", "--steps", "1", "--workspace", workspace.root)
+    assert json.loads(timed.out)["steps"] == 1
+    assert "hello" in timed.err
 
 
 def test_that_training_with_own_code_resumes_exactly(workspace: Workspace) -> None:

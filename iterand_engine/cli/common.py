@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -61,6 +61,13 @@ def opened(folder: Path | None) -> Iterator[Opened]:
     settings = Settings.load(workspace)
     with Store.open(workspace) as store, activated(workspace):
         yield Opened(workspace, store, settings)
+
+
+@contextmanager
+def results_alone() -> Iterator[None]:
+    """Keep stdout for results while own code may run: what it prints goes to stderr."""
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def say(text: str) -> None:

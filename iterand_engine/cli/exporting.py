@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from iterand_engine.cli.common import RunArgument, WorkspaceOption, opened, result, say, size
+from iterand_engine.cli.common import RunArgument, WorkspaceOption, opened, result, results_alone, say, size
 from iterand_engine.cli.display import progress_display
 from iterand_engine.errors import ExitCode
 from iterand_engine.stop_signals import StopSignals
@@ -50,7 +50,7 @@ def reproduce(
         from iterand_engine.reproduce import reproduce_run
         from iterand_engine.worker import Surroundings
 
-        with progress_display() as display:
+        with progress_display() as display, results_alone():
             around = Surroundings(display.update, display.note, lambda step: signals.requested)
             comparison = reproduce_run(at.workspace, at.store, run_id, steps=steps, around=around)
     raise typer.Exit(_tell(comparison))

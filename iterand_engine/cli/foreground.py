@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from iterand_engine.cli.common import Opened, plain_share, result, say
+from iterand_engine.cli.common import Opened, plain_share, result, results_alone, say
 from iterand_engine.cli.display import progress_display
 from iterand_engine.cli.waiting import wait_for_slot
 from iterand_engine.endings import announce_run
@@ -55,7 +55,7 @@ def _train(at: Opened, run_id: str, token: str, device: str | None, signals: Sto
     at.workspace.make_run_dir(run_id)
     path = log_path(at.workspace, run_id)
     try:
-        with RunLog(path, say) as log, progress_display() as display:
+        with RunLog(path, say) as log, progress_display() as display, results_alone():
             outcome = train_reported(
                 at.workspace,
                 at.store,

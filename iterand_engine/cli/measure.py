@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from iterand_engine.cli.common import JsonOption, WorkspaceOption, duration, opened, result, say
+from iterand_engine.cli.common import (
+    JsonOption,
+    WorkspaceOption,
+    duration,
+    opened,
+    result,
+    results_alone,
+    say,
+)
 from iterand_engine.cli.training import SetOption, chosen_mapping
 from iterand_engine.config import RunConfig, apply_sets
 from iterand_engine.errors import UserError
@@ -41,7 +49,8 @@ def measure(
 
         try:
             roots = data_roots(at.workspace, at.settings)
-            found = measuring.measure(options, roots, steps=steps, seconds=seconds)
+            with results_alone():
+                found = measuring.measure(options, roots, steps=steps, seconds=seconds)
         except Exception as error:
             sentence = explained(error)
             if sentence is None:
