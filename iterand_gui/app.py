@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
@@ -41,6 +42,7 @@ _BEFORE_QT = (
     "sqlalchemy.dialects.sqlite",
 )
 _STARTED_MS = 3_000
+_IDLE_MS = 500  # after the first reading of the store
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,6 +79,14 @@ def _import_before_qt() -> None:
         import_module(name)
 
 
+def _import_later() -> None:
+    """Import plots and all pages in a thread: at the first plot it would stop the window for 0.3 s."""
+    from iterand_gui.pages import PAGES
+
+    names = ["iterand_gui.plots.curve_scene", *(entry.target.partition(":")[0] for entry in PAGES)]
+    threading.Thread(target=lambda: list(map(import_module, names)), name="imports", daemon=True).start()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="iterand-gui", description="The window of the IteRand workbench.")
     parser.add_argument(
@@ -89,13 +99,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(application: QApplication, workspace: Path | None) -> int:
-    from PySide6.QtCore import QTimer
+    from PySide6.QtCore import Qt, QTimer
 
     from iterand_gui.memory import Memory, default_path
 
     QTimer.singleShot(_STARTED_MS, application, collector.resume)
     workbench = Workbench(application, Memory(default_path()))
     workbench.open(workspace or workbench.last_workspace())
+    idle = QTimer(application, singleShot=True, interval=_IDLE_MS)
+    idle.timeout.connect(_import_later)
+    if workbench.window is not None:
+        workbench.window.session.watcher.runs_changed.connect(
+            idle.start, Qt.ConnectionType.SingleShotConnection
+        )
     code = application.exec()
     workbench.close()
     return code

@@ -19,7 +19,6 @@ from iterand_engine.filters import Filter
 from iterand_engine.grouping import Group, Groups
 from iterand_engine.store import RunRow, RunState, SweepRow
 from iterand_engine.store.records import Json
-from iterand_gui.live.collector import undisturbed
 from iterand_gui.live.run_columns import COLUMN, COLUMNS
 from iterand_gui.live.run_filter import FilteredRuns
 from iterand_gui.live.run_lines import (
@@ -34,7 +33,7 @@ from iterand_gui.live.store_reader import RunsChange
 
 Numbers = NDArray[np.intp]
 Identity = tuple[Kind, str]
-TOP = -1  # stands for the parent of the top lines
+TOP = 0  # stands for the parent of the top lines, as Qt has it; lines count from 1
 MADE = -1  # stands for the column by which equal lines are ordered
 _DIFFERS = COLUMN["differs"]
 
@@ -62,11 +61,14 @@ class RunTree:
         self._sweep_of_run: dict[str, str] = {}
         self._nodes: dict[int, _Node] = {}
         self._numbers: dict[Identity, int] = {}
-        self._next = 0
-        self.unfolding: set[int] = set()  # the lines that hold others
+        self._next = TOP + 1
+        self._top: tuple[dict[str, int], list[int]] | None = (
+            None  # groups by key, sweeps; made when asked for
+        )
+        self.unfolding = {TOP}  # the lines that hold others
         self._filtered = FilteredRuns(self.rows, self.configs)
         self._shown: set[str] | None = None  # ids of runs that meet the filter; None: all do
-        self._shown_groups: dict[str, int] = {}  # how many of them each group has, where it has any
+        self._shown_groups: Counter[str] = Counter()  # how many of them each group has, where it has any
         self._sort_values: dict[int, NDArray[np.float64]] = {}  # by column, of all lines by their numbers
         self._differs: Mapping[str, str] = {}
 
@@ -97,6 +99,8 @@ class RunTree:
         for run_id in gone:
             del self.rows[run_id], self.configs[run_id]
         self._filtered.rows_changed(others=bool(new or gone))
+        if new or gone:
+            self._top = None
         for column in list(self._sort_values):
             if new or gone or (column != MADE and COLUMNS[column].changes):
                 del self._sort_values[column]
@@ -112,7 +116,7 @@ class RunTree:
         known = {sweep.id: sweep for sweep in sweeps}
         if known == self._sweeps:
             return
-        self._sweeps = known
+        self._sweeps, self._top = known, None
         self._sort_values.clear()
         oldest_first = sorted(sweeps, key=lambda sweep: sweep.created_at)
         self._sweep_of_run = {run_id: sweep.id for sweep in oldest_first for run_id in sweep.run_ids}
@@ -127,7 +131,7 @@ class RunTree:
         self.filter = wanted
         everything = not wanted.words and not wanted.conditions
         self._shown = None if everything else self._filtered.matching(wanted, now)
-        self._shown_groups = dict(Counter(self.rows[run_id].group_key for run_id in self._shown or ()))
+        self._shown_groups = Counter(self.rows[run_id].group_key for run_id in self._shown or ())
 
     def set_differs(self, texts: Mapping[str, str]) -> None:
         """What sets each group apart, by its key."""
@@ -150,11 +154,20 @@ class RunTree:
     def members(self, number: int) -> Numbers:
         """The lines that are shown in another, or at the top, in no order; empty for a run."""
         if number == TOP:
-            inside = [each for each, node in self._nodes.items() if node.parent == TOP]
-        else:
-            inside = self._nodes[number].members if self.unfolds(number) else []
-        shown = inside if self._shown is None else [each for each in inside if self._is_shown(each)]
-        return np.array(shown, np.intp)
+            return np.array(self._top_lines(), np.intp)
+        inside = self._nodes[number].members if self.unfolds(number) else []
+        return np.array([each for each in inside if self._is_shown(each)], np.intp)
+
+    def _top_lines(self) -> list[int]:
+        if self._top is None:
+            top = [(each, node) for each, node in self._nodes.items() if node.parent == TOP]
+            groups = {node.key: each for each, node in top if node.kind is Kind.GROUP}
+            self._top = groups, [each for each, node in top if node.kind is Kind.SWEEP]
+        groups, sweeps = self._top
+        if self._shown is None:
+            return [*groups.values(), *sweeps]
+        found = [groups[key] for key in self._shown_groups if key in groups]
+        return found + [each for each in sweeps if self._is_shown(each)]
 
     def identity(self, number: int) -> Identity:
         """Names a line in every tree that has it."""
@@ -348,7 +361,7 @@ class RunTree:
     def _stale(self, number: int | None) -> set[int]:
         """Let a line and those that hold it be made anew."""
         touched: set[int] = set()
-        while number is not None and number != TOP and number in self._nodes:
+        while number is not None and number in self._nodes:
             self._nodes[number].line = None
             touched.add(number)
             number = self._nodes[number].parent
@@ -364,7 +377,9 @@ class RunTree:
             if is_shown != (run_id in self._shown):
                 (self._shown.add if is_shown else self._shown.discard)(run_id)
                 key = self.rows[run_id].group_key
-                self._shown_groups[key] = self._shown_groups.get(key, 0) + (1 if is_shown else -1)
+                self._shown_groups[key] += 1 if is_shown else -1
+                if not self._shown_groups[key]:
+                    del self._shown_groups[key]
 
     def _meets(self, run_id: str) -> bool:
         return self._shown is None or run_id in self._shown
@@ -375,18 +390,7 @@ class RunTree:
         node = self._nodes[number]
         if node.kind is Kind.SWEEP:
             return any(map(self._is_shown, node.members))
-        return node.key in self._shown if node.kind is Kind.RUN else self._shown_groups.get(node.key, 0) > 0
-
-
-def list_runs(changes: Sequence[RunsChange], sweeps: Sequence[SweepRow], column: int) -> RunTree:
-    """All lines after many changes, sorted once by a column; for a thread, as nobody else has them yet."""
-    tree = RunTree()
-    with undisturbed(sum(len(change.rows) for change in changes)):
-        tree.set_sweeps(sweeps)
-        for change in changes:
-            tree.take(change)
-        tree.in_order(tree.members(TOP), column, descending=False)
-    return tree
+        return node.key in self._shown if node.kind is Kind.RUN else node.key in self._shown_groups
 
 
 def _current(row: RunRow, change: RunsChange) -> RunRow:

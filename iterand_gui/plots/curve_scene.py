@@ -15,6 +15,7 @@ from iterand_gui.plots.drawn_curve import DrawnCurve, Dress, ViewColumns
 from iterand_gui.plots.items import MarksShape, Shape
 from iterand_gui.plots.link import AXIS_NAMES, AXIS_UNITS, Span
 from iterand_gui.plots.reduction import Steps, Values
+from iterand_gui.plots.strokes import Stroke
 from iterand_gui.plots.units import TICK_DISTANCE_X_PX, TICK_DISTANCE_Y_PX, log_ticks, ticks
 from iterand_gui.plots.value_range import value_range
 from iterand_gui.plots.x_axis import Positions, XAxis
@@ -41,11 +42,7 @@ class CurveScene:
         self._mark_places = np.empty(0)
         self._dressed: object = None  # how it was drawn last; None where that no longer holds
         self.values: Span = (0.0, 1.0)  # what is seen of the y axis
-
-    @property
-    def point_count(self) -> int:
-        """Points drawn."""
-        return sum(drawn.point_count for drawn in self._drawn.values())
+        self.ink_px = 0.0  # of lines up and down that drawing takes
 
     def line_values(self, key: str) -> Values:
         """What is drawn of a curve; empty where nothing is."""
@@ -64,13 +61,14 @@ class CurveScene:
                 self._columns[place] = before.get(place) or self._make_columns(*place)
             spans.append(self._drawn[key].show(curve.data, self._columns[place]))
         self.values = view.values or value_range(spans, self._curves.unit, log=self._curves.look.log)
+        self.ink_px = self._ink_px()
         self._mark_places = self._places_of(marks, view.axis)
         self._canvas.set_view(view.places, self.values)
         self._draw_axes(view.axis, view.places)
 
-    def dress(self, *, fine: bool, highlight: str | None, scale: float) -> None:
-        """Draw the curves in the canvas's colours, in final quality or fast, for pixels of a scale."""
-        how = (fine, highlight, scale, self._canvas.colours)
+    def dress(self, *, stroke: Stroke, highlight: str | None, scale: float) -> None:
+        """Draw the curves in the canvas's colours, for pixels of a scale."""
+        how = (stroke, highlight, scale, self._canvas.colours)
         if how == self._dressed:
             return
         self._dressed = how
@@ -85,7 +83,7 @@ class CurveScene:
                     colour=QColor(colours.runs[curve.colour_number]),
                     ground=QColor(colours.base),
                     line=lines[key],
-                    fine=fine,
+                    stroke=stroke,
                     strong=key == highlight,
                     behind=highlight is not None and key != highlight,
                     faint=curve.style.faint,
@@ -94,6 +92,11 @@ class CurveScene:
             )
             shapes += drawn.shapes()
         self._canvas.draw(shapes)
+
+    def _ink_px(self) -> float:
+        size, lines = self._canvas.plot_size, self._curves.lines()
+        px_per_value = size.height() / ((self.values[1] - self.values[0]) or 1.0)
+        return sum(drawn.ink_px(px_per_value, lines[key]) for key, drawn in self._drawn.items())
 
     def _make_columns(self, positions: Positions, axis: XAxis, places: Span, count: int) -> ViewColumns:
         return ViewColumns.of_view(axis, positions, places, count, self._canvas.plot_size.width())

@@ -16,12 +16,14 @@ from iterand_gui.plots.items import NOTHING, Band, BandShape, LineShape, Shape
 from iterand_gui.plots.legend import LINES
 from iterand_gui.plots.link import Span
 from iterand_gui.plots.reduction import RAW_PER_COLUMN, ColumnCache, Polyline, Steps, Values, visible, zigzag
+from iterand_gui.plots.strokes import Stroke, travel
 from iterand_gui.plots.x_axis import Positions, XAxis
 
 _DOT_APART_PX = 14  # points that are further apart are marked
 _DOT_PX = 5.0
 _BAND_SHARE, _BEHIND_SHARE = 0.16, 0.30
 _FAST_PX, _FINE_PX, _STRONG_PX = 1.0, 1.5, 2.25
+_DASHES_TAKE = 4.0  # times as long as a line of pieces
 _LARGEST = 2**62
 
 
@@ -57,7 +59,7 @@ class Dress:
     colour: QColor
     ground: QColor
     line: int
-    fine: bool
+    stroke: Stroke
     strong: bool
     behind: bool
     faint: bool
@@ -82,10 +84,10 @@ class DrawnCurve:
         """What is drawn of the curve, smoothed if it is."""
         return self._line.line
 
-    @property
-    def point_count(self) -> int:
-        """Points drawn."""
-        return len(self._line.line.x) + len(self._raw.line.x)
+    def ink_px(self, px_per_value: float, line: int) -> float:
+        """How much line is drawn up and down; dashes count more, as they take longer."""
+        drawn = [self._line.line.values, *self._band.outline]
+        return px_per_value * sum(map(travel, drawn)) * (_DASHES_TAKE if line else 1)
 
     def show(self, data: CurveData, columns: ViewColumns) -> Span | None:
         """Draw what a view shows of a curve.
@@ -116,14 +118,20 @@ class DrawnCurve:
         share = _BEHIND_SHARE if dress.behind else FAINT_SHARE if dress.faint and not dress.strong else 1.0
         colour = theme.mixed(dress.colour, dress.ground, share)
         # A pen of one pixel is drawn many times faster than any other, however fine the screen's pixels are.
+        stroke = max(dress.stroke, Stroke.WIDE) if dress.strong else dress.stroke
         wide = dress.scale * (_STRONG_PX if dress.strong else _FINE_PX)
-        fine = dress.fine or dress.strong
-        dot_px = _DOT_PX * dress.scale if self._has_dots else 0.0
-        self._line.dress(_pen(colour, wide if fine else _FAST_PX, dress.line), antialias=fine, dot_px=dot_px)
+        self._line.dress(
+            _pen(colour, wide if stroke >= Stroke.WIDE else _FAST_PX, dress.line),
+            antialias=dress.stroke > Stroke.FAST,
+            dot_px=_DOT_PX * dress.scale if self._has_dots else 0.0,
+            in_pieces=stroke is Stroke.WIDE,
+        )
         self._raw.dress(_pen(theme.mixed(colour, dress.ground, FAINT_SHARE), _FAST_PX, 0), antialias=False)
         self._band.colour = QColor(colour)
         self._band.colour.setAlphaF(_BAND_SHARE)
-        self._band.antialias = fine  # a jagged outline takes three times as long with it
+        self._band.antialias = (
+            dress.stroke >= Stroke.WIDE
+        )  # a jagged outline takes three times as long with it
         self._line.z = 4.0 if dress.strong else 2.5 if share < 1 else 3.0
 
     def _show_lines(self, line: Polyline, raw: Polyline) -> None:

@@ -25,8 +25,6 @@ _MARK_PX = 5
 _CAP_PX = 4
 _RIM_PX = 1.0
 _LONE_DOT_PX = 6.0  # a single point has no line that shows it
-# Wide lines of more points are drawn in pieces: as a whole that takes a hundred times longer.
-_WHOLE_POINTS = 250
 NOTHING = Polyline(np.empty(0), np.empty(0, np.float32), raw=False)
 
 
@@ -83,17 +81,19 @@ class LineShape:
         self.antialias = False
         self.dot_px = 0.0
         self._pen = QPen()
+        self._in_pieces = False
         self._made: Any = None  # the line as Qt takes it, made when it is first painted
 
     def show_line(self, line: Polyline) -> None:
         """Draw another line."""
         self.line, self._made = line, None
 
-    def dress(self, pen: QPen, *, antialias: bool, dot_px: float = 0.0) -> None:
-        """Draw it with another pen."""
-        if self._in_pieces(pen) != self._in_pieces(self._pen):
+    def dress(self, pen: QPen, *, antialias: bool, dot_px: float = 0.0, in_pieces: bool = False) -> None:
+        """Draw it with another pen; dashes do not come out in pieces."""
+        in_pieces = in_pieces and pen.style() == Qt.PenStyle.SolidLine
+        if in_pieces != self._in_pieces:
             self._made = None
-        self._pen, self.antialias, self.dot_px = pen, antialias, dot_px
+        self._pen, self.antialias, self.dot_px, self._in_pieces = pen, antialias, dot_px, in_pieces
 
     def paint(self, painter: QPainter, view: QRectF, pixel: QSizeF) -> None:
         """Draw the line, then its points."""
@@ -117,13 +117,9 @@ class LineShape:
     def _make(self) -> object:
         x, y = self.line.x, self.line.values.astype(np.float64)
         has_gaps = bool(np.isnan(y).any())
-        if self._in_pieces(self._pen):
+        if self._in_pieces:
             return arrayToLineSegments(x, y, "finite" if has_gaps else "all", False)
         return pg.arrayToQPath(x, y, connect="finite") if has_gaps else pg.functions.arrayToQPolygonF(x, y)
-
-    def _in_pieces(self, pen: QPen) -> bool:
-        # Dashes only come out in lines drawn as a whole, and joints are cleaner there.
-        return pen.widthF() > 1 and pen.style() == Qt.PenStyle.SolidLine and len(self.line.x) > _WHOLE_POINTS
 
     def _paint_dots(self, painter: QPainter, width: float) -> None:
         pen = QPen(self._pen.color(), width, c=Qt.PenCapStyle.RoundCap)
@@ -150,10 +146,12 @@ class BandShape:
         self.z = z
         self.colour = QColor()
         self.antialias = True
+        self.outline: tuple[NDArray[np.float32], ...] = ()  # its lower and its upper bounds
         self._path = QPainterPath()
 
     def show_band(self, band: Band | None) -> None:
         """Draw another band, or none."""
+        self.outline = () if band is None else (band.low, band.high)
         if band is None:
             self._path = QPainterPath()
             return

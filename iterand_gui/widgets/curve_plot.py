@@ -19,6 +19,7 @@ from iterand_gui.plots.curve_set import CurveSet, CurveStyle
 from iterand_gui.plots.legend import LegendEntry
 from iterand_gui.plots.link import AXIS_NAMES, SMOOTHING, PlotLink, Span, smoothing_text
 from iterand_gui.plots.reduction import Steps, Values
+from iterand_gui.plots.strokes import ALWAYS_WIDE_PX, Stroke, finest
 from iterand_gui.plots.tables import Table
 from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Clock, Positions, XAxis
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Clock", "CurvePlot", "CurveStyle", "PlotLink", "Positions", "Unit", "XAxis"]
 
-ALWAYS_FINE_POINTS = 600  # so many drawn points cost little in final quality, also in each of six plots
-EVER_FINE_POINTS = 12_000  # more would hold the window up
 _SETTLE_LIVE_S = 3.0  # longer than live points are apart, so that lines do not change their width with each
 _SETTLE_S = 0.3
 
@@ -225,8 +224,8 @@ class CurvePlot(ZoomedPlot):
             self.link.report_extent(self, self._curves.extent(axis))
             self._scene.show(View(axis, self.link.view, self._values_seen), self._marks)
             self._is_changed = False
-            few = self._scene.point_count <= ALWAYS_FINE_POINTS
-            self.dress(canvas, Quality.FINE if few else Quality.FAST, canvas.devicePixelRatioF())
+            little = self._scene.ink_px <= ALWAYS_WIDE_PX
+            self.dress(canvas, Quality.FINE if little else Quality.FAST, canvas.devicePixelRatioF())
             self.ticker.settle(self, _SETTLE_LIVE_S if self._is_live else _SETTLE_S)
         self._scene.draw_cursor(axis, self.link.cursor)
         self.follow_action.setChecked(self.link.follow)
@@ -234,9 +233,10 @@ class CurvePlot(ZoomedPlot):
     def dress(self, canvas: Canvas, quality: Quality, scale: float) -> None:
         """Give curves the canvas's colours."""
         if self._scene is not None:
-            few = self._scene.point_count <= EVER_FINE_POINTS
-            fine = quality is Quality.PAPER or (quality is Quality.FINE and few)
-            self._scene.dress(fine=fine, highlight=self.highlight, scale=scale)
+            stroke = Stroke.FAST if quality is Quality.FAST else finest(self._scene.ink_px)
+            if quality is Quality.PAPER:
+                stroke = max(stroke, Stroke.WIDE)
+            self._scene.dress(stroke=stroke, highlight=self.highlight, scale=scale)
 
     def settle(self) -> None:
         """Nothing came for a while."""

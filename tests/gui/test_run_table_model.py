@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtGui import QPalette
 from PySide6.QtTest import QAbstractItemModelTester, QSignalSpy
-from PySide6.QtWidgets import QTreeView
+from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QTreeView
 from pytestqt.qtbot import QtBot
 
 from iterand_engine import filters, processes
@@ -18,7 +20,8 @@ from iterand_engine.workspace import open_workspace_dir
 from iterand_gui.live import run_table_model
 from iterand_gui.live.run_columns import COLUMN, COLUMNS
 from iterand_gui.live.run_lines import Kind
-from iterand_gui.live.run_table_model import Role, RunTableModel
+from iterand_gui.live.run_roles import Role
+from iterand_gui.live.run_table_model import RunTableModel
 from iterand_gui.live.store_watcher import StoreWatcher
 from iterand_gui.live.tasks import Jobs
 from tests.gui.run_rows import change, config, run, sweep
@@ -147,6 +150,22 @@ def test_that_every_column_reads_and_sorts(model: RunTableModel, key: str) -> No
     header = COLUMN[key], Qt.Orientation.Horizontal
     assert model.headerData(*header)
     assert model.headerData(*header, Qt.ItemDataRole.ToolTipRole)
+
+
+def test_that_a_delegate_is_told_what_data_says(model: RunTableModel, view: QTreeView) -> None:
+    going = run(1, state=RunState.RUNNING, val_accuracy=0.5)
+    model.take(change([going, run(2, lr=0.2, val_accuracy=0.9)]))
+    delegate = QStyledItemDelegate()
+    for index in (model.index(row, column) for row in range(2) for column in range(len(COLUMNS))):
+        option = QStyleOptionViewItem()
+        delegate.initStyleOption(option, index)
+        drawn: Any = option  # PySide's types do not know what a style option has
+        assert drawn.text == index.data()
+        assert drawn.displayAlignment == index.data(Qt.ItemDataRole.TextAlignmentRole)
+        assert drawn.icon.isNull() == (index.data(Qt.ItemDataRole.DecorationRole) is None)
+        faint = index.data(Qt.ItemDataRole.ForegroundRole)
+        if faint is not None:
+            assert drawn.palette.color(QPalette.ColorRole.Text) == faint
 
 
 def test_that_sorting_holds_within_groups(model: RunTableModel) -> None:

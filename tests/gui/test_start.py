@@ -16,10 +16,11 @@ import pytest
 from iterand_engine.store import Store
 from iterand_engine.workspace import open_workspace_dir
 from iterand_gui.live import collector
+from iterand_gui.pages import PAGES
 from tests.gui.recorded_runs import recorded
 
 ROOT = Path(__file__).resolve().parents[2]
-# Starts the window as `iterand-gui` does, and closes it once its table has a row.
+# Starts the window as `iterand-gui` does, and closes it once its table has a row and a module is there.
 START = """
 import json, sys
 from pathlib import Path
@@ -35,7 +36,8 @@ def watched():
 
     def look():
         views = [view for window in application.topLevelWidgets() for view in window.findChildren(QTreeView)]
-        if any(view.accessibleName() == "Runs" and view.model().rowCount() for view in views):
+        has_rows = any(view.accessibleName() == "Runs" and view.model().rowCount() for view in views)
+        if has_rows and sys.argv[2] in sys.modules:
             timer.stop()
             maps = Path("/proc/self/maps")
             mapped = maps.read_text() if maps.exists() else ""
@@ -60,14 +62,18 @@ class Started:
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Started:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("started")
-    workspace = open_workspace_dir(folder / "workspace")
-    with Store.open(workspace) as store:
+    with Store.open(open_workspace_dir(folder / "workspace")) as store:
         recorded(store)
+    return folder
+
+
+def start(folder: Path, until: str) -> Started:
+    """Start the window until a module is loaded."""
     places = {name: str(folder) for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}
     done = subprocess.run(
-        [sys.executable, "-c", START, str(workspace.root)],
+        [sys.executable, "-c", START, str(folder / "workspace"), until],
         cwd=ROOT,
         env={**os.environ, **places, "QT_QPA_PLATFORM": "offscreen"},
         capture_output=True,
@@ -78,6 +84,11 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Started:
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     return Started(tuple(told["modules"]), told["torch_mapped"])
+
+
+@pytest.fixture(scope="module")
+def started(folder: Path) -> Started:
+    return start(folder, "iterand_gui.pages.runs")
 
 
 def test_that_the_window_maps_nothing_of_torch(started: Started) -> None:
@@ -96,6 +107,12 @@ def test_that_a_start_loads_nothing_that_only_some_need(started: Started, name: 
 def test_that_only_the_page_in_view_is_loaded(started: Started) -> None:
     others = ("new", "run", "compare", "settings")
     assert not {f"iterand_gui.pages.{page}" for page in others} & set(started.modules)
+
+
+def test_that_pages_and_plots_are_loaded_when_the_window_stands(folder: Path) -> None:
+    later = start(folder, "iterand_gui.pages.settings")
+    assert {"pyqtgraph", *(f"iterand_gui.pages.{page.key}" for page in PAGES)} <= set(later.modules)
+    assert not later.torch_mapped
 
 
 def test_that_everything_else_is_loaded_before_qt(started: Started) -> None:

@@ -26,7 +26,7 @@ from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QS
 from iterand_engine.store import RunState
 from iterand_gui import theme
 from iterand_gui.live.run_lines import Kind
-from iterand_gui.live.run_table_model import Role
+from iterand_gui.live.run_roles import Role
 
 AnyIndex = QModelIndex | QPersistentModelIndex
 BAR_PX = 3
