@@ -5,7 +5,7 @@ Boxes to tick, round buttons and fields get `Colours.outline`, frames around lis
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF
+from PySide6.QtCore import QPoint, QRect, QRectF, QSize
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import (
     QProxyStyle,
@@ -13,6 +13,8 @@ from PySide6.QtWidgets import (
     QStyleOption,
     QStyleOptionComboBox,
     QStyleOptionComplex,
+    QTableView,
+    QTreeView,
     QWidget,
 )
 
@@ -26,6 +28,9 @@ _OUTLINED = {
     _Element.PE_IndicatorRadioButton,
     _Element.PE_FrameLineEdit,
 }
+_SIDES = {QStyle.PixelMetric.PM_FocusFrameHMargin, QStyle.PixelMetric.PM_HeaderMargin}
+SIDES_PX = 8
+_MARK_PX = 14
 _SHOW_FOCUS = {_Element.PE_FrameLineEdit}  # by their outline, which must stay as Fusion draws it then
 
 
@@ -61,6 +66,37 @@ class OutlinedFusion(QProxyStyle):
         )
         if typed_in and not _has_focus(option):
             _outline(painter, option)
+
+
+class RoomyFusion(OutlinedFusion):
+    """With more room at the sides of cells and titles, so that numbers do not touch the words beside them."""
+
+    def pixelMetric(  # noqa: N802 (Qt)
+        self, metric: QStyle.PixelMetric, option: QStyleOption | None = None, widget: QWidget | None = None
+    ) -> int:
+        """As the application's style, but for the sides of cells."""
+        return SIDES_PX if metric in _SIDES else super().pixelMetric(metric, option, widget)
+
+
+class RoomyTitles(RoomyFusion):
+    """The same for a table's titles: Fusion would push the mark of the order to their upper edge."""
+
+    def drawPrimitive(  # noqa: N802 (Qt)
+        self, element: _Element, option: QStyleOption, painter: QPainter, widget: QWidget | None = None
+    ) -> None:
+        """As the application's style, but for the mark."""
+        if element == _Element.PE_IndicatorHeaderArrow and widget is not None:
+            centre = QPoint(option.rect.center().x(), widget.height() // 2)
+            option.rect = QRect(centre - QPoint(_MARK_PX // 2, _MARK_PX // 2), QSize(_MARK_PX, _MARK_PX))
+        super().drawPrimitive(element, option, painter, widget)
+
+
+def give_room(view: QTableView | QTreeView) -> None:
+    """Have a table and its titles drawn with more room."""
+    titles = view.header() if isinstance(view, QTreeView) else view.horizontalHeader()
+    for part, style in ((view, RoomyFusion()), (titles, RoomyTitles())):
+        style.setParent(part)
+        part.setStyle(style)
 
 
 def _outline(

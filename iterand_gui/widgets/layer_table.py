@@ -21,6 +21,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidge
 
 from iterand_gui import format as texts
 from iterand_gui import theme
+from iterand_gui.fusion import give_room
 
 Index = QModelIndex | QPersistentModelIndex
 _TOP = QModelIndex()
@@ -155,6 +156,7 @@ class LayerTable(QTableView):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        give_room(self)
         self._model = LayerModel(self)
         self._sorted = _Sorted(self)
         self._sorted.setSourceModel(self._model)

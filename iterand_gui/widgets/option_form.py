@@ -221,7 +221,7 @@ class OptionForm(QWidget):
         self._hint.setMinimumHeight(_HINT_LINES * self.fontMetrics().lineSpacing())
         self._hint.setAccessibleName("About this option")
         rows = QVBoxLayout(self)
-        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setContentsMargins(0, theme.SPACE_S, 0, 0)
         rows.setSpacing(theme.SPACE_S)
         for part in (self.search, self._scroll, self._trouble, self._hint):
             rows.addWidget(part)

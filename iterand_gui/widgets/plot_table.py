@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QTableView, QWidget
 
 from iterand_gui import theme
+from iterand_gui.fusion import give_room
 from iterand_gui.plots.tables import PlotTableModel, Table
 
 _ROWS_MEASURED = 50  # for the width of the columns
@@ -16,6 +17,7 @@ class PlotTable(QTableView):
 
     def __init__(self, title: str, parent: QWidget) -> None:
         super().__init__(parent)
+        give_room(self)
         self._model = PlotTableModel(self)
         self.setModel(self._model)
         self.setAccessibleName(f"{title}: table")

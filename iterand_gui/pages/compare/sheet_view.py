@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from PySide6.QtCore import (
     QItemSelection,
     QItemSelectionModel,
-    QObject,
     QRect,
     QSignalBlocker,
     QSize,
@@ -18,40 +17,21 @@ from PySide6.QtGui import QAction, QColor, QContextMenuEvent, QKeyEvent, QPainte
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QMenu,
-    QProxyStyle,
     QStyle,
     QStyledItemDelegate,
-    QStyleOption,
     QStyleOptionViewItem,
     QTableView,
     QWidget,
 )
 
 from iterand_gui import theme
+from iterand_gui.fusion import give_room
 from iterand_gui.pages.compare.sheet_model import AnyIndex, Role, SheetModel, Swatch
 from iterand_gui.plots.legend import LegendEntry, paint_swatch
 
 _SWATCH_PX = 30
 _PIN_PX = theme.ICON_PX + theme.SPACE_XS
 _WIDEST_PX = 260
-
-
-class RoomyStyle(QProxyStyle):
-    """More room at the sides of cells and titles, so that numbers do not touch the words beside them."""
-
-    def __init__(self, parent: QObject) -> None:
-        super().__init__()
-        self.setParent(parent)
-
-    def pixelMetric(  # noqa: N802 (Qt)
-        self,
-        metric: QStyle.PixelMetric,
-        option: QStyleOption | None = None,
-        widget: QWidget | None = None,
-    ) -> int:
-        """As the application's style, but for the sides of cells."""
-        sides = QStyle.PixelMetric.PM_FocusFrameHMargin, QStyle.PixelMetric.PM_HeaderMargin
-        return theme.SPACE_S if metric in sides else super().pixelMetric(metric, option, widget)
 
 
 class NameDelegate(QStyledItemDelegate):
@@ -120,9 +100,7 @@ class SheetView(QTableView):
         self.setTabKeyNavigation(False)
         self.setFont(theme.number_font(self.font()))
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self._style = RoomyStyle(self)
-        for part in (self, self.horizontalHeader()):
-            part.setStyle(self._style)
+        give_room(self)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(theme.ROW_PX)
         self._set_up_header()
@@ -140,6 +118,7 @@ class SheetView(QTableView):
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         header.sectionResized.connect(self._note_width)
         header.setMinimumSectionSize(48)
+        header.setStretchLastSection(True)
         self.setSortingEnabled(True)
 
     @property
@@ -245,7 +224,8 @@ class SheetView(QTableView):
             self.horizontalHeader().setSortIndicator(columns.index(key) if key in columns else -1, order)
 
     def _note_width(self, column: int, before: int, now: int) -> None:
-        if not self._is_sizing and 0 <= column < len(self._model.sheet.columns):
+        last = len(self._model.sheet.columns) - 1  # takes the room that is left
+        if not self._is_sizing and 0 <= column < last:
             self._widths[self._model.sheet.columns[column].key] = now
 
     def _size_columns(self) -> None:

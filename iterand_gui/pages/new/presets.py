@@ -26,6 +26,7 @@ class PresetList(QWidget):
         self.search.setPlaceholderText("Search presets")
         self.search.setClearButtonEnabled(True)
         self.search.setAccessibleName("Search presets")
+        self.search.addAction(theme.icon("search"), QLineEdit.ActionPosition.LeadingPosition)
         self.search.textChanged.connect(self._find)
         self.list = QListWidget(self)
         self.list.setAccessibleName("Presets")
@@ -41,7 +42,7 @@ class PresetList(QWidget):
             item.setSizeHint(QSize(0, _ROW_PX))
             item.setToolTip(f"{preset.title}\n{preset.description}")
         column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        column.setContentsMargins(0, 0, theme.SPACE_S, 0)
         column.setSpacing(theme.SPACE_S)
         for widget in (heading, self.search, self.list):
             column.addWidget(widget)

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFormLayout, QHeaderView, QLabel, QPushButton, QTa
 from iterand_engine.sweeps import Cell, Plan
 from iterand_gui import theme
 from iterand_gui.format import count, counted, duration, number, percent, size, whole
+from iterand_gui.fusion import give_room
 from iterand_gui.pages.new.outlook import Outlook
 
 _ROWS = (
@@ -94,6 +95,7 @@ class Summary(QWidget):
         self._notes.setAccessibleName("Warnings and notes")
         self.cells = CellsModel(self)
         self._table = QTableView(self)
+        give_room(self._table)
         self._table.setModel(self.cells)
         self._table.setAccessibleName("Runs that would be queued")
         self._table.verticalHeader().setDefaultSectionSize(theme.ROW_PX)
@@ -101,6 +103,7 @@ class Summary(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setResizeContentsPrecision(0)  # of what is seen: a sweep may have thousands of runs
         header.setStretchLastSection(True)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self._table.setSelectionMode(QTableView.SelectionMode.NoSelection)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -10,6 +10,7 @@ from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from iterand_gui import theme
+from iterand_gui.fusion import give_room
 
 Index = QModelIndex | QPersistentModelIndex
 _TOP = QModelIndex()
@@ -100,6 +101,7 @@ class TextTable(QTableView):
 
     def __init__(self, name: str, titles: Sequence[str], parent: QWidget) -> None:
         super().__init__(parent)
+        give_room(self)
         self.text_model = TextModel(titles, self)
         self.setModel(self.text_model)
         self.setAccessibleName(name)

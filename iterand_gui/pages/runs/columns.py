@@ -17,12 +17,12 @@ from iterand_gui.live.run_columns import COLUMN, COLUMNS
 _NARROWEST_PX = 48
 _FLEXIBLE = COLUMN["differs"]
 _WIDTHS_PX: Final[Mapping[str, int]] = {
-    "state": 152,
-    "name": 168,
+    "state": 150,
+    "name": 186,
     "differs": 104,
-    "n": 116,
-    "accuracy": 152,
-    "time": 104,
+    "n": 92,
+    "accuracy": 156,
+    "time": 112,
     "age": 84,
     "progress": 132,
     "created": 140,

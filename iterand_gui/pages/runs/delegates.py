@@ -25,6 +25,7 @@ from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QS
 
 from iterand_engine.store import RunState
 from iterand_gui import theme
+from iterand_gui.fusion import SIDES_PX
 from iterand_gui.live.run_lines import Kind
 from iterand_gui.live.run_roles import Role
 
@@ -70,11 +71,11 @@ class StateDelegate(LineDelegate):
         area, palette, is_selected = _rect(option), _palette(option), _is_selected(option)
         cells = _differing_cells(index)
         if cells:
-            room = area.adjusted(theme.ICON_PX + theme.SPACE_S + theme.SPACE_XS, 0, -theme.SPACE_S, 0)
+            room = area.adjusted(SIDES_PX + theme.ICON_PX + theme.SPACE_S, 0, -SIDES_PX, 0)
             draw_squares(painter, room, cells, palette, is_selected=is_selected)
         progress = index.data(Role.PROGRESS)
         if progress is not None:
-            bar = area.adjusted(theme.SPACE_XS, area.height() - BAR_PX - 1, -theme.SPACE_S, -1)
+            bar = area.adjusted(SIDES_PX, area.height() - BAR_PX - 1, -SIDES_PX, -1)
             draw_bar(painter, bar, progress, palette, is_selected=is_selected)
 
 

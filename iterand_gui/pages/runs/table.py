@@ -20,6 +20,7 @@ from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QKeyEvent, QKeySeq
 from PySide6.QtWidgets import QAbstractItemView, QTreeView, QWidget
 
 from iterand_gui import theme
+from iterand_gui.fusion import give_room
 from iterand_gui.live.run_columns import COLUMN, COLUMNS
 from iterand_gui.live.run_table_model import RunTableModel
 from iterand_gui.pages.runs.columns import Columns
@@ -46,6 +47,7 @@ class RunTable(QTreeView):
         self.setAccessibleDescription(
             "Return opens a run, Space unfolds a line, Delete moves runs to the trash."
         )
+        give_room(self)
         self.setModel(model)
         self.setUniformRowHeights(True)
         self.setAllColumnsShowFocus(True)

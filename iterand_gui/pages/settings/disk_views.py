@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from iterand_gui import theme
 from iterand_gui.format import size
+from iterand_gui.fusion import give_room
 from iterand_gui.pages.settings.disk_facts import KINDS, DiskFacts
 from iterand_gui.pages.settings.parts import Text
 
@@ -89,6 +90,7 @@ class SizeTable(QTableWidget):
 
     def __init__(self, name: str, columns: Sequence[str], size_column: int, parent: QWidget) -> None:
         super().__init__(0, len(columns), parent)
+        give_room(self)
         self._size_column = size_column
         self.setAccessibleName(name)
         self.setHorizontalHeaderLabels(list(columns))

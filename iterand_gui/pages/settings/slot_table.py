@@ -9,6 +9,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from iterand_gui import theme
+from iterand_gui.fusion import give_room
 from iterand_gui.pages.settings.slot_lines import SlotLine
 
 _COLUMNS = ("Device", "Slot", "State", "What it does, or why not")
@@ -22,6 +23,7 @@ class SlotTable(QTableWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(0, len(_COLUMNS), parent)
+        give_room(self)
         self._lines: list[SlotLine] = []
         self.setAccessibleName("Slots")
         self.setHorizontalHeaderLabels(_COLUMNS)
