@@ -109,6 +109,8 @@ class SheetView(QTableView):
         self.drop_action = self._action("&Leave out", "Del", self._drop, "close")
         self.addActions(self._copies)
         self.doubleClicked.connect(self._open)
+        model.modelAboutToBeReset.connect(lambda: self._set_sizing(True))
+        model.modelReset.connect(lambda: self._set_sizing(False))
         model.columns_changed.connect(self._columns_changed)
 
     def _set_up_header(self) -> None:
@@ -227,6 +229,9 @@ class SheetView(QTableView):
         last = len(self._model.sheet.columns) - 1  # takes the room that is left
         if not self._is_sizing and 0 <= column < last:
             self._widths[self._model.sheet.columns[column].key] = now
+
+    def _set_sizing(self, is_sizing: bool) -> None:
+        self._is_sizing = is_sizing
 
     def _size_columns(self) -> None:
         self._is_sizing = True
