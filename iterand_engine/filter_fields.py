@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from iterand_engine.store import RunRow
 
 AGE = "age_s"
-ALIASES = {"width": "width_factor"}
+ALIASES = {"width": "width_factor", "tag": "tags"}
 _HIDDEN = ("test_accuracy", "test_acc")
 
 
@@ -75,7 +75,7 @@ COLUMNS: Mapping[str, Field] = {
     **_columns(Kind.TEXT, "dataset", "model", "method", "precision", "device_kind"),
     **_columns(Kind.NUMBER, "width_factor", "seed", "step", "epoch", "total_steps", "val_accuracy"),
     **_columns(Kind.NUMBER, AGE, "elapsed_s", "created_at", "started_at", "ended_at"),
-    **_columns(Kind.TEXT, "program_version", "reason"),
+    **_columns(Kind.TEXT, "program_version", "reason", "tags"),
     **_columns(Kind.ID, "group_key", "git_commit", "final_digest"),
 }
 

@@ -38,6 +38,7 @@ def run_row(**changes: Any) -> RunRow:
         "test_unlocked": False,
         "revision": 1,
         "rewind": 0,
+        "tags": (),
         **changes,
     }
     return RunRow(**{**values, "stored_state": values["state"]})

@@ -138,6 +138,13 @@ def test_that_a_list_meets_a_condition_where_one_value_does() -> None:
     assert not found("milestones>60", stored)
 
 
+def test_that_a_tag_is_one_of_a_runs_tags() -> None:
+    stored, row = config(), run_row(tags=("good", "paper"))
+    assert parse("tag:paper tags:GOOD tag!=old").matches(row, stored, NOW)
+    assert not parse("tag:pap").matches(row, stored, NOW)
+    assert parse("tags:null").matches(run_row(), stored, NOW)
+
+
 def test_that_rules_and_exceptions_are_known_by_name() -> None:
     stored = config(method={"layers": [{"match": "conv", "sparsity": 0.8}]})
     stored["method"]["rule"] = {"name": "mine", "rate": 0.1}

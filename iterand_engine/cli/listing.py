@@ -26,7 +26,6 @@ from iterand_engine.filters import Filter, parse
 from iterand_engine.presets import presets as all_presets
 from iterand_engine.run_search import find_runs
 from iterand_engine.store import Locked, RunRow, RunState, queries
-from iterand_engine.store import labels as store_labels
 from iterand_engine.store import sweeps as store_sweeps
 from iterand_engine.store.records import SweepRow
 
@@ -51,15 +50,12 @@ def runs(
         rows = [row for row, _ in find_runs(at.store, wanted)]
         run_ids = [row.id for row in rows]
         tests = queries.test_accuracies(at.store, run_ids, lock=at.settings.test_lock)
-        labels = _Labels(store_labels.tags(at.store, run_ids), store_sweeps.sweeps(at.store))
+        sweeps = _Sweeps(store_sweeps.sweeps(at.store))
     if json:
-        entries = [
-            RunEntry.of(row, row.val_accuracy, tests[row.id], labels.tags(row.id), labels.sweep_ids(row.id))
-            for row in rows
-        ]
+        entries = [RunEntry.of(row, row.val_accuracy, tests[row.id], sweeps.ids(row.id)) for row in rows]
         result(RunList(runs=entries).model_dump_json(indent=2))
     elif rows:
-        show_table(_runs_table(rows, tests, labels))
+        show_table(_runs_table(rows, tests, sweeps))
         _say_what_can_go_on(rows)
     elif wanted != Filter():
         result("No run meets this filter; `iterand runs` lists all.")
@@ -75,39 +71,30 @@ def presets(workspace: WorkspaceOption = None) -> None:
     show_table(table)
 
 
-class _Labels:
-    """Tags and sweeps of the runs listed.
+class _Sweeps:
+    """All sweeps there are, by the runs listed."""
 
-    Args:
-        tags: by run id; runs without any are left out.
-        sweeps: all there are.
-    """
-
-    def __init__(self, tags: Mapping[str, Sequence[str]], sweeps: Sequence[SweepRow]) -> None:
-        self._tags = tags
+    def __init__(self, sweeps: Sequence[SweepRow]) -> None:
         self._sweeps: dict[str, list[SweepRow]] = {}
         for sweep in sweeps:
             for run_id in sweep.run_ids:
                 self._sweeps.setdefault(run_id, []).append(sweep)
 
-    def tags(self, run_id: str) -> Sequence[str]:
-        return self._tags.get(run_id, ())
-
-    def sweep_ids(self, run_id: str) -> list[str]:
+    def ids(self, run_id: str) -> list[str]:
         return [sweep.id for sweep in self._sweeps.get(run_id, ())]
 
     def columns(self, rows: Sequence[RunRow]) -> dict[str, list[str]]:
         """A column of tags and one of sweeps, each only where one of the runs has such."""
         columns = {
-            "tags": [", ".join(self.tags(row.id)) for row in rows],
+            "tags": [", ".join(row.tags) for row in rows],
             "sweep": [", ".join(sweep.name for sweep in self._sweeps.get(row.id, ())) for row in rows],
         }
         return {name: cells for name, cells in columns.items() if any(cells)}
 
 
-def _runs_table(rows: Sequence[RunRow], tests: Mapping[str, float | Locked | None], labels: _Labels) -> Table:
+def _runs_table(rows: Sequence[RunRow], tests: Mapping[str, float | Locked | None], sweeps: _Sweeps) -> Table:
     right = ("epoch", "step", "val accuracy", "test accuracy", "age")
-    more = labels.columns(rows)
+    more = sweeps.columns(rows)
     table = make_table("id", "name", "state", *right, *more, right=right)
     now = time.time()
     for row, *cells in zip(rows, *more.values(), strict=True):

@@ -53,14 +53,12 @@ class RunEntry(_Json):
         row: RunRow,
         val_accuracy: float | None,
         test: TestAccuracy,
-        tags: Sequence[str] = (),
         sweeps: Sequence[str] = (),
     ) -> RunEntry:
-        """What the list shows of a row, with accuracies as they may be seen, tags and sweep ids."""
+        """What the list shows of a row, with accuracies as they may be seen, and sweep ids."""
         own = {name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)}
         accuracies = {"val_accuracy": val_accuracy, "test_accuracy": _number(test)}
-        labels = {"tags": tuple(tags), "sweeps": tuple(sweeps)}
-        return cls(**(own | accuracies | labels), test_locked=isinstance(test, Locked))
+        return cls(**(own | accuracies), sweeps=tuple(sweeps), test_locked=isinstance(test, Locked))
 
 
 class RunList(_Json):

@@ -79,15 +79,12 @@ def run(store: Store, run_id: str) -> RunDetail:
             raise unknown_run(run_id)
         query = select(starts).where(starts.c.run_id == run_id).order_by(starts.c.start)
         environments = tuple(Environment(e.start, e.at, e.snapshot) for e in connection.execute(query))
-        labels = select(schema.tag.c.name).where(schema.tag.c.run_id == run_id).order_by(schema.tag.c.name)
-        tags = tuple(connection.execute(labels).scalars())
     return RunDetail(
         **fields_of(row),
         config=row.config,
         environments=environments,
         extensions=tuple(ExtensionUse(**use) for use in row.extensions or ()),
         notes=row.notes or "",
-        tags=tags,
     )
 
 

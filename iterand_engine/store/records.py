@@ -119,6 +119,7 @@ class RunRow:
     last_step_at: float | None
     revision: int
     rewind: int
+    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -132,13 +133,12 @@ class Environment:
 
 @dataclass(frozen=True)
 class RunDetail(RunRow):
-    """One run with its configuration, the environment of each start (oldest first), own code and labels."""
+    """One run with its configuration, the environment of each start (oldest first), own code and notes."""
 
     config: Json
     environments: tuple[Environment, ...]
     extensions: tuple[ExtensionUse, ...]
     notes: str
-    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
 from iterand_engine.errors import UserError
 from iterand_engine.processes import ProcessIdentity
@@ -21,12 +21,18 @@ _NOT_SHOWN = {"number", "config", "test_accuracy", "extensions", "notes"}
 _JUDGED = {"state", "desired_state", "usual_step_s", "waiter", "lost_starts", "deleted_at"}
 _JUDGED |= {*schema.OWNER_COLUMNS} - {"heartbeat_at"}
 _SHOWN = [_run.c.id, *(c for c in _run.columns if c.name not in {"id"} | _NOT_SHOWN | _JUDGED)]
+_TAGS = (
+    select(func.group_concat(schema.tag.c.name, " "))  # a tag is one word
+    .where(schema.tag.c.run_id == _run.c.id)
+    .scalar_subquery()
+    .label("tags")
+)
 # What a run that no process has to do with takes from its row, in the order of `short_query`.
 _PLAIN_FIELDS = (
     *(column.name for column in _SHOWN),
-    *("stored_state", "state", "stop_requested", "waiting", "owner"),
+    *("stored_state", "state", "stop_requested", "waiting", "owner", "tags"),
 )
-_STATE_AT = len(_SHOWN)
+_STATE_AT, _TAGS_AT = len(_SHOWN), len(_SHOWN) + 1
 _STATES = {state.value: state for state in RunState}
 # SQLite takes 32,766 parameters in one statement, some builds 999.
 _IDS_AT_ONCE = 500
@@ -55,12 +61,12 @@ def in_queue(query: Select[Any]) -> Select[Any]:
 def any_row_query(*more: Any) -> Select[Any]:
     """As `row_query`, of the runs in the trash as well."""
     judged = (_run.c[name] for name in sorted(_JUDGED))
-    return select(*_SHOWN, *judged, dialect.now().label("now"), *more)
+    return select(*_SHOWN, _TAGS, *judged, dialect.now().label("now"), *more)
 
 
 def short_query(*more: ColumnElement[Any]) -> Select[Any]:
     """Selects what `run_rows_of` takes, the run's number, and further columns, of runs not in the trash."""
-    return select(*_SHOWN, _run.c.state, _run.c.number, *more).where(SHOWN)
+    return select(*_SHOWN, _run.c.state, _TAGS, _run.c.number, *more).where(SHOWN)
 
 
 def newest(
@@ -117,9 +123,8 @@ def run_rows_of(connection: Connection, rows: Iterable[Row[Any]]) -> list[RunRow
 def _plain_row(row: Row[Any]) -> RunRow:
     state = _STATES[row[_STATE_AT]]
     plain = object.__new__(RunRow)
-    plain.__dict__.update(
-        zip(_PLAIN_FIELDS, (*row[:_STATE_AT], state, state, False, False, None), strict=True)
-    )
+    judged = state, state, False, False, None, _words(row[_TAGS_AT])
+    plain.__dict__.update(zip(_PLAIN_FIELDS, (*row[:_STATE_AT], *judged), strict=True))
     return plain
 
 
@@ -137,8 +142,13 @@ def fields_of(row: Row[Any]) -> dict[str, Any]:
         "stop_requested": stored.is_live and signs.stop_requested,
         "waiting": stored is RunState.QUEUED and is_waiting(row),
         "owner": signs.owner if stored.is_live else None,
+        "tags": _words(row.tags),
     }
     return dict(zip((column.name for column in _SHOWN), row, strict=False)) | judged
+
+
+def _words(tags: str | None) -> tuple[str, ...]:
+    return tuple(sorted(tags.split(" "))) if tags else ()
 
 
 def signs_of(row: Row[Any]) -> Signs:

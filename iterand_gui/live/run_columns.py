@@ -233,6 +233,14 @@ COLUMNS: Final[tuple[Column, ...]] = (
         changes=True,
     ),
     Column(
+        "tags",
+        "Tags",
+        "What you marked the newest run with",
+        lambda line, now: " ".join(line.lead.tags),
+        lambda line: " ".join(line.lead.tags).casefold(),
+        changes=True,
+    ),
+    Column(
         "program",
         "Program",
         "Version of the program that made the newest run",

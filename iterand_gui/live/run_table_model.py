@@ -87,7 +87,7 @@ class RunTableModel(QAbstractItemModel):
             configs = {row.id: watcher.configs[row.id] for row in changed}
             if changed or removed:
                 accuracies = {row.id: watcher.accuracies.get(row.id) for row in changed}
-                self.take(RunsChange(tuple(changed), configs, {}, accuracies, removed, is_all=not self._seen))
+                self.take(RunsChange(tuple(changed), configs, accuracies, removed, is_all=not self._seen))
         self.set_sweeps(watcher.sweeps)
 
     def unfollow(self) -> None:

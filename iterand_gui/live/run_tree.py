@@ -181,7 +181,7 @@ class RunTree:
     def everything(self) -> RunsChange:
         """All runs as one change, from which another tree can be made."""
         newest_first = sorted(self.rows.values(), key=lambda row: row.created_at, reverse=True)
-        return RunsChange(tuple(newest_first), dict(self.configs), {}, {}, frozenset(), is_all=True)
+        return RunsChange(tuple(newest_first), dict(self.configs), {}, frozenset(), is_all=True)
 
     def unfolds(self, number: int) -> bool:
         """Whether a line holds others; a group of one run is that run."""

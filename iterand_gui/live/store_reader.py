@@ -27,7 +27,6 @@ from iterand_engine.store import (
     SlotRow,
     Store,
     SweepRow,
-    labels,
     queries,
     slots,
     sweeps,
@@ -46,13 +45,12 @@ class RunsChange:
 
     `is_all` marks what completes the first reading.
 
-    `configs` and `tags` are of the new ones (configurations never change; tags are given anew where they may
-    have); `accuracies` are the validation accuracies of the rows, also of runs that have not finished.
+    `configs` are of the new ones (they never change); `accuracies` are the validation accuracies of the rows,
+    also of runs that have not finished.
     """
 
     rows: tuple[RunRow, ...]
     configs: Mapping[str, Json]
-    tags: Mapping[str, tuple[str, ...]]
     accuracies: Mapping[str, float | None]
     removed: frozenset[str]
     is_all: bool
@@ -232,11 +230,9 @@ class StoreReader:
         gone = (removed | (ids & self._known)) & self._known - {row.id for row in old}
         if not news and not gone and not self._is_first:
             return None, unread
-        new_ids = [row.id for row in news]
         return RunsChange(
             tuple(news),
             {row.id: config for row, config in pairs},
-            labels.tags(self._store, new_ids),
             queries.val_accuracies(self._store, news),
             frozenset(gone),
             is_all=not unread and (self._is_first or bool(self._unread)),

@@ -66,7 +66,6 @@ class StoreWatcher(QObject):
         super().__init__(parent)
         self.runs: dict[str, RunRow] = {}
         self.configs: dict[str, Json] = {}
-        self.tags: dict[str, tuple[str, ...]] = {}
         self.accuracies: dict[str, float | None] = {}
         self.slots: tuple[SlotRow, ...] = ()
         self.sweeps: tuple[SweepRow, ...] = ()
@@ -149,10 +148,9 @@ class StoreWatcher(QObject):
         for row in change.rows:
             self.runs[row.id] = row
         self.configs.update(change.configs)
-        self.tags.update(change.tags)
         self.accuracies.update(change.accuracies)
         for run_id in change.removed:
-            for kept in (self.runs, self.configs, self.tags, self.accuracies):
+            for kept in (self.runs, self.configs, self.accuracies):
                 kept.pop(run_id, None)
         self.has_read = True
         self.runs_changed.emit(change)

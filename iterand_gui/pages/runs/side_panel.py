@@ -164,7 +164,8 @@ class SidePanel(QScrollArea):
         self.about.say(about)
 
     def _show_labels(self, ids: Sequence[str], noted: RunRow | None, title: str) -> None:
-        tags = [set(self._session.watcher.tags.get(run_id, ())) for run_id in ids]
+        runs = self._session.watcher.runs
+        tags = [set(runs[run_id].tags) for run_id in ids if run_id in runs]
         common = sorted(set.intersection(*tags)) if tags else []
         self.labels.show_runs(ids, common, noted.id if noted is not None else None, title)
 
