@@ -81,7 +81,7 @@ class RunTableModel(QAbstractItemModel):
         self._watcher = watcher
         watcher.runs_changed.connect(self._hear_runs)
         watcher.sweeps_changed.connect(self.set_sweeps)
-        if watcher.has_read:
+        if watcher.runs or watcher.has_read:
             changed = [row for row in watcher.runs.values() if self._seen.get(row.id) is not row]
             removed = frozenset(self._seen.keys() - watcher.runs.keys())
             configs = {row.id: watcher.configs[row.id] for row in changed}

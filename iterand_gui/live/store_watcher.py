@@ -152,7 +152,7 @@ class StoreWatcher(QObject):
         for run_id in change.removed:
             for kept in (self.runs, self.configs, self.accuracies):
                 kept.pop(run_id, None)
-        self.has_read = True
+        self.has_read = self.has_read or change.is_all
         self.runs_changed.emit(change)
         self._count(change)
 

@@ -79,7 +79,7 @@ class EmptyState(QWidget):
     def _fit(self) -> None:
         """A text of several lines that is centred takes the room of one, unless it is told otherwise."""
         width = min(_WIDEST_PX, self._text.fontMetrics().horizontalAdvance(self._text.text()) + theme.SPACE_S)
-        self._text.setFixedSize(width, self._text.heightForWidth(width))
+        self._text.setFixedSize(width, max(0, self._text.heightForWidth(width)))  # -1 where it is empty
 
     def _make_buttons(self, offers: Sequence[Offer]) -> None:
         while (item := self._buttons.takeAt(0)) is not None:

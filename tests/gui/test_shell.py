@@ -18,6 +18,7 @@ from iterand_gui.pages.base import Command
 from iterand_gui.selection import Selection
 from iterand_gui.session import Session
 from iterand_gui.widgets.command_palette import CommandPalette, rank
+from iterand_gui.widgets.empty_state import EmptyState
 from iterand_gui.widgets.messages import AT_ONCE, MessageBar, Messages
 from iterand_gui.widgets.status_bar import StatusBar
 
@@ -151,3 +152,11 @@ def test_that_the_status_says_that_training_goes_on_without_the_window(
     assert "1 running, 4 queued; they go on when this window is closed" in texts()
     qtbot.waitUntil(lambda: any(text.endswith(" free") for text in texts()), timeout=10_000)
     session.close()
+
+
+def test_that_an_empty_state_may_have_a_heading_alone(qtbot: QtBot) -> None:
+    state = EmptyState("run")
+    qtbot.addWidget(state)
+    state.say("Nothing here", "Queue a run to see it.")
+    state.say("Nothing here")
+    assert state.text == "Nothing here."

@@ -19,6 +19,7 @@ from iterand_engine.store import (
     queries,
     slots,
     sweeps,
+    trash,
 )
 from iterand_engine.workspace import open_workspace_dir
 from iterand_gui.live import store_reader
@@ -172,6 +173,22 @@ def test_that_of_many_runs_the_newest_come_first(
     assert rest.runs.configs.keys() == set(ids[:5])
     assert not reader.has_more
     assert reader.look() is None
+
+
+def test_that_the_first_reading_ends_also_where_all_that_is_left_went_meanwhile(
+    store: Store, reader: StoreReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_reader, "FIRST_RUNS", 1)
+    older, newer = store.create_run(new_run(seed=1)), store.create_run(new_run(seed=2))
+    first = reader.look()
+    assert first is not None
+    assert first.runs is not None
+    assert [row.id for row in first.runs.rows] == [newer]
+    trash.discard(store, [older])
+    rest = reader.look()
+    assert rest is not None
+    assert rest.runs is not None
+    assert (rest.runs.rows, rest.runs.is_all) == ((), True)
 
 
 def test_that_a_look_that_failed_is_made_up_for_whole(

@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from iterand_engine import processes
 from iterand_engine.store import Recorder, RunState, Store
 from iterand_engine.workspace import open_workspace_dir
+from iterand_gui.live import store_reader
 from iterand_gui.live.collector import MANY, undisturbed
 from iterand_gui.live.store_reader import RunsChange, SeriesPart, StoreReader
 from iterand_gui.live.store_watcher import StoreWatcher
@@ -47,6 +48,19 @@ def test_that_news_arrive_as_signals_and_state_is_kept(
     assert told.args == [0, 1]
     assert watcher.runs[run_id].name == "tiny"
     assert watcher.configs[run_id]["method"] == CONFIG["method"]
+
+
+def test_that_everything_counts_as_read_when_the_oldest_run_is(
+    store: Store, watcher: StoreWatcher, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_reader, "FIRST_RUNS", 1)
+    oldest = store.create_run(new_run(seed=1))
+    store.create_run(new_run(seed=2))
+    read: list[bool] = []
+    watcher.runs_changed.connect(lambda change: read.append(watcher.has_read))
+    watcher.start()
+    qtbot.waitUntil(lambda: oldest in watcher.runs, timeout=WAIT_MS)
+    assert read == [False, True]
 
 
 def test_that_points_of_a_live_run_arrive_by_subscription(
