@@ -6,7 +6,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton
 
-from iterand_engine.store import RunRow, RunState, Store, labels, queries, queue
+from iterand_engine import processes
+from iterand_engine.store import Recorder, RunRow, RunState, SlotKey, Store, labels, queries, queue, slots
 from iterand_engine.workspace import Settings
 from iterand_gui.pages.runs.panel_parts import FindingView
 from tests.gui.runs_world import OpenRuns, World, add_run, add_sweep, end, recorded
@@ -148,6 +149,69 @@ def test_that_a_queued_run_says_why_it_waits(open_runs_page: OpenRuns) -> None:
     assert "not started" in view._reason.text()
     button(view, "To the head of the queue").click()
     world.until(lambda: [row.id for row in _queue(world.store)] == ids[::-1])
+
+
+def test_that_the_reason_of_waiting_follows_slots_and_other_runs(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+    world = open_runs_page(lambda store: ids.extend(add_run(store, name) for name in ("first", "second")))
+    store = world.store
+    world.choose(ids[1])
+    (view,) = world.page.panel.findings
+    world.until(lambda: "not started" in view._reason.text())
+    key = SlotKey(processes.host_id(), "cpu", 0)
+    token = slots.hold(
+        store, key, device_name="Some CPU", device_kind="cpu", identity=processes.current(), program="x"
+    )
+    assert token is not None
+    world.until(lambda: view._reason.text() == "1 run is before it.")
+    claim = slots.claim_next(store, key, token)
+    assert claim is not None
+    assert claim.run_id == ids[0]
+    world.until(lambda: f"trains run {ids[0][:8]}" in view._reason.text())
+    store.adopt(claim.run_id, claim.token, processes.current(), {"device": "cpu"})
+    with Recorder(store, claim.run_id, claim.token) as recorder:
+        recorder.finish(RunState.FINISHED)
+    world.until(lambda: view._reason.text() == "It is next: a slot is about to take it.")
+
+
+def test_that_a_run_that_waits_no_more_tells_no_reason(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+    world = open_runs_page(lambda store: ids.extend(add_run(store, seed=seed) for seed in (1, 2, 3)))
+    world.session.selection.set(ids)
+    (view,) = world.page.panel.findings
+    world.until(lambda: "not started" in view._reason.text())
+    key = SlotKey(processes.host_id(), "cpu", 0)
+    token = slots.hold(
+        world.store, key, device_name="Some CPU", device_kind="cpu", identity=processes.current(), program="x"
+    )
+    assert token is not None
+    claim = slots.claim_next(world.store, key, token)
+    assert claim is not None
+    world.until(lambda: told(world) == ["1 of 3 starting", "2 of 3 queued"])
+    world.until(lambda: f"trains run {claim.run_id[:8]}" in world.page.panel.findings[1]._reason.text())
+    assert world.page.panel.findings[0]._reason.text() == ""
+    world.choose(claim.run_id)
+    assert told(world) == ["Starting"]
+    assert world.page.panel.findings[0]._reason.text() == ""
+    store = world.store
+    store.adopt(claim.run_id, claim.token, processes.current(), {"device": "cpu"})
+    with Recorder(store, claim.run_id, claim.token) as recorder:
+        recorder.finish(RunState.FINISHED)
+
+
+def test_that_it_is_read_again_while_a_run_waits_and_only_then(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+    world = open_runs_page(lambda store: ids.append(add_run(store)))
+    world.choose(*ids)
+    timer = world.page.panel._read_again
+    assert timer.isActive()
+    world.page.hiding()
+    assert not timer.isActive()
+    world.page.showing()
+    assert timer.isActive()
+    world.page.deeds["stop"].trigger()
+    world.until(lambda: told(world) == ["Stopped"])
+    world.until(lambda: not timer.isActive())
 
 
 def _queue(store: Store) -> list[RunRow]:

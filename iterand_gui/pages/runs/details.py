@@ -19,12 +19,16 @@ _STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", re.MULTILINE)  # too wi
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to read: notes of one run, test accuracies, ends of logs, and why a queued run waits."""
+    """What to read: notes of one run, test accuracies, ends of logs, and why a queued run waits.
+
+    `stand` says how the chosen runs stand: in another state the reason may be another.
+    """
 
     notes_of: str | None = None
     tests_of: tuple[str, ...] = ()
     logs_of: tuple[str, ...] = ()
     waiting: str | None = None
+    stand: tuple[tuple[RunState, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,15 +43,12 @@ class Details:
 
 def read(workspace: Workspace, store: Store, settings: Settings, wanted: Wanted) -> Details:
     """Read it; a run that has gone meanwhile has nothing to tell."""
-    found = queries.runs(store, ids=[run_id for run_id in (wanted.notes_of, wanted.waiting) if run_id])
-    known = {row.id: row for row in found}
-    waiting = known.get(wanted.waiting or "")
-    is_queued = waiting is not None and waiting.state is RunState.QUEUED
+    noted = [row.id for row in queries.runs(store, ids=[wanted.notes_of])] if wanted.notes_of else []
     return Details(
-        queries.run(store, wanted.notes_of).notes if wanted.notes_of in known and wanted.notes_of else "",
+        queries.run(store, noted[0]).notes if noted else "",
         queries.test_accuracies(store, wanted.tests_of, lock=settings.test_lock) if wanted.tests_of else {},
         _logs(workspace, wanted.logs_of),
-        {waiting.id: _why(store, settings, waiting.id)} if waiting is not None and is_queued else {},
+        _waits(store, settings, wanted.waiting) if wanted.waiting is not None else {},
     )
 
 
@@ -56,8 +57,16 @@ def _logs(workspace: Workspace, run_ids: Sequence[str]) -> dict[str, str]:
     return {run_id: _STAMP.sub("", end) for run_id, end in ends.items()}
 
 
-def _why(store: Store, settings: Settings, run_id: str) -> str:
+def _waits(store: Store, settings: Settings, run_id: str) -> dict[str, str]:
+    if not _is_queued(store, run_id):
+        return {}
     try:
-        return why_waiting(store, settings, queries.run(store, run_id))
+        why = why_waiting(store, settings, queries.run(store, run_id))
     except UserError as error:
-        return str(error)  # the devices cannot be read: that is why
+        why = str(error)  # the devices cannot be read: that is why
+    # A slot may have taken it meanwhile, and be the very one that is told to be busy.
+    return {run_id: why} if _is_queued(store, run_id) else {}
+
+
+def _is_queued(store: Store, run_id: str) -> bool:
+    return any(row.state is RunState.QUEUED for row in queries.runs(store, ids=[run_id]))

@@ -92,6 +92,7 @@ class RunsPage(Page):
         watcher, session = self.session.watcher, self.session
         watcher.runs_changed.connect(self._runs_changed)
         watcher.slots_changed.connect(self._show_slots)
+        watcher.slots_changed.connect(self.panel.slots_changed)
         watcher.overview_changed.connect(self._overview_changed)
         session.selection.changed.connect(self._selected_elsewhere)
         session.settings_changed.connect(self.panel.settings_changed)
@@ -114,6 +115,7 @@ class RunsPage(Page):
         self.model.unfollow()
         watcher.runs_changed.disconnect(self._runs_changed)
         watcher.slots_changed.disconnect(self._show_slots)
+        watcher.slots_changed.disconnect(self.panel.slots_changed)
         watcher.overview_changed.disconnect(self._overview_changed)
         session.selection.changed.disconnect(self._selected_elsewhere)
         session.settings_changed.disconnect(self.panel.settings_changed)

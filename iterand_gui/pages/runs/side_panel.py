@@ -1,14 +1,14 @@
 """The side panel of the Runs page: what is known of the chosen lines, how they stand, and what comes next.
 
 It reads notes, test accuracies and logs in the background when the choice or its states change, not at every
-step of a run.
+step of a run. Why a run waits depends on slots and other runs: that is read again while a chosen one waits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from iterand_engine.grouping import Group, group_of
@@ -28,6 +28,7 @@ from iterand_gui.session import Session
 from iterand_gui.widgets.sweep_grid import SweepGrid
 
 READ_AFTER_MS = 60
+READ_AGAIN_MS = 2_000  # while a chosen run waits
 _HIGHEST_GRID_PX = 420
 
 
@@ -68,6 +69,8 @@ class SidePanel(QScrollArea):
         self.labels.notes_changed.connect(session.actions.set_notes)
         self._read_soon = QTimer(self, singleShot=True, interval=READ_AFTER_MS)
         self._read_soon.timeout.connect(self._read)
+        self._read_again = QTimer(self, interval=READ_AGAIN_MS)
+        self._read_again.timeout.connect(self.slots_changed)
 
     @property
     def group(self) -> Group | None:
@@ -105,9 +108,16 @@ class SidePanel(QScrollArea):
         self._details, self._wanted = Details(), Wanted()
         self._ask()
 
+    @Slot()
+    def slots_changed(self, _slots: object = None) -> None:
+        """Why a run waits may be another: read again."""
+        if self._wanted.waiting is not None and self.isVisible():
+            self._read_soon.start()
+
     def leave(self) -> None:
-        """Save what is being written."""
+        """Save what is being written, and read no more."""
         self.labels.save()
+        self._read_again.stop()
 
     # What is shown.
 
@@ -183,7 +193,8 @@ class SidePanel(QScrollArea):
             self.findings.append(view)
         for view, finding in zip(self.findings, found, strict=True):
             known, run_id = self._details, finding.run_id
-            view.show_finding(finding, known.waits.get(run_id, ""), known.logs.get(run_id, ""))
+            why = known.waits.get(run_id, "") if finding.state is RunState.QUEUED else ""
+            view.show_finding(finding, why, known.logs.get(run_id, ""))
 
     def _do(self, finding: Finding, step: Step) -> None:
         session, actions = self._session, self._session.actions
@@ -209,6 +220,10 @@ class SidePanel(QScrollArea):
         if wanted != self._wanted:
             self._wanted = wanted
             self._read_soon.start()
+        if wanted.waiting is None:
+            self._read_again.stop()
+        elif not self._read_again.isActive() and self.isVisible():
+            self._read_again.start()
 
     def _to_read(self) -> Wanted:
         group, chosen = self.group, self._chosen
@@ -219,6 +234,7 @@ class SidePanel(QScrollArea):
             tests_of=tuple(row.id for row in group.counted) if group is not None else (),
             logs_of=tuple(one.run_id for one in told if one.has_log) if chosen.lines else (),
             waiting=queued if chosen.lines == 1 else None,
+            stand=tuple((one.state, one.ids) for one in told) if queued and chosen.lines == 1 else (),
         )
 
     def _read(self) -> None:
