@@ -30,7 +30,7 @@ _OUTLINED = {
 }
 _SIDES = {QStyle.PixelMetric.PM_FocusFrameHMargin, QStyle.PixelMetric.PM_HeaderMargin}
 SIDES_PX = 8
-_MARK_PX = 14
+MARK_PX = 14
 _SHOW_FOCUS = {_Element.PE_FrameLineEdit}  # by their outline, which must stay as Fusion draws it then
 
 
@@ -87,7 +87,7 @@ class RoomyTitles(RoomyFusion):
         """As the application's style, but for the mark."""
         if element == _Element.PE_IndicatorHeaderArrow and widget is not None:
             centre = QPoint(option.rect.center().x(), widget.height() // 2)
-            option.rect = QRect(centre - QPoint(_MARK_PX // 2, _MARK_PX // 2), QSize(_MARK_PX, _MARK_PX))
+            option.rect = QRect(centre - QPoint(MARK_PX // 2, MARK_PX // 2), QSize(MARK_PX, MARK_PX))
         super().drawPrimitive(element, option, painter, widget)
 
 

@@ -229,10 +229,12 @@ def test_that_a_place_that_is_not_known_is_no_point() -> None:
 # The sheet.
 
 
-def test_that_what_differs_comes_first_then_results() -> None:
+def test_that_what_came_out_stands_beside_the_name_then_what_differs() -> None:
     sheet = sheet_of(laid_out(run(1, "dense", 0.5), run(2, "iterand", 1.0)))
     titles = [column.title for column in sheet.columns]
-    assert titles == ["Name", "width", "method", "n", "Validation accuracy", "Test accuracy", "Training time"]
+    assert titles == ["Name", "n", "Validation accuracy", "Test accuracy", "Training time", "width", "method"]
+    pinned = sheet_of(laid_out(run(1, "dense", 0.5), run(2, "iterand", 1.0)), baseline="dense 0.5")
+    assert [column.title for column in pinned.columns][3] == "Difference (points)"
     shared = sheet_of(laid_out(run(1, "dense", 0.5), run(2, "iterand", 1.0)), all_options=True)
     assert {"lr", "epochs", "batch_size"} <= {column.title for column in shared.columns[len(titles) :]}
 
@@ -313,9 +315,9 @@ def test_that_csv_has_all_digits_and_markdown_what_is_read() -> None:
     assert float(found["iterand"][head.index("Validation accuracy, deviation")]) == pytest.approx(0.00919239)
     assert found["dense"][head.index("Validation accuracy, deviation")] == ""
     table = as_markdown(sheet, keys).splitlines()
-    assert table[0].startswith("| Name | method | n | Validation accuracy |")
-    assert table[1].startswith("| --- | --- | --- | ---: |")
-    assert table[2].startswith("| a\\|b  | dense | 1 | 90.00 % |")
+    assert table[0].startswith("| Name | n | Validation accuracy |")
+    assert table[1].startswith("| --- | --- | ---: | ---: |")
+    assert table[2].startswith("| a\\|b  | 1 | 90.00 % |")
     assert "90.65 ± 0.92 %" in table[3]
 
 

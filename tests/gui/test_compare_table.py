@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from pytestqt.qtbot import QtBot
 
 from iterand_gui.pages.compare.facts import Read
 from iterand_gui.pages.compare.results import Mode
+from iterand_gui.pages.compare.sheet import Cell, Sheet, SheetColumn
+from iterand_gui.pages.compare.sheet_model import SheetModel
+from iterand_gui.pages.compare.sheet_view import SheetView
 from tests.gui.compare_world import World, add_group, add_run, config_of
 
 
@@ -132,8 +136,51 @@ def test_that_columns_sort_and_rows_that_change_keep_what_is_chosen(world: World
     view.selectRow(0)
     view.order_by("accuracy", descending=True)
     assert world.column("method") == ["edge-popup", "dense", "iterand"]
-    assert [index.data() for index in view.selectionModel().selectedRows(1)] == ["dense"]
+    assert [index.data() for index in view.selectionModel().selectedRows(2)] == ["90.00 %"]
     world.page.panel._all_options.click()
     assert "lr" in world.titles()
     assert world.column("method") == ["edge-popup", "dense", "iterand"]
     assert view.chosen_keys() == (world.page.panel.model.keys[1],)
+
+
+def sheet_with(options: int, rows: int) -> Sheet:
+    """Groups that differ in so many options; the second of them diverged."""
+    titles = ["Name", "n", "Validation accuracy", *(f"randomize_option_{n}" for n in range(options))]
+    columns = tuple(SheetColumn(title, title, "", (title,)) for title in titles)
+    texts = [
+        ("conv4-x0.125-iterand", "2", "91.24 ± 0.31 %", *(f"{r}" for _ in range(options)))
+        for r in range(rows)
+    ]
+    texts[1] = (texts[1][0], "0 of 1, diverged", *texts[1][2:])
+    cells = [tuple(Cell(t, (0, 0.0, t), (t,), warns="diverged" in t) for t in row) for row in texts]
+    return Sheet(columns, {str(row): of_row for row, of_row in enumerate(cells)})
+
+
+def test_that_columns_are_as_wide_as_what_they_show(qtbot: QtBot) -> None:
+    model = SheetModel()
+    view = SheetView(model, ())
+    qtbot.addWidget(view)
+    view.resize(1200, 300)
+    view.show()
+    qtbot.waitExposed(view)
+    model.show_sheet(sheet_with(options=6, rows=4), {})
+    for column in range(len(model.sheet.columns) - 1):  # the last takes the room that is left
+        title = view.horizontalHeader().sectionSizeHint(column)
+        cells = [view.sizeHintForIndex(model.index(row, column)).width() for row in range(4)]
+        assert max(cells) <= view.columnWidth(column) <= max(*cells, title) + 4
+    assert view.columnViewportPosition(3) < 600  # what came out is seen without scrolling
+
+
+def test_that_a_table_of_many_groups_is_laid_out_within_a_frame(qtbot: QtBot) -> None:
+    model = SheetModel()
+    view = SheetView(model, ())
+    qtbot.addWidget(view)
+    view.show()
+    qtbot.waitExposed(view)
+    took = []
+    for options in (9, 10, 11):
+        sheet = sheet_with(options, rows=60)
+        began = time.perf_counter()
+        model.show_sheet(sheet, {})
+        took.append(time.perf_counter() - began)
+    assert min(took) < 0.016

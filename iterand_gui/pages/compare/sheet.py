@@ -1,4 +1,4 @@
-"""The table below the plot as data: an entry a row, what differs and came out first; CSV and Markdown. No Qt.
+"""The table below the plot as data: an entry a row, results, then what differs; CSV and Markdown. No Qt.
 
 Figures are of the finished seeds, as on every page; `so far` marks those of runs that have not finished.
 """
@@ -110,9 +110,9 @@ def as_markdown(sheet: Sheet, keys: Sequence[str]) -> str:
 
 
 def _columns(comparison: Comparison, view: View, base: Entry | None) -> tuple[SheetColumn, ...]:
+    """What came out stands beside the names, so that it is seen however many options differ."""
     names = comparison.found.names
     made = [_column(NAME, "Name", "The run, or the newest run of the group")]
-    made += [_column(OPTION + option, name, option, is_number=False) for option, name in names.items()]
     made.append(_column(SEEDS, "n", "Seeds that have finished, and what became of the others"))
     made.append(_spread(ACCURACY, "Validation accuracy", "Mean and deviation over finished seeds"))
     if base is not None:
@@ -122,6 +122,7 @@ def _columns(comparison: Comparison, view: View, base: Entry | None) -> tuple[Sh
     if view.known.kept:
         made.append(_column(KEPT, "Kept weights", "Convolution and linear weights kept", is_number=True))
     made.append(_column(TIME, "Training time", "Mean over the seeds", is_number=True))
+    made += [_column(OPTION + option, name, option) for option, name in names.items()]
     for key, title, text_of in ((PROGRAM, "Program", _programs), (HARDWARE, "Hardware", _hardware)):
         if len({each for entry in comparison.entries for each in text_of(entry, view.known)}) > 1:
             made.append(_column(key, title, "It is not the same in all runs that are compared"))

@@ -25,12 +25,14 @@ from PySide6.QtWidgets import (
 )
 
 from iterand_gui import theme
-from iterand_gui.fusion import give_room
+from iterand_gui.fusion import MARK_PX, SIDES_PX, give_room
 from iterand_gui.pages.compare.sheet_model import AnyIndex, Role, SheetModel, Swatch
 from iterand_gui.plots.legend import LegendEntry, paint_swatch
 
 _SWATCH_PX = 30
 _PIN_PX = theme.ICON_PX + theme.SPACE_XS
+_CELL_SIDES_PX = 2 * (SIDES_PX + 2)
+_WARNING_PX = theme.ICON_PX + _CELL_SIDES_PX
 _WIDEST_PX = 260
 
 
@@ -234,9 +236,18 @@ class SheetView(QTableView):
         self._is_sizing = is_sizing
 
     def _size_columns(self) -> None:
+        """Make columns as wide as their texts, or as chosen; Qt would ask each cell many questions."""
         self._is_sizing = True
-        self.resizeColumnsToContents()
         for number, column in enumerate(self._model.sheet.columns):
-            fits = min(self.columnWidth(number) + theme.SPACE_M, _WIDEST_PX)
-            self.setColumnWidth(number, self._widths.get(column.key, fits))
+            width = self._widths.get(column.key) or min(self._fitting_px(number), _WIDEST_PX)
+            self.setColumnWidth(number, width)
         self._is_sizing = False
+
+    def _fitting_px(self, column: int) -> int:
+        """What a column's title, with the mark of the order, and its cells take."""
+        sheet, metrics, titles = self._model.sheet, self.fontMetrics(), self.horizontalHeader().fontMetrics()
+        title = titles.horizontalAdvance(sheet.columns[column].title) + MARK_PX + 2 * SIDES_PX
+        cells = {(row[column].text, row[column].warns) for row in sheet.rows.values()}
+        texts = (metrics.horizontalAdvance(text) + warns * _WARNING_PX for text, warns in cells)
+        swatch = _SWATCH_PX + _PIN_PX + theme.SPACE_S if column == 0 else 0
+        return max(title, max(texts, default=0) + _CELL_SIDES_PX + swatch)
