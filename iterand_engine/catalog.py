@@ -198,6 +198,11 @@ def own_entries() -> tuple[Entry, ...]:
     return _Own.now.entries
 
 
+def own_code_that_is_off() -> tuple[str, ...]:
+    """What own code that is not enabled declares by name, and files of which that is not known."""
+    return (*sorted(name for _, name in _Own.now.missing), *_Own.now.unknown)
+
+
 def catalog_of(entry: Entry) -> dict[str, Any]:
     """The catalog that an entry of own code belongs to."""
     assert entry.own is not None

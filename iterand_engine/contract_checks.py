@@ -91,7 +91,7 @@ def _checked(subject: Subject, check: str, look: Callable[[Subject], str]) -> Ch
             detail, passed = look(subject), True
     except (CheckFailed, UserError, OwnCodeError) as error:
         detail, passed = str(error), False
-    except Exception as error:  # noqa: BLE001 - the edge to own code
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the edge to own code
         detail, passed = explained(error) or f"{type(error).__name__}: {error}", False
     return CheckResult(entry=str(subject), check=check, passed=passed, detail=detail)
 
@@ -120,7 +120,7 @@ def _width(name: str) -> float:
     try:
         with torch.device("meta"):
             build_network(options, SPEC)
-    except Exception:  # noqa: BLE001 - the edge to own code; what is wrong shows at width 1
+    except (Exception, SystemExit):  # noqa: BLE001 - the edge to own code; what is wrong shows at width 1
         return 1.0
     return 0.25
 

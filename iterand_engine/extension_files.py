@@ -213,6 +213,8 @@ def disable(workspace: Workspace, text: str) -> str:
     name = next((one for one in _names_meant(text) if trust.of(one).enabled), _names_meant(text)[0])
     trusted = trust.of(name)
     if trusted.enabled is None:
+        if name in trust.files or (workspace.extensions_dir / name).exists():
+            raise UserError(f"{name} is not enabled, so new runs do not use it.")
         on = [file for file, one in trust.files.items() if one.enabled]
         raise UserError(
             f"{name} is not enabled{suggestion(name, on)} (enabled: {', '.join(sorted(on)) or 'nothing'})."

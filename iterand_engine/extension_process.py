@@ -3,8 +3,8 @@
     python -m iterand_engine.extension_process describe FILE ANSWER.json
     python -m iterand_engine.extension_process check FILE [DATA]
 
-`describe` writes a Description; `check` prints one CheckResult a line as JSON. What own code prints itself
-goes to stderr. Code that ends this process or never returns harms nobody else.
+`describe` writes a Description; `check` prints one CheckResult a line as JSON, and at last that all are done.
+What own code prints itself goes to stderr. Code that ends this process or never returns harms nobody else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TextIO
 
 from iterand_engine.catalog import OwnEntries, use_own
 from iterand_engine.errors import UserError
-from iterand_engine.extension_checks import CheckResult
+from iterand_engine.extension_checks import CHECKED, CheckResult
 from iterand_engine.extension_files import Description
 from iterand_engine.extensions import entries_of_file
 from iterand_engine.own_code import Loaded, Source, load, permitted, sha256_of
@@ -74,6 +74,7 @@ def _check(path: Path, data: Path | None) -> int:
         for result in _results(path, data, check_all):
             print(result.model_dump_json(), file=answers, flush=True)
             failed = failed or not result.passed
+        print(CHECKED, file=answers, flush=True)
     return int(failed)
 
 

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Literal, get_args, get_origin
 
-from iterand_engine.catalog import DATASETS, METHODS, MODELS, RULES
+from iterand_engine.catalog import DATASETS, METHODS, MODELS, RULES, own_code_that_is_off
 from iterand_engine.config import RunConfig, data_options_class, method_options_class, model_options_class
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.method_options import rule_options_class
@@ -127,10 +127,13 @@ def _unknown(name: str, options: Iterable[str]) -> str:
         return (
             f"{name} is no field, because a filter would tell test results past the lock: use val_accuracy."
         )
+    off = ", ".join(own_code_that_is_off())
+    hint = f" Own code that is not enabled may have it ({off}): see `iterand extensions list`." if off else ""
     known = {*COLUMNS, *ALIASES, *options, *(key.rpartition(".")[2] for key in options)}
     return (
         f"There is no field {name!r}{suggestion(name, sorted(known))} (fields are a run's columns and the"
         " options of its configuration, see docs/filters.md; put the word in quotes to look for it in names)."
+        f"{hint}"
     )
 
 

@@ -218,6 +218,12 @@ def _place(model: type[BaseModel], loc: tuple[int | str, ...], section: str) -> 
     return place
 
 
+def _did_you_mean(model: type[BaseModel], name: str) -> str:
+    """The options of any section that are called so."""
+    found = [info.path for info in describe(model) if info.path.endswith(f".{name}")]
+    return f"; did you mean {' or '.join(map(repr, found))}?" if found else ""
+
+
 def _sentence(error: ErrorDetails, model: type[BaseModel], section: str) -> str:
     """Turn one validation error into a sentence: what, the value, what is allowed."""
     place = _place(model, error["loc"], section)
@@ -226,7 +232,8 @@ def _sentence(error: ErrorDetails, model: type[BaseModel], section: str) -> str:
             name, above = str(error["loc"][-1]), _place(model, error["loc"][:-1], section)
             known = list(above.owner.model_fields) if above.owner else []
             path = above.inner(name).path
-            return f"Unknown option {path!r}{suggestion(name, known)} (known here: {', '.join(known)})."
+            near = suggestion(name, known) or _did_you_mean(model, name)
+            return f"Unknown option {path!r}{near} (known here: {', '.join(known)})."
         case "missing":
             return f"The option {place.path!r} is missing; give it a value ({_said(place)})."
         case "truth_value":

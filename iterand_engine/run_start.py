@@ -18,6 +18,7 @@ from iterand_engine.environment import differences, snapshot
 from iterand_engine.errors import OwnershipLost, UserError
 from iterand_engine.extensions import run_code
 from iterand_engine.faults import explain
+from iterand_engine.own_code import OwnCodeError
 from iterand_engine.processes import current
 from iterand_engine.store import Recorder, RunState, Store, queries
 
@@ -99,11 +100,13 @@ def adopted(
             raise
         except OwnershipLost:
             raise
-        except (Exception, KeyboardInterrupt) as error:  # a process edge: stored, then raised on
+        except (Exception, KeyboardInterrupt, SystemExit) as error:  # a process edge: stored, then raised on
             fault = explain(error)
             recorder.event("error", traceback.format_exc())
             state = RunState.INTERRUPTED if fault.kind == "device" else RunState.FAILED
             recorder.finish(state, reason=fault.sentence)
+            if isinstance(error, SystemExit):  # of own code: it must not look like an end that is well
+                raise OwnCodeError(fault.sentence) from error
             raise
 
 

@@ -55,7 +55,7 @@ def undelete_runs(workspace: Workspace, store: Store, run_ids: Sequence[str]) ->
         workspace, store: the runs'.
         run_ids: which, all of them deleted; all or none.
     Returns:
-        As `mend`.
+        As `mend`, and one for each run whose files are gone.
     Raises:
         UserError: a run is not in the trash (any more), or its files cannot be moved.
     """
@@ -67,7 +67,13 @@ def undelete_runs(workspace: Workspace, store: Store, run_ids: Sequence[str]) ->
     except BaseException:
         mend(workspace, store, run_ids)
         raise
-    return mend(workspace, store, run_ids)
+    problems = mend(workspace, store, run_ids)
+    started = [row for row in queries.runs(store, ids=run_ids) if row.started_at is not None]
+    return problems + [
+        f"The files of run {row.id} ({row.name}) are not in the trash any more; only its results came back."
+        for row in started
+        if not workspace.run_dir(row.id).is_dir()
+    ]
 
 
 def mend(workspace: Workspace, store: Store, run_ids: Iterable[str] = ()) -> list[str]:

@@ -326,7 +326,11 @@ def _existing(folder: Path) -> Path:
 
 def _parts(text: str) -> list[str]:
     """The parts of `a, b` or `[a, b]`; none of `[]`."""
-    return [part.strip() for part in text.strip().strip("[]").split(",") if part.strip()]
+    inside = text.strip().removeprefix("[").removesuffix("]").strip()
+    parts = [part.strip() for part in inside.split(",")] if inside else []
+    if not all(parts):
+        raise UserError(f"{text!r} is no list: write values with commas between them, or [] for none.")
+    return list(dict.fromkeys(parts))
 
 
 _PARSERS: dict[str, Callable[[str], object]] = {"data_roots": _folders, "devices": _parts, "on_end": str}

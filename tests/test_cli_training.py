@@ -200,3 +200,22 @@ def test_that_changed_options_are_named_where_a_method_lacks_them(
     run = only_run(workspace_dir)
     assert run is not None
     assert (run.name, run.method, run.step) == ("short one", "edge-popup", STEPS_PER_EPOCH)
+
+
+def test_that_a_command_that_is_interrupted_while_it_is_loaded_leaves_without_a_word() -> None:
+    # The import of the commands takes most of a second; Ctrl+C comes in the middle of it.
+    script = """
+import importlib.abc, signal, sys
+class Interrupted(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "iterand_engine.cli.app":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupted())
+from iterand_engine.cli import main
+main(["runs"])
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=ROOT, stderr=subprocess.PIPE
+    )
+    done = finished(process)
+    assert (done.code, done.out, done.err) == (130, "", "")

@@ -80,6 +80,11 @@ REFUSED: list[tuple[str, str]] = [
         "model: {width: 2}",
         "Unknown option 'model.width' (known here: name, width_factor).",
     ),
+    (
+        "epochs: 2",
+        "Unknown option 'epochs'; did you mean 'training.epochs'? "
+        "(known here: name, data, model, method, training, compute, recording).",
+    ),
     ("model: {1: 2}", "Unknown option 'model.1' (known here: name, width_factor)."),
     (
         "method: {name: dense, sparsity: 0.5}",

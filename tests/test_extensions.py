@@ -328,7 +328,7 @@ def test_that_commands_enable_list_and_disable(workspace: Workspace) -> None:
     ]
     assert iterand("extensions", "disable", "net", *place).out.startswith("Disabled net.py;")
     again = iterand("extensions", "disable", "net", *place)
-    assert (again.code, again.err) == (2, "net.py is not enabled (enabled: nothing).\n")
+    assert (again.code, again.err) == (2, "net.py is not enabled, so new runs do not use it.\n")
 
 
 def test_that_a_config_folder_that_cannot_be_written_is_told(workspace: Workspace, tmp_path: Path) -> None:

@@ -215,10 +215,19 @@ def test_that_the_commands_write_and_check(workspace: Workspace) -> None:
     )
 
 
-def test_that_code_that_ends_the_checking_process_is_told(workspace: Workspace) -> None:
-    write(workspace, "bad.py", f"import os\n{HEAD}{RULE_HEAD}os._exit(7)")
+@pytest.mark.parametrize("code", [0, 7])
+def test_that_code_that_ends_the_checking_process_is_told(workspace: Workspace, code: int) -> None:
+    write(workspace, "bad.py", f"import os\n{HEAD}{RULE_HEAD}os._exit({code})")
     done = iterand("check", "bad.py", "--workspace", workspace.root)
-    assert (done.code, done.err) == (
-        2,
-        "extensions/bad.py ended the process that checked it (exit code 7); own code must not end it.\n",
+    said = (
+        f"extensions/bad.py ended the process that checked it (exit code {code}); own code must not end it.\n"
     )
+    assert (done.code, done.err) == (2, f"{said}\n")
+
+
+def test_that_code_that_leaves_does_not_pass(workspace: Workspace) -> None:
+    write(workspace, "bad.py", f"import sys\n{HEAD}{RULE_HEAD}sys.exit(0)")
+    done = iterand("check", "bad.py", "--workspace", workspace.root)
+    assert done.code == 1
+    assert "extensions/bad.py, line" in done.out
+    assert "SystemExit: 0." in done.out

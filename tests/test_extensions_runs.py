@@ -20,6 +20,7 @@ from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.extension_files import disable, named_file
 from iterand_engine.extension_trust import Trust
 from iterand_engine.extensions import activated, allowed, run_code
+from iterand_engine.filter_fields import find_field
 from iterand_engine.run_making import make_run
 from iterand_engine.run_start import adopted
 from iterand_engine.store import ExtensionUse, RunState, Store, queries
@@ -206,6 +207,18 @@ def test_that_enabling_a_copy_enables_nothing_for_new_runs(workspace: Workspace,
         assert own_entries() == ()
 
 
+def test_that_a_field_of_own_code_that_is_off_is_refused_with_its_name(workspace: Workspace) -> None:
+    trusted(workspace, "rule.py", RULE)
+    with activated(workspace):
+        find_field("method.rule.rate")
+    disable(workspace, "rule.py")
+    with (
+        activated(workspace),
+        pytest.raises(UserError, match=r"may have it \(mine\): see `iterand extensions"),
+    ):
+        find_field("method.rule.rate")
+
+
 def test_that_a_row_cannot_name_a_file_elsewhere(workspace: Workspace) -> None:
     for name in ("../net.py", "/etc/passwd", "a/b.py", "net.txt"):
         uses = [ExtensionUse(name, "0" * 64)]
@@ -324,6 +337,17 @@ def test_that_what_own_code_prints_is_no_result(workspace: Workspace, tmp_path: 
     timed = iterand("measure", config, "--json", "--steps", "1", "--workspace", workspace.root)
     assert json.loads(timed.out)["steps"] == 1
     assert "hello" in timed.err
+
+
+def test_that_a_rule_that_leaves_fails_its_run(workspace: Workspace) -> None:
+    trusted(workspace, "mine.py", HEAD + SIGNATURES["rule"] + "\n    import sys; sys.exit(0)\n")
+    done = train(workspace, **RULE_RUN)
+    assert done.code == ExitCode.FAILED
+    state, reason = reason_of(workspace, done.run_id)
+    assert state is RunState.FAILED
+    assert reason is not None
+    assert reason.startswith("extensions/mine.py, line ")
+    assert reason.endswith("SystemExit: 0.")
 
 
 def test_that_training_with_own_code_resumes_exactly(workspace: Workspace) -> None:

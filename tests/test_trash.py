@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from iterand_engine import processes
 from iterand_engine.errors import UserError
-from iterand_engine.store import NewRun, Store, queries, trash
+from iterand_engine.store import NewRun, Recorder, RunState, Store, queries, trash
 from iterand_engine.trash_files import delete_runs, empty, entries, mend, undelete_runs
 from iterand_engine.workspace import Workspace, open_workspace_dir
 
@@ -92,6 +93,20 @@ def test_that_deleting_moves_the_files_and_undeleting_brings_everything_back(pla
     assert (place.shown(), place.trash()) == ({kept, gone}, [])
     assert place.where(gone) == "runs"
     assert queries.run(place.store, gone).config == before.config
+
+
+def test_that_files_that_are_lost_are_told_when_a_run_comes_back(place: Place) -> None:
+    never_started, gone = place.new_run(), place.new_run()
+    token = place.store.claim(gone)
+    place.store.adopt(gone, token, processes.current(), {})
+    with Recorder(place.store, gone, token) as recorder:
+        recorder.finish(RunState.STOPPED)
+    assert place.delete(gone, never_started) == []
+    for run_id in (gone, never_started):
+        shutil.rmtree(place.workspace.trash_dir / run_id)
+    (problem,) = place.undelete(gone, never_started)
+    assert problem.startswith(f"The files of run {gone} (")
+    assert place.shown() == {gone, never_started}
 
 
 def test_that_a_run_that_is_trained_cannot_be_deleted_nor_those_named_with_it(place: Place) -> None:

@@ -200,6 +200,8 @@ def test_that_settings_of_slots_are_kept_as_written(
             "cpu, gpu0",
             r"Setting devices cannot be \['cpu', 'gpu0'\]; allowed: cpu and starts of GPU",
         ),
+        ("devices", "cpu,", "'cpu,' is no list: write values with commas between them"),
+        ("devices", ",", "',' is no list"),
         ("cpu_slot", "maybe", "Setting cpu_slot cannot be 'maybe'; allowed: true | false | auto"),
         ("cpu_share", "0", "Setting cpu_share cannot be 0; allowed: from 1 to 1024 cores, or auto"),
         (

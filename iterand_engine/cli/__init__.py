@@ -6,6 +6,21 @@ train, export or reproduce, and only once they run. See docs/command-line.md.
 
 from __future__ import annotations
 
-from iterand_engine.cli.app import main
+from collections.abc import Sequence
+from typing import NoReturn
 
-__all__ = ["main"]
+from iterand_engine.errors import ExitCode
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and leave with its exit code.
+
+    Args:
+        arguments: the words after `iterand`; those of the process by default.
+    """
+    try:
+        from iterand_engine.cli import app  # takes long enough to be interrupted
+
+        app.run(arguments)
+    except KeyboardInterrupt:
+        raise SystemExit(ExitCode.STOPPED) from None

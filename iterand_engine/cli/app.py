@@ -41,12 +41,8 @@ _HELP = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run one command and leave with its exit code.
-
-    Args:
-        arguments: the words after `iterand`; those of the process by default.
-    """
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """As `iterand_engine.cli.main`."""
     command = typer.main.get_command(make_app())
     try:
         command(args=None if arguments is None else list(arguments), prog_name="iterand")

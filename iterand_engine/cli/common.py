@@ -57,7 +57,10 @@ def opened(folder: Path | None) -> Iterator[Opened]:
     Raises:
         UserError: the folder or its database cannot be used.
     """
+    is_new = folder is not None and not folder.exists()
     workspace = open_workspace_dir(folder)
+    if is_new:
+        say(f"There was no workspace {workspace.root}: a new one was made there.")
     settings = Settings.load(workspace)
     with Store.open(workspace) as store, activated(workspace):
         yield Opened(workspace, store, settings)

@@ -18,7 +18,8 @@ def make_settings() -> typer.Typer:
     group = typer.Typer(name="settings", help="Show or change the workspace's settings.")
     group.callback(invoke_without_command=True)(list_settings)
     group.command("get")(get_setting)
-    group.command("set")(set_setting)
+    # A value may begin with a minus: what is allowed says the setting.
+    group.command("set", context_settings={"ignore_unknown_options": True})(set_setting)
     return group
 
 
