@@ -214,7 +214,7 @@ def test_that_a_field_of_own_code_that_is_off_is_refused_with_its_name(workspace
     disable(workspace, "rule.py")
     with (
         activated(workspace),
-        pytest.raises(UserError, match=r"may have it \(mine\): see `iterand extensions"),
+        pytest.raises(UserError, match=r"may have it \(mine\): see `iterand"),
     ):
         find_field("method.rule.rate")
 
