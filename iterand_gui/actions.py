@@ -28,6 +28,7 @@ class Actions(QObject):
     open_log = Signal(str)  # run id
     open_compare = Signal(object)  # tuple[str, ...]
     open_new = Signal(object)  # a partial configuration, or None for an empty form
+    open_settings = Signal(str)  # key of a section
     show_page = Signal(str)  # page key
     ask_workspace = Signal()
     open_workspace = Signal(str)  # folder

@@ -125,6 +125,7 @@ class MainWindow(QMainWindow):
         session.actions.open_log.connect(self._open_log)
         session.actions.open_compare.connect(self._open_compare)
         session.actions.open_new.connect(self._open_new)
+        session.actions.open_settings.connect(self._open_settings)
         session.actions.show_page.connect(self.show_page)
         session.actions.ask_workspace.connect(self._ask_workspace)
         session.actions.open_workspace.connect(self.workspace_asked)
@@ -148,6 +149,9 @@ class MainWindow(QMainWindow):
     def _open_new(self, mapping: dict[str, Any] | None) -> None:
         page = self.show_page("new")
         page.take(mapping)
+
+    def _open_settings(self, section: str) -> None:
+        self.show_page("settings").take(section)
 
     def _make_page(self, entry: PageEntry) -> Page:
         module, _, name = entry.target.partition(":")
@@ -251,8 +255,17 @@ class MainWindow(QMainWindow):
         self._palette.open_with(self.commands())
 
     def _show_shortcuts(self) -> None:
-        listed = [f"{c.shortcut}: {c.text}" for c in self.commands() if c.shortcut]
-        self.session.messages.say("; ".join(listed))
+        from iterand_gui.widgets.plot_frame import PlotFrame
+        from iterand_gui.widgets.shortcut_list import ShortcutList, of_actions, of_commands
+
+        own = [] if self.page is None else self.page.commands()
+        plots = [] if self.page is None else self.page.findChildren(PlotFrame)
+        groups = {
+            "This page": of_commands(own),
+            "A plot that has the focus": of_actions(plots[0].actions()) if plots else [],
+            "Everywhere": of_commands(self.commands()[len(own) :]),
+        }
+        ShortcutList(groups, self).show()
 
     def _ask_workspace(self) -> None:
         dialog = QFileDialog(self, "Open a workspace", str(self.session.workspace.root.parent))

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from iterand_gui import theme
+from iterand_gui.widgets.option_error import ErrorLine
 from iterand_gui.widgets.option_specs import Spec
 from iterand_gui.widgets.option_values import text_of
 
@@ -64,9 +65,7 @@ class OptionField(QWidget):
         self._unit = QLabel(spec.unit, self, textFormat=theme.PLAIN)
         self._reset = _tool(self, "undo", f"Reset {spec.label}")
         self._reset.clicked.connect(self._ask_reset)
-        self._error = QLabel(self, textFormat=theme.PLAIN, wordWrap=True)
-        self._error.setTextInteractionFlags(theme.SELECTABLE)
-        self._error.hide()
+        self._error: ErrorLine | None = None  # made when something is wrong first: most options never are
         names = spec.choices or suggestions
         self._box = ChoiceBox(names, self) if names else None
         line = self._box.lineEdit() if self._box is not None else None
@@ -106,12 +105,19 @@ class OptionField(QWidget):
         self._reset.setVisible(changed)
         back = base_text or ("null" if self.spec.nullable else "nothing")
         self._reset.setToolTip(_wrapped(f"Reset to {back} ({RESET_KEYS})"))
-        if problem != self._error.text():
-            self._error.setText(problem)
-        self._error.setVisible(bool(problem))
+        if problem and self._error is None:
+            self._error = ErrorLine(f"What is wrong with {self.spec.label}", self)
+            self._grid.addWidget(self._error, 1, 1, 1, 3)
+        if self._error is not None:
+            self._error.tell(problem)
         said = [self.spec.label, *(["changed"] if changed else []), *(["wrong"] if problem else [])]
         self.editor.setAccessibleName(", ".join(said))
         self.editor.setAccessibleDescription(problem or self.hint)
+
+    @property
+    def problem(self) -> str:
+        """What is said to be wrong with it."""
+        return self._error.text if self._error is not None else ""
 
     @property
     def hint(self) -> str:
@@ -137,7 +143,7 @@ class OptionField(QWidget):
         return [self.editor, *([self._browse] if self._browse is not None else []), self._reset]
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
-        """Colour the error anew with the theme."""
+        """Colour the unit anew with the theme."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
             self._colour()
@@ -164,13 +170,12 @@ class OptionField(QWidget):
         self._colour()
 
     def _colour(self) -> None:
-        for label, colour in ((self._error, theme.colour("bad")), (self._unit, theme.colour("muted"))):
-            palette = label.palette()
-            palette.setColor(QPalette.ColorRole.WindowText, colour)
-            label.setPalette(palette)
+        palette = self._unit.palette()
+        palette.setColor(QPalette.ColorRole.WindowText, theme.colour("muted"))
+        self._unit.setPalette(palette)
 
     def _lay_out(self) -> None:
-        grid = QGridLayout(self)
+        self._grid = grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(theme.SPACE_S)
         grid.setVerticalSpacing(theme.SPACE_XS)
@@ -182,7 +187,6 @@ class OptionField(QWidget):
         grid.addWidget(self._unit, 0, 2)
         grid.setColumnMinimumWidth(2, _UNIT_PX)
         grid.addWidget(self._reset, 0, 3)
-        grid.addWidget(self._error, 1, 1, 1, 3)
         grid.setColumnStretch(1, 1)
 
     def _browser(self) -> QToolButton:

@@ -93,6 +93,7 @@ class OptionForm(QWidget):
         self._chosen: Chosen = {}
         self._fields: dict[str, OptionField] = {}
         self._checked = Checked(None, {}, 1)
+        self._told: dict[str, str] = {}  # what is wrong elsewhere, by option
         self._checking = QTimer(self, singleShot=True, interval=0)
         self._checking.timeout.connect(self._check)
         self._build()
@@ -167,11 +168,26 @@ class OptionForm(QWidget):
     def focus_problem(self) -> None:
         """Put the keyboard where something is wrong first."""
         for path, field in self._fields.items():
-            if path in self._checked.problems:
+            if path in self._problems:
+                self.search.clear()
                 self._group_of(field.spec).set_open(True)
                 field.editor.setFocus()
                 self._scroll.ensureWidgetVisible(field)
                 return
+
+    def tell(self, problems: Mapping[str, str]) -> None:
+        """Show beside the fields what is wrong though the options are right, instead of what was told before.
+
+        Args:
+            problems: a sentence by option; it goes when an option of the same section is changed.
+        """
+        if self._told != problems:
+            self._told = dict(problems)
+            self._show_states()
+
+    @property
+    def _problems(self) -> dict[str, str]:
+        return {**self._told, **self._checked.problems}
 
     @Slot()
     def focus_search(self) -> None:
@@ -245,12 +261,15 @@ class OptionForm(QWidget):
     @Slot(str, str)
     def _edited(self, path: str, text: str) -> None:
         self._take(path, text)
+        section = self._fields[path].spec.section
+        self._told = {p: told for p, told in self._told.items() if self._fields[p].spec.section != section}
         if path in CHOOSING:
             self._rebuild()
         self._checking.start()
 
     def _refresh(self) -> None:
         """Show everything anew from the base and the texts."""
+        self._told = {}
         self._rebuild()
         for path, field in self._fields.items():
             field.set_text(self._texts.get(path, self._base_text(field.spec)))
@@ -309,7 +328,12 @@ class OptionForm(QWidget):
     def _check(self) -> None:
         self._checking.stop()
         self._checked = check(self._base, self._texts, self._folder)
-        problems = self._checked.problems
+        self._show_states()
+        self.changed.emit(self.state)
+
+    def _show_states(self) -> None:
+        """Mark what was changed and what is wrong, in fields and headings."""
+        problems = self._problems
         counts = dict.fromkeys(self._groups, (0, 0))
         for path, field in self._fields.items():
             changed = path in self._texts
@@ -323,7 +347,6 @@ class OptionForm(QWidget):
         others = [sentence for path, sentence in problems.items() if path not in self._fields]
         self._trouble.setText("\n".join(others))
         self._trouble.setVisible(bool(others))
-        self.changed.emit(self.state)
 
     @Slot()
     def _find(self) -> None:

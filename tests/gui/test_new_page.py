@@ -68,7 +68,7 @@ def test_that_several_values_are_a_sweep_that_is_queued_whole(
     page.form.set_text("model.width_factor", "0.0625, 0.125")
     page.form.set_text("training.seed", "1-3")
     qtbot.waitUntil(lambda: page.summary.cells.rowCount() == 6, timeout=WAIT_MS)
-    assert page._button.text() == "&Queue 6 runs"
+    assert page.launch.button.text() == "&Queue 6 runs"
     pages: list[str] = []
     session.actions.show_page.connect(pages.append)
     page.queue()
@@ -84,17 +84,52 @@ def test_that_a_mistake_stands_beside_its_field_and_keeps_from_queueing(
 ) -> None:
     qtbot.waitUntil(lambda: page.summary.text("steps") == "16", timeout=WAIT_MS)
     page.form.set_text("method.sparsity", "1.5")
-    assert page._button.text() == "1 problem: go there"
+    assert page.launch.button.text() == "1 problem: go there"
     assert page.summary.text("steps") == "—"
     page.queue()
     assert queries.runs(session.store) == []
     page.form.set_text("method.sparsity", "0.5")
-    qtbot.waitUntil(lambda: page._button.text() == "&Queue 1 run", timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: page.launch.button.text() == "&Queue 1 run", timeout=WAIT_MS)
 
 
-def test_that_missing_data_is_told_in_the_engines_words(page: NewPage, qtbot: QtBot) -> None:
+def test_that_missing_data_stands_beside_its_field_and_keeps_from_queueing(
+    page: NewPage, session: Session, qtbot: QtBot
+) -> None:
     page.form.set_text("data.dataset", "cifar10")
-    qtbot.waitUntil(lambda: "iterand data fetch cifar10" in page._trouble.text(), timeout=WAIT_MS)
+    field = page.form.field("data.dataset")
+    fetch = "iterand data fetch cifar10"
+    qtbot.waitUntil(lambda: fetch in field.editor.accessibleDescription(), timeout=WAIT_MS)
+    assert fetch in field.problem
+    button = page.launch.button
+    assert not button.isEnabled()
+    assert fetch in button.toolTip()
+    assert fetch in button.accessibleDescription()
+    assert "'cifar10' is not here" in page.launch.trouble.text
+    opened: list[str] = []
+    session.actions.open_settings.connect(opened.append)
+    page.launch.downloads.click()
+    assert opened == ["data"]
+    page.form.set_text("data.dataset", "digits")
+    assert field.problem == ""
+    qtbot.waitUntil(lambda: button.text() == "&Queue 1 run" and button.isEnabled(), timeout=WAIT_MS)
+    assert page.launch.downloads.isHidden()
+
+
+def test_that_a_wrong_path_stands_beside_the_path(page: NewPage, session: Session, qtbot: QtBot) -> None:
+    page.form.set_text("data.path", "/nowhere/images.npz")
+    page.form.set_text("data.dataset", "npz")
+    field = page.form.field("data.path")
+    qtbot.waitUntil(lambda: "there is no such file" in field.problem, timeout=WAIT_MS)
+    assert page.form.field("data.dataset").problem == ""
+    assert page.launch.downloads.isHidden()
+    page.show()
+    page._tabs.setCurrentWidget(page.yaml)
+    qtbot.waitUntil(lambda: not page.launch.go.isHidden(), timeout=WAIT_MS)
+    page.launch.go.click()
+    assert page._tabs.currentWidget() is page.form
+    assert field.isVisible()
+    page.queue()
+    assert queries.runs(session.store) == []
 
 
 def test_that_text_and_form_are_one_configuration(page: NewPage, qtbot: QtBot, tmp_path: Path) -> None:
@@ -115,11 +150,11 @@ def test_that_text_and_form_are_one_configuration(page: NewPage, qtbot: QtBot, t
 def test_that_a_text_with_a_mistake_says_so_and_changes_nothing(page: NewPage) -> None:
     page.yaml.text.setPlainText("model: {name: conv4, widht_factor: 1}")
     page.yaml._use.click()
-    assert "widht_factor" in page.yaml._problem.text()
+    assert "widht_factor" in page.yaml.problem.text
     assert page.form.text("model.name") == "conv2"
     page.yaml.text.setPlainText("[1, 2]")
     page.yaml._use.click()
-    assert "mapping of options" in page.yaml._problem.text()
+    assert "mapping of options" in page.yaml.problem.text
 
 
 def test_that_measured_steps_give_a_time(page: NewPage, qtbot: QtBot) -> None:

@@ -89,8 +89,8 @@ class World:
             editor.setFocus()
             editor.selectAll()
             QTest.keyClicks(editor, text)
-        self.until(lambda: page._button.text() == button and page._button.isEnabled())
-        click(page._button)
+        self.until(lambda: page.launch.button.text() == button and page.launch.button.isEnabled())
+        click(page.launch.button)
         self.until(lambda: isinstance(self.window.page, RunsPage))
         watcher = self.window.session.watcher
         self.until(lambda: set(watcher.runs) - before)

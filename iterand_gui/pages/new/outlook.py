@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from iterand_engine import places, sweeps
+from iterand_engine.catalog import DATASETS
 from iterand_engine.config import RunConfig
 from iterand_engine.devices import list_devices
 from iterand_engine.errors import UserError
@@ -33,12 +34,22 @@ class Kind:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """Data that is not here: the option that names it, and the engine's sentence."""
+
+    option: str
+    sentence: str
+    dataset: str
+    can_download: bool
+
+
+@dataclass(frozen=True)
 class Planned:
-    """A plan with its kinds of runs, and what stands in the way of its data, if anything."""
+    """A plan with its kinds of runs, and the data that it lacks."""
 
     plan: sweeps.Plan
     kinds: tuple[Kind, ...]
-    problem: str | None
+    missing: tuple[Missing, ...]
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,6 @@ class Outlook:
     warnings: tuple[str, ...] = ()
     asked: int = 0
     kinds: int = 0
-    step_s: Mapping[str, float] = field(default_factory=dict)
 
 
 def make_plan(
@@ -74,11 +84,18 @@ def make_plan(
         key = kind_key(cell.config)
         known = kinds.get(key)
         kinds[key] = Kind(cell.config, 1) if known is None else Kind(known.config, known.runs + 1)
-    try:
-        sweeps.check_data(workspace, [plan])
-    except UserError as error:
-        return Planned(plan, tuple(kinds.values()), str(error))
-    return Planned(plan, tuple(kinds.values()), None)
+    return Planned(plan, tuple(kinds.values()), tuple(_missing(workspace, plan)))
+
+
+def _missing(workspace: Workspace, plan: sweeps.Plan) -> Iterator[Missing]:
+    by_data = {(cell.config.data.dataset, cell.config.data.path): cell for cell in plan.cells}
+    for (dataset, path), cell in by_data.items():
+        try:
+            sweeps.check_data(workspace, [replace(plan, cells=(cell,))])
+        except UserError as error:
+            option = "data.dataset" if path is None else "data.path"
+            can_download = path is None and DATASETS[dataset].download_bytes is not None
+            yield Missing(option, str(error), dataset, can_download)
 
 
 def kind_key(config: RunConfig) -> str:

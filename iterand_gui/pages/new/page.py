@@ -13,7 +13,7 @@ from typing import Any
 
 from PySide6.QtCore import QDir, Qt, QTemporaryFile, QTimer, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from iterand_engine.config import to_yaml
 from iterand_engine.errors import UserError
@@ -23,6 +23,7 @@ from iterand_gui import theme
 from iterand_gui.format import counted
 from iterand_gui.live.tasks import Output
 from iterand_gui.pages.base import Command, Json, Page
+from iterand_gui.pages.new.launch import Launch
 from iterand_gui.pages.new.outlook import MOST_ASKED, Outlook, Planned, kind_key, look_ahead, make_plan
 from iterand_gui.pages.new.presets import PresetList
 from iterand_gui.pages.new.summary import Summary
@@ -34,6 +35,7 @@ _PLAN_AFTER_MS = 60
 _SIZES = [270, 540, 330]
 _QUICK_START = "quickstart"
 _TOPIC = "new"
+_EDITED = "The text was edited: Use this text shows what it would be, Queue uses and queues it."
 
 
 class NewPage(Page):
@@ -51,6 +53,7 @@ class NewPage(Page):
         self._notes: tuple[str, ...] = ()
         self._asking: dict[str, str] = {}  # kinds by topic
         self._turn = 0  # of the form: what belongs to an older one is dropped
+        self._queue_turn: int | None = None  # the form that is queued once its plan is made
         self._is_shown = False
         self.presets = PresetList(self)
         self.form = OptionForm(Path.home(), self)
@@ -62,6 +65,7 @@ class NewPage(Page):
         self.presets.chosen.connect(self._start_from_preset)
         self.form.changed.connect(self._form_changed)
         self.yaml.taken.connect(self._start_from)
+        self.yaml.edited.connect(self._yaml_edited)
         self.summary.measure_asked.connect(self._measure)
         session.probe.answered.connect(self._answered)
         session.probe.failed.connect(self._not_answered)
@@ -87,7 +91,7 @@ class NewPage(Page):
     def commands(self) -> list[Command]:
         """What can be done here."""
         return [
-            Command("Queue these runs", self.queue, "Ctrl+Return", self._button.isEnabled),
+            Command("Queue these runs", self.queue, "Ctrl+Return", self.launch.button.isEnabled),
             Command("Search all options", self.form.focus_search, "Ctrl+F"),
             Command("Reset all options", self.form.reset_all),
             Command("Show as YAML", lambda: self._tabs.setCurrentWidget(self.yaml)),
@@ -111,11 +115,24 @@ class NewPage(Page):
 
     @Slot()
     def queue(self) -> None:
-        """Queue what is planned, or lead to what is wrong."""
+        """Queue what one sees, an edited text as well, once it is planned; or lead to what is wrong."""
+        if self.yaml.is_edited and not self.yaml.take():
+            self._tabs.setCurrentWidget(self.yaml)
+            self.yaml.text.setFocus()
+            return
         if self.form.state.problems:
-            self._tabs.setCurrentWidget(self.form)
-            self.form.focus_problem()
-        elif self._planned is not None and not self._planner.isActive():
+            self._go_to_problem()
+            return
+        self._queue_turn = self._turn
+        self._queue_planned()
+
+    def _queue_planned(self) -> None:
+        if self._planned is None or self._queue_turn != self._turn:
+            return
+        self._queue_turn = None
+        if self._planned.missing:
+            self._go_to_problem()
+        else:
             self.session.actions.queue(self._planned.plan, on_done=self._queued)
 
     def _queued(self) -> None:
@@ -130,22 +147,16 @@ class NewPage(Page):
         self._tabs.addTab(self.yaml, "&YAML")
         self._tabs.setAccessibleName("Options as form or text")
         self._tabs.currentChanged.connect(self._tab_changed)
-        self._button = QPushButton("&Queue", self)
-        self._button.setDefault(True)
-        self._button.setIcon(theme.icon("new"))
-        self._button.setMinimumHeight(theme.ROW_PX + theme.SPACE_XS)
-        self._button.clicked.connect(self.queue)
-        self._trouble = QLabel(self)
-        self._trouble.setTextFormat(theme.PLAIN)
-        self._trouble.setWordWrap(True)
-        self._trouble.setAccessibleName("What stands in the way")
+        self.launch = Launch(self)
+        self.launch.button.clicked.connect(self.queue)
+        self.launch.go_asked.connect(self._go_to_problem)
+        self.launch.downloads_asked.connect(self._open_downloads)
         right = QWidget(self)
         column = QVBoxLayout(right)
         column.setContentsMargins(theme.SPACE_M, 0, 0, 0)
         column.setSpacing(theme.SPACE_M)
         column.addWidget(self.summary, 1)
-        column.addWidget(self._trouble)
-        column.addWidget(self._button)
+        column.addWidget(self.launch)
         self._splitter = QSplitter(Qt.Orientation.Horizontal, self)
         self._splitter.setChildrenCollapsible(False)
         for widget, stretch in ((self.presets, 0), (self._tabs, 1), (right, 0)):
@@ -176,6 +187,7 @@ class NewPage(Page):
         except UserError as error:
             self.session.messages.error(str(error))
             return
+        self.yaml.drop_edits()
         self._tabs.setCurrentWidget(self.form)
 
     @Slot(object)
@@ -183,16 +195,20 @@ class NewPage(Page):
         self._turn += 1
         self._planned = None
         self._notes = ()
-        self._show_button()
         if state.config is not None:
             self.yaml.show_config(state.config)
-        if state.problems or state.config is None:
+        self._show_button()
+        if state.problems or state.config is None or self.yaml.is_edited:
             self._planner.stop()
             self._forget_questions()
             self.summary.show_plan(None)
-            self.summary.show_outlook(None)
+            self.summary.show_outlook(None, [_EDITED] if self.yaml.is_edited else [])
         elif self._is_shown:
             self._planner.start()
+
+    @Slot()
+    def _yaml_edited(self) -> None:
+        self._form_changed(self.form.state)
 
     @Slot()
     def _renew(self) -> None:
@@ -221,7 +237,9 @@ class NewPage(Page):
         self._planned = planned
         self._notes = planned.plan.notes
         self.summary.show_plan(planned.plan)
+        self.form.tell({one.option: one.sentence for one in planned.missing})
         self._show_button()
+        self._queue_planned()
         self._forget_questions()
         kinds = {kind_key(kind.config): kind.config for kind in planned.kinds[:MOST_ASKED]}
         for number, (key, config) in enumerate(kinds.items()):
@@ -233,7 +251,7 @@ class NewPage(Page):
 
     def _cannot_plan(self, turn: int, text: str) -> None:
         if turn == self._turn:
-            self._trouble.setText(text)
+            self.launch.show_trouble(text)
             self.summary.show_outlook(None)
 
     def _forget_questions(self) -> None:
@@ -307,12 +325,22 @@ class NewPage(Page):
 
     def _show_button(self) -> None:
         problems = self.form.state.problems
-        if problems:
-            self._button.setText(counted(len(problems), "problem") + ": go there")
-            self._trouble.setText("")
+        if self.yaml.is_edited:
+            self.launch.show_ready("&Queue this text")
+        elif problems:
+            self.launch.show_ready(counted(len(problems), "problem") + ": go there")
         elif self._planned is None:
-            self._button.setText("&Queue")
+            self.launch.show_ready("&Queue", enabled=False)
+        elif self._planned.missing:
+            self.launch.show_missing(self._planned.missing)
         else:
-            self._button.setText(f"&Queue {counted(len(self._planned.plan.cells), 'run')}")
-            self._trouble.setText(self._planned.problem or "")
-        self._button.setEnabled(bool(problems) or self._planned is not None)
+            self.launch.show_ready(f"&Queue {counted(len(self._planned.plan.cells), 'run')}")
+
+    @Slot()
+    def _go_to_problem(self) -> None:
+        self._tabs.setCurrentWidget(self.form)
+        self.form.focus_problem()
+
+    @Slot()
+    def _open_downloads(self) -> None:
+        self.session.actions.open_settings.emit("data")

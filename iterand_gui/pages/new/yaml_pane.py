@@ -6,11 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QPlainTextEdit,
     QPushButton,
     QVBoxLayout,
@@ -21,6 +20,7 @@ from iterand_engine.config import RunConfig, read_mapping, to_yaml
 from iterand_engine.errors import UserError
 from iterand_engine.yaml_text import parse_yaml
 from iterand_gui import theme
+from iterand_gui.widgets.option_error import ErrorLine
 
 _FILES = "Configurations (*.yaml *.yml);;All files (*)"
 
@@ -29,19 +29,19 @@ class YamlPane(QWidget):
     """A text of options; `taken` tells the mapping that the user wants in the form."""
 
     taken = Signal(object)  # dict[str, Any], a checked partial configuration
+    edited = Signal(bool)  # whether the text is other than the form's by now
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._shown = ""  # the text of the form
+        self._was_edited = False
         self.text = QPlainTextEdit(self)
         self.text.setFont(theme.fixed_font())
         self.text.setAccessibleName("Configuration as YAML")
         self.text.setTabChangesFocus(True)
         self.text.textChanged.connect(self._edited)
-        self._problem = QLabel(self)
-        self._problem.setTextFormat(theme.PLAIN)
-        self._problem.setWordWrap(True)
-        self._problem.setAccessibleName("What is wrong with the text")
-        self._use = self._button("&Use this text", self._take)
+        self.problem = ErrorLine("What is wrong with the text", self)
+        self._use = self._button("&Use this text", self.take)
         self._use.setEnabled(False)
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE_S)
@@ -53,21 +53,27 @@ class YamlPane(QWidget):
         column.setContentsMargins(0, theme.SPACE_S, 0, 0)
         column.setSpacing(theme.SPACE_S)
         column.addWidget(self.text, 1)
-        column.addWidget(self._problem)
+        column.addWidget(self.problem)
         column.addLayout(row)
-        self._problem.hide()
 
     @property
     def is_edited(self) -> bool:
         """Whether the text was changed and not taken yet."""
-        return self._use.isEnabled()
+        return self.text.toPlainText() != self._shown
 
     def show_config(self, config: RunConfig) -> None:
         """Show a configuration, unless the user is editing."""
         if not self.is_edited:
-            self.text.blockSignals(True)
-            self.text.setPlainText(to_yaml(config))
-            self.text.blockSignals(False)
+            self._show(to_yaml(config))
+
+    def drop_edits(self) -> None:
+        """Bring back the text as it was before it was edited."""
+        self._show(self._shown)
+
+    def _show(self, text: str) -> None:
+        self._shown = text
+        if self.text.toPlainText() != text:  # else the cursor stays
+            self.text.setPlainText(text)
 
     def open_file(self, path: str) -> None:
         """Take a file into the form, or say what is wrong with it."""
@@ -78,31 +84,32 @@ class YamlPane(QWidget):
         try:
             Path(path).write_text(self.text.toPlainText(), encoding="utf-8")
         except OSError as error:
-            self._tell(f"Cannot write {path} ({error.strerror}): choose another place.")
+            self.problem.tell(f"Cannot write {path} ({error.strerror}): choose another place.")
 
-    def _take(self) -> None:
-        self._try(lambda: _mapping_of(self.text.toPlainText()))
+    @Slot()
+    def take(self) -> bool:
+        """Put the text into the form, or say what is wrong with it; whether it could be taken."""
+        return self._try(lambda: _mapping_of(self.text.toPlainText()))
 
-    def _try(self, read: Callable[[], dict[str, Any]]) -> None:
+    def _try(self, read: Callable[[], dict[str, Any]]) -> bool:
         try:
             mapping = read()
             RunConfig.from_mapping(mapping)
         except UserError as error:
-            self._tell(str(error))
-            return
-        self._tell("")
-        self._use.setEnabled(False)
+            self.problem.tell(str(error))
+            return False
+        self.problem.tell("")
         self.taken.emit(mapping)
+        return True
 
     def _edited(self) -> None:
-        self._use.setEnabled(True)
-        self._tell("")
+        self.problem.tell("")
+        self._use.setEnabled(self.is_edited)
+        if self.is_edited != self._was_edited:
+            self._was_edited = self.is_edited
+            self.edited.emit(self._was_edited)
 
-    def _tell(self, problem: str) -> None:
-        self._problem.setText(problem)
-        self._problem.setVisible(bool(problem))
-
-    def _button(self, text: str, act: Callable[[], None]) -> QPushButton:
+    def _button(self, text: str, act: Callable[[], object]) -> QPushButton:
         button = QPushButton(text, self)
         button.clicked.connect(act)
         return button

@@ -1,0 +1,102 @@
+"""The New page's text: what stands in it is what is queued, and its mistakes are shown where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from iterand_engine.config import RunConfig
+from iterand_engine.presets import preset
+from iterand_engine.store import queries
+from iterand_engine.workspace import open_workspace_dir
+from iterand_gui.pages.new.page import NewPage
+from iterand_gui.session import Session
+from tests.command_line import TINY
+
+WAIT_MS = 60_000
+
+
+@pytest.fixture
+def session(workspace_dir: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    # Nothing is trained here: slots are another test's.
+    monkeypatch.setattr("iterand_gui.actions.queueing.start_missing", lambda *_: [])
+    opened = Session(open_workspace_dir(workspace_dir))
+    opened.start()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(session: Session, qtbot: QtBot) -> Iterator[NewPage]:
+    shown = NewPage(session)
+    qtbot.addWidget(shown)
+    shown.take(TINY)
+    shown.resize(1100, 700)
+    shown.show()
+    shown.showing()
+    shown._tabs.setCurrentWidget(shown.yaml)
+    yield shown
+    shown.hiding()
+
+
+def replace(page: NewPage, before: str, after: str) -> None:
+    """Edit the text as a person does."""
+    text = page.yaml.text.toPlainText()
+    assert before in text
+    page.yaml.text.setPlainText(text.replace(before, after))
+
+
+@pytest.mark.parametrize("by_key", [False, True], ids=["button", "key"])
+def test_that_queue_trains_the_edited_text(
+    page: NewPage, session: Session, qtbot: QtBot, by_key: bool
+) -> None:
+    qtbot.waitUntil(lambda: page.summary.text("steps") == "16", timeout=WAIT_MS)
+    replace(page, "epochs: 2", "epochs: 3")
+    assert page.summary.text("steps") == "—"
+    assert "text was edited" in page.summary.notes
+    pages: list[str] = []
+    session.actions.show_page.connect(pages.append)
+    if by_key:
+        QTest.keyClick(page.yaml.text, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    else:
+        page.launch.button.click()
+    qtbot.waitUntil(lambda: pages == ["runs"], timeout=WAIT_MS)
+    (row,) = queries.runs(session.store)
+    assert RunConfig.from_mapping(queries.run(session.store, row.id).config).training.epochs == 3
+    assert page.form.text("training.epochs") == "3"
+
+
+def test_that_a_mistake_in_the_edited_text_keeps_from_queueing(
+    page: NewPage, session: Session, qtbot: QtBot
+) -> None:
+    qtbot.waitUntil(lambda: page.summary.text("steps") == "16", timeout=WAIT_MS)
+    replace(page, "epochs: 2", "epochs: two")
+    page.queue()
+    assert "training.epochs" in page.yaml.problem.text
+    assert page._tabs.currentWidget() is page.yaml
+    page.yaml.drop_edits()
+    qtbot.waitUntil(lambda: page.launch.button.text() == "&Queue 1 run", timeout=WAIT_MS)
+    assert queries.runs(session.store) == []
+
+
+def test_that_a_preset_a_clone_and_a_file_replace_the_edited_text(page: NewPage, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    page.yaml.save_file(str(file))
+    starts: tuple[Callable[[], object], ...] = (
+        lambda: page.presets.chosen.emit(preset("quickstart")),
+        lambda: page.take(TINY),
+        lambda: page.yaml.open_file(str(file)),
+    )
+    for start in starts:
+        page.yaml.text.setPlainText("model: {name: conv6}\n")
+        start()
+        assert not page.yaml.is_edited
+        assert "conv6" not in page.yaml.text.toPlainText()
+        config = page.form.state.config
+        assert config is not None
+        assert f"epochs: {config.training.epochs}" in page.yaml.text.toPlainText()
