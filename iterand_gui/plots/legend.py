@@ -22,6 +22,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPalette, QPen, QResiz
 from PySide6.QtWidgets import QFrame, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from iterand_gui import theme
+from iterand_gui.plots.fitted_names import fitted_names
 
 Index = QModelIndex | QPersistentModelIndex
 _TOP = QModelIndex()
@@ -119,6 +120,7 @@ class LegendView(QListView):
         model.modelReset.connect(self._fit)
         self.is_beside = False
         self._room_px = 0
+        self._fitted: tuple[object, dict[str, str]] = (None, {})  # for which names and room, and the texts
         self.place(beside=False)
 
     def place(self, *, beside: bool) -> None:
@@ -149,6 +151,21 @@ class LegendView(QListView):
         if width != self._room_px:
             self._room_px = width
             self._fit()
+
+    def name_text(self, name: str) -> str:
+        """What there is room for of a name; no two names read the same."""
+        model = self.model()
+        assert isinstance(model, LegendModel)
+        metrics = QFontMetrics(theme.number_font(self.font()))
+        values = {entry.value for entry in model.entries}
+        value_px = max(map(metrics.horizontalAdvance, values), default=0)
+        taken = _SWATCH_PX + value_px + 2 * theme.SPACE_XS + theme.SPACE_M + theme.SPACE_S
+        room = min(_NAME_PX, self.viewport().width() - taken)
+        names = tuple(entry.name for entry in model.entries)
+        made_for = names, room, self.font().key()
+        if self._fitted[0] != made_for:
+            self._fitted = made_for, fitted_names(names, metrics, room)
+        return self._fitted[1].get(name, name)
 
     def _fit(self) -> None:
         rows = self.model().rowCount()
@@ -205,16 +222,13 @@ class LegendDelegate(QStyledItemDelegate):
         metrics = painter.fontMetrics()
         text = inner.adjusted(_SWATCH_PX + theme.SPACE_XS, 0, 0, 0)
         painter.setPen(palette.color(QPalette.ColorRole.Text))
-        value_width = metrics.horizontalAdvance(entry.value)
-        left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        name_room = text.width() - value_width - theme.SPACE_S
-        name = metrics.elidedText(entry.name, Qt.TextElideMode.ElideMiddle, max(0, name_room))
-        painter.drawText(text, left, name)
+        view = self.parent()
+        assert isinstance(view, LegendView)
+        name = view.name_text(entry.name)
+        painter.drawText(text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
         painter.setPen(palette.color(QPalette.ColorRole.PlaceholderText))
         value_at = text.adjusted(metrics.horizontalAdvance(name) + theme.SPACE_S, 0, 0, 0)
-        view = self.parent()
-        beside = isinstance(view, LegendView) and view.is_beside
-        side = Qt.AlignmentFlag.AlignRight if beside else Qt.AlignmentFlag.AlignLeft
+        side = Qt.AlignmentFlag.AlignRight if view.is_beside else Qt.AlignmentFlag.AlignLeft
         painter.drawText(value_at, side | Qt.AlignmentFlag.AlignVCenter, entry.value)
         painter.restore()
 

@@ -108,6 +108,19 @@ def test_that_every_run_is_in_one_entry_and_no_two_have_one_name(
     assert len(set(names)) == len(names)
 
 
+def test_that_names_begin_with_the_option_that_separates_most_in_the_fields_letters() -> None:
+    rows = [run(n, group_key=str(n), width=0.5 + n // 2) for n in range(4)]
+    configs = {row.id: config(row, randomize_every=10 * (n + 1)) for n, row in enumerate(rows)}
+    comparison = laid_out(*rows, configs=configs)
+    assert [entry.name for entry in comparison.entries] == [
+        *("K 10, width 0.5", "K 20, width 0.5", "K 30, width 1.5", "K 40, width 1.5")
+    ]
+    assert "randomize_every" in [column.title for column in sheet_of(comparison).columns]
+    assert {line.name for line in result_lines(comparison, Mode.WIDTH, lambda entry: 1.0)} == {
+        *("K 10", "K 20", "K 30", "K 40")
+    }
+
+
 def test_that_groups_with_equal_options_are_told_apart_by_something() -> None:
     """Their own code or the content of their dataset may differ, which no option says."""
     rows = [run(1, group_key="a", name="one"), run(2, group_key="b", name="one")]

@@ -25,7 +25,7 @@ def line_name(comparison: Comparison, entry: Entry, mode: Mode) -> str:
     along = {WIDTH, SEED}
     if mode is Mode.KEPT and WIDTH not in comparison.found.names:
         along.add(SPARSITY)  # what else makes the number of kept weights differ
-    return comparison.found.text(entry.key, along) or entry.lead.method
+    return comparison.labels.text(entry.key, along) or entry.lead.method
 
 
 def result_lines(comparison: Comparison, mode: Mode, place: Place) -> list[PointLine]:
