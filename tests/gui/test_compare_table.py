@@ -171,6 +171,21 @@ def test_that_columns_are_as_wide_as_what_they_show(qtbot: QtBot) -> None:
     assert view.columnViewportPosition(3) < 600  # what came out is seen without scrolling
 
 
+def test_that_columns_grow_with_results_that_come_later_but_not_those_that_were_dragged(qtbot: QtBot) -> None:
+    model = SheetModel()
+    view = SheetView(model, ())
+    qtbot.addWidget(view)
+    model.show_sheet(sheet_with(options=2, rows=2), {})
+    view.horizontalHeader().resizeSection(3, 60)
+    sheet = sheet_with(options=2, rows=2)
+    long = Cell("63.75 ± 10.41 % (n = 3, 2 locked)", (0, 0.0, ""), ("",))
+    name, n, _, _, last = sheet.rows["0"]
+    model.show_sheet(Sheet(sheet.columns, {**sheet.rows, "0": (name, n, long, long, last)}), {})
+    assert view.columnWidth(2) >= view.sizeHintForIndex(model.index(0, 2)).width()
+    assert view.columnWidth(3) == 60
+    assert view.widths() == {sheet.columns[3].key: 60}
+
+
 def test_that_a_table_of_many_groups_is_laid_out_within_a_frame(qtbot: QtBot) -> None:
     model = SheetModel()
     view = SheetView(model, ())

@@ -33,7 +33,7 @@ _SWATCH_PX = 30
 _PIN_PX = theme.ICON_PX + theme.SPACE_XS
 _CELL_SIDES_PX = 2 * (SIDES_PX + 2)
 _WARNING_PX = theme.ICON_PX + _CELL_SIDES_PX
-_WIDEST_PX = 260
+_WIDEST_PX = 400
 
 
 class NameDelegate(QStyledItemDelegate):
@@ -114,6 +114,8 @@ class SheetView(QTableView):
         model.modelAboutToBeReset.connect(lambda: self._set_sizing(True))
         model.modelReset.connect(lambda: self._set_sizing(False))
         model.columns_changed.connect(self._columns_changed)
+        model.modelReset.connect(self._grow_columns)
+        model.dataChanged.connect(self._grow_columns)
 
     def _set_up_header(self) -> None:
         header = self.horizontalHeader()
@@ -241,6 +243,15 @@ class SheetView(QTableView):
         for number, column in enumerate(self._model.sheet.columns):
             width = self._widths.get(column.key) or min(self._fitting_px(number), _WIDEST_PX)
             self.setColumnWidth(number, width)
+        self._is_sizing = False
+
+    def _grow_columns(self) -> None:
+        """Results come after the rows, and are longer than the dashes that stood for them."""
+        self._is_sizing = True
+        for number, column in enumerate(self._model.sheet.columns):
+            fits = min(self._fitting_px(number), _WIDEST_PX)
+            if column.key not in self._widths and fits > self.columnWidth(number):
+                self.setColumnWidth(number, fits)
         self._is_sizing = False
 
     def _fitting_px(self, column: int) -> int:
