@@ -70,6 +70,7 @@ class StoreWatcher(QObject):
         self.slots: tuple[SlotRow, ...] = ()
         self.sweeps: tuple[SweepRow, ...] = ()
         self.has_read = False
+        self.interrupted: set[str] = set()  # ids of runs that nobody stopped and that can go on
         self._running: set[str] = set()
         self._queued: set[str] = set()
         self._numbers = 0
@@ -160,8 +161,10 @@ class StoreWatcher(QObject):
         for run_id in (*(row.id for row in change.rows), *change.removed):
             self._running.discard(run_id)
             self._queued.discard(run_id)
+            self.interrupted.discard(run_id)
         self._running |= {row.id for row in change.rows if row.state.is_live}
         self._queued |= {row.id for row in change.rows if row.state is RunState.QUEUED}
+        self.interrupted |= {row.id for row in change.rows if row.state is RunState.INTERRUPTED}
         self.overview_changed.emit(len(self._running), len(self._queued))
 
 

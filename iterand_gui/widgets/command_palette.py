@@ -1,4 +1,4 @@
-"""The command palette (Ctrl+K): everything that can be done now, found by typing a few letters of it."""
+"""The command palette (Ctrl+K): everything that can be done, found by typing a few letters of it."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class CommandPalette(QFrame):
         self.setObjectName("commandPalette")
         self.setAccessibleName("Command palette")
         self._commands: list[Command] = []
+        self._can: list[bool] = []  # which of them can be done now
         self._query = QLineEdit(self)
         self._query.setPlaceholderText("Type what you want to do")
         self._query.setAccessibleName("Search commands")
@@ -70,7 +71,8 @@ class CommandPalette(QFrame):
 
     def open_with(self, commands: Sequence[Command]) -> None:
         """Show the palette with these commands."""
-        self._commands = [command for command in commands if command.enabled()]
+        self._commands = list(commands)
+        self._can = [command.enabled() for command in commands]
         self._query.clear()
         self._refill("")
         window = self._over.window()
@@ -105,15 +107,21 @@ class CommandPalette(QFrame):
 
     def _refill(self, query: str) -> None:
         ranked = [(rank(query, command.text), at) for at, command in enumerate(self._commands)]
-        found = sorted((score, at) for score, at in ranked if score is not None)
+        found = sorted((not self._can[at], score, at) for score, at in ranked if score is not None)
         self._list.clear()
-        for _, at in found:
+        for _, _, at in found:
             command = self._commands[at]
             keys = QKeySequence(command.shortcut).toString(QKeySequence.SequenceFormat.NativeText)
             item = QListWidgetItem(f"{command.text}    {keys}" if keys else command.text)
             item.setData(_COMMAND, at)
             item.setSizeHint(QSize(0, theme.ROW_PX))
+            if not self._can[at]:
+                item.setFlags(Qt.ItemFlag.NoItemFlags)
+                item.setToolTip("Not now: there is nothing that it could work on.")
             self._list.addItem(item)
+        if not found:
+            nothing = QListWidgetItem("No command holds these words", self._list)
+            nothing.setFlags(Qt.ItemFlag.NoItemFlags)
         self._list.setCurrentRow(0)
 
     def _run_marked(self) -> None:
@@ -122,5 +130,7 @@ class CommandPalette(QFrame):
             self._run_item(item)
 
     def _run_item(self, item: QListWidgetItem) -> None:
+        if not item.flags() & Qt.ItemFlag.ItemIsEnabled:
+            return
         self.hide()
         self._commands[item.data(_COMMAND)].run()

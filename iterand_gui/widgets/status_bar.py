@@ -13,7 +13,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QLabel, QPushButton, QStatusBar, QWidget
 
 from iterand_gui import theme
-from iterand_gui.format import size
+from iterand_gui.format import counted, size
 
 if TYPE_CHECKING:
     from iterand_engine.store import SlotRow
@@ -41,7 +41,9 @@ class StatusBar(QStatusBar):
         self._problems.setAccessibleName("Problems")
         self._problems.hide()
         self._problems.clicked.connect(self._tell_problems)
-        self._sentences: tuple[str, ...] = ()
+        self._of_slots: tuple[str, ...] = ()
+        self._of_runs: tuple[str, ...] = ()
+        self._of_disk: tuple[str, ...] = ()
         self.addWidget(self._queue)
         self.addWidget(self._work, 1)
         self.addPermanentWidget(self._problems)
@@ -55,16 +57,23 @@ class StatusBar(QStatusBar):
         QTimer.singleShot(0, self, self._ask_disk)
 
     def show_slots(self, slots: Sequence[SlotRow]) -> None:
-        """Tell problems: slots that are closed or held."""
-        self._sentences = tuple(
+        """Tell slots that are closed or held."""
+        self._of_slots = tuple(
             f"Slot {slot.key.position} of {slot.device_name}: {slot.closed_reason or slot.message}"
             for slot in slots
             if slot.closed_reason or slot.message
         )
-        self._problems.setVisible(bool(self._sentences))
-        count = len(self._sentences)
-        self._problems.setText(f"{count} problem" if count == 1 else f"{count} problems")
-        self._problems.setToolTip("\n".join(self._sentences))
+        self._show_problems()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """A sentence for each."""
+        return (*self._of_slots, *self._of_runs, *self._of_disk)
+
+    def _show_problems(self) -> None:
+        self._problems.setVisible(bool(self.problems))
+        self._problems.setText(counted(len(self.problems), "problem"))
+        self._problems.setToolTip("\n".join(self.problems))
 
     def _label(self, name: str) -> QLabel:
         label = QLabel(self)
@@ -74,9 +83,15 @@ class StatusBar(QStatusBar):
         return label
 
     def _show_queue(self, running: int, queued: int) -> None:
-        busy = f"{running} running, {queued} queued; they go on when this window is closed"
-        self._queue.setText(busy if running or queued else "Nothing queued")
+        counts = ((running, "running"), (queued, "queued"))
+        busy = ", ".join(f"{count:,} {word}" for count, word in counts if count)
+        goes_on = "it goes on" if running + queued == 1 else "they go on"
+        self._queue.setText(f"{busy}; {goes_on} when this window is closed" if busy else "Nothing queued")
         self._queue.setToolTip("File > Stop all runs saves and stops them." if running or queued else "")
+        count = len(self._session.watcher.interrupted)
+        were = "run was" if count == 1 else "runs were"
+        self._of_runs = (f"{count} {were} interrupted: Runs has Resume all.",) if count else ()
+        self._show_problems()
 
     def _show_work(self) -> None:
         running = self._session.jobs.running
@@ -97,8 +112,10 @@ class StatusBar(QStatusBar):
     def _show_disk(self, free_bytes: int) -> None:
         self._disk.setText(f"{size(free_bytes)} free")
         low = free_bytes < LOW_DISK_BYTES
-        self._disk.setToolTip("Little space is left: Settings shows what can be freed." if low else "")
+        sentence = f"{size(free_bytes)} of disk are left: Settings, Disk shows what can be freed."
+        self._of_disk = (sentence,) if low else ()
+        self._show_problems()
 
     def _tell_problems(self) -> None:
-        for sentence in self._sentences:
+        for sentence in self.problems:
             self._session.messages.warn(sentence)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
@@ -20,6 +21,7 @@ from iterand_gui.session import Session
 from iterand_gui.widgets.command_palette import CommandPalette, rank
 from iterand_gui.widgets.empty_state import EmptyState
 from iterand_gui.widgets.messages import AT_ONCE, MessageBar, Messages
+from iterand_gui.widgets.shortcut_list import ShortcutList, of_actions, of_commands
 from iterand_gui.widgets.status_bar import StatusBar
 
 
@@ -79,7 +81,11 @@ def test_that_the_palette_runs_what_was_typed(qtbot: QtBot) -> None:
     ]
     palette = CommandPalette(window)
     palette.open_with(commands)
-    assert [text.split("    ")[0] for text in palette.texts()] == ["Go to Runs", "Stop all runs"]
+    assert [text.split("    ")[0] for text in palette.texts()] == [
+        "Go to Runs",
+        "Stop all runs",
+        "Not now",
+    ]
     query = palette.findChild(QLineEdit)
     assert query is not None
     QTest.keyClicks(query, "sto")
@@ -87,6 +93,13 @@ def test_that_the_palette_runs_what_was_typed(qtbot: QtBot) -> None:
     QTest.keyClick(query, Qt.Key.Key_Return)
     assert ran == ["stop"]
     assert not palette.isVisible()
+    palette.open_with(commands)
+    QTest.keyClicks(query, "now")
+    QTest.keyClick(query, Qt.Key.Key_Return)
+    QTest.keyClicks(query, "x")
+    assert palette.texts() == ["No command holds these words"]
+    QTest.keyClick(query, Qt.Key.Key_Return)
+    assert (ran, palette.isVisible()) == (["stop"], True)
 
 
 def test_that_the_arrangement_is_remembered_and_a_damaged_file_forgotten(tmp_path: Path) -> None:
@@ -150,6 +163,16 @@ def test_that_the_status_says_that_training_goes_on_without_the_window(
     assert "Nothing queued" in texts()
     session.watcher.overview_changed.emit(1, 4)
     assert "1 running, 4 queued; they go on when this window is closed" in texts()
+    session.watcher.overview_changed.emit(1, 0)
+    assert "1 running; it goes on when this window is closed" in texts()
+    assert not bar.problems
+    session.watcher.interrupted.add("run")
+    session.watcher.overview_changed.emit(0, 0)
+    bar._show_disk(1_000_000_000)
+    assert bar.problems == (
+        "1 run was interrupted: Runs has Resume all.",
+        "1.0 GB of disk are left: Settings, Disk shows what can be freed.",
+    )
     qtbot.waitUntil(lambda: any(text.endswith(" free") for text in texts()), timeout=10_000)
     session.close()
 
@@ -160,3 +183,23 @@ def test_that_an_empty_state_may_have_a_heading_alone(qtbot: QtBot) -> None:
     state.say("Nothing here", "Queue a run to see it.")
     state.say("Nothing here")
     assert state.text == "Nothing here."
+
+
+def test_that_keys_are_listed_by_where_they_hold(qtbot: QtBot) -> None:
+    window, action = QWidget(), QAction("&Reset the view")
+    qtbot.addWidget(window)
+    action.setShortcut("Home")
+    commands = [Command("Go to Runs", lambda: None, "Ctrl+1"), Command("No key", lambda: None)]
+    groups = {
+        "Page": of_commands(commands),
+        "Plot": of_actions([action, QAction("No key")]),
+        "Nothing": [],
+    }
+    shown = ShortcutList(groups, window).list
+    headings = [shown.topLevelItem(row) for row in range(shown.topLevelItemCount())]
+    listed = {
+        item.text(0): [(item.child(row).text(0), item.child(row).text(1)) for row in range(item.childCount())]
+        for item in headings
+        if item is not None
+    }
+    assert listed == {"Page": [("Go to Runs", "Ctrl+1")], "Plot": [("Reset the view", "Home")]}
