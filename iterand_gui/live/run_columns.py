@@ -19,7 +19,8 @@ _UNKNOWN = math.nan  # sorts last in both directions
 class Column:
     """One column.
 
-    `text` gets a line and the time (seconds since 1970); `sort` gives numbers or texts, never both.
+    `text` gets a line and the time (seconds since 1970), `whole` says all of it where `text` lacks
+    room; `sort` gives numbers or texts, never both.
     `is_first` are those that are shown before anybody asks for more; `changes` says that the order may change
     while runs are trained.
     """
@@ -32,9 +33,18 @@ class Column:
     is_number: bool = False
     is_first: bool = False
     changes: bool = False
+    whole: Callable[[Line, float], str] | None = None
 
 
 def state_text(line: Line) -> str:
+    """A state as a word; of several the first, and how many stand otherwise: `2 running +1`."""
+    if len(line.states) == 1:
+        return theme.state_word(line.state)
+    count = line.states[line.state]
+    return f"{count} {theme.state_word(line.state).lower()} +{sum(line.states.values()) - count}"
+
+
+def states_text(line: Line) -> str:
     """A state as a word; of several how many there are of each."""
     if len(line.states) == 1:
         return theme.state_word(line.state)
@@ -64,10 +74,21 @@ def _accuracy_text(line: Line, now: float) -> str:
     return f"{text} so far" if line.is_preliminary else text
 
 
+def _count_text(line: Line, now: float) -> str:
+    """`2 of 3`: what became of the others says the state."""
+    return line.n_text.partition(",")[0].removesuffix(" cells")
+
+
 def _time_text(line: Line, now: float) -> str:
     if line.is_live:
-        return shown.time_left(line.left_s) or "time left not known"
+        return shown.time_left(line.left_s) or shown.MISSING
     return shown.duration(line.spent_s) if line.spent_s else ""
+
+
+def _whole_time_text(line: Line, now: float) -> str:
+    if line.is_live and line.left_s is None:
+        return "The time left is not known yet"
+    return _time_text(line, now)
 
 
 def _time_sort(line: Line) -> float:
@@ -119,6 +140,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
         lambda line: line.urgency,
         is_first=True,
         changes=True,
+        whole=lambda line, now: states_text(line),
     ),
     Column(
         "name",
@@ -139,12 +161,13 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column(
         "n",
         "n",
-        "Seeds that have finished, and what became of the others",
-        lambda line, now: line.n_text,
+        "Seeds that have finished; of a sweep the cells that have one",
+        _count_text,
         lambda line: line.n,
         is_number=True,
         is_first=True,
         changes=True,
+        whole=lambda line, now: line.n_text,
     ),
     Column(
         "accuracy",
@@ -165,6 +188,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
         is_number=True,
         is_first=True,
         changes=True,
+        whole=_whole_time_text,
     ),
     Column(
         "age",

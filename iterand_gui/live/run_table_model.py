@@ -234,8 +234,10 @@ class RunTableModel(QAbstractItemModel):
             return None
         number, column = index.internalId(), index.column()
         match role:
-            case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.ToolTipRole:
+            case Qt.ItemDataRole.DisplayRole:
                 return self._tree.text(number, column, time.time())
+            case Qt.ItemDataRole.ToolTipRole:
+                return self._tree.whole_text(number, column, time.time())
             case Qt.ItemDataRole.TextAlignmentRole:
                 return ALIGNMENTS[column]
             case Qt.ItemDataRole.ForegroundRole:
@@ -244,7 +246,7 @@ class RunTableModel(QAbstractItemModel):
             case Qt.ItemDataRole.DecorationRole:
                 return theme.state_icon(self._tree.line(number).state) if column == COLUMN["state"] else None
             case Qt.ItemDataRole.AccessibleTextRole:
-                return f"{COLUMNS[column].title}: {self._tree.text(number, column, time.time())}"
+                return f"{COLUMNS[column].title}: {self._tree.whole_text(number, column, time.time())}"
             case _:
                 return self._drawn(number, role)
 

@@ -1,7 +1,8 @@
 """Which columns the run table shows, in which order, how wide, and by which it is sorted: chosen and kept.
 
 What is kept names columns by their keys, so that it survives a new column. While nobody has set a width, the
-column "What differs" takes the room that the others leave.
+column "What differs" takes the room that the others leave; where there is little, "Name" gives way too: the
+figures at the right stay in view.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from iterand_gui.live.run_columns import COLUMN, COLUMNS
 
 _NARROWEST_PX = 48
 _FLEXIBLE = COLUMN["differs"]
+_GIVES_WAY = COLUMN["name"]
+_SHORTEST_NAME_PX = 110
 _WIDTHS_PX: Final[Mapping[str, int]] = {
-    "state": 150,
+    "state": 172,
     "name": 186,
-    "differs": 104,
-    "n": 92,
-    "accuracy": 156,
-    "time": 112,
-    "age": 84,
+    "differs": 92,
+    "n": 68,
+    "accuracy": 158,
+    "time": 120,
+    "age": 88,
     "progress": 132,
     "created": 140,
     "started": 140,
@@ -140,16 +143,19 @@ class Columns(QObject):
         self._view.sortByColumn(COLUMN[key], order)
 
     def _give_room(self) -> None:
-        if self._were_set or self._is_laying_out or self._header.isSectionHidden(_FLEXIBLE):
+        if self._were_set or self._is_laying_out:
             return
-        others = sum(
-            self._header.sectionSize(column)
-            for column in range(len(COLUMNS))
-            if column != _FLEXIBLE and not self._header.isSectionHidden(column)
-        )
-        room = self._view.viewport().width() - others
+        seen = [column for column in range(len(COLUMNS)) if not self._header.isSectionHidden(column)]
+        fixed = (column for column in seen if column not in (_FLEXIBLE, _GIVES_WAY))
+        room = self._view.viewport().width() - sum(map(self._header.sectionSize, fixed))
         self._is_laying_out = True
-        self._header.resizeSection(_FLEXIBLE, max(_WIDTHS_PX["differs"], room))
+        least = _WIDTHS_PX["differs"] if _FLEXIBLE in seen else 0
+        if _GIVES_WAY in seen:
+            name_px = min(_WIDTHS_PX["name"], max(_SHORTEST_NAME_PX, room - least))
+            self._header.resizeSection(_GIVES_WAY, name_px)
+            room -= name_px
+        if _FLEXIBLE in seen:
+            self._header.resizeSection(_FLEXIBLE, max(least, room))
         self._is_laying_out = False
 
     def _resized(self, column: int, before_px: int, now_px: int) -> None:

@@ -49,9 +49,11 @@ class LineDelegate(QStyledItemDelegate):
         option: QStyleOptionViewItem,
         index: AnyIndex,
     ) -> bool:
-        """Show the whole text where it is cut or drawn as squares."""
+        """Show the whole text where the cell does not."""
+        whole = str(index.data(Qt.ItemDataRole.ToolTipRole) or "")
         is_cut = super().sizeHint(option, index).width() > _rect(option).width() or _differing_cells(index)
-        told = str(index.data() or "") if is_cut and event.type() == QEvent.Type.ToolTip else ""
+        is_short = is_cut or whole != str(index.data() or "")
+        told = whole if is_short and event.type() == QEvent.Type.ToolTip else ""
         QToolTip.showText(event.globalPos(), told, view.viewport(), _rect(option))
         return bool(told)
 
@@ -85,6 +87,7 @@ class NameDelegate(LineDelegate):
     def initStyleOption(self, option: QStyleOptionViewItem, index: AnyIndex) -> None:  # noqa: N802 - Qt's name
         """Choose the font."""
         super().initStyleOption(option, index)
+        option.textElideMode = Qt.TextElideMode.ElideMiddle  # alike ones differ at their ends
         if index.data(Role.KIND) == Kind.SWEEP:
             option.font = theme.title_font(option.font)
 

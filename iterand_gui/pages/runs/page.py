@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Slot
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtGui import QAction, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from iterand_engine.filters import Filter
@@ -37,8 +37,8 @@ LOOK_AGAIN_MS = 200  # what follows the chosen runs
 LOOK_SELDOM_MS = 2_000
 MANY = 1_000  # chosen runs
 AGES_EVERY_MS = 10_000
-_PANEL_PX = 340
-_SPLIT = (1000, _PANEL_PX)
+_PANEL_PX, _NARROW_PANEL_PX = 340, 272
+_NARROW_PX = 1_300  # a window that is not wider has the narrow one
 
 
 class RunsPage(Page):
@@ -51,6 +51,7 @@ class RunsPage(Page):
         super().__init__(session, parent)
         self._is_shown = self._is_telling = False
         self._queued = 0
+        self._panel_px: int | None = None  # as somebody has drawn it
         self._looked_at: frozenset[str] = frozenset()  # the chosen runs
         self._host = host_id()
         jobs = Jobs(session.workspace.root, self)
@@ -137,12 +138,11 @@ class RunsPage(Page):
 
     def save_state(self) -> Json:
         """Columns, order, filter, and the side panel."""
-        sizes = self._splitter.sizes()
         return {
             "table": self.table.columns.save(),
             "filter": self.filter.text(),
             "details": self.details.isChecked(),
-            "details_px": sizes[1] or _PANEL_PX,
+            "details_px": self._panel_px,
         }
 
     def restore_state(self, state: Mapping[str, object]) -> None:
@@ -151,7 +151,13 @@ class RunsPage(Page):
         self.table.columns.restore(table if isinstance(table, Mapping) else {})
         self.filter.set_text(text if isinstance(text, str) else "")
         self.details.setChecked(state.get("details") is not False)
-        self._splitter.setSizes([_SPLIT[0], width_px if isinstance(width_px, int) else _SPLIT[1]])
+        self._panel_px = width_px if isinstance(width_px, int) else None
+        self._share_width()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Give the side panel the width that suits the window."""
+        super().resizeEvent(event)
+        self._share_width()
 
     # What is shown.
 
@@ -300,6 +306,21 @@ class RunsPage(Page):
 
     # How it is put together.
 
+    def _share_width(self) -> None:
+        if self._panel_px is None:
+            is_narrow = self.window().width() < _NARROW_PX
+            self._give_panel(_NARROW_PANEL_PX if is_narrow else _PANEL_PX)
+        else:
+            self._give_panel(self._panel_px)
+
+    def _give_panel(self, width_px: int) -> None:
+        whole = self._splitter.width() - self._splitter.handleWidth()
+        self._splitter.setSizes([max(1, whole - width_px), width_px])
+
+    @Slot()
+    def _split(self) -> None:
+        self._panel_px = self._splitter.sizes()[1]
+
     def _action(self, text: str, icon: str, help: str, shortcut: str) -> QAction:
         action = QAction(theme.icon(icon), text, self)
         action.setShortcut(QKeySequence(shortcut))
@@ -323,6 +344,7 @@ class RunsPage(Page):
         self.details.toggled.connect(self._toggle_details)
         self.filter.filter_changed.connect(self._filter)
         self.filter.left.connect(self._to_table)
+        self._splitter.splitterMoved.connect(self._split)
         self.table.choice_changed.connect(self._chose)
         for asked in (self.table.open_asked, self.table.doubleClicked):
             asked.connect(self.deeds["open"].trigger)

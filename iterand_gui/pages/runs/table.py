@@ -26,6 +26,7 @@ from iterand_gui.live.run_table_model import RunTableModel
 from iterand_gui.pages.runs.columns import Columns
 from iterand_gui.pages.runs.delegates import LineDelegate, NameDelegate, StateDelegate
 
+_INDENT_PX = 14
 MOST_SHOWN = 1000  # runs of a selection from elsewhere; more are not looked for line by line
 _FLAGS = QItemSelectionModel.SelectionFlag
 _DELEGATES = {"state": StateDelegate, "name": NameDelegate}
@@ -50,6 +51,7 @@ class RunTable(QTreeView):
         give_room(self)
         self.setModel(model)
         self.setUniformRowHeights(True)
+        self.setIndentation(_INDENT_PX)
         self.setAllColumnsShowFocus(True)
         self.setExpandsOnDoubleClick(False)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
