@@ -53,7 +53,7 @@ def named(connection: Connection, text: str, among: ColumnElement[bool], where: 
         UserError: none is meant, or several (named with their ids).
     """
     meant = or_(_run.c.name == text, _run.c.id.startswith(text.lower(), autoescape=True))
-    query = select(_run.c.id, _run.c.name).where(meant, among).order_by(_run.c.number.desc())
+    query = select(_run.c.id, _run.c.name, _run.c.seed).where(meant, among).order_by(_run.c.number.desc())
     rows = connection.execute(query).all() if text else []
     if not rows:
         names = connection.execute(select(_run.c.name).where(among).distinct()).scalars().all()
@@ -61,7 +61,7 @@ def named(connection: Connection, text: str, among: ColumnElement[bool], where: 
         raise UserError(f"No run {where}has the name {text!r} or an id that begins so{near}.")
     if len(rows) == 1 or text in (row.id for row in rows):
         return text if len(rows) > 1 else str(rows[0].id)
-    listed = ", ".join(f"{row.id} ({row.name})" for row in rows[:_LISTED])
+    listed = ", ".join(f"{row.id} ({row.name}, seed {row.seed})" for row in rows[:_LISTED])
     more = f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
     raise UserError(f"{text!r} means {len(rows)} runs: name one by its id: {listed}{more}.")
 
