@@ -6,6 +6,7 @@ Limits: nothing here trains or touches a GPU; slots and workers do.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +22,21 @@ if TYPE_CHECKING:
     from iterand_gui.session import Session
 
 
+@dataclass(frozen=True)
+class Clone:
+    """Where a form starts: the options of a run, and dotted options that are changed from there."""
+
+    options: Mapping[str, Any]
+    changes: Mapping[str, Any]
+
+
 class Actions(QObject):
     """Changes in the store and the queue; signals ask the shell to show a page."""
 
     open_run = Signal(str)  # run id
     open_log = Signal(str)  # run id
     open_compare = Signal(object)  # tuple[str, ...]
-    open_new = Signal(object)  # a partial configuration, or None for an empty form
+    open_new = Signal(object)  # a partial configuration, a Clone, or None for the form as it is
     open_settings = Signal(str)  # key of a section
     show_page = Signal(str)  # page key
     ask_workspace = Signal()
@@ -206,19 +215,16 @@ class Actions(QObject):
 
         Args:
             run_id: whose.
-            changes: dotted options with other values.
+            changes: dotted options with other values. A name that the run was given goes then: it is of what
+                the run was, and without one the options make it.
         """
 
-        def work(_: Control) -> dict[str, Any]:
+        def work(_: Control) -> Clone | dict[str, Any]:
             config = RunConfig.from_mapping(queries.run(self._session.store, run_id).config)
-            mapping = config.to_mapping()
-            for option, value in (changes or {}).items():
-                inner = mapping
-                *path, last = option.split(".")
-                for part in path:
-                    inner = inner[part]
-                inner[last] = value
-            return mapping
+            if not changes:
+                return config.to_mapping()
+            unnamed = {"name": None} if config.name else {}
+            return Clone(config.to_mapping(), {**changes, **unnamed})
 
         job = self._session.jobs.run(work, "Clone")
         job.succeeded.connect(self.open_new)

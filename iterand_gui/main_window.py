@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import QByteArray, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QKeySequence
@@ -146,9 +145,8 @@ class MainWindow(QMainWindow):
         self.session.selection.set(run_ids)
         self.show_page("compare")
 
-    def _open_new(self, mapping: dict[str, Any] | None) -> None:
-        page = self.show_page("new")
-        page.take(mapping)
+    def _open_new(self, start: object) -> None:
+        self.show_page("new").take(start)
 
     def _open_settings(self, section: str) -> None:
         self.show_page("settings").take(section)
@@ -259,7 +257,8 @@ class MainWindow(QMainWindow):
         from iterand_gui.widgets.shortcut_list import ShortcutList, of_actions, of_commands
 
         own = [] if self.page is None else self.page.commands()
-        plots = [] if self.page is None else self.page.findChildren(PlotFrame)
+        inside = [] if self.page is None else self.page.findChildren(QWidget)
+        plots = [widget for widget in inside if isinstance(widget, PlotFrame)]
         groups = {
             "This page": of_commands(own),
             "A plot that has the focus": of_actions(plots[0].actions()) if plots else [],

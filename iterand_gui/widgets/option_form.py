@@ -8,7 +8,6 @@ field, in the engine's words.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QApplication, QFrame, QLabel, QLineEdit, QScrollArea, QVBoxLayout, QWidget
 
-from iterand_engine.config import RunConfig
 from iterand_engine.sweeps import SEED
 from iterand_gui import theme
 from iterand_gui.widgets.option_field import RESET_KEYS, OptionField
@@ -24,6 +22,8 @@ from iterand_gui.widgets.option_group import OptionGroup
 from iterand_gui.widgets.option_specs import CHOOSING, DATASET, METHOD, MODEL, Chosen, Spec, sections, specs
 from iterand_gui.widgets.option_values import (
     Checked,
+    Entries,
+    FormState,
     base_value,
     check,
     choices_of,
@@ -45,22 +45,6 @@ MAIN = (
     SEED,
 )
 _HINT_LINES = 2
-
-
-@dataclass(frozen=True)
-class FormState:
-    """What a form says now.
-
-    `base`, `sets` and `seeds` are what `sweeps.plan` takes, where there are no problems. `config` is that of
-    the first run, or None; `problems` and `combinations` as in `option_values.Checked`.
-    """
-
-    base: Mapping[str, Any]
-    sets: tuple[str, ...]
-    seeds: tuple[int, ...]
-    config: RunConfig | None
-    problems: Mapping[str, str]
-    combinations: int
 
 
 class OptionForm(QWidget):
@@ -111,6 +95,16 @@ class OptionForm(QWidget):
         )
 
     @property
+    def entries(self) -> Entries:
+        """What stands in it now."""
+        return Entries(self._base, dict(self._texts))
+
+    def restore(self, entries: Entries) -> None:
+        """Bring back what stood in it."""
+        self._base, self._texts = dict(entries.base), dict(entries.texts)
+        self._refresh()
+
+    @property
     def folder(self) -> Path:
         """What a relative data.path is seen from."""
         return self._folder
@@ -126,6 +120,19 @@ class OptionForm(QWidget):
         self._base = complete(mapping)
         self._texts.clear()
         self._refresh()
+
+    def change(self, path: str, value: object) -> None:
+        """Change an option to a value and bring it into view, marked as changed.
+
+        Args:
+            path: of an option that is shown.
+            value: as in a file.
+        """
+        spec = self._fields[path].spec
+        self.set_text(path, text_of(spec, value))
+        self.search.clear()
+        self._group_of(spec).set_open(True)
+        self._scroll.ensureWidgetVisible(self._fields[path])
 
     def set_text(self, path: str, text: str) -> None:
         """Change an option as if it were typed."""

@@ -44,6 +44,30 @@ class Checked:
     combinations: int
 
 
+@dataclass(frozen=True)
+class FormState:
+    """What a form says now.
+
+    `base`, `sets` and `seeds` are what `sweeps.plan` takes, where there are no problems. `config` is that of
+    the first run, or None; `problems` and `combinations` as in `Checked`.
+    """
+
+    base: Mapping[str, Any]
+    sets: tuple[str, ...]
+    seeds: tuple[int, ...]
+    config: RunConfig | None
+    problems: Mapping[str, str]
+    combinations: int
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What stands in a form, to be brought back: where it started, and the texts that were changed."""
+
+    base: Mapping[str, Any]
+    texts: Mapping[str, str]
+
+
 def complete(mapping: Json) -> dict[str, Any]:
     """The whole configuration that a partial one means, as plain values.
 

@@ -19,7 +19,9 @@ from iterand_gui.pages.new.outlook import kind_key, look_ahead, make_plan
 from iterand_gui.pages.new.page import NewPage
 from iterand_gui.pages.new.presets import PresetList
 from iterand_gui.session import Session
+from iterand_gui.widgets.messages import Message
 from tests.command_line import TINY
+from tests.gui.recorded_runs import make_run
 
 WAIT_MS = 60_000
 
@@ -166,8 +168,8 @@ def test_that_measured_steps_give_a_time(page: NewPage, qtbot: QtBot) -> None:
 def test_that_sums_cover_all_kinds_of_runs(session: Session, page: NewPage, qtbot: QtBot) -> None:
     planned = make_plan(session.workspace, TINY, ["model.width_factor=0.0625,0.125"], [1, 2], Path())
     assert [kind.runs for kind in planned.kinds] == [2, 2]
-    qtbot.waitUntil(lambda: len(page._answers) > 0, timeout=WAIT_MS)
-    answer = next(iter(page._answers.values()))
+    qtbot.waitUntil(lambda: len(page.forecast.answers) > 0, timeout=WAIT_MS)
+    answer = next(iter(page.forecast.answers.values()))
     answers = {kind_key(kind.config): answer for kind in planned.kinds}
     step_s = dict.fromkeys(answers, 0.5)
     outlook = look_ahead(session.workspace, session.store, planned, answers, step_s)
@@ -185,3 +187,97 @@ def test_that_a_hidden_page_asks_nothing(page: NewPage, session: Session, qtbot:
     assert not session.probe.is_busy
     assert not page._planner.isActive()
     assert RunState.QUEUED not in {row.state for row in queries.runs(session.store)}
+
+
+def test_that_a_clone_marks_what_was_changed_and_drops_the_name(
+    page: NewPage, session: Session, qtbot: QtBot
+) -> None:
+    run_id = make_run(session.store, "training.lr=0.1", name="lr of 0.1")
+    session.actions.open_new.connect(page.take)
+    page.form.search.setText("sparsity")
+    page.show()
+    session.actions.clone(run_id, {"training.lr": 0.0333})
+    qtbot.waitUntil(lambda: page.form.text("training.lr") == "0.0333", timeout=WAIT_MS)
+    lr = page.form.field("training.lr")
+    assert lr.editor.accessibleName().endswith(", changed")
+    assert lr.isVisible()
+    config = page.form.state.config
+    assert config is not None
+    assert (config.training.lr, config.name) == (0.0333, None)
+    page.form.reset("training.lr")
+    page.form.reset("name")
+    config = page.form.state.config
+    assert config is not None
+    assert (config.training.lr, config.name) == (0.1, "lr of 0.1")
+
+
+def test_that_a_clone_without_changes_keeps_the_name(page: NewPage, session: Session, qtbot: QtBot) -> None:
+    run_id = make_run(session.store, name="kept")
+    session.actions.open_new.connect(page.take)
+    session.actions.clone(run_id)
+    qtbot.waitUntil(lambda: page.form.text("name") == "kept", timeout=WAIT_MS)
+    assert not page.form.state.sets
+
+
+def test_that_a_run_too_short_to_redraw_is_warned_about(page: NewPage, qtbot: QtBot) -> None:
+    page.form.set_text("method.randomize_every", "300")
+    said = "No redraw happens: randomize_every is 300, but the run has 16 steps."
+    qtbot.waitUntil(lambda: said in page.summary.notes, timeout=WAIT_MS)
+    page.form.set_text("method.randomize_every", "5, 300")
+    said = "No redraw happens in 1 of 2 kinds of runs: randomize_every is 300, but they have 16 steps."
+    qtbot.waitUntil(lambda: said in page.summary.notes, timeout=WAIT_MS)
+    page.form.set_text("method.name", "edge-popup")
+    qtbot.waitUntil(lambda: page.summary.text("events") == "0", timeout=WAIT_MS)
+    assert "No redraw" not in page.summary.notes
+
+
+def test_that_a_sweep_shows_ranges_over_its_runs(page: NewPage, qtbot: QtBot) -> None:
+    page.form.set_text("model.width_factor", "0.0625")
+    qtbot.waitUntil(lambda: page.summary.text("steps") == "16", timeout=WAIT_MS)
+    narrow = page.summary.text("weights")
+    page.form.set_text("model.width_factor", "0.125")
+    qtbot.waitUntil(lambda: page.summary.text("weights") not in (narrow, "—"), timeout=WAIT_MS)
+    wide = page.summary.text("weights")
+    page.form.set_text("model.width_factor", "0.0625, 0.125")
+    qtbot.waitUntil(lambda: page.summary.text("weights") == f"{narrow} to {wide}", timeout=WAIT_MS)
+    page.form.set_text("method.sparsity", "0.3, 0.5")
+    qtbot.waitUntil(lambda: page.summary.text("kept").endswith("(50 % to 70 %)"), timeout=WAIT_MS)
+    assert page.summary.text("steps") == "16"
+
+
+def test_that_numbers_of_some_runs_say_so(page: NewPage, session: Session, qtbot: QtBot) -> None:
+    planned = make_plan(session.workspace, TINY, ["model.width_factor=0.0625,0.125"], [1, 2], Path())
+    qtbot.waitUntil(lambda: len(page.forecast.answers) > 0, timeout=WAIT_MS)
+    answer = next(iter(page.forecast.answers.values()))
+    half = {kind_key(planned.kinds[0].config): answer}
+    page.summary.show_outlook(look_ahead(session.workspace, session.store, planned, half, {}))
+    assert "those of 1 of 2 kinds of runs" in page.summary.notes
+    everything = {kind_key(kind.config): answer for kind in planned.kinds}
+    page.summary.show_outlook(look_ahead(session.workspace, session.store, planned, everything, {}))
+    assert "kinds of runs" not in page.summary.notes
+
+
+def test_that_edits_that_a_preset_replaces_come_back(page: NewPage, session: Session, qtbot: QtBot) -> None:
+    said: list[Message] = []
+    session.messages.said.connect(said.append)
+    page.presets.chosen.emit(preset("quickstart"))
+    assert said == []  # nothing was changed
+    page.take(TINY)
+    page.form.set_text("training.lr", "0.2, 0.3")
+    page.presets.chosen.emit(preset("quickstart"))
+    assert not page.form.state.sets
+    (message,) = said
+    assert "1 changed option" in message.text
+    assert message.action is not None
+    message.action[1]()
+    assert page.form.state.sets == ("training.lr=0.2,0.3",)
+    assert page.form.text("model.name") == "conv2"
+    page.yaml.text.setPlainText("model: {name: conv6}")
+    page.take(TINY)
+    (undo,) = [command for command in page.commands() if command.text.startswith("Bring back")]
+    assert undo.enabled()
+    undo.run()
+    assert page.yaml.text.toPlainText() == "model: {name: conv6}"
+    assert page.yaml.is_edited
+    assert page.form.state.sets == ("training.lr=0.2,0.3",)
+    assert not undo.enabled()

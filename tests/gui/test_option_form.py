@@ -22,10 +22,11 @@ from iterand_engine.options import describe
 from iterand_engine.own_code import Origin, Source
 from iterand_engine.presets import presets
 from iterand_engine.sweeps import plan
-from iterand_gui.widgets.option_form import MAIN, FormState, OptionForm
+from iterand_gui.widgets.option_form import MAIN, OptionForm
 from iterand_gui.widgets.option_specs import specs
 from iterand_gui.widgets.option_values import (
     WHOLE,
+    FormState,
     base_value,
     check,
     choices_of,

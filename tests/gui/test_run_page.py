@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QAbstractScrollArea, QPushButton, QWidget
 
+from iterand_engine.config import RunConfig
 from iterand_engine.store import RunState, trash
 from iterand_engine.workspace import Settings
+from iterand_gui.actions import Clone
 from iterand_gui.next_steps import StepKind
 from iterand_gui.plots.x_axis import XAxis
 from tests.gui.recorded_runs import (
@@ -110,20 +113,21 @@ def test_that_a_run_that_diverged_is_cloned_with_a_third_of_its_rate_or_in_fp32(
     world.show(run_id)
     assert buttons(world)[:2] == ["Clone with lr / 3", "Clone in fp32"]
     assert "not finite at step 29" in world.page.outcome.text
-    assert cloned(world, "Clone with lr / 3")["training"]["lr"] == 0.0333
-    assert cloned(world, "Clone in fp32")["compute"]["precision"] == "fp32"
+    assert cloned(world, "Clone with lr / 3") == {"training.lr": 0.0333, "name": None}
+    assert cloned(world, "Clone in fp32") == {"compute.precision": "fp32", "name": None}
 
 
 def press(world: World, text: str) -> None:
     next(b for b in world.page.header.findChildren(QPushButton) if b.accessibleName() == text).click()
 
 
-def cloned(world: World, text: str) -> dict[str, Any]:
-    opened: list[dict[str, Any]] = []
+def cloned(world: World, text: str) -> Mapping[str, Any]:
+    opened: list[Clone] = []
     world.session.actions.open_new.connect(opened.append)
     press(world, text)
     world.until(lambda: bool(opened))
-    return opened[0]
+    assert RunConfig.from_mapping(opened[0].options).training.lr == 0.1
+    return opened[0].changes
 
 
 def test_that_a_failure_shows_its_reason_and_the_end_of_the_log(world: World) -> None:

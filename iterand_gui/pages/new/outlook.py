@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from iterand_engine.config import RunConfig
 from iterand_engine.devices import list_devices
 from iterand_engine.errors import UserError
 from iterand_engine.estimates import disk_warning, memory_warning, run_seconds
+from iterand_engine.method_options import IteRandOptions
 from iterand_engine.probe_messages import Answer
 from iterand_engine.store import Store
 from iterand_engine.workspace import Settings, Workspace
+from iterand_gui.format import whole
 
 MOST_ASKED = 24
 
@@ -56,17 +58,16 @@ class Planned:
 class Outlook:
     """What a plan would be. None where it is not known (yet).
 
-    `first` is of the first run. `seconds` is for all runs on the `slots` that may train them side by side.
+    `answers` are of the kinds of runs that are known, in their order; `kinds` says how many there are.
+    `seconds` is for all runs on the `slots` that may train them side by side.
     """
 
     runs: int
-    first: Answer | None = None
-    memory_bytes: int | None = None
+    answers: tuple[Answer, ...] = ()
     disk_bytes: int | None = None
     seconds: float | None = None
     slots: int = 1
     warnings: tuple[str, ...] = ()
-    asked: int = 0
     kinds: int = 0
 
 
@@ -85,6 +86,17 @@ def make_plan(
         known = kinds.get(key)
         kinds[key] = Kind(cell.config, 1) if known is None else Kind(known.config, known.runs + 1)
     return Planned(plan, tuple(kinds.values()), tuple(_missing(workspace, plan)))
+
+
+def spread(told: Callable[[float], str], values: Sequence[float]) -> str:
+    """The range of values that all runs have, or several: `152 k`, `152 k to 2.40 M`.
+
+    Args:
+        told: how one is written.
+        values: at least one.
+    """
+    low, high = told(min(values)), told(max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def _missing(workspace: Workspace, plan: sweeps.Plan) -> Iterator[Missing]:
@@ -125,19 +137,16 @@ def look_ahead(
     if not known:
         return Outlook(runs, kinds=len(planned.kinds))
     scale = runs / sum(kind.runs for kind, _ in known)
-    memories = [answer.memory.total_bytes for _, answer in known]
     each_s = [_seconds(store, kind, answer, step_s) for kind, answer in known]
     total_s = sum(kind.runs * s for (kind, _), s in zip(known, each_s, strict=True) if s is not None) * scale
     slots = _slots(workspace, known[0][1])
     return Outlook(
         runs=runs,
-        first=answers.get(kind_key(planned.kinds[0].config)),
-        memory_bytes=max((m for m in memories if m is not None), default=None),
+        answers=tuple(answer for _, answer in known),
         disk_bytes=round(sum(answer.disk.kept_bytes * kind.runs for kind, answer in known) * scale),
         seconds=None if None in each_s else total_s / min(slots, runs),
         slots=slots,
         warnings=tuple(_warnings(workspace, known)),
-        asked=len(known),
         kinds=len(planned.kinds),
     )
 
@@ -160,4 +169,21 @@ def _warnings(workspace: Workspace, known: Sequence[tuple[Kind, Answer]]) -> lis
     devices = [device for device in list_devices() if device.kind == largest.device_kind]
     if devices:
         found.insert(0, memory_warning(largest, max(devices, key=lambda device: device.memory_free_bytes)))
-    return [text for text in found if text]
+    return [text for text in (_no_redraw(known), *found) if text]
+
+
+def _no_redraw(known: Sequence[tuple[Kind, Answer]]) -> str | None:
+    """A sentence on runs that are to redraw but are too short for it."""
+    still: list[tuple[int, int]] = []
+    for kind, answer in known:
+        method = kind.config.method
+        if isinstance(method, IteRandOptions) and answer.redraw_events == 0:
+            still.append((method.randomize_every, answer.steps))
+    if not still:
+        return None
+    every = spread(whole, [period for period, _ in still])
+    steps = spread(whole, [count for _, count in still])
+    if len(still) == len(known):
+        return f"No redraw happens: randomize_every is {every}, but the run has {steps} steps."
+    where = f"{len(still)} of {len(known)} kinds of runs"
+    return f"No redraw happens in {where}: randomize_every is {every}, but they have {steps} steps."

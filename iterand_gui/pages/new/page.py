@@ -6,36 +6,43 @@ older question is dropped. Nothing here waits.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QDir, Qt, QTemporaryFile, QTimer, Slot
+from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
-from iterand_engine.config import to_yaml
 from iterand_engine.errors import UserError
 from iterand_engine.presets import Preset
-from iterand_engine.probe_messages import Answer
 from iterand_gui import theme
+from iterand_gui.actions import Clone
 from iterand_gui.format import counted
-from iterand_gui.live.tasks import Output
 from iterand_gui.pages.base import Command, Json, Page
+from iterand_gui.pages.new.forecast import Forecast
 from iterand_gui.pages.new.launch import Launch
-from iterand_gui.pages.new.outlook import MOST_ASKED, Outlook, Planned, kind_key, look_ahead, make_plan
+from iterand_gui.pages.new.outlook import Planned, make_plan
 from iterand_gui.pages.new.presets import PresetList
 from iterand_gui.pages.new.summary import Summary
 from iterand_gui.pages.new.yaml_pane import YamlPane
 from iterand_gui.session import Session
-from iterand_gui.widgets.option_form import FormState, OptionForm
+from iterand_gui.widgets.option_form import OptionForm
+from iterand_gui.widgets.option_values import Entries, FormState
 
 _PLAN_AFTER_MS = 60
 _SIZES = [270, 540, 330]
 _QUICK_START = "quickstart"
-_TOPIC = "new"
 _EDITED = "The text was edited: Use this text shows what it would be, Queue uses and queues it."
+
+
+@dataclass(frozen=True)
+class _Edits:
+    """What a person changed: in the form, and in the text where that was not taken yet."""
+
+    entries: Entries
+    text: str | None
 
 
 class NewPage(Page):
@@ -47,18 +54,15 @@ class NewPage(Page):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self._planned: Planned | None = None
-        self._outlook: Outlook | None = None
-        self._answers: dict[str, Answer] = {}
-        self._step_s: dict[str, float] = {}
-        self._notes: tuple[str, ...] = ()
-        self._asking: dict[str, str] = {}  # kinds by topic
         self._turn = 0  # of the form: what belongs to an older one is dropped
         self._queue_turn: int | None = None  # the form that is queued once its plan is made
+        self._dropped: _Edits | None = None  # what the last new start threw away
         self._is_shown = False
         self.presets = PresetList(self)
         self.form = OptionForm(Path.home(), self)
         self.yaml = YamlPane(self)
         self.summary = Summary(self)
+        self.forecast = Forecast(session, self)
         self._build()
         self._planner = QTimer(self, singleShot=True, interval=_PLAN_AFTER_MS)
         self._planner.timeout.connect(self._plan)
@@ -66,9 +70,9 @@ class NewPage(Page):
         self.form.changed.connect(self._form_changed)
         self.yaml.taken.connect(self._start_from)
         self.yaml.edited.connect(self._yaml_edited)
-        self.summary.measure_asked.connect(self._measure)
-        session.probe.answered.connect(self._answered)
-        session.probe.failed.connect(self._not_answered)
+        self.summary.measure_asked.connect(self.forecast.measure)
+        self.forecast.told.connect(self.summary.show_outlook)
+        self.forecast.measuring.connect(self.summary.show_measuring)
         session.own_code_changed.connect(self._renew)
         self._start_from(next(p for p in self._all_presets() if p.name == _QUICK_START).mapping)
 
@@ -81,19 +85,24 @@ class NewPage(Page):
         """Ask nothing more."""
         self._is_shown = False
         self._planner.stop()
-        self._forget_questions()
+        self.forecast.forget()
 
     def take(self, what: object) -> None:
-        """Start from a partial configuration; None leaves the form as it is."""
-        if isinstance(what, Mapping):
-            self._start_from(dict(what))
+        """Start from a partial configuration or a clone; None leaves the form as it is."""
+        if isinstance(what, Clone):
+            self._start_from(what.options)
+            for option, value in what.changes.items():
+                self.form.change(option, value)
+        elif isinstance(what, Mapping):
+            self._start_from(what)
 
     def commands(self) -> list[Command]:
         """What can be done here."""
         return [
             Command("Queue these runs", self.queue, "Ctrl+Return", self.launch.button.isEnabled),
             Command("Search all options", self.form.focus_search, "Ctrl+F"),
-            Command("Reset all options", self.form.reset_all),
+            Command("Reset all options", self._reset_all),
+            Command("Bring back the edits that were replaced", self._undo, "", self._can_undo),
             Command("Show as YAML", lambda: self._tabs.setCurrentWidget(self.yaml)),
             Command("Show as form", lambda: self._tabs.setCurrentWidget(self.form)),
         ]
@@ -181,7 +190,8 @@ class NewPage(Page):
         self._start_from(preset.mapping)
 
     @Slot(object)
-    def _start_from(self, mapping: dict[str, Any]) -> None:
+    def _start_from(self, mapping: Mapping[str, Any]) -> None:
+        edits = self._edits()
         try:
             self.form.start_from(mapping)
         except UserError as error:
@@ -189,18 +199,53 @@ class NewPage(Page):
             return
         self.yaml.drop_edits()
         self._tabs.setCurrentWidget(self.form)
+        self._offer(edits)
+
+    @Slot()
+    def _reset_all(self) -> None:
+        edits = self._edits()
+        self.form.reset_all()
+        self._offer(edits)
+
+    def _can_undo(self) -> bool:
+        return self._dropped is not None
+
+    def _edits(self) -> _Edits | None:
+        """What a new start throws away; None where nothing was changed."""
+        entries = self.form.entries
+        text = self.yaml.text.toPlainText() if self.yaml.is_edited else None
+        return _Edits(entries, text) if entries.texts or text is not None else None
+
+    def _offer(self, edits: _Edits | None) -> None:
+        """Tell that edits were thrown away, and offer to bring them back."""
+        if edits is None:
+            return
+        self._dropped = edits
+        changed = counted(len(edits.entries.texts), "changed option")
+        what = "The edited text" if edits.text is not None else f"What was in the form ({changed})"
+        self.session.messages.say(f"{what} was replaced.", ("Undo", self._undo))
+
+    @Slot()
+    def _undo(self) -> None:
+        edits, self._dropped = self._dropped, None
+        if edits is None:
+            return
+        self.yaml.drop_edits()
+        self.form.restore(edits.entries)
+        if edits.text is not None:
+            self.yaml.text.setPlainText(edits.text)
+        self._tabs.setCurrentWidget(self.form if edits.text is None else self.yaml)
 
     @Slot(object)
     def _form_changed(self, state: FormState) -> None:
         self._turn += 1
         self._planned = None
-        self._notes = ()
         if state.config is not None:
             self.yaml.show_config(state.config)
         self._show_button()
         if state.problems or state.config is None or self.yaml.is_edited:
             self._planner.stop()
-            self._forget_questions()
+            self.forecast.forget()
             self.summary.show_plan(None)
             self.summary.show_outlook(None, [_EDITED] if self.yaml.is_edited else [])
         elif self._is_shown:
@@ -213,7 +258,7 @@ class NewPage(Page):
     @Slot()
     def _renew(self) -> None:
         """Own code was enabled or disabled: other options, other answers."""
-        self._answers.clear()
+        self.forecast.renew()
         self.form.renew()
 
     @Slot(int)
@@ -235,93 +280,16 @@ class NewPage(Page):
         if turn != self._turn:
             return
         self._planned = planned
-        self._notes = planned.plan.notes
         self.summary.show_plan(planned.plan)
         self.form.tell({one.option: one.sentence for one in planned.missing})
         self._show_button()
+        self.forecast.ask(planned)
         self._queue_planned()
-        self._forget_questions()
-        kinds = {kind_key(kind.config): kind.config for kind in planned.kinds[:MOST_ASKED]}
-        for number, (key, config) in enumerate(kinds.items()):
-            if key not in self._answers:
-                topic = f"{_TOPIC}{number}"
-                self._asking[topic] = key
-                self.session.probe.ask(config, topic)
-        self._look_ahead()
 
     def _cannot_plan(self, turn: int, text: str) -> None:
         if turn == self._turn:
             self.launch.show_trouble(text)
             self.summary.show_outlook(None)
-
-    def _forget_questions(self) -> None:
-        for topic in self._asking:
-            self.session.probe.forget(topic)
-        self._asking.clear()
-
-    # From a plan to what it would be
-
-    @Slot(str, object)
-    def _answered(self, topic: str, answer: Answer) -> None:
-        key = self._asking.pop(topic, None)
-        if key is not None:
-            self._answers[key] = answer
-            self._look_ahead()
-
-    @Slot(str, str)
-    def _not_answered(self, topic: str, text: str) -> None:
-        if self._asking.pop(topic, None) is not None:
-            self._notes = tuple(dict.fromkeys((*self._notes, text)))
-            self.summary.show_outlook(self._outlook, self._notes)
-
-    def _look_ahead(self) -> None:
-        planned, turn, session = self._planned, self._turn, self.session
-        if planned is None:
-            return
-        answers, step_s = dict(self._answers), dict(self._step_s)
-        job = session.jobs.run(
-            lambda _: look_ahead(session.workspace, session.store, planned, answers, step_s), "Look ahead"
-        )
-        job.succeeded.connect(lambda outlook: self._take_outlook(turn, outlook))
-        job.failed.connect(session.messages.error)
-
-    def _take_outlook(self, turn: int, outlook: Outlook) -> None:
-        if turn == self._turn:
-            self._outlook = outlook
-            notes = self._notes
-            if outlook.first is not None:
-                notes = (*notes, *outlook.first.notes)
-            self.summary.show_outlook(outlook, notes)
-
-    @Slot()
-    def _measure(self) -> None:
-        """Time steps of the kinds that no run was recorded of, one after the other."""
-        planned = self._planned
-        if planned is None:
-            return
-        missing = [k.config for k in planned.kinds[:MOST_ASKED] if kind_key(k.config) not in self._step_s]
-        if not missing:
-            self.summary.show_measuring(False)
-            return
-        config = missing[0]
-        file = QTemporaryFile(QDir.temp().filePath("iterand-XXXXXX.yaml"), self)
-        file.open()
-        file.write(to_yaml(config).encode())
-        file.close()
-        self.summary.show_measuring(True)
-        job = self.session.jobs.command(["measure", file.fileName(), "--json"], "Measure")
-        job.ended.connect(file.deleteLater)
-        job.succeeded.connect(lambda output: self._measured(kind_key(config), output))
-        job.failed.connect(self._not_measured)
-
-    def _measured(self, key: str, output: Output) -> None:
-        self._step_s[key] = float(json.loads(output.text)["step_s"])
-        self._look_ahead()
-        self._measure()
-
-    def _not_measured(self, text: str) -> None:
-        self.summary.show_measuring(False)
-        self.session.messages.error(text)
 
     def _show_button(self) -> None:
         problems = self.form.state.problems

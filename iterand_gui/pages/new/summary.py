@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
 from PySide6.QtWidgets import QFormLayout, QHeaderView, QLabel, QPushButton, QTableView, QVBoxLayout, QWidget
 
+from iterand_engine.probe_messages import Answer
 from iterand_engine.sweeps import Cell, Plan
 from iterand_gui import theme
 from iterand_gui.format import count, counted, duration, number, percent, size, whole
 from iterand_gui.fusion import give_room
-from iterand_gui.pages.new.outlook import Outlook
+from iterand_gui.pages.new.outlook import Outlook, spread
 
 _ROWS = (
     ("weights", "Weights", "Convolution and linear weights of the network"),
@@ -133,27 +134,18 @@ class Summary(QWidget):
 
     def show_outlook(self, outlook: Outlook | None, notes: Sequence[str] = ()) -> None:
         """Show what is known; nothing is known of a form that has mistakes."""
-        first = outlook.first if outlook is not None else None
+        answers = outlook.answers if outlook is not None else ()
         self._heading.setText(_headline(outlook))
         texts = dict.fromkeys(self._values, "—")
-        if outlook is not None and first is not None:
-            share = f" ({percent(first.kept / first.weights, 0)})" if first.weights else ""
-            texts |= {
-                "weights": count(first.weights),
-                "kept": f"{count(first.kept)}{share}",
-                "steps": whole(first.steps),
-                "events": whole(first.redraw_events),
-                "values": number(first.values_seen, 3)
-                if first.values_seen is not None
-                else "depends on the rule",
-                "memory": size(outlook.memory_bytes) if outlook.memory_bytes is not None else "not known",
+        if outlook is not None and answers:
+            texts |= _known(answers) | {
                 "disk": size(outlook.disk_bytes),
                 "time": duration(outlook.seconds) if outlook.seconds is not None else "not known",
             }
         for key, text in texts.items():
             self._values[key].setText(text)
-        self._measure.setVisible(outlook is not None and first is not None and outlook.seconds is None)
-        sentences = [*(outlook.warnings if outlook is not None else ()), *notes]
+        self._measure.setVisible(outlook is not None and bool(answers) and outlook.seconds is None)
+        sentences = [*(outlook.warnings if outlook is not None else ()), *_whose(outlook), *notes]
         self._notes.setText("\n".join(dict.fromkeys(sentences)))
         self._notes.setVisible(bool(sentences))
 
@@ -190,3 +182,40 @@ def _headline(outlook: Outlook | None) -> str:
     if outlook.disk_bytes is not None:
         parts.append(size(outlook.disk_bytes))
     return ", ".join(parts)
+
+
+def _known(answers: Sequence[Answer]) -> dict[str, str]:
+    """The rows on single runs, as ranges over all that are known."""
+    shares = [answer.kept / answer.weights for answer in answers if answer.weights]
+    share = f" ({spread(_share, shares)})" if shares else ""
+    values = [answer.values_seen for answer in answers]
+    memories = [answer.memory.total_bytes for answer in answers]
+    return {
+        "weights": spread(count, [answer.weights for answer in answers]),
+        "kept": spread(count, [answer.kept for answer in answers]) + share,
+        "steps": spread(whole, [answer.steps for answer in answers]),
+        "events": spread(whole, [answer.redraw_events for answer in answers]),
+        "values": _spread(_values, values, "depends on the rule"),
+        "memory": _spread(size, memories, "not known"),
+    }
+
+
+def _spread(told: Callable[[float], str], values: Sequence[float | None], otherwise: str) -> str:
+    known = [value for value in values if value is not None]
+    return spread(told, known) if len(known) == len(values) else otherwise
+
+
+def _share(share: float) -> str:
+    return percent(share, 0)
+
+
+def _values(values: float) -> str:
+    return number(values, 3)
+
+
+def _whose(outlook: Outlook | None) -> list[str]:
+    """Whose the numbers are, where that is not everybody's."""
+    if outlook is None or not 0 < len(outlook.answers) < outlook.kinds:
+        return []
+    known, kinds = len(outlook.answers), outlook.kinds
+    return [f"Weights to memory are those of {known} of {kinds} kinds of runs; sums are foretold from them."]
