@@ -237,7 +237,7 @@ class RunTableModel(QAbstractItemModel):
             case Qt.ItemDataRole.DisplayRole:
                 return self._tree.text(number, column, time.time())
             case Qt.ItemDataRole.ToolTipRole:
-                return self._tree.whole_text(number, column, time.time())
+                return self._whole(number, column)
             case Qt.ItemDataRole.TextAlignmentRole:
                 return ALIGNMENTS[column]
             case Qt.ItemDataRole.ForegroundRole:
@@ -246,9 +246,13 @@ class RunTableModel(QAbstractItemModel):
             case Qt.ItemDataRole.DecorationRole:
                 return theme.state_icon(self._tree.line(number).state) if column == COLUMN["state"] else None
             case Qt.ItemDataRole.AccessibleTextRole:
-                return f"{COLUMNS[column].title}: {self._tree.whole_text(number, column, time.time())}"
+                return f"{COLUMNS[column].title}: {self._whole(number, column)}"
             case _:
                 return self._drawn(number, role)
+
+    def _whole(self, number: int, column: int) -> str:
+        whole, now = COLUMNS[column].whole, time.time()
+        return self._tree.text(number, column, now) if whole is None else whole(self._tree.line(number), now)
 
     def _drawn(self, number: int, role: int) -> Any:
         line = self._tree.line(number)

@@ -252,11 +252,6 @@ class RunTree:
         """What stands in a column; `now` in seconds since 1970."""
         return self.differs(number) if column == _DIFFERS else COLUMNS[column].text(self.line(number), now)
 
-    def whole_text(self, number: int, column: int, now: float) -> str:
-        """The same without regard to its room."""
-        whole = COLUMNS[column].whole
-        return self.text(number, column, now) if whole is None else whole(self.line(number), now)
-
     def in_order(self, numbers: Numbers, column: int, *, descending: bool) -> Numbers:
         """Sort lines by a column; equal ones the newest first, unknown values last either way."""
         if len(numbers) and self._nodes[int(numbers[0])].kind is Kind.RUN:  # few, and seldom looked at

@@ -65,9 +65,24 @@ def test_that_hidden_runs_are_not_acted_on_and_chosen_again_when_shown(open_runs
     world.page._look()
     assert world.page.chosen().ids == ()
     assert not world.page.deeds["delete"].isEnabled()
-    assert world.session.selection.ids == (ids[0],)
+    assert world.session.selection.current is None
     world.page.filter.set_text("")
-    assert world.page.chosen().ids == (ids[0],)
+    assert world.page.chosen().ids == world.session.selection.ids == (ids[0],)
+
+
+def test_that_other_pages_follow_the_chosen_runs_that_a_filter_leaves(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+
+    def store_runs(store: Store) -> None:
+        ids.extend(add_run(store, f"run {number}", lr=number / 10) for number in range(1, 7))
+
+    world = open_runs_page(store_runs)
+    world.choose(*ids)
+    for text, left in (("lr>0.45", ids[4:]), ("lr>9", []), ("lr<=0.3", ids[:3]), ("", ids)):
+        world.page.filter.set_text(text)
+        assert sorted(world.session.selection.ids) == sorted(left)
+        assert sorted(world.page.chosen().ids) == sorted(left)
+    assert world.session.selection.current == ids[-1]
 
 
 def test_that_keys_lead_from_the_filter_to_the_table_and_back(open_runs_page: OpenRuns) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from iterand_engine.store import RunState, Store, queries
+from iterand_engine.sweeps import plan
 from iterand_gui.live.run_columns import COLUMN
-from tests.gui.runs_world import OpenRuns, add_run, add_sweep, end, recorded
+from tests.gui.runs_world import WAIT_MS, OpenRuns, add_run, add_sweep, config, end, recorded
 
 
 def nothing(_store: Store) -> None:
@@ -175,6 +178,49 @@ def test_that_delete_by_key_can_be_undone(open_runs_page: OpenRuns) -> None:
     world.until(lambda: sorted(world.column("name")) == ["one", "two"])
     world.settle()
     assert not world.session.actions.can_undo
+
+
+def test_that_deleted_runs_are_chosen_no_more_and_again_when_they_are_back(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+
+    def store_runs(store: Store) -> None:
+        ids.extend(add_run(store, name) for name in ("one", "two", "three"))
+
+    world = open_runs_page(store_runs)
+    world.choose(*ids[:2])
+    world.page.deeds["delete"].trigger()
+    world.until(lambda: world.column("name") == ["three"])
+    assert world.session.selection.ids == ()
+    world.until(lambda: world.page.deeds["undo"].isEnabled())
+    world.page.deeds["undo"].trigger()
+    world.until(lambda: set(world.page.chosen().ids) == set(ids[:2]))
+    assert world.session.selection.ids == tuple(ids[:2])
+    world.settle()
+
+
+def test_that_new_seeds_join_a_chosen_run_that_stays_the_current_one(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+    world = open_runs_page(lambda store: ids.append(add_run(store)))
+    world.choose(*ids)
+    ids.append(add_run(world.store, seed=2))
+    world.until(lambda: set(world.session.selection.ids) == set(ids))
+    assert world.session.selection.current == ids[0]
+
+
+def test_that_what_was_queued_elsewhere_is_chosen_when_the_page_is_shown(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+    world = open_runs_page(lambda store: ids.append(add_run(store)))
+    world.choose(*ids)
+    world.page.hiding()
+    job = world.session.actions.queue(plan(config(seed=7).to_mapping(), [], [7, 8], Path.cwd()))
+    with world.qtbot.waitSignal(job.ended, timeout=WAIT_MS):
+        pass
+    assert world.session.selection.ids == tuple(ids), "while another page is in view, it stays as it is"
+    world.page.showing()
+    made = {row.id for row in queries.runs(world.store)} - set(ids)
+    world.until(lambda: set(world.page.chosen().ids) == made)
+    assert set(world.session.selection.ids) == made
+    world.settle()
 
 
 def test_that_keys_open_and_unfold(open_runs_page: OpenRuns) -> None:

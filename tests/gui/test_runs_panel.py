@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QPushButton
 from iterand_engine import processes
 from iterand_engine.store import Recorder, RunRow, RunState, SlotKey, Store, labels, queries, queue, slots
 from iterand_engine.workspace import Settings
+from iterand_gui.actions import Clone
 from iterand_gui.pages.runs.panel_parts import FindingView
 from tests.gui.runs_world import OpenRuns, World, add_run, add_sweep, end, recorded
 
@@ -116,8 +117,8 @@ def test_that_a_diverged_run_is_cloned_with_a_smaller_rate_or_in_fp32(open_runs_
     button(view, "Clone with lr / 3").click()
     world.until(lambda: world.heard("open_new"))
     (form,) = world.heard("open_new")
-    assert isinstance(form, dict)
-    assert form["training"]["lr"] == 0.1
+    assert isinstance(form, Clone)
+    assert form.changes == {"training.lr": 0.1}
 
 
 def test_that_a_failed_run_shows_why_and_the_end_of_its_log(open_runs_page: OpenRuns) -> None:

@@ -5,12 +5,12 @@ Hidden, it listens to nothing and its table stands still; shown again, it catche
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Slot
-from PySide6.QtGui import QAction, QKeySequence, QResizeEvent
-from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from iterand_engine.filters import Filter
 from iterand_engine.processes import host_id
@@ -28,6 +28,7 @@ from iterand_gui.pages.runs.run_actions import RunActions
 from iterand_gui.pages.runs.side_panel import SidePanel
 from iterand_gui.pages.runs.slot_facts import Click, SlotFacts, slot_facts
 from iterand_gui.pages.runs.slot_strip import SlotStrip
+from iterand_gui.pages.runs.split import Split
 from iterand_gui.pages.runs.table import RunTable
 from iterand_gui.pages.runs.welcome import Welcome
 from iterand_gui.session import Session
@@ -37,8 +38,6 @@ LOOK_AGAIN_MS = 200  # what follows the chosen runs
 LOOK_SELDOM_MS = 2_000
 MANY = 1_000  # chosen runs
 AGES_EVERY_MS = 10_000
-_PANEL_PX, _NARROW_PANEL_PX = 340, 272
-_NARROW_PX = 1_300  # a window that is not wider has the narrow one
 
 
 class RunsPage(Page):
@@ -51,7 +50,9 @@ class RunsPage(Page):
         super().__init__(session, parent)
         self._is_shown = self._is_telling = False
         self._queued = 0
-        self._panel_px: int | None = None  # as somebody has drawn it
+        self._held: tuple[str, ...] = ()  # chosen runs, also those that a filter or the trash hides
+        self._fresh: tuple[str, ...] = ()  # queued while another page was in view
+        self._is_listed_anew = False
         self._looked_at: frozenset[str] = frozenset()  # the chosen runs
         self._host = host_id()
         jobs = Jobs(session.workspace.root, self)
@@ -103,7 +104,9 @@ class RunsPage(Page):
         self._ages.start()
         self._queued = sum(row.state is RunState.QUEUED for row in watcher.runs.values())
         self._show_slots()
-        self.table.choose_runs(session.selection.ids)
+        if self._fresh:
+            session.selection.set(self._fresh)
+        self._fresh, self._held, self._is_listed_anew = (), session.selection.ids, True
         self._show_view()
         self.panel.settings_changed()
         self._look()
@@ -142,7 +145,7 @@ class RunsPage(Page):
             "table": self.table.columns.save(),
             "filter": self.filter.text(),
             "details": self.details.isChecked(),
-            "details_px": self._panel_px,
+            "details_px": self._splitter.panel_px,
         }
 
     def restore_state(self, state: Mapping[str, object]) -> None:
@@ -151,18 +154,15 @@ class RunsPage(Page):
         self.table.columns.restore(table if isinstance(table, Mapping) else {})
         self.filter.set_text(text if isinstance(text, str) else "")
         self.details.setChecked(state.get("details") is not False)
-        self._panel_px = width_px if isinstance(width_px, int) else None
-        self._share_width()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
-        """Give the side panel the width that suits the window."""
-        super().resizeEvent(event)
-        self._share_width()
+        self._splitter.give_panel(width_px if isinstance(width_px, int) else None)
 
     # What is shown.
 
     @Slot(object)
     def _runs_changed(self, change: RunsChange) -> None:
+        selected = self.session.selection.ids
+        if not change.removed.isdisjoint(selected):
+            self._tell(run_id for run_id in selected if run_id not in change.removed)
         if any(card.facts is not None and card.facts.run_id for card in self.strip.cards):
             self._show_slots()
         touches = change.configs or change.removed or not self._looked_at
@@ -207,6 +207,8 @@ class RunsPage(Page):
     def _look(self) -> None:
         """Let actions and panel follow the chosen runs."""
         self._look_soon.stop()
+        if self._is_listed_anew:
+            self._choose_held()
         chosen = self.chosen()
         self._looked_at = frozenset(chosen.ids)
         self._look_soon.setInterval(LOOK_AGAIN_MS if len(chosen.rows) <= MANY else LOOK_SELDOM_MS)
@@ -218,16 +220,39 @@ class RunsPage(Page):
 
     @Slot()
     def _chose(self) -> None:
-        self._is_telling = True
-        self.session.selection.set(self.chosen().ids)
-        self._is_telling = False
+        self._held = self.chosen().ids
+        self._tell_chosen()
         self._look()
+
+    def _tell_chosen(self) -> None:
+        """Let other pages follow what is chosen and shown; the current run stays the current one."""
+        ids = self.chosen().ids
+        last = [run_id for run_id in self._held[-1:] if run_id in ids]
+        self._tell([*(run_id for run_id in ids if run_id not in last), *last])
+
+    def _tell(self, run_ids: Iterable[str]) -> None:
+        self._is_telling = True
+        self.session.selection.set(run_ids)
+        self._is_telling = False
+
+    def _choose_held(self) -> None:
+        """Choose again what a filter or the trash had hidden."""
+        self._is_listed_anew = False
+        self.table.choose_runs(self._held)
+        if self.table.selectionModel().hasSelection():
+            self._tell_chosen()
 
     @Slot(object)
     def _selected_elsewhere(self, run_ids: tuple[str, ...]) -> None:
         if not self._is_telling:
+            self._held = run_ids
             self.table.choose_runs(run_ids)
             self._look()
+
+    @Slot(object)
+    def _queued_elsewhere(self, run_ids: tuple[str, ...]) -> None:
+        if not self._is_shown:
+            self._fresh = run_ids
 
     @Slot()
     def _look_later(self) -> None:
@@ -236,8 +261,8 @@ class RunsPage(Page):
 
     @Slot()
     def _listed_anew(self) -> None:
-        self.table.choose_runs(self.session.selection.ids)
-        self._look_soon.start()
+        self._is_listed_anew = True
+        self._look_later()
 
     def _row(self, run_id: str) -> RunRow | None:
         """A run with the validation accuracy of its last epoch, also where it has not finished."""
@@ -295,7 +320,10 @@ class RunsPage(Page):
     @Slot(object)
     def _filter(self, wanted: Filter) -> None:
         self.model.set_filter(wanted)
-        self._listed_anew()
+        if self._is_shown:
+            self._choose_held()
+            self._tell_chosen()
+            self._look()
 
     @Slot(bool)
     def _toggle_details(self, is_on: bool) -> None:
@@ -305,21 +333,6 @@ class RunsPage(Page):
         self._look()
 
     # How it is put together.
-
-    def _share_width(self) -> None:
-        if self._panel_px is None:
-            is_narrow = self.window().width() < _NARROW_PX
-            self._give_panel(_NARROW_PANEL_PX if is_narrow else _PANEL_PX)
-        else:
-            self._give_panel(self._panel_px)
-
-    def _give_panel(self, width_px: int) -> None:
-        whole = self._splitter.width() - self._splitter.handleWidth()
-        self._splitter.setSizes([max(1, whole - width_px), width_px])
-
-    @Slot()
-    def _split(self) -> None:
-        self._panel_px = self._splitter.sizes()[1]
 
     def _action(self, text: str, icon: str, help: str, shortcut: str) -> QAction:
         action = QAction(theme.icon(icon), text, self)
@@ -344,7 +357,6 @@ class RunsPage(Page):
         self.details.toggled.connect(self._toggle_details)
         self.filter.filter_changed.connect(self._filter)
         self.filter.left.connect(self._to_table)
-        self._splitter.splitterMoved.connect(self._split)
         self.table.choice_changed.connect(self._chose)
         for asked in (self.table.open_asked, self.table.doubleClicked):
             asked.connect(self.deeds["open"].trigger)
@@ -352,7 +364,8 @@ class RunsPage(Page):
         self.table.menu_asked.connect(self._open_menu)
         self.model.counts_changed.connect(self._show_view)
         self.model.modelReset.connect(self._listed_anew)
-        self.model.layoutChanged.connect(self._look_later)
+        self.model.layoutChanged.connect(self._listed_anew)
+        self.session.actions.queued.connect(self._queued_elsewhere)
         self.strip.clicked.connect(self._slot_clicked)
         self.welcome.started.connect(self._started)
         self._look_soon = QTimer(self, singleShot=True, interval=LOOK_AGAIN_MS)
@@ -364,12 +377,7 @@ class RunsPage(Page):
         self._tables = QStackedWidget(self)
         self._tables.addWidget(self.table)
         self._tables.addWidget(self.nothing)
-        self._splitter = QSplitter(Qt.Orientation.Horizontal, self)
-        self._splitter.setAccessibleName("Table and details")
-        self._splitter.setChildrenCollapsible(False)
-        self._splitter.addWidget(self._tables)
-        self._splitter.addWidget(self.panel)
-        self._splitter.setStretchFactor(0, 1)
+        self._splitter = Split(self._tables, self.panel, self)
         self._work = QWidget(self)
         column = QVBoxLayout(self._work)
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_M, theme.SPACE_M)
