@@ -12,27 +12,29 @@ from collections.abc import Sequence
 from typing import TypeGuard
 
 MISSING = "—"
+_LARGEST_COUNT = 9.995e14  # rounds to 1e15
+_SMALL_PERCENT = 0.1  # below it two digits count, wherever they stand
 _DAYS_OF_AGE = 30  # from then on a date says more
 _DURATIONS = (("d", 86_400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1))
 
 
 def percent(share: float | str | None, digits: int = 2) -> str:
-    """A share as percent: 0.9124 is 91.24 %.
+    """A share as percent: 0.9124 is 91.24 %, 0.000034 is 0.0034 %: what is not zero does not read so.
 
     Args:
         share: 0-1; a word (`locked`) stays as it is.
-        digits: behind the point.
+        digits: behind the point; below 0.1 % those that count are two.
     """
     if isinstance(share, str):
         return str(share)
-    return f"{_fixed(100 * share, digits)} %" if _is_known(share) else MISSING
+    return f"{_percents(share, digits, share)} %" if _is_known(share) else MISSING
 
 
 def percent_spread(mean: float | None, deviation: float | None, digits: int = 2) -> str:
-    """Mean and deviation of shares: 91.24 ± 0.31 %; without deviation (of one run) just the mean."""
+    """Mean and deviation of shares: 91.24 ± 0.31 %, 0.012 ± 0.004 %; just the mean where it is of one run."""
     if not _is_known(mean) or not _is_known(deviation):
         return percent(mean, digits)
-    return f"{_fixed(100 * mean, digits)} ± {_fixed(100 * deviation, digits)} %"
+    return f"{_percents(mean, digits, mean)} ± {_percents(deviation, digits, mean)} %"
 
 
 def points(difference: float | None, digits: int = 2) -> str:
@@ -71,7 +73,9 @@ def whole(value: float | None) -> str:
 
 
 def count(value: float | None) -> str:
-    """A number of things to three digits: 987, 12.3 k, 2.80 M, 1.23 G."""
+    """A number of things to three digits: 987, 12.3 k, 2.80 M, 1.23 G; 1e20 from 1e15 on."""
+    if _is_known(value) and abs(value) >= _LARGEST_COUNT:
+        return number(value, 3)
     return _scaled(value, ("", " k", " M", " G", " T"), digits=3)
 
 
@@ -164,6 +168,14 @@ def _fixed(value: float, digits: int) -> str:
     """With so many digits behind the point, and no minus before a zero."""
     text = f"{value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text
+
+
+def _percents(share: float, digits: int, like: float) -> str:
+    """A share times 100, with as many digits as one like it needs; below 0.0001 as 9e-6."""
+    if not 0 < 100 * like < _SMALL_PERCENT:
+        return _fixed(100 * share, digits)
+    power = int(f"{100 * like:.1e}".partition("e")[2])
+    return _fixed(100 * share, 1 - power) if power >= -4 else number(100 * share, 2)
 
 
 def _scaled(value: float | None, units: Sequence[str], digits: int) -> str:

@@ -34,6 +34,11 @@ def parsed(text: str, units: dict[str, float]) -> float:
         (1.0, "100.00 %"),
         (0.0, "0.00 %"),
         (-1e-9, "0.00 %"),
+        (0.001, "0.10 %"),
+        (0.000999, "0.10 %"),
+        (0.000123, "0.012 %"),
+        (0.0000341, "0.0034 %"),
+        (9e-8, "9e-6 %"),
         (Locked.LOCKED, "locked"),
         *((nothing, "—") for nothing in NOTHING),
     ],
@@ -42,12 +47,21 @@ def test_that_shares_are_percent(share: float | Locked | None, text: str) -> Non
     assert fmt.percent(share) == text
 
 
+@given(st.floats(1e-9, 1))
+def test_that_only_nothing_reads_as_nothing(share: float) -> None:
+    said = float(fmt.percent(share).removesuffix(" %")) / 100
+    assert math.isclose(said, share, rel_tol=0.051)
+
+
 def test_that_percent_takes_fewer_digits() -> None:
     assert fmt.percent(0.6, 0) == "60 %"
 
 
 def test_that_a_mean_comes_with_its_deviation_where_there_is_one() -> None:
     assert fmt.percent_spread(0.9124, 0.0031) == "91.24 ± 0.31 %"
+    assert fmt.percent_spread(0.9792, 1e-17) == "97.92 ± 0.00 %"
+    assert fmt.percent_spread(0.00012, 0.00004) == "0.012 ± 0.004 %"
+    assert fmt.percent_spread(0.0, 0.0) == "0.00 ± 0.00 %"
     assert fmt.percent_spread(0.9124, None) == "91.24 %"
     assert fmt.percent_spread(None, None) == "—"
     assert fmt.number_spread(0.23141, 0.0123) == "0.2314 ± 0.012"
@@ -100,7 +114,10 @@ def test_that_a_number_is_what_was_meant(value: float) -> None:
         (2_800_000, "2.80 M"),
         (11_173_962, "11.2 M"),
         (1.23e9, "1.23 G"),
-        (5e15, "5,000 T"),
+        (5e14, "500 T"),
+        (9.996e14, "1e15"),
+        (5e15, "5e15"),
+        (-1e20, "-1e20"),
         (None, "—"),
     ],
 )
@@ -128,7 +145,7 @@ def test_that_bytes_are_decimal(value: float | None, text: str) -> None:
 def test_that_scaled_numbers_stay_in_their_unit_and_say_what_was_meant(value: int) -> None:
     for text, units, worst in ((fmt.count(value), UNITS, 0.0051), (fmt.size(value), BYTES, 0.051)):
         assert math.isclose(parsed(text, units), value, rel_tol=worst)
-        assert float(text.split()[0].replace(",", "")) < 1000 or text.endswith(("T", "TB"))
+        assert float(text.split()[0].replace(",", "")) < 1000 or text.endswith("TB") or "e" in text
 
 
 @given(st.integers(0, 10**16), st.integers(0, 10**16))
