@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -130,6 +131,8 @@ class CurveSet:
         if index is None:
             return "" if curve.positions.can(axis) else f"no {axis.value} known"
         value = float(curve.data.values[index])
+        if self.unit is Unit.NUMBER and not math.isfinite(value):
+            return "not finite"  # a run that diverged: there is a value, but no number
         if curve.data.deviation is None:
             return self.unit.text(value)
         return self.unit.spread_text(value, float(curve.data.deviation[index]))

@@ -123,7 +123,7 @@ class DrawnCurve:
         self._line.dress(
             _pen(colour, wide if stroke >= Stroke.WIDE else _FAST_PX, dress.line),
             antialias=dress.stroke > Stroke.FAST,
-            dot_px=_DOT_PX * dress.scale if self._has_dots else 0.0,
+            dot_px=_DOT_PX if self._has_dots else 0.0,
             in_pieces=stroke is Stroke.WIDE,
         )
         self._raw.dress(_pen(theme.mixed(colour, dress.ground, FAINT_SHARE), _FAST_PX, 0), antialias=False)

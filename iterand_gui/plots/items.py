@@ -6,7 +6,8 @@ One item of pyqtgraph's scene paints all of them: with an item for each, 32 curv
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from pyqtgraph.graphicsItems.PlotCurveItem import arrayToLineSegments
 from PySide6.QtCore import QLineF, QPointF, QRectF, QSizeF, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF, QTransform
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from iterand_gui.plots.reduction import Polyline
@@ -25,6 +26,7 @@ _MARK_PX = 5
 _CAP_PX = 4
 _RIM_PX = 1.0
 _LONE_DOT_PX = 6.0  # a single point has no line that shows it
+Places = NDArray[np.float64]
 NOTHING = Polyline(np.empty(0), np.empty(0, np.float32), raw=False)
 
 
@@ -112,7 +114,7 @@ class LineShape:
             painter.drawLines(*self._made.drawargs())
         width = self.dot_px if len(self.line.x) != 1 else _LONE_DOT_PX
         if width:
-            self._paint_dots(painter, width)
+            self._paint_dots(painter, view, width)
 
     def _make(self) -> object:
         x, y = self.line.x, self.line.values.astype(np.float64)
@@ -121,13 +123,11 @@ class LineShape:
             return arrayToLineSegments(x, y, "finite" if has_gaps else "all", False)
         return pg.arrayToQPath(x, y, connect="finite") if has_gaps else pg.functions.arrayToQPolygonF(x, y)
 
-    def _paint_dots(self, painter: QPainter, width: float) -> None:
-        pen = QPen(self._pen.color(), width, c=Qt.PenCapStyle.RoundCap)
-        pen.setCosmetic(True)
-        painter.setPen(pen)
+    def _paint_dots(self, painter: QPainter, view: QRectF, width: float) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-        points = zip(self.line.x.tolist(), self.line.values.tolist(), strict=True)
-        painter.drawPoints([QPointF(x, y) for x, y in points if math.isfinite(y)])
+        painter.setPen(QPen(self._pen.color(), width, c=Qt.PenCapStyle.RoundCap))
+        with _in_pixels(painter) as scale:
+            painter.drawPoints(_points_in(scale, view, self.line.x, self.line.values, width))
 
 
 @dataclass(frozen=True)
@@ -189,25 +189,28 @@ class BarsShape:
 
 
 class DotsShape:
-    """Single points, each with a rim in the ground's colour, so that those that overlap are told apart."""
+    """Single points, each with a rim in the ground's colour, so that those that overlap are told apart.
+
+    Places and values (n,); what is not finite is not drawn.
+    """
 
     def __init__(
-        self, z: float, points: list[QPointF], radius_px: float, colour: QColor, ground: QColor
+        self, z: float, x: Places, y: Places, radius_px: float, colour: QColor, ground: QColor
     ) -> None:
-        self.z, self._points, self._radius_px = z, points, radius_px
+        self.z, self._radius_px = z, radius_px
+        self._x, self._y = x, y
         self._colour, self._ground = colour, ground
 
     def paint(self, painter: QPainter, view: QRectF, pixel: QSizeF) -> None:
         """Draw the points."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         painter.setPen(Qt.PenStyle.NoPen)
-        for point in self._points:
-            for colour, radius in (
-                (self._ground, self._radius_px + _RIM_PX),
-                (self._colour, self._radius_px),
-            ):
-                painter.setBrush(colour)
-                painter.drawEllipse(point, radius * pixel.width(), radius * pixel.height())
+        rim_px = self._radius_px + _RIM_PX
+        with _in_pixels(painter) as scale:
+            for point in _points_in(scale, view, self._x, self._y, rim_px):
+                for colour, radius in ((self._ground, rim_px), (self._colour, self._radius_px)):
+                    painter.setBrush(colour)
+                    painter.drawEllipse(point, radius, radius)
 
 
 class MarksShape:
@@ -228,3 +231,31 @@ class MarksShape:
         painter.drawLines(
             [QLineF(x, bottom, x, top) for x in (view.left() + columns * pixel.width()).tolist()]
         )
+
+
+@contextmanager
+def _in_pixels(painter: QPainter) -> Iterator[QTransform]:
+    """Draw in pixels of the layout: round things that axes of different scale would stretch to bars.
+
+    Yields:
+        What maps places and values to those pixels.
+    """
+    scale = painter.worldTransform()
+    painter.setWorldTransform(QTransform())
+    try:
+        yield scale
+    finally:
+        painter.setWorldTransform(scale)
+
+
+def _points_in(
+    scale: QTransform, view: QRectF, x: Places, y: Places | NDArray[np.float32], rim_px: float
+) -> list[QPointF]:
+    """The points in view, or no further from it than a rim, in pixels of the layout; none that is NaN."""
+    across = scale.m11() * x + scale.dx()
+    down = scale.m22() * y.astype(np.float64) + scale.dy()
+    seen = scale.mapRect(view).adjusted(-rim_px, -rim_px, rim_px, rim_px)
+    inside = (
+        (across >= seen.left()) & (across <= seen.right()) & (down >= seen.top()) & (down <= seen.bottom())
+    )
+    return [QPointF(*at) for at in zip(across[inside].tolist(), down[inside].tolist(), strict=True)]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPen
 
 from iterand_gui import theme
 from iterand_gui.plots.canvas import AxisLook, Canvas, Crosshair
-from iterand_gui.plots.items import Band, BarsShape, DotsShape, LineShape, Shape
+from iterand_gui.plots.items import Band, BarsShape, DotsShape, LineShape, Places, Shape
 from iterand_gui.plots.legend import LINES, lines_apart
 from iterand_gui.plots.link import Span
 from iterand_gui.plots.point_lines import Means, PointLine, all_places
@@ -102,13 +102,13 @@ class PointScene:
         through.dress(_pen(colour, (_STRONG_PX if strong else _LINE_PX) * scale, style), antialias=True)
         bars = BarsShape(z, self._band(means), _pen(colour, _BAR_PX * scale, 0))
         light = theme.mixed(colour, ground, 0.55)
-        runs = DotsShape(z - 1, self._points(line), _RUN_PX, light, ground)
-        middles = DotsShape(z + 0.5, _points(x, y), _MEAN_PX, colour, ground)
+        runs = DotsShape(z - 1, *self._runs(line), _RUN_PX, light, ground)
+        middles = DotsShape(z + 0.5, x, y, _MEAN_PX, colour, ground)
         return [through, bars, runs, middles]
 
-    def _points(self, line: PointLine) -> list[QPointF]:
+    def _runs(self, line: PointLine) -> tuple[Places, Places]:
         runs = line.known
-        return _points(self._axes.x_at([run.x for run in runs]), self._axes.y_at([run.value for run in runs]))
+        return self._axes.x_at([run.x for run in runs]), self._axes.y_at([run.value for run in runs])
 
     def _band(self, means: Means) -> Band:
         spread = np.nan_to_num(means.deviation)
@@ -150,11 +150,6 @@ def _on_axis(values: ArrayLike, log: bool) -> NDArray[np.float64]:
     logs = np.full(at.shape, np.nan)
     np.log10(at, out=logs, where=at > 0)
     return logs
-
-
-def _points(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[QPointF]:
-    known = np.isfinite(x) & np.isfinite(y)
-    return [QPointF(*at) for at in zip(x[known].tolist(), y[known].tolist(), strict=True)]
 
 
 def _span(values: NDArray[np.floating]) -> Span | None:

@@ -11,6 +11,8 @@ from iterand_gui import format as texts
 TICK_DISTANCE_X_PX = 110.0
 TICK_DISTANCE_Y_PX = 44.0
 _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
+_LETTERS = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
+_LARGEST_IN_UNITS = 1e15  # beyond it powers of ten say more
 _CLOCK_S = (1.0, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 
 
@@ -124,10 +126,10 @@ def _number_text(value: float, gap: float, largest: float) -> str:
     """A number with the digits that tell it from its neighbours; very large and small ones in short."""
     if value == 0:
         return "0"
-    if largest >= 1e6:
-        scale, letter = (1e9, "G") if largest >= 1e9 else (1e6, "M")
+    if 1e6 <= largest < _LARGEST_IN_UNITS:
+        scale, letter = next((s, letter) for s, letter in _LETTERS if largest >= s)
         return f"{value / scale:.{_digits(gap / scale)}f} {letter}"
-    if largest < 1e-3:
+    if largest < 1e-3 or largest >= _LARGEST_IN_UNITS:
         power = math.floor(math.log10(largest))
         return f"{value / 10.0**power:.{_digits(gap / 10.0**power)}f}e{power}"
     return f"{value:,.{_digits(gap)}f}"

@@ -54,10 +54,21 @@ def test_that_logarithmic_ticks_are_in_view_and_their_texts_apart(
         ((0, 8e9), Unit.BYTES, ["0", "2.0 GB", "4.0 GB", "6.0 GB", "8.0 GB"]),
         ((0, 4e-4), Unit.NUMBER, ["0", "1e-4", "2e-4", "3e-4", "4e-4"]),
         ((0, 1.2e7), Unit.COUNT, ["0", "5 M", "10 M"]),
+        ((0, 4e13), Unit.NUMBER, ["0", "10 T", "20 T", "30 T", "40 T"]),
+        ((0, 4e22), Unit.NUMBER, ["0", "1e22", "2e22", "3e22", "4e22"]),
+        ((-3e38, 1e38), Unit.NUMBER, ["-3e38", "-2e38", "-1e38", "0", "1e38"]),
     ],
 )
 def test_that_ticks_read_as_a_reader_wants_them(span: Span, unit: Unit, texts: list[str]) -> None:
     assert [tick.text for tick in ticks(*span, 500, 110, unit)] == texts
+
+
+@given(st.floats(-30, 38), st.floats(50, 2000), st.sampled_from([Unit.NUMBER, Unit.COUNT, Unit.SHARE]))
+def test_that_texts_at_an_axis_are_short_whatever_the_values(power: float, length: float, unit: Unit) -> None:
+    high = 10.0**power if unit is not Unit.SHARE else min(1.0, 10.0 ** (power / 10))
+    texts = [tick.text for tick in ticks(0, high, length, 44, unit)]
+    assert len(set(texts)) == len(texts)
+    assert all(len(text) <= 8 for text in texts)
 
 
 @given(st.lists(SPANS, min_size=1, max_size=5), st.sampled_from([Unit.NUMBER, Unit.SHARE]), st.booleans())
