@@ -118,7 +118,7 @@ class Actions(QObject):
             problems = trash_files.delete_runs(session.workspace, session.store, chosen)
             return " ".join([f"{runs(len(chosen))} moved to the trash.", *problems])
 
-        job = self._say(work, "Delete", ("Undo", lambda: self.undelete(chosen)))
+        job = self._say(work, "Delete", ("Undo", lambda: self.undelete(chosen)), ("trash", chosen))
         job.succeeded.connect(lambda _: self._deleted.append(chosen))
 
     @property
@@ -140,7 +140,7 @@ class Actions(QObject):
             problems = trash_files.undelete_runs(session.workspace, session.store, ids)
             return " ".join([f"{runs(len(ids))} taken back from the trash.", *problems])
 
-        self._say(work, "Undo")
+        self._say(work, "Undo", topic=("trash", tuple(ids)))
 
     def add_seeds(self, ids: Sequence[str], count: int) -> None:
         """Queue more seeds of the experiments that these runs belong to.
@@ -251,11 +251,12 @@ class Actions(QObject):
         work: Callable[[Control], str],
         title: str,
         action: tuple[str, Callable[[], object]] | None = None,
+        topic: object = None,
     ) -> Job:
         """Do something beside the window, and tell its sentence or its error."""
         messages = self._session.messages
         job = self._session.jobs.run(work, title)
-        job.succeeded.connect(lambda text: messages.say(text, action))
+        job.succeeded.connect(lambda text: messages.say(text, action, topic))
         job.failed.connect(messages.error)
         return job
 

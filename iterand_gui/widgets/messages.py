@@ -33,11 +33,15 @@ _WORDS: dict[Level, str] = {"info": "Note", "warning": "Warning", "error": "Erro
 
 @dataclass(frozen=True)
 class Message:
-    """One sentence for the user; `action` is the button's text and what it does."""
+    """One sentence for the user; `action` is the button's text and what it does.
+
+    Of messages about one `topic` only the newest is shown: what an older one offers has been done by then.
+    """
 
     level: Level
     text: str
     action: tuple[str, Callable[[], object]] | None = None
+    topic: object = None
 
 
 class Messages(QObject):
@@ -45,9 +49,11 @@ class Messages(QObject):
 
     said = Signal(object)  # Message
 
-    def say(self, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
+    def say(
+        self, text: str, action: tuple[str, Callable[[], object]] | None = None, topic: object = None
+    ) -> None:
         """Tell what was done."""
-        self.said.emit(Message("info", text, action))
+        self.said.emit(Message("info", text, action, topic))
 
     def warn(self, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
         """Tell what the user should look at."""
@@ -70,10 +76,11 @@ class MessageBar(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
 
     def show_message(self, message: Message) -> None:
-        """Add a line; the same sentence is shown once."""
+        """Add a line; the same sentence is shown once, and of each topic the newest."""
         lines = self.lines()
         for line in lines:
-            if line.message.text == message.text:
+            before = line.message
+            if before.text == message.text or (before.topic is not None and before.topic == message.topic):
                 line.go()
         for line in self.lines()[: max(0, len(lines) - AT_ONCE + 1)]:
             line.go()

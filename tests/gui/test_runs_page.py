@@ -11,6 +11,7 @@ from PySide6.QtTest import QTest
 from iterand_engine.store import RunState, Store, queries
 from iterand_engine.sweeps import plan
 from iterand_gui.live.run_columns import COLUMN
+from iterand_gui.widgets.messages import MessageBar
 from tests.gui.runs_world import WAIT_MS, OpenRuns, add_run, add_sweep, config, end, recorded
 
 
@@ -178,6 +179,24 @@ def test_that_delete_by_key_can_be_undone(open_runs_page: OpenRuns) -> None:
     world.until(lambda: sorted(world.column("name")) == ["one", "two"])
     world.settle()
     assert not world.session.actions.can_undo
+
+
+def test_that_the_offer_to_undo_goes_when_it_was_undone_by_key(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+    world = open_runs_page(lambda store: ids.extend(add_run(store, name) for name in ("one", "two")))
+    bar = MessageBar(world.page)
+    world.session.messages.said.connect(bar.show_message)
+
+    def told() -> list[tuple[str, bool]]:
+        return [(line.message.text, line.message.action is not None) for line in bar.lines()]
+
+    world.choose(ids[0])
+    QTest.keyClick(world.page.table, Qt.Key.Key_Delete)
+    world.until(lambda: told() == [("1 run moved to the trash.", True)])
+    world.until(lambda: world.page.deeds["undo"].isEnabled())
+    QTest.keyClick(world.page.table, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    world.until(lambda: told() == [("1 run taken back from the trash.", False)])
+    world.settle()
 
 
 def test_that_deleted_runs_are_chosen_no_more_and_again_when_they_are_back(open_runs_page: OpenRuns) -> None:
