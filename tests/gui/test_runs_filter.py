@@ -57,6 +57,20 @@ def test_that_a_filter_that_finds_nothing_says_so_and_can_be_cleared(open_runs_p
     assert world.column("name") == ["tiny"]
 
 
+def test_that_a_mistake_does_not_speak_for_the_filter_that_still_holds(open_runs_page: OpenRuns) -> None:
+    world = open_runs_page(lambda store: add_run(store))
+    page = world.page
+    page.filter.set_text("width>=7")
+    page.filter.setText("widthh>=7 foo:")
+    world.until(lambda: page.head.problem)
+    assert page.nothing.text == (
+        "No run meets the filter before this one."
+        " width>=7 still holds, as there is a mistake in what is written now."
+    )
+    page.filter.setText("width>=8")
+    world.until(lambda: page.nothing.text == "No run meets this filter. width>=8")
+
+
 def test_that_hidden_runs_are_not_acted_on_and_chosen_again_when_shown(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
     world = open_runs_page(lambda store: ids.extend(add_run(store, name) for name in ("one", "two")))

@@ -30,7 +30,8 @@ class FilterLine(QLineEdit):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.filter = Filter()
-        self._problem = ""
+        self.applied = ""  # the text of that
+        self.problem = ""
         self._completions: Completions | None = None
         self._word_at = 0
         self.setAccessibleName("Filter of the runs")
@@ -94,9 +95,9 @@ class FilterLine(QLineEdit):
         try:
             wanted = parse(self.text())
         except UserError as error:
-            self._problem = str(error)
+            self.problem = str(error)
             return
-        self._problem = ""
+        self.problem, self.applied = "", self.text()
         self._tell()
         if wanted != self.filter:
             self.filter = wanted
@@ -104,7 +105,7 @@ class FilterLine(QLineEdit):
 
     def _tell(self) -> None:
         self._tell_soon.stop()
-        self.problem_changed.emit(self._problem)
+        self.problem_changed.emit(self.problem)
 
     def _offer(self, _text: str, *, asked: bool = False) -> None:
         if self._completions is None:

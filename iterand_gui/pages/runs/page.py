@@ -200,8 +200,12 @@ class RunsPage(Page):
         is_empty = bool(of) and not found
         self._tables.setCurrentWidget(self.nothing if is_empty else self.table)
         if is_empty:
-            clear = Offer("&Clear filter", self._clear_filter)
-            self.nothing.say("No run meets this filter", self.filter.text(), (clear,))
+            clear, applied = Offer("&Clear filter", self._clear_filter), self.filter.applied
+            if self.filter.problem:
+                told = f"{applied} still holds, as there is a mistake in what is written now."
+                self.nothing.say("No run meets the filter before this one", told, (clear,))
+            else:
+                self.nothing.say("No run meets this filter", applied, (clear,))
 
     @Slot()
     def _look(self) -> None:
@@ -356,6 +360,7 @@ class RunsPage(Page):
         find.triggered.connect(self._find)
         self.details.toggled.connect(self._toggle_details)
         self.filter.filter_changed.connect(self._filter)
+        self.filter.problem_changed.connect(self._show_view)
         self.filter.left.connect(self._to_table)
         self.table.choice_changed.connect(self._chose)
         for asked in (self.table.open_asked, self.table.doubleClicked):
