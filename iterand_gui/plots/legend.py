@@ -120,6 +120,7 @@ class LegendView(QListView):
         model.modelReset.connect(self._fit)
         self.is_beside = False
         self._room_px = 0
+        self._seen: tuple[tuple[LegendEntry, ...], int, str] = ((), 0, "")
         self._fitted: tuple[object, dict[str, str]] = (None, {})  # for which names and room, and the texts
         self.place(beside=False)
 
@@ -156,16 +157,22 @@ class LegendView(QListView):
         """What there is room for of a name; no two names read the same."""
         model = self.model()
         assert isinstance(model, LegendModel)
+        seen = model.entries, self.viewport().width(), self.font().key()
+        if self._seen[0] is not seen[0] or self._seen[1:] != seen[1:]:
+            self._seen = seen
+            self._fit_names(model.entries)
+        return self._fitted[1].get(name, name)
+
+    def _fit_names(self, entries: Sequence[LegendEntry]) -> None:
+        """Cut names beside the widest value; values change far more often than the room they leave."""
         metrics = QFontMetrics(theme.number_font(self.font()))
-        values = {entry.value for entry in model.entries}
-        value_px = max(map(metrics.horizontalAdvance, values), default=0)
+        value_px = max((metrics.horizontalAdvance(entry.value) for entry in entries), default=0)
         taken = _SWATCH_PX + value_px + 2 * theme.SPACE_XS + theme.SPACE_M + theme.SPACE_S
         room = min(_NAME_PX, self.viewport().width() - taken)
-        names = tuple(entry.name for entry in model.entries)
+        names = tuple(entry.name for entry in entries)
         made_for = names, room, self.font().key()
         if self._fitted[0] != made_for:
             self._fitted = made_for, fitted_names(names, metrics, room)
-        return self._fitted[1].get(name, name)
 
     def _fit(self) -> None:
         rows = self.model().rowCount()
