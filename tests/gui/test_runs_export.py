@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QFileDialog, QPushButton
 
 from iterand_engine.mask_files import EpochMasks, pack, write_epoch
 from iterand_engine.store import RunRow, RunState, Store
@@ -73,7 +73,53 @@ def test_that_an_export_can_be_ended(open_runs_page: OpenRuns, tmp_path: Path) -
     exporter.cancel()
     world.until(lambda: not exporter.is_running)
     assert list(tmp_path.iterdir()) == [world.session.workspace.root]
-    assert world.said == []
+    assert [(one.text, one.action) for one in world.said] == [
+        ("Export cancelled: 0 of 2 files written", None)
+    ]
+
+
+def test_that_a_cancelled_export_tells_how_many_files_are_there(
+    open_runs_page: OpenRuns, tmp_path: Path
+) -> None:
+    world = open_runs_page(lambda store: [end(store, add_run(store, f"run {n}")) for n in range(3)])
+    exporter = world.page.exporter
+    cancel = world.page.export_bar.findChild(QPushButton)
+    assert cancel is not None
+
+    def stop() -> None:
+        if "(3 of 3)" in exporter.text and exporter.is_running:
+            cancel.click()
+
+    exporter.changed.connect(stop)
+    exporter.start(ExportKind.SERIES, rows(world), tmp_path)
+    world.until(lambda: world.said)
+    (message,) = world.said
+    assert message.text == f"Export cancelled: 2 of 3 files written in {tmp_path}"
+    assert message.action is not None
+
+
+def test_that_runs_that_have_nothing_to_export_are_told(open_runs_page: OpenRuns, tmp_path: Path) -> None:
+    ids: list[str] = []
+
+    def store_runs(store: Store) -> None:
+        for name, method in (("one", "iterand"), ("two", "iterand"), ("plain", "dense")):
+            ids.append(end(store, add_run(store, name, method=method)))
+            if method != "dense":
+                add_masks(store, ids[-1])
+
+    world = open_runs_page(store_runs)
+    world.choose(*ids)
+    world.page.deeds["masks"].trigger()
+    dialog = world.page.findChild(QFileDialog)
+    assert dialog is not None
+    assert dialog.windowTitle() == "Write the masks of 2 of 3 runs into"
+    dialog.fileSelected.emit(str(tmp_path))
+    dialog.reject()
+    world.until(lambda: world.said)
+    assert world.said[-1].text == (
+        f"Written: 2 files in {tmp_path}; 1 of 3 runs has no masks (dense or not started)"
+    )
+    world.settle()
 
 
 def test_that_where_to_is_asked_without_blocking(open_runs_page: OpenRuns, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Writes what runs leave: masks and pruned networks by `iterand export`, series as CSV; one after the other.
 
 Nothing blocks: where to is asked by a dialog that stays beside the work, and what was written is told at the
-end. A run that cannot be exported is told, and the others go on.
+end, with what was left out or cancelled. A run that cannot be exported is told, and the others go on.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _LONGEST_NAME = 60
 @dataclass(frozen=True)
 class _Kind:
     words: str
+    without: str  # why a run has none
     suffix: str
     filter: str
     format: str | None  # of `iterand export`; None where no command is needed
@@ -39,9 +40,11 @@ class _Kind:
 class ExportKind(Enum):
     """What can be written."""
 
-    MASKS = _Kind("masks", ".masks.npz", "Masks (*.npz)", "masks")
-    NETWORK = _Kind("pruned network", ".safetensors", "Pruned network (*.safetensors)", "safetensors")
-    SERIES = _Kind("series", ".csv", "Series (*.csv)", None)
+    MASKS = _Kind("masks", "dense or not started", ".masks.npz", "Masks (*.npz)", "masks")
+    NETWORK = _Kind(
+        "pruned network", "not finished", ".safetensors", "Pruned network (*.safetensors)", "safetensors"
+    )
+    SERIES = _Kind("series", "nothing recorded", ".csv", "Series (*.csv)", None)
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class Exporter(QObject):
         self._piece: _Piece | None = None
         self._share = 0.0
         self._written: list[Path] = []
+        self._left_out: list[str] = []
+        self._cancelled = 0  # files that were asked for
         self._failed = 0
         self._folder = Path.home()
 
@@ -95,29 +100,39 @@ class Exporter(QObject):
             return None
         return (done + self._share) / of if of else None
 
-    def ask(self, kind: ExportKind, rows: Sequence[RunRow]) -> None:
-        """Ask where to write: of one run a file, of several a folder."""
+    def ask(self, kind: ExportKind, rows: Sequence[RunRow], of: int) -> None:
+        """Ask where to write: of one run a file, of several a folder.
+
+        Args:
+            kind: what.
+            rows: the runs that have it.
+            of: how many were chosen; that the others are left out is told.
+        """
         if len(rows) == 1:
             dialog = QFileDialog(self._widget, f"Write the {kind.value.words} to", str(self._folder))
             dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
             dialog.setNameFilter(kind.value.filter)
             dialog.selectFile(file_name(rows[0], kind))
         else:
-            title = f"Write the {kind.value.words} of {len(rows)} runs into"
+            some = f"{len(rows)} of {of}" if of > len(rows) else str(len(rows))
+            title = f"Write the {kind.value.words} of {some} runs into"
             dialog = QFileDialog(self._widget, title, str(self._folder))
             dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.fileSelected.connect(lambda path: self.start(kind, rows, Path(path)))
+        dialog.fileSelected.connect(lambda path: self.start(kind, rows, Path(path), of))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
-    def start(self, kind: ExportKind, rows: Sequence[RunRow], target: Path) -> None:
+    def start(self, kind: ExportKind, rows: Sequence[RunRow], target: Path, of: int = 0) -> None:
         """Write.
 
         Args:
-            kind: what.
-            rows: of which runs.
+            kind, rows, of: as for `ask`.
             target: the file for one run, which is replaced; the folder for several.
         """
+        if of > len(rows):
+            without, words = of - len(rows), kind.value
+            has = "has" if without == 1 else "have"
+            self._left_out.append(f"{without} of {of} runs {has} no {words.words} ({words.without})")
         if len(rows) == 1:
             out = target if target.suffix else target.with_name(target.name + kind.value.suffix)
             pieces = [_Piece(kind, rows[0].id, out)]
@@ -130,8 +145,9 @@ class Exporter(QObject):
 
     def cancel(self) -> None:
         """Write no more; what is whole stays."""
-        self._waiting.clear()
         if self._job is not None:
+            self._cancelled = len(self._written) + self._failed + 1 + len(self._waiting)
+            self._waiting.clear()
             self._job.cancel()
 
     def _next(self) -> None:
@@ -173,14 +189,21 @@ class Exporter(QObject):
         self._session.messages.error(text)
 
     def _tell(self) -> None:
-        written, self._written, self._failed = self._written, [], 0
+        """Say what was written, what was left out, and whether it was cancelled."""
+        written, cancelled, left_out = self._written, self._cancelled, self._left_out
+        self._written, self._left_out, self._failed, self._cancelled = [], [], 0, 0
         self.changed.emit()
-        if not written:
+        messages, folder = self._session.messages, self._folder
+        if cancelled:
+            whole = f"{len(written)} of {shown.counted(cancelled, 'file')} written"
+            told = [f"Export cancelled: {whole}{f' in {folder}' if written else ''}", *left_out]
+        elif written:
+            files = f"{shown.counted(len(written), 'file')} in {folder}"
+            told = [f"Written: {written[0] if len(written) == 1 else files}", *left_out]
+        else:
             return
-        folder = written[0].parent
-        what = str(written[0]) if len(written) == 1 else f"{shown.counted(len(written), 'file')} in {folder}"
         action = ("Open the folder", lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))))
-        self._session.messages.say(f"Written: {what}", action)
+        messages.say("; ".join(told), action if written else None)
 
 
 def file_name(row: RunRow, kind: ExportKind) -> str:

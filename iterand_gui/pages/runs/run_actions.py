@@ -5,13 +5,14 @@ An action that can do nothing with what is chosen is grey, and says by its toolt
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Qt, QUrl
 from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QMenu, QWidget
 
+from iterand_engine.store import RunRow
 from iterand_gui import theme
 from iterand_gui.next_steps import compared
 from iterand_gui.pages.base import Command
@@ -244,7 +245,7 @@ class RunActions(QObject):
                 "export",
                 "Write the newest masks as a file that numpy alone reads",
                 lambda chosen: bool(chosen.with_masks),
-                lambda chosen: self._exporter.ask(ExportKind.MASKS, chosen.with_masks),
+                lambda chosen: self._export(ExportKind.MASKS, chosen.with_masks, chosen),
             ),
             _Deed(
                 "network",
@@ -252,7 +253,7 @@ class RunActions(QObject):
                 "export",
                 "Write the network of finished runs with its removed weights at zero",
                 lambda chosen: bool(chosen.with_network),
-                lambda chosen: self._exporter.ask(ExportKind.NETWORK, chosen.with_network),
+                lambda chosen: self._export(ExportKind.NETWORK, chosen.with_network, chosen),
             ),
             _Deed(
                 "series",
@@ -260,9 +261,12 @@ class RunActions(QObject):
                 "export",
                 "Write every recorded point",
                 lambda chosen: bool(chosen.with_series),
-                lambda chosen: self._exporter.ask(ExportKind.SERIES, chosen.with_series),
+                lambda chosen: self._export(ExportKind.SERIES, chosen.with_series, chosen),
             ),
         )
+
+    def _export(self, kind: ExportKind, rows: Sequence[RunRow], chosen: Chosen) -> None:
+        self._exporter.ask(kind, rows, len(chosen.rows))
 
     def _open(self, chosen: Chosen) -> None:
         if chosen.lines == 1 and chosen.sweep is None and chosen.current is not None:
