@@ -13,13 +13,14 @@ from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QApplication, QFrame, QLabel, QLineEdit, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 
 from iterand_engine.sweeps import SEED
 from iterand_gui import theme
 from iterand_gui.widgets.option_field import RESET_KEYS, OptionField
-from iterand_gui.widgets.option_group import OptionGroup
-from iterand_gui.widgets.option_specs import CHOOSING, DATASET, METHOD, MODEL, Chosen, Spec, sections, specs
+from iterand_gui.widgets.option_groups import OptionGroups
+from iterand_gui.widgets.option_head import ALL_KEYS, OptionHead
+from iterand_gui.widgets.option_specs import CHOOSING, DATASET, METHOD, MODEL, Chosen, Spec, specs
 from iterand_gui.widgets.option_values import (
     Checked,
     Entries,
@@ -77,6 +78,7 @@ class OptionForm(QWidget):
         self._chosen: Chosen = {}
         self._fields: dict[str, OptionField] = {}
         self._checked = Checked(None, {}, 1)
+        self._hinted = ""  # the option that the hint is about
         self._told: dict[str, str] = {}  # what is wrong elsewhere, by option
         self._checking = QTimer(self, singleShot=True, interval=0)
         self._checking.timeout.connect(self._check)
@@ -131,8 +133,7 @@ class OptionForm(QWidget):
         spec = self._fields[path].spec
         self.set_text(path, text_of(spec, value))
         self.search.clear()
-        self._group_of(spec).set_open(True)
-        self._scroll.ensureWidgetVisible(self._fields[path])
+        self._groups.show_field(self._fields[path])
 
     def set_text(self, path: str, text: str) -> None:
         """Change an option as if it were typed."""
@@ -177,9 +178,8 @@ class OptionForm(QWidget):
         for path, field in self._fields.items():
             if path in self._problems:
                 self.search.clear()
-                self._group_of(field.spec).set_open(True)
+                self._groups.show_field(field)
                 field.editor.setFocus()
-                self._scroll.ensureWidgetVisible(field)
                 return
 
     def tell(self, problems: Mapping[str, str]) -> None:
@@ -202,41 +202,32 @@ class OptionForm(QWidget):
         self.search.setFocus()
         self.search.selectAll()
 
+    @Slot()
+    def fold_all(self) -> None:
+        """Unfold all groups, or fold them where all are unfolded."""
+        self.search.clear()
+        self._groups.fold_all()
+
     def save_open_groups(self) -> list[str]:
         """Names of the groups that are unfolded, to be remembered."""
-        return [name for name, group in self._groups.items() if group.is_open and name is not _MAIN_GROUP]
+        return self._groups.open_groups
 
     def restore_open_groups(self, names: Sequence[str]) -> None:
         """Unfold these groups and fold the others."""
-        for name, group in self._groups.items():
-            if name is not _MAIN_GROUP:
-                group.set_open(name in names)
+        self._groups.set_open(names)
+
+    @Slot()
+    def _groups_folded(self) -> None:
+        self._head.show_all_open(self._groups.all_open)
 
     def _build(self) -> None:
-        self.search = QLineEdit(self)
-        self.search.setPlaceholderText("Search all options (Ctrl+F)")
-        self.search.setClearButtonEnabled(True)
-        self.search.setAccessibleName("Search all options")
-        self.search.addAction(theme.icon("search"), QLineEdit.ActionPosition.LeadingPosition)
+        self._head = OptionHead(self)
+        self.search, self.all_options = self._head.search, self._head.all_options
+        self.all_options.clicked.connect(self.fold_all)
         self.search.textChanged.connect(self._find)
         self.search.returnPressed.connect(self._to_first_match)
-        content = QWidget(self)
-        column = QVBoxLayout(content)
-        column.setContentsMargins(0, 0, theme.SPACE_S, 0)
-        column.setSpacing(theme.SPACE_XS)
-        self._groups = {_MAIN_GROUP: OptionGroup("", "", content)}
-        self._groups |= {each.name: OptionGroup(each.title, each.help, content) for each in sections()}
-        for group in self._groups.values():
-            column.addWidget(group)
-        self._nothing = QLabel("No option holds these words.", content, textFormat=theme.PLAIN)
-        self._nothing.hide()
-        column.addWidget(self._nothing)
-        column.addStretch(1)
-        self._scroll = QScrollArea(self, widgetResizable=True)
-        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._scroll.setWidget(content)
+        self._groups = OptionGroups(self._main, self)
+        self._groups.folded.connect(self._groups_folded)
         self._trouble = QLabel(self, textFormat=theme.PLAIN, wordWrap=True)
         self._trouble.hide()
         self._hint = QLabel(self, textFormat=theme.PLAIN, wordWrap=True)
@@ -246,17 +237,15 @@ class OptionForm(QWidget):
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, theme.SPACE_S, 0, 0)
         rows.setSpacing(theme.SPACE_S)
-        for part in (self.search, self._scroll, self._trouble, self._hint):
+        for part in (self._head, self._groups, self._trouble, self._hint):
             rows.addWidget(part)
         self._shortcut("Ctrl+F", self.focus_search)
+        self._shortcut(ALL_KEYS, self.fold_all)
         self._shortcut(RESET_KEYS, self._reset_focused)
         QShortcut(Qt.Key.Key_Escape, self.search, self.search.clear, context=_HERE)
 
     def _shortcut(self, keys: str, act: Any) -> None:
         QShortcut(QKeySequence(keys), self, act, context=_HERE)
-
-    def _group_of(self, spec: Spec) -> OptionGroup:
-        return self._groups[_MAIN_GROUP if spec.path in self._main else spec.section]
 
     def _take(self, path: str, text: str) -> None:
         spec = self._fields[path].spec
@@ -292,6 +281,7 @@ class OptionForm(QWidget):
             return
         self._chosen = chosen
         before = self._fields
+        focused = next((path for path, field in before.items() if field.editor.hasFocus()), "")
         self._fields = {}
         for spec in specs(chosen):
             known = before.get(spec.path)
@@ -301,35 +291,20 @@ class OptionForm(QWidget):
             field.blockSignals(True)  # the keyboard passes through while they go
             field.hide()
             field.deleteLater()
-        self._arrange()
+        self._groups.set_fields(self._fields)
+        self._groups.order_focus(self.all_options)
+        self._find()
+        if focused in before and focused in self._fields:
+            self._fields[focused].editor.setFocus()
+        self._show_hint()
 
     def _make_field(self, spec: Spec) -> OptionField:
-        field = OptionField(spec, self._group_of(spec), self._suggestions.get(spec.path, ()))
+        field = OptionField(spec, self._groups.group_of(spec), self._suggestions.get(spec.path, ()))
         field.set_text(self._texts.get(spec.path, self._base_text(spec)))
         field.edited.connect(self._edited)
         field.reset_asked.connect(self.reset)
         field.entered.connect(self._entered)
         return field
-
-    def _arrange(self) -> None:
-        main = [self._fields[path] for path in self._main if path in self._fields]
-        self._groups[_MAIN_GROUP].set_fields(main)
-        width = max(field.label_width for field in self._fields.values())
-        for field in self._fields.values():
-            field.set_label_width(width)
-        for name, group in self._groups.items():
-            if name is not _MAIN_GROUP:
-                group.set_fields([f for f in self._fields.values() if self._group_of(f.spec) is group])
-        self._order_focus()
-        self._find()
-
-    def _order_focus(self) -> None:
-        """Tab goes as the eye does, whichever field was made last."""
-        before: QWidget = self.search
-        for group in self._groups.values():
-            for part in group.focus_chain():
-                QWidget.setTabOrder(before, part)
-                before = part
 
     @Slot()
     def _check(self) -> None:
@@ -341,39 +316,32 @@ class OptionForm(QWidget):
     def _show_states(self) -> None:
         """Mark what was changed and what is wrong, in fields and headings."""
         problems = self._problems
-        counts = dict.fromkeys(self._groups, (0, 0))
         for path, field in self._fields.items():
-            changed = path in self._texts
-            field.show_state(self._base_text(field.spec), changed=changed, problem=problems.get(path, ""))
-            name = _MAIN_GROUP if path in self._main else field.spec.section
-            counts[name] = (counts[name][0] + changed, counts[name][1] + (path in problems))
-        for name, group in self._groups.items():
-            group.show_counts(*counts[name])
-            if counts[name][1] and not group.is_open:
-                group.set_open(True)
+            base_text, changed = self._base_text(field.spec), path in self._texts
+            field.show_state(base_text, changed=changed, problem=problems.get(path, ""))
+        self._groups.show_counts(self._texts, problems)
         others = [sentence for path, sentence in problems.items() if path not in self._fields]
         self._trouble.setText("\n".join(others))
         self._trouble.setVisible(bool(others))
 
     @Slot()
     def _find(self) -> None:
-        words = self.search.text().casefold().split()
-        for group in self._groups.values():
-            group.show_matches(words)
-        if words:
-            self._scroll.verticalScrollBar().setValue(0)
-        self._nothing.setVisible(not any(not group.isHidden() for group in self._groups.values()))
+        self._groups.search(self.search.text().casefold().split())
 
     @Slot()
     def _to_first_match(self) -> None:
-        for group in self._groups.values():
-            for field in group.shown():
-                field.editor.setFocus()
-                return
+        field = self._groups.first_shown()
+        if field is not None:
+            field.editor.setFocus()
 
     @Slot(str)
     def _entered(self, path: str) -> None:
-        self._hint.setText(self._fields[path].hint)
+        self._hinted = path
+        self._show_hint()
+
+    def _show_hint(self) -> None:
+        field = self._fields.get(self._hinted)
+        self._hint.setText(field.hint if field is not None else "")
 
     @Slot()
     def _reset_focused(self) -> None:
@@ -384,5 +352,4 @@ class OptionForm(QWidget):
                 return
 
 
-_MAIN_GROUP = "\0main"
 _HERE = Qt.ShortcutContext.WidgetWithChildrenShortcut

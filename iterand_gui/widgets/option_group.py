@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from iterand_gui import theme
@@ -13,6 +13,8 @@ from iterand_gui.widgets.option_field import OptionField
 
 class OptionGroup(QWidget):
     """Fields below a heading; without a title there is no heading and they are always shown."""
+
+    folded = Signal()  # or unfolded
 
     def __init__(self, title: str, help: str, parent: QWidget) -> None:
         super().__init__(parent)
@@ -50,6 +52,7 @@ class OptionGroup(QWidget):
         """Fold or unfold it."""
         self._open = open_
         self._show()
+        self.folded.emit()
 
     def set_fields(self, fields: Sequence[OptionField]) -> None:
         """Show these fields, in this order."""

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QPalette
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.config import RunConfig
 from iterand_engine.presets import preset
 from iterand_engine.store import queries
 from iterand_engine.workspace import open_workspace_dir
+from iterand_gui import theme
+from iterand_gui.colours import DARK, LIGHT
 from iterand_gui.pages.new.page import NewPage
 from iterand_gui.session import Session
+from iterand_gui.widgets.option_error import ErrorLine
 from tests.command_line import TINY
 
 WAIT_MS = 60_000
@@ -100,3 +106,45 @@ def test_that_a_preset_a_clone_and_a_file_replace_the_edited_text(page: NewPage,
         config = page.form.state.config
         assert config is not None
         assert f"epochs: {config.training.epochs}" in page.yaml.text.toPlainText()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        ("epochs: 2", "epochs: two", "epochs: two"),
+        ("epochs: 2", "epochs: [2", "learning"),
+        ("epochs: 2", "epoch: 2", "epoch: 2"),
+        ("name: iterand", "name: itrand", "name: itrand"),
+        ("model:", "modle:", "modle:"),
+    ],
+)
+def test_that_the_cursor_goes_to_the_line_of_a_mistake(
+    page: NewPage, before: str, after: str, line: str
+) -> None:
+    replace(page, before, after)
+    page.yaml._use.click()
+    assert page.yaml.problem.isVisible()
+    cursor = page.yaml.text.textCursor()
+    shown = cursor.block().text().strip()
+    named = re.search(r"line (\d+)", page.yaml.problem.text)
+    if named is None:
+        assert shown == line
+    else:
+        assert cursor.blockNumber() == int(named[1]) - 1
+    assert page.yaml.text.hasFocus()
+    assert len(page.yaml.text.extraSelections()) == 1
+    replace(page, after, before)
+    assert page.yaml.text.extraSelections() == []
+    assert not page.yaml.problem.isVisible()
+
+
+def test_that_a_mistake_looks_as_those_of_fields_in_light_and_dark(page: NewPage, qtbot: QtBot) -> None:
+    replace(page, "epochs: 2", "epochs: two")
+    page.yaml.take()
+    page.form.set_text("training.epochs", "two")
+    for colours in (LIGHT, DARK):
+        page.setPalette(theme.palette_of(colours))
+        in_text = page.yaml.problem.findChildren(QLabel)[-1]
+        in_form = page.form.field("training.epochs").findChildren(ErrorLine)[0].findChildren(QLabel)[-1]
+        role = QPalette.ColorRole.WindowText
+        assert in_text.palette().color(role) == in_form.palette().color(role) == theme.colour("bad")

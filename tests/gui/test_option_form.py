@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit, QWidget
+from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from iterand_engine import catalog
@@ -248,7 +248,7 @@ def test_that_tab_goes_through_the_fields_in_their_order(qtbot: QtBot, form: Opt
     type_in(qtbot, form, "method.name", "edge-popup")
     type_in(qtbot, form, "method.name", "iterand")  # fields made again later
     form.reset_all()
-    form.search.setFocus()
+    form.all_options.setFocus()
     visited = []
     for _ in MAIN:
         QTest.keyClick(QApplication.focusWidget() or form, Qt.Key.Key_Tab)
@@ -355,3 +355,33 @@ def test_that_texts_are_taken_apart_as_on_the_command_line(
     path = "data.train_limit" if path == "training.train_limit" else path
     (spec,) = (spec for spec in specs(choices_of(BASE, {})) if spec.path == path)
     assert pieces_of(spec, text) == pieces
+
+
+def test_that_all_options_unfold_and_fold_with_one_control(qtbot: QtBot, form: OptionForm) -> None:
+    button = form.all_options
+    assert button.accessibleDescription() == "folded"
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert shown(form) == list(form.paths)
+    assert button.accessibleDescription() == "unfolded"
+    form.restore_open_groups(["data"])
+    assert button.accessibleDescription() == "folded"
+    keys = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    QTest.keyClick(form.search, Qt.Key.Key_F, keys)
+    assert shown(form) == list(form.paths)
+    QTest.keyClick(form.search, Qt.Key.Key_F, keys)
+    assert set(shown(form)) == set(MAIN)
+
+
+def test_that_the_hint_follows_what_there_is_to_choose(qtbot: QtBot, form: OptionForm) -> None:
+    line(form, "model.name").setFocus()
+    hint = next(label for label in form.findChildren(QLabel) if label.accessibleName() == "About this option")
+    assert "tiny" not in hint.text().split("Allowed: ")[1].split()
+    source = Source("mine.py", "0" * 64, Path("mine.py"))
+    before = use_own(OwnEntries((Entry("tiny", "Tiny net", "", own=Origin(source, "model", 1)),)))
+    try:
+        form.renew()
+        assert hint.text() == form.field("model.name").hint
+        assert "tiny" in hint.text()
+    finally:
+        use_own(before)
+        form.renew()

@@ -29,6 +29,7 @@ from iterand_gui.pages.new.summary import Summary
 from iterand_gui.pages.new.yaml_pane import YamlPane
 from iterand_gui.session import Session
 from iterand_gui.widgets.option_form import OptionForm
+from iterand_gui.widgets.option_head import ALL_KEYS
 from iterand_gui.widgets.option_values import Entries, FormState
 
 _PLAN_AFTER_MS = 60
@@ -101,6 +102,7 @@ class NewPage(Page):
         return [
             Command("Queue these runs", self.queue, "Ctrl+Return", self.launch.button.isEnabled),
             Command("Search all options", self.form.focus_search, "Ctrl+F"),
+            Command("Unfold or fold all options", self.form.fold_all, ALL_KEYS),
             Command("Reset all options", self._reset_all),
             Command("Bring back the edits that were replaced", self._undo, "", self._can_undo),
             Command("Show as YAML", lambda: self._tabs.setCurrentWidget(self.yaml)),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
 from PySide6.QtCore import Signal, Slot
+from PySide6.QtGui import QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QPlainTextEdit,
     QPushButton,
+    QTextEdit,
     QVBoxLayout,
     QWidget,
 )
@@ -22,6 +26,8 @@ from iterand_engine.yaml_text import parse_yaml
 from iterand_gui import theme
 from iterand_gui.widgets.option_error import ErrorLine
 
+_LINE = re.compile(r"\bline (\d+)")
+_NAMED = re.compile(r"\b([a-z_]+(?:\.[a-z_]+)+|[a-z_]+(?= is ))|'([^']+)'")  # options and quoted values
 _FILES = "Configurations (*.yaml *.yml);;All files (*)"
 
 
@@ -89,7 +95,11 @@ class YamlPane(QWidget):
     @Slot()
     def take(self) -> bool:
         """Put the text into the form, or say what is wrong with it; whether it could be taken."""
-        return self._try(lambda: _mapping_of(self.text.toPlainText()))
+        text = self.text.toPlainText()
+        taken = self._try(lambda: _mapping_of(text))
+        if not taken:
+            self._go_to_line(line_of(self.problem.text, text))
+        return taken
 
     def _try(self, read: Callable[[], dict[str, Any]]) -> bool:
         try:
@@ -102,8 +112,24 @@ class YamlPane(QWidget):
         self.taken.emit(mapping)
         return True
 
+    def _go_to_line(self, line: int | None) -> None:
+        """Put the cursor at the begin of a line (from 1), and underline it until the text is edited."""
+        if line is None:
+            return
+        cursor = QTextCursor(self.text.document().findBlockByNumber(line - 1))
+        self.text.setTextCursor(cursor)
+        self.text.centerCursor()
+        self.text.setFocus()
+        mark = QTextEdit.ExtraSelection()
+        mark.cursor = cursor
+        mark.cursor.movePosition(cursor.MoveOperation.EndOfBlock, cursor.MoveMode.KeepAnchor)
+        mark.format.setUnderlineStyle(QTextCharFormat.UnderlineStyle.WaveUnderline)
+        mark.format.setUnderlineColor(theme.colour("bad"))
+        self.text.setExtraSelections([mark])
+
     def _edited(self) -> None:
         self.problem.tell("")
+        self.text.setExtraSelections([])
         self._use.setEnabled(self.is_edited)
         if self.is_edited != self._was_edited:
             self._was_edited = self.is_edited
@@ -127,6 +153,36 @@ class YamlPane(QWidget):
         dialog.fileSelected.connect(self.save_file)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+
+def line_of(sentence: str, text: str) -> int | None:
+    """The line that an error is about, from 1: the one it names, else that of the option or value it names.
+
+    Args:
+        sentence: the error.
+        text: that it is about.
+    """
+    if (named := _LINE.search(sentence)) is not None:
+        return int(named[1])
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
+        return None
+    lines = {
+        **{value: line for _, value, line in _entries(root)},
+        **{p: line for p, _, line in _entries(root)},
+    }
+    words = (option or value for option, value in _NAMED.findall(sentence))
+    return next((lines[word] for word in words if word in lines), None)
+
+
+def _entries(node: yaml.Node | None, above: str = "") -> Iterator[tuple[str, str, int]]:
+    """Every option as (dotted name, its value where that is a single one, line)."""
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
+        path = f"{above}{key.value}"
+        single = value.value if isinstance(value, yaml.ScalarNode) else ""
+        yield path, single, key.start_mark.line + 1
+        yield from _entries(value, f"{path}.")
 
 
 def _mapping_of(text: str) -> dict[str, Any]:
