@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QPushButton, QToolButton
 
 from iterand_engine import processes
 from iterand_engine.store import Recorder, RunRow, RunState, SlotKey, Store, labels, queries, queue, slots
@@ -79,7 +79,44 @@ def test_that_several_lines_are_summed_up(open_runs_page: OpenRuns) -> None:
     panel = world.page.panel
     assert (panel.title.text(), panel.about.text()) == ("2 runs", "in 2 lines")
     assert fact(world, "Best accuracy") == "90.00 %, good, seed 1"
+    assert fact(world, "Measured") == "2 of 2 runs"
+    assert fact(world, "Mean") == "", "of unlike runs it means nothing"
     assert not panel.labels.notes.isVisible()
+
+
+def test_that_seeds_of_one_group_have_a_mean(open_runs_page: OpenRuns) -> None:
+    ids: list[str] = []
+
+    def store_runs(store: Store) -> None:
+        ids.extend(add_run(store, seed=seed) for seed in (1, 2, 3))
+        for run_id, accuracy in zip(ids, (0.90, 0.92, 0.1), strict=True):
+            end(store, run_id, accuracy=accuracy)
+
+    world = open_runs_page(store_runs)
+    world.choose(*ids[:2])
+    assert fact(world, "Mean") == "91.00 ± 1.41 %"
+
+
+def test_that_finished_runs_offer_more_seeds_and_a_clone(open_runs_page: OpenRuns) -> None:
+    ids: dict[str, str] = {}
+
+    def store_runs(store: Store) -> None:
+        ids["finished"] = end(store, add_run(store, "finished"))
+        ids["stopped"] = end(store, add_run(store, "stopped"), RunState.STOPPED)
+
+    world = open_runs_page(store_runs)
+    quiet = world.page.panel.quiet
+    assert not quiet.isVisible()
+    world.choose(ids["stopped"])
+    assert not quiet.isVisible()
+    world.choose(ids["finished"])
+    seeds, clone = quiet.findChildren(QToolButton)
+    assert (quiet.isVisible(), seeds.text(), clone.text()) == (True, "+2 seeds", "Clone and edit")
+    clone.click()
+    world.until(lambda: world.heard("open_new"))
+    seeds.click()
+    world.until(lambda: len(queries.runs(world.store)) == 4)
+    world.settle()
 
 
 # How they ended, and the next step.

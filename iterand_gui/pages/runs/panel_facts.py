@@ -66,14 +66,16 @@ def sweep_facts(sweep: SweepRow, groups: Sequence[Group]) -> list[Fact]:
 
 
 def several_facts(rows: Sequence[RunRow]) -> list[Fact]:
-    """What is known of runs that have nothing in common but that they were chosen."""
+    """What is known of runs of several lines; a mean only where they are of one group."""
     known = figure(row.val_accuracy for row in rows)
     measured = [row for row in rows if row.val_accuracy is not None]
     best = max(measured, key=lambda row: row.val_accuracy or 0.0, default=None)
     facts: list[Fact] = []
     if best is not None:
         facts.append(("Best accuracy", f"{shown.percent(best.val_accuracy)}, {best.name}, seed {best.seed}"))
-    if known.n > 1:
+    if len({row.group_key for row in rows}) > 1:
+        facts.append(("Measured", f"{known.n} of {shown.counted(len(rows), 'run')}"))
+    elif known.n > 1:
         facts.append(("Mean", shown.percent_spread(known.mean, known.deviation)))
     spent_s = sum(row.elapsed_s for row in rows)
     return [*facts, ("Training took", shown.duration(spent_s))] if spent_s else facts

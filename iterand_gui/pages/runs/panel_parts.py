@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QPushButton,
     QSizePolicy,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from iterand_gui import theme
-from iterand_gui.next_steps import Step
+from iterand_gui.next_steps import Step, StepKind
 from iterand_gui.pages.runs.findings import Finding
 from iterand_gui.widgets.flow import FlowLayout
 from iterand_gui.widgets.run_badge import Picture
@@ -138,6 +140,53 @@ class Facts(QWidget):
         return name, value
 
 
+class QuietSteps(QWidget):
+    """What can be done with runs that need nothing; hidden where there is nothing to offer."""
+
+    step_asked = Signal(object)  # StepKind
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._steps: tuple[Step, ...] = ()
+        self._row = FlowLayout()
+        self.setLayout(self._row)
+        self._row.setContentsMargins(0, 0, 0, 0)
+
+    def show_steps(self, steps: Sequence[Step]) -> None:
+        """Offer these instead."""
+        self.setVisible(bool(steps))
+        if tuple(steps) == self._steps:
+            return
+        self._steps = tuple(steps)
+        empty(self._row)
+        for step in steps:
+            button = QToolButton(self)
+            button.setText(step.words)
+            button.setIcon(theme.icon(step.icon))
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+            button.setAutoRaise(True)
+            button.setToolTip(step.help)
+            button.setAccessibleName(step.words)
+            button.setProperty("kind", step.kind.value)
+            button.clicked.connect(self._clicked)
+            self._row.addWidget(button)
+
+    @Slot()
+    def _clicked(self) -> None:
+        button = self.sender()
+        if isinstance(button, QToolButton):
+            self.step_asked.emit(StepKind(button.property("kind")))
+
+
+def empty(row: QLayout) -> None:
+    """Take the buttons of a layout away."""
+    while (item := row.takeAt(0)) is not None:
+        old = item.widget()
+        if old is not None:
+            old.hide()
+            old.deleteLater()
+
+
 class FindingView(QFrame):
     """Runs that stand alike: sign, words, why, the end of the log, and what can be done."""
 
@@ -187,11 +236,7 @@ class FindingView(QFrame):
             self._make_buttons(finding)
 
     def _make_buttons(self, finding: Finding) -> None:
-        while (item := self._buttons.takeAt(0)) is not None:
-            old = item.widget()
-            if old is not None:
-                old.hide()
-                old.deleteLater()
+        empty(self._buttons)
         for step in finding.steps:
             button = QPushButton(theme.icon(step.icon), step.text.replace("&", ""), self)
             button.setToolTip(step.help)

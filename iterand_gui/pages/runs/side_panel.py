@@ -17,13 +17,13 @@ from iterand_engine.sweep_grid import grid_of
 from iterand_gui import format as shown
 from iterand_gui import theme
 from iterand_gui.live.tasks import Control, Jobs
-from iterand_gui.next_steps import Step, StepKind, do
+from iterand_gui.next_steps import Step, StepKind, do, next_steps
 from iterand_gui.pages.runs import details, panel_facts
 from iterand_gui.pages.runs.chosen import Chosen
 from iterand_gui.pages.runs.details import Details, Wanted
 from iterand_gui.pages.runs.findings import Finding, findings, in_need
 from iterand_gui.pages.runs.labels_part import LabelsPart
-from iterand_gui.pages.runs.panel_parts import ColourMark, Facts, FindingView, Title, Words, line
+from iterand_gui.pages.runs.panel_parts import ColourMark, Facts, FindingView, QuietSteps, Title, Words, line
 from iterand_gui.session import Session
 from iterand_gui.widgets.sweep_grid import SweepGrid
 
@@ -55,7 +55,7 @@ class SidePanel(QScrollArea):
         inside = QWidget(self)
         self.mark, self.title = ColourMark(inside), Title(inside)
         self.about = Words(inside, muted=True)
-        self.facts = Facts(inside)
+        self.facts, self.quiet = Facts(inside), QuietSteps(inside)
         self.findings: list[FindingView] = []
         self._findings_box = QVBoxLayout()
         self.grid = SweepGrid(inside)
@@ -65,6 +65,7 @@ class SidePanel(QScrollArea):
         self._lay_out(inside)
         self.grid.cell_chosen.connect(self._show_cell)
         self.grid.open_asked.connect(self._open_cell)
+        self.quiet.step_asked.connect(self._do_quiet)
         self.labels.tags_changed.connect(session.actions.change_tags)
         self.labels.notes_changed.connect(session.actions.set_notes)
         self._read_soon = QTimer(self, singleShot=True, interval=READ_AFTER_MS)
@@ -94,6 +95,7 @@ class SidePanel(QScrollArea):
             self._show_several()
         else:
             self._show_nothing()
+        self.quiet.show_steps(self._quiet_steps())
         is_sweep = chosen.sweep is not None
         self.mark.show_key(_colour_key(chosen))
         for widget in (self.grid, self.cell_title, self.cell_facts):
@@ -210,6 +212,19 @@ class SidePanel(QScrollArea):
                 if row is not None:
                     do(session, step.kind, row, session.watcher.configs.get(row.id, {}))
 
+    def _quiet_steps(self) -> list[Step]:
+        """What finished runs of one line offer; others have it beside what is told of them."""
+        row, is_alike = self._chosen.current, self._chosen.lines == 1 and self._chosen.sweep is None
+        if row is None or not is_alike or self.findings:
+            return []
+        return [step for step in next_steps(row, {}) if step.kind in (StepKind.SEEDS, StepKind.CLONE)]
+
+    @Slot(object)
+    def _do_quiet(self, kind: StepKind) -> None:
+        row = self._chosen.current
+        if row is not None:
+            do(self._session, kind, row, self._session.watcher.configs.get(row.id, {}))
+
     def _open_cell(self, group: Group) -> None:
         self._session.actions.open_run.emit(group.runs[0].id)
 
@@ -271,7 +286,7 @@ class SidePanel(QScrollArea):
         heading.addLayout(name)
         heading.addWidget(self.about)
         column.addLayout(heading)
-        for widget in (self.facts, self.grid, self.cell_title, self.cell_facts, self._rules[0]):
+        for widget in (self.facts, self.quiet, self.grid, self.cell_title, self.cell_facts, self._rules[0]):
             column.addWidget(widget)
         column.addLayout(self._findings_box)
         column.addWidget(self._rules[1])
