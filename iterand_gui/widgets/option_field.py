@@ -29,7 +29,9 @@ from iterand_gui.widgets.option_values import text_of
 
 RESET_KEYS = "Ctrl+Shift+Backspace"
 _UNIT_PX = 64
-_EDITOR_LEAST_PX = 120
+_EDITOR_LEAST_PX = 88
+_UNLIMITED_PX = 16_777_215  # Qt's QWIDGETSIZE_MAX
+_LABEL_ABOVE, _EDITOR_ROW, _ERROR_ROW = range(3)
 _PATH = "path"  # the last part of options that name files or folders
 
 
@@ -61,6 +63,7 @@ class OptionField(QWidget):
         super().__init__(parent)
         self.spec = spec
         self._showing = False
+        self._is_label_above = False
         self._label = QLabel(spec.label, self, textFormat=theme.PLAIN)
         self._unit = QLabel(spec.unit, self, textFormat=theme.PLAIN)
         self._reset = _tool(self, "undo", f"Reset {spec.label}")
@@ -107,7 +110,7 @@ class OptionField(QWidget):
         self._reset.setToolTip(_wrapped(f"Reset to {back} ({RESET_KEYS})"))
         if problem and self._error is None:
             self._error = ErrorLine(f"What is wrong with {self.spec.label}", self)
-            self._grid.addWidget(self._error, 1, 1, 1, 3)
+            self._grid.addWidget(self._error, _ERROR_ROW, 1, 1, 3)
         if self._error is not None:
             self._error.tell(problem)
         said = [self.spec.label, *(["changed"] if changed else []), *(["wrong"] if problem else [])]
@@ -134,9 +137,31 @@ class OptionField(QWidget):
         self._label.setFont(font)
         return self._label.sizeHint().width()
 
-    def set_label_width(self, width: int) -> None:
-        """Line the editors of a form up."""
-        self._label.setFixedWidth(width)
+    @property
+    def least_editing_width(self) -> int:
+        """The width in pixels that it needs beside its label at least."""
+        unit = max(_UNIT_PX, self._unit.sizeHint().width())
+        return _EDITOR_LEAST_PX + unit + self._reset.sizeHint().width() + 3 * theme.SPACE_S
+
+    def set_label(self, width: int, *, above: bool) -> None:
+        """Line the editors of a form up.
+
+        Args:
+            width: of the label, in pixels, where it stands beside the editor.
+            above: whether it stands above, as there is too little room.
+        """
+        self._label.setMinimumWidth(0 if above else width)
+        self._label.setMaximumWidth(_UNLIMITED_PX if above else width)
+        if above != self._is_label_above:
+            self._is_label_above = above
+            self._grid.removeWidget(self._label)
+            self._place_label()
+
+    def _place_label(self) -> None:
+        if self._is_label_above:
+            self._grid.addWidget(self._label, _LABEL_ABOVE, 1, 1, 3)
+        else:
+            self._grid.addWidget(self._label, _EDITOR_ROW, 0)
 
     def focus_chain(self) -> list[QWidget]:
         """What Tab goes through, in order."""
@@ -179,14 +204,14 @@ class OptionField(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(theme.SPACE_S)
         grid.setVerticalSpacing(theme.SPACE_XS)
-        grid.addWidget(self._label, 0, 0)
-        grid.addWidget(self.editor, 0, 1)
+        self._place_label()
+        grid.addWidget(self.editor, _EDITOR_ROW, 1)
         if self._browse is not None:
-            grid.addWidget(self._browse, 0, 2, Qt.AlignmentFlag.AlignLeft)
+            grid.addWidget(self._browse, _EDITOR_ROW, 2, Qt.AlignmentFlag.AlignLeft)
             self._unit.hide()
-        grid.addWidget(self._unit, 0, 2)
+        grid.addWidget(self._unit, _EDITOR_ROW, 2)
         grid.setColumnMinimumWidth(2, _UNIT_PX)
-        grid.addWidget(self._reset, 0, 3)
+        grid.addWidget(self._reset, _EDITOR_ROW, 3)
         grid.setColumnStretch(1, 1)
 
     def _browser(self) -> QToolButton:

@@ -10,6 +10,8 @@ from PySide6.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 from iterand_gui import theme
 from iterand_gui.widgets.option_field import OptionField
 
+SIDE_PX = theme.SPACE_L  # before the fields
+
 
 class OptionGroup(QWidget):
     """Fields below a heading; without a title there is no heading and they are always shown."""
@@ -33,7 +35,7 @@ class OptionGroup(QWidget):
         self.heading.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._body = QWidget(self)
         self._rows = QVBoxLayout(self._body)
-        self._rows.setContentsMargins(theme.SPACE_L, theme.SPACE_XS, 0, theme.SPACE_S)
+        self._rows.setContentsMargins(SIDE_PX, theme.SPACE_XS, 0, theme.SPACE_S)
         self._rows.setSpacing(theme.SPACE_XS)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

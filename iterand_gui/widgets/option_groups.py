@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from iterand_gui import theme
 from iterand_gui.widgets.option_field import OptionField
-from iterand_gui.widgets.option_group import OptionGroup
+from iterand_gui.widgets.option_group import SIDE_PX, OptionGroup
 from iterand_gui.widgets.option_specs import Spec, sections
 
 _MAIN_GROUP = "\0main"
@@ -30,6 +31,7 @@ class OptionGroups(QScrollArea):
         super().__init__(parent)
         self._main = tuple(main)
         self._fields: Mapping[str, OptionField] = {}
+        self._label_px = self._editing_px = 0
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -81,9 +83,9 @@ class OptionGroups(QScrollArea):
     def set_fields(self, fields: Mapping[str, OptionField]) -> None:
         """Show these fields, by path, with their editors lined up."""
         self._fields = fields
-        width = max(field.label_width for field in fields.values())
-        for field in fields.values():
-            field.set_label_width(width)
+        self._label_px = max(field.label_width for field in fields.values())
+        self._editing_px = max(field.least_editing_width for field in fields.values())
+        self._place_labels()
         for name, group in self._groups.items():
             group.set_fields([field for field in fields.values() if self._name(field.spec) == name])
         self._groups[_MAIN_GROUP].set_fields([fields[path] for path in self._main if path in fields])
@@ -117,6 +119,17 @@ class OptionGroups(QScrollArea):
             for part in group.focus_chain():
                 QWidget.setTabOrder(before, part)
                 before = part
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Put labels above their editors where there is too little room for both side by side."""
+        super().resizeEvent(event)
+        self._place_labels()
+
+    def _place_labels(self) -> None:
+        bar = self.verticalScrollBar().sizeHint().width()  # whether it is shown or not: else this might swing
+        room = self.width() - bar - SIDE_PX - theme.SPACE_S
+        for field in self._fields.values():
+            field.set_label(self._label_px, above=room < self._label_px + self._editing_px)
 
     def _name(self, spec: Spec) -> str:
         return _MAIN_GROUP if spec.path in self._main else spec.section

@@ -281,3 +281,24 @@ def test_that_edits_that_a_preset_replaces_come_back(page: NewPage, session: Ses
     assert page.yaml.is_edited
     assert page.form.state.sets == ("training.lr=0.2,0.3",)
     assert not undo.enabled()
+
+
+@pytest.mark.parametrize("width", [674, 900, 1290])
+def test_that_every_part_of_a_field_can_be_reached_in_a_narrow_window(
+    page: NewPage, qtbot: QtBot, width: int
+) -> None:
+    page.resize(width, 700)  # 674: of a window of 750
+    page.show()
+    page.form.fold_all()
+    for path in page.form.paths:
+        page.form.set_text(path, f"{page.form.text(path)}1")  # another value: its reset button is there
+    view = page.form._groups.viewport()
+
+    def ends() -> dict[str, int]:
+        fields = [page.form.field(path) for path in page.form.paths]
+        return {
+            f.spec.path: max(p.mapTo(view, p.rect().topRight()).x() for p in f.focus_chain()) for f in fields
+        }
+
+    qtbot.waitUntil(lambda: max(ends().values()) < view.width(), timeout=5_000)
+    assert all(part.isVisible() for path in page.form.paths for part in page.form.field(path).focus_chain())
