@@ -224,7 +224,7 @@ class Actions(QObject):
             if not changes:
                 return config.to_mapping()
             unnamed = {"name": None} if config.name else {}
-            return Clone(config.to_mapping(), {**changes, **unnamed})
+            return Clone(config.to_mapping(), {**unnamed, **changes})
 
         job = self._session.jobs.run(work, "Clone")
         job.succeeded.connect(self.open_new)

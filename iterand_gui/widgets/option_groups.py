@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
@@ -31,6 +31,9 @@ class OptionGroups(QScrollArea):
         super().__init__(parent)
         self._main = tuple(main)
         self._fields: Mapping[str, OptionField] = {}
+        self._wanted = ""  # the option to bring into view, once groups have their new heights
+        self._scrolling = QTimer(self, singleShot=True, interval=0)
+        self._scrolling.timeout.connect(self._scroll)
         self._label_px = self._editing_px = 0
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -78,7 +81,14 @@ class OptionGroups(QScrollArea):
     def show_field(self, field: OptionField) -> None:
         """Bring a field into view."""
         self.group_of(field.spec).set_open(True)
-        self.ensureWidgetVisible(field)
+        self._wanted = field.spec.path
+        self._scrolling.start()
+
+    @Slot()
+    def _scroll(self) -> None:
+        field = self._fields.get(self._wanted)
+        if field is not None:
+            self.ensureWidgetVisible(field, 0, theme.SPACE_XL)
 
     def set_fields(self, fields: Mapping[str, OptionField]) -> None:
         """Show these fields, by path, with their editors lined up."""

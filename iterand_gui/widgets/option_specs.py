@@ -19,6 +19,7 @@ from iterand_engine.config import RunConfig, data_options_class, method_options_
 from iterand_engine.options import OptionInfo, Options, describe, with_arguments
 
 DATASET: Final = "data.dataset"
+PATH: Final = "data.path"
 MODEL: Final = "model.name"
 METHOD: Final = "method.name"
 RULE: Final = "method.rule"

@@ -182,6 +182,13 @@ def sets_of(base: Json, texts: Mapping[str, str]) -> tuple[tuple[str, ...], tupl
     return tuple(f"{path}={','.join(parts)}" for path, parts in pieces.items()), seeds
 
 
+def varying(state: FormState) -> dict[str, tuple[str, ...]]:
+    """The options that have several values, with those; as a form of several runs says it."""
+    texts = dict(one.split("=", 1) for one in state.sets)
+    values = {path: tuple(split_values(text)) for path, text in texts.items()}
+    return {path: v for path, v in (values | {SEED: tuple(map(str, state.seeds))}).items() if len(v) > 1}
+
+
 def check(base: Json, texts: Mapping[str, str], folder: Path) -> Checked:
     """Ask the engine about a form.
 

@@ -148,3 +148,14 @@ def test_that_a_mistake_looks_as_those_of_fields_in_light_and_dark(page: NewPage
         in_form = page.form.field("training.epochs").findChildren(ErrorLine)[0].findChildren(QLabel)[-1]
         role = QPalette.ColorRole.WindowText
         assert in_text.palette().color(role) == in_form.palette().color(role) == theme.colour("bad")
+
+
+def test_that_the_text_of_a_sweep_names_what_varies(page: NewPage) -> None:
+    page.form.set_text("model.width_factor", "0.25, 0.5")
+    page.form.set_text("training.seed", "1-3")
+    comment = [line for line in page.yaml.text.toPlainText().splitlines() if line.startswith("#")]
+    assert comment[1:] == ["#   model.width_factor: 0.25, 0.5", "#   training.seed: 1, 2, 3"]
+    assert not page.yaml.is_edited
+    page.form.set_text("model.width_factor", "0.25")
+    page.form.set_text("training.seed", "1")
+    assert "#" not in page.yaml.text.toPlainText()

@@ -70,7 +70,9 @@ class Forecast(QObject):
 
     @Slot(str, str)
     def _not_answered(self, topic: str, text: str) -> None:
-        if self._asking.pop(topic, None) is not None:
+        missing = self._planned.missing if self._planned is not None else ()
+        told = any(text == one.sentence for one in missing)  # beside its field
+        if self._asking.pop(topic, None) is not None and not told:
             self._notes = tuple(dict.fromkeys((*self._notes, text)))
             self.told.emit(self._outlook, self._notes)
 

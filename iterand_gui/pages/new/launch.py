@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from iterand_gui import theme
 from iterand_gui.pages.new.outlook import Missing
 from iterand_gui.widgets.option_error import ErrorLine
+from iterand_gui.widgets.option_specs import DATASET
 
 _QUEUE = "&Queue"
 
@@ -55,8 +56,12 @@ class Launch(QWidget):
 
     def show_missing(self, missing: Sequence[Missing]) -> None:
         """Data is not here: the fields say why, this says that, and leads there."""
-        names = ", ".join(dict.fromkeys(repr(one.dataset) for one in missing))
-        line = f"Cannot queue: the data of {names} is not here."
+        names = ", ".join(repr(one.dataset) for one in missing if one.option == DATASET)
+        parts = [f"the data of {names} is not here"] if names else []
+        parts += (
+            ["there is nothing to read at data.path"] if any(one.option != DATASET for one in missing) else []
+        )
+        line = f"Cannot queue: {', and '.join(parts)}."
         self._show(_QUEUE, enabled=False, line=line, reason="\n".join(one.sentence for one in missing))
         self.go.setVisible(True)
         self.downloads.setVisible(any(one.can_download for one in missing))

@@ -23,6 +23,7 @@ from iterand_engine.probe_messages import Answer
 from iterand_engine.store import Store
 from iterand_engine.workspace import Settings, Workspace
 from iterand_gui.format import whole
+from iterand_gui.widgets.option_specs import DATASET, PATH
 
 MOST_ASKED = 24
 
@@ -105,7 +106,7 @@ def _missing(workspace: Workspace, plan: sweeps.Plan) -> Iterator[Missing]:
         try:
             sweeps.check_data(workspace, [replace(plan, cells=(cell,))])
         except UserError as error:
-            option = "data.dataset" if path is None else "data.path"
+            option = DATASET if path is None else PATH
             can_download = path is None and DATASETS[dataset].download_bytes is not None
             yield Missing(option, str(error), dataset, can_download)
 

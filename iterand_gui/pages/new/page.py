@@ -30,7 +30,7 @@ from iterand_gui.pages.new.yaml_pane import YamlPane
 from iterand_gui.session import Session
 from iterand_gui.widgets.option_form import OptionForm
 from iterand_gui.widgets.option_head import ALL_KEYS
-from iterand_gui.widgets.option_values import Entries, FormState
+from iterand_gui.widgets.option_values import Entries, FormState, varying
 
 _PLAN_AFTER_MS = 60
 _SIZES = [270, 540, 330]
@@ -223,27 +223,28 @@ class NewPage(Page):
         if edits is None:
             return
         self._dropped = edits
-        changed = counted(len(edits.entries.texts), "changed option")
-        what = "The edited text" if edits.text is not None else f"What was in the form ({changed})"
-        self.session.messages.say(f"{what} was replaced.", ("Undo", self._undo))
+        # One sentence for all: of several such lines only the newest is shown, which is the one that counts.
+        self.session.messages.say("The edits of the form were replaced.", ("Undo", self._undo))
 
     @Slot()
     def _undo(self) -> None:
         edits, self._dropped = self._dropped, None
         if edits is None:
             return
+        newer = self._edits()
         self.yaml.drop_edits()
         self.form.restore(edits.entries)
         if edits.text is not None:
             self.yaml.text.setPlainText(edits.text)
         self._tabs.setCurrentWidget(self.form if edits.text is None else self.yaml)
+        self._offer(newer)
 
     @Slot(object)
     def _form_changed(self, state: FormState) -> None:
         self._turn += 1
         self._planned = None
         if state.config is not None:
-            self.yaml.show_config(state.config)
+            self.yaml.show_config(state.config, varying(state))
         self._show_button()
         if state.problems or state.config is None or self.yaml.is_edited:
             self._planner.stop()
@@ -265,9 +266,9 @@ class NewPage(Page):
 
     @Slot(int)
     def _tab_changed(self, _: int) -> None:
-        config = self.form.state.config
-        if config is not None:
-            self.yaml.show_config(config)
+        state = self.form.state
+        if state.config is not None:
+            self.yaml.show_config(state.config, varying(state))
 
     @Slot()
     def _plan(self) -> None:

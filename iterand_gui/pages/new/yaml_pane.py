@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from iterand_gui.widgets.option_error import ErrorLine
 
 _LINE = re.compile(r"\bline (\d+)")
 _NAMED = re.compile(r"\b([a-z_]+(?:\.[a-z_]+)+|[a-z_]+(?= is ))|'([^']+)'")  # options and quoted values
+_OF_SEVERAL = "# The first of several runs: used as it stands, this text is one run. The form varies:\n"
 _FILES = "Configurations (*.yaml *.yml);;All files (*)"
 
 
@@ -67,10 +68,16 @@ class YamlPane(QWidget):
         """Whether the text was changed and not taken yet."""
         return self.text.toPlainText() != self._shown
 
-    def show_config(self, config: RunConfig) -> None:
-        """Show a configuration, unless the user is editing."""
+    def show_config(self, config: RunConfig, varying: Mapping[str, Sequence[str]]) -> None:
+        """Show a configuration, unless the user is editing.
+
+        Args:
+            config: of the first run.
+            varying: options that have several values: a comment names them.
+        """
         if not self.is_edited:
-            self._show(to_yaml(config))
+            lines = [f"#   {option}: {', '.join(values)}\n" for option, values in varying.items()]
+            self._show("".join([_OF_SEVERAL, *lines] if lines else []) + to_yaml(config))
 
     def drop_edits(self) -> None:
         """Bring back the text as it was before it was edited."""

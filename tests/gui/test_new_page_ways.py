@@ -1,0 +1,42 @@
+"""The ways from the New page to others, in the real window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from iterand_engine.workspace import open_workspace_dir
+from iterand_gui.main_window import MainWindow
+from iterand_gui.memory import Memory
+from iterand_gui.pages.new import NewPage
+from iterand_gui.pages.settings import SettingsPage
+from iterand_gui.session import Session
+from iterand_gui.theme import Theme
+
+
+def test_that_the_way_to_downloads_ends_at_the_data_section(
+    workspace_dir: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    look = Theme(application)
+    window = MainWindow(Session(open_workspace_dir(workspace_dir)), Memory(tmp_path / "window.json"), look)
+    try:
+        window.show()
+        qtbot.waitUntil(lambda: window.session.watcher.has_read, timeout=60_000)
+        page = window.show_page("new")
+        assert isinstance(page, NewPage)
+        page.form.set_text("data.dataset", "cifar10")
+        qtbot.waitUntil(page.launch.downloads.isVisible, timeout=60_000)
+        page.launch.downloads.click()
+        assert isinstance(window.page, SettingsPage)
+        assert window.page.section is not None
+        assert window.page.section.key == "data"
+    finally:
+        window.close()
+        window.deleteLater()
+        look.deleteLater()
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
