@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QApplication,
@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from iterand_gui.pages.compare.facts import Read
+from iterand_gui.pages.compare.frozen_name import FrozenName
 from iterand_gui.pages.compare.results import Mode
 from iterand_gui.pages.compare.sheet import Cell, Sheet, SheetColumn
 from iterand_gui.pages.compare.sheet_model import SheetModel
@@ -184,6 +185,56 @@ def test_that_columns_grow_with_results_that_come_later_but_not_those_that_were_
     assert view.columnWidth(2) >= view.sizeHintForIndex(model.index(0, 2)).width()
     assert view.columnWidth(3) == 60
     assert view.widths() == {sheet.columns[3].key: 60}
+
+
+def test_that_names_stay_in_view_while_the_table_is_scrolled_sideways(qtbot: QtBot) -> None:
+    model = SheetModel()
+    view = SheetView(model, ())
+    qtbot.addWidget(view)
+    view.resize(700, 200)
+    view.show()
+    qtbot.waitExposed(view)
+    model.show_sheet(sheet_with(options=9, rows=30), {})
+    (frozen,) = view.findChildren(FrozenName)
+    assert not frozen.isVisible()  # the table itself shows them
+    view.horizontalScrollBar().setValue(500)
+    assert frozen.isVisible()
+    assert frozen.geometry().left() == view.viewport().geometry().left()
+    assert frozen.viewport().mapTo(view, QPoint()) == view.viewport().mapTo(view, QPoint())
+    assert frozen.width() == view.columnWidth(0)
+    view.verticalScrollBar().setValue(7)
+    assert frozen.rowAt(0) == view.rowAt(0) == 7
+    row_9 = frozen.visualRect(model.index(9, 0)).center()
+    QTest.mouseClick(frozen.viewport(), Qt.MouseButton.LeftButton, pos=row_9)
+    assert view.current_key == model.keys[9]
+    assert view.horizontalScrollBar().value() == 500
+    title = QPoint(20, frozen.horizontalHeader().height() // 2)
+    QTest.mouseClick(frozen.horizontalHeader().viewport(), Qt.MouseButton.LeftButton, pos=title)
+    assert model.sorted_by[0] == "Name"
+    assert view.horizontalHeader().sortIndicatorSection() == 0
+    frozen.horizontalHeader().resizeSection(0, 150)
+    assert (view.columnWidth(0), frozen.width()) == (150, 150)
+    assert view.widths() == {"Name": 150}
+    view.horizontalScrollBar().setValue(0)
+    assert not frozen.isVisible()
+
+
+def test_that_a_cell_that_the_keys_reach_is_not_below_the_names(qtbot: QtBot) -> None:
+    model = SheetModel()
+    view = SheetView(model, ())
+    qtbot.addWidget(view)
+    view.resize(700, 200)
+    view.show()
+    qtbot.waitExposed(view)
+    model.show_sheet(sheet_with(options=9, rows=5), {})
+    last = len(model.sheet.columns) - 1
+    view.setCurrentIndex(model.index(0, last))
+    (frozen,) = view.findChildren(FrozenName)
+    assert frozen.isVisible()
+    for column in range(last - 1, 0, -1):
+        QTest.keyClick(view, Qt.Key.Key_Left)
+        assert view.currentIndex().column() == column
+        assert view.columnViewportPosition(column) >= frozen.covered_px()
 
 
 def test_that_a_table_of_many_groups_is_laid_out_within_a_frame(qtbot: QtBot) -> None:

@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 
 from iterand_gui import theme
 from iterand_gui.fusion import MARK_PX, SIDES_PX, give_room
+from iterand_gui.pages.compare.frozen_name import FrozenName
 from iterand_gui.pages.compare.sheet_model import AnyIndex, Role, SheetModel, Swatch
 from iterand_gui.plots.legend import LegendEntry, paint_swatch
 
@@ -106,6 +107,7 @@ class SheetView(QTableView):
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(theme.ROW_PX)
         self._set_up_header()
+        self._frozen = FrozenName(self)
         self.pin_action = self._action("&Pin as baseline", "P", self._pin, "pin")
         self.open_action = self._action("&Open the run", "Return", self._open, "run")
         self.drop_action = self._action("&Leave out", "Del", self._drop, "close")
@@ -163,6 +165,25 @@ class SheetView(QTableView):
         """Order the rows by a column, as a click on its title would."""
         self._model.order_by(key, descending=descending)
         self._show_order()
+
+    def scrollTo(  # noqa: N802 (Qt)
+        self,
+        index: AnyIndex,
+        hint: QAbstractItemView.ScrollHint = QAbstractItemView.ScrollHint.EnsureVisible,
+    ) -> None:
+        """Bring a cell into view, and not below the names, which always are."""
+        across, covered_px = self.horizontalScrollBar(), self._frozen.covered_px()
+        if index.column() == 0 and covered_px:
+            before = across.value()
+            with QSignalBlocker(across):
+                super().scrollTo(index, hint)
+                across.setValue(before)
+            self._frozen.place()  # the table may have been laid out meanwhile
+            return
+        super().scrollTo(index, hint)
+        hidden_px = self._frozen.covered_px() - self.columnViewportPosition(index.column())
+        if index.column() and hidden_px > 0:
+            across.setValue(across.value() - hidden_px)
 
     def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:  # noqa: N802 (Qt)
         """Tell which entry is chosen, where it is one."""
@@ -228,6 +249,7 @@ class SheetView(QTableView):
         order = Qt.SortOrder.DescendingOrder if descending else Qt.SortOrder.AscendingOrder
         with QSignalBlocker(self.horizontalHeader()):
             self.horizontalHeader().setSortIndicator(columns.index(key) if key in columns else -1, order)
+        self._frozen.show_order()
 
     def _note_width(self, column: int, before: int, now: int) -> None:
         last = len(self._model.sheet.columns) - 1  # takes the room that is left
