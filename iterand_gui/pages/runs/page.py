@@ -325,7 +325,8 @@ class RunsPage(Page):
     def _filter(self, wanted: Filter) -> None:
         self.model.set_filter(wanted)
         if self._is_shown:
-            self._choose_held()
+            self._is_listed_anew = False
+            self.table.choose_runs(self._held)
             self._tell_chosen()
             self._look()
 
