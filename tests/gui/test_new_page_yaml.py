@@ -21,6 +21,7 @@ from iterand_gui import theme
 from iterand_gui.colours import DARK, LIGHT
 from iterand_gui.pages.new.page import NewPage
 from iterand_gui.session import Session
+from iterand_gui.widgets.messages import Message
 from iterand_gui.widgets.option_error import ErrorLine
 from tests.command_line import TINY
 
@@ -159,3 +160,21 @@ def test_that_the_text_of_a_sweep_names_what_varies(page: NewPage) -> None:
     page.form.set_text("model.width_factor", "0.25")
     page.form.set_text("training.seed", "1")
     assert "#" not in page.yaml.text.toPlainText()
+
+
+def test_that_a_text_that_is_used_says_so_only_where_it_drops_a_sweep(
+    page: NewPage, session: Session
+) -> None:
+    said: list[Message] = []
+    session.messages.said.connect(said.append)
+    page.form.set_text("training.lr", "0.2")
+    replace(page, "epochs: 2", "epochs: 3")
+    page.yaml._use.click()
+    assert said == []
+    page.form.set_text("training.lr", "0.2, 0.3")
+    replace(page, "epochs: 3", "epochs: 4")
+    page.yaml._use.click()
+    (message,) = said
+    assert message.action is not None
+    message.action[1]()
+    assert page.form.state.sets == ("training.lr=0.2,0.3",)

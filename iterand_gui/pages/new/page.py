@@ -69,7 +69,8 @@ class NewPage(Page):
         self._planner.timeout.connect(self._plan)
         self.presets.chosen.connect(self._start_from_preset)
         self.form.changed.connect(self._form_changed)
-        self.yaml.taken.connect(self._start_from)
+        self.yaml.taken.connect(self._start_from_text)
+        self.yaml.opened.connect(self._start_from)
         self.yaml.edited.connect(self._yaml_edited)
         self.summary.measure_asked.connect(self.forecast.measure)
         self.forecast.told.connect(self.summary.show_outlook)
@@ -192,8 +193,16 @@ class NewPage(Page):
         self._start_from(preset.mapping)
 
     @Slot(object)
+    def _start_from_text(self, mapping: Mapping[str, Any]) -> None:
+        # The text holds the form's edits, but for the further values of a sweep.
+        entries, is_sweep = self.form.entries, bool(varying(self.form.state))
+        self._replace(mapping, _Edits(entries, None) if is_sweep else None)
+
+    @Slot(object)
     def _start_from(self, mapping: Mapping[str, Any]) -> None:
-        edits = self._edits()
+        self._replace(mapping, self._edits())
+
+    def _replace(self, mapping: Mapping[str, Any], edits: _Edits | None) -> None:
         try:
             self.form.start_from(mapping)
         except UserError as error:

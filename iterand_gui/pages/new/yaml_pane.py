@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Signal, SignalInstance, Slot
 from PySide6.QtGui import QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -33,9 +33,10 @@ _FILES = "Configurations (*.yaml *.yml);;All files (*)"
 
 
 class YamlPane(QWidget):
-    """A text of options; `taken` tells the mapping that the user wants in the form."""
+    """A text of options; `taken` and `opened` tell the mapping that the user wants in the form."""
 
-    taken = Signal(object)  # dict[str, Any], a checked partial configuration
+    taken = Signal(object)  # dict[str, Any]: what the text says, checked
+    opened = Signal(object)  # the same of a file
     edited = Signal(bool)  # whether the text is other than the form's by now
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -90,7 +91,7 @@ class YamlPane(QWidget):
 
     def open_file(self, path: str) -> None:
         """Take a file into the form, or say what is wrong with it."""
-        self._try(lambda: read_mapping(Path(path)))
+        self._try(lambda: read_mapping(Path(path)), self.opened)
 
     def save_file(self, path: str) -> None:
         """Write the text as it stands."""
@@ -103,12 +104,12 @@ class YamlPane(QWidget):
     def take(self) -> bool:
         """Put the text into the form, or say what is wrong with it; whether it could be taken."""
         text = self.text.toPlainText()
-        taken = self._try(lambda: _mapping_of(text))
+        taken = self._try(lambda: _mapping_of(text), self.taken)
         if not taken:
             self._go_to_line(line_of(self.problem.text, text))
         return taken
 
-    def _try(self, read: Callable[[], dict[str, Any]]) -> bool:
+    def _try(self, read: Callable[[], dict[str, Any]], told: SignalInstance) -> bool:
         try:
             mapping = read()
             RunConfig.from_mapping(mapping)
@@ -116,7 +117,7 @@ class YamlPane(QWidget):
             self.problem.tell(str(error))
             return False
         self.problem.tell("")
-        self.taken.emit(mapping)
+        told.emit(mapping)
         return True
 
     def _go_to_line(self, line: int | None) -> None:
