@@ -125,7 +125,7 @@ def test_that_a_small_sweep_fills_in_cell_by_cell(world: World) -> None:
     assert cells.rowCount() * cells.columnCount() == 2
     for run_id in run_ids:
         world.until_state(run_id, RunState.FINISHED)
-    world.until(lambda: page.model.index(0, COLUMN["n"]).data() == "2 of 2 cells")
+    world.until(lambda: page.model.index(0, COLUMN["n"]).data() == "2 of 2")
     assert len({run.group_key for run in queries.runs(world.queue.store)}) == 2
     assert page.model.rowCount(line) == 2
     world.until(lambda: all(cells.index(row, 0).data() not in ("", None) for row in range(cells.rowCount())))
