@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -235,18 +234,3 @@ def test_that_a_cell_that_the_keys_reach_is_not_below_the_names(qtbot: QtBot) ->
         QTest.keyClick(view, Qt.Key.Key_Left)
         assert view.currentIndex().column() == column
         assert view.columnViewportPosition(column) >= frozen.covered_px()
-
-
-def test_that_a_table_of_many_groups_is_laid_out_within_a_frame(qtbot: QtBot) -> None:
-    model = SheetModel()
-    view = SheetView(model, ())
-    qtbot.addWidget(view)
-    view.show()
-    qtbot.waitExposed(view)
-    took = []
-    for options in (9, 10, 11):
-        sheet = sheet_with(options, rows=60)
-        began = time.perf_counter()
-        model.show_sheet(sheet, {})
-        took.append(time.perf_counter() - began)
-    assert min(took) < 0.016
