@@ -44,9 +44,9 @@ def queue():
     if timer.interval() == 20:
         page.take({**TINY, "training": {**TINY["training"], "epochs": 1000000, "lr": 0.01}})
         timer.setInterval(50)
-    elif page._button.isEnabled() and "1 run" in page._button.text():
+    elif page.launch.button.isEnabled() and "1 run" in page.launch.button.text():
         timer.stop()
-        page._button.click()
+        page.launch.button.click()
 
 timer = QTimer()
 timer.timeout.connect(queue)
