@@ -211,6 +211,7 @@ class Interrupted(importlib.abc.MetaPathFinder):
         if name == "iterand_engine.cli.app":
             signal.raise_signal(signal.SIGINT)
 sys.meta_path.insert(0, Interrupted())
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from iterand_engine.cli import main
 main(["runs"])
 """
