@@ -30,11 +30,6 @@ settings.register_profile("the-same", deadline=None, derandomize=True)
 settings.load_profile("the-same")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that no process is left alone with one at the end."""
-    items.sort(key=lambda item: not item.path.name.startswith("test_slots"))
-
-
 @pytest.fixture(autouse=True)
 def own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees or changes the user's workspace or enables own code, whatever it forgets to say."""
