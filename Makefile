@@ -28,7 +28,7 @@ demo: $(ready)
 	$(scripts)/iterand demo
 
 test: $(ready)
-	QT_QPA_PLATFORM=offscreen $(python) -m pytest -n 2 --dist loadfile
+	QT_QPA_PLATFORM=offscreen $(python) -m pytest -n 2 --dist loadfile --max-worker-restart 1
 
 lint: $(ready)
 	$(python) -m ruff check .

@@ -160,8 +160,8 @@ class World:
 
     def show(self) -> None:
         """Bring the page into view, as the window does."""
-        self.page.show()
-        self.qtbot.waitExposed(self.page)
+        with self.qtbot.waitExposed(self.page):
+            self.page.show()
         self.page.showing()
 
     def hide(self) -> None:

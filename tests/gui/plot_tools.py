@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QWheelEvent
 from PySide6.QtTest import QTest
@@ -16,6 +17,9 @@ from iterand_gui.widgets.plot_frame import PlotFrame
 
 NO_BUTTON, LEFT = Qt.MouseButton.NoButton, Qt.MouseButton.LeftButton
 NO_KEY = Qt.KeyboardModifier.NoModifier
+
+# It drops moves of the mouse that come within 10 ms; a test's do, on a fast machine, and would be no drag.
+pg.setConfigOption("mouseRateLimit", 0)
 
 
 def noise(count: int, seed: int = 0) -> tuple[Steps, Values]:
@@ -39,8 +43,8 @@ def show(qtbot: QtBot, widget: QWidget, width: int = 640, height: int = 400) -> 
     """Show a widget in a window of its own and wait until it is there."""
     qtbot.addWidget(widget)
     widget.resize(width, height)
-    widget.show()
-    qtbot.waitExposed(widget)
+    with qtbot.waitExposed(widget):
+        widget.show()
 
 
 def legend(plot: PlotFrame) -> dict[str, LegendEntry]:

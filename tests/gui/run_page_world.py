@@ -89,8 +89,8 @@ class World:
             self.session.selection.set([run_id])
         self.page.show_tab(tab)
         if not self.page.isVisible():
-            self.page.show()
-            self.qtbot.waitExposed(self.page)
+            with self.qtbot.waitExposed(self.page):
+                self.page.show()
             self.page.showing()
 
     def _has_read(self, run_id: str) -> bool:

@@ -120,8 +120,8 @@ class World:
     def open(self) -> None:
         """Show the page as the window does."""
         self.session.start()
-        self.page.show()
-        self.qtbot.waitExposed(self.page)
+        with self.qtbot.waitExposed(self.page):
+            self.page.show()
         self.page.showing()
         self.page.table.setFocus()
         self.settle()

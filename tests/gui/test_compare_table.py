@@ -161,8 +161,8 @@ def test_that_columns_are_as_wide_as_what_they_show(qtbot: QtBot) -> None:
     view = SheetView(model, ())
     qtbot.addWidget(view)
     view.resize(1200, 300)
-    view.show()
-    qtbot.waitExposed(view)
+    with qtbot.waitExposed(view):
+        view.show()
     model.show_sheet(sheet_with(options=6, rows=4), {})
     for column in range(len(model.sheet.columns) - 1):  # the last takes the room that is left
         title = view.horizontalHeader().sectionSizeHint(column)
@@ -191,8 +191,8 @@ def test_that_names_stay_in_view_while_the_table_is_scrolled_sideways(qtbot: QtB
     view = SheetView(model, ())
     qtbot.addWidget(view)
     view.resize(700, 200)
-    view.show()
-    qtbot.waitExposed(view)
+    with qtbot.waitExposed(view):
+        view.show()
     model.show_sheet(sheet_with(options=9, rows=30), {})
     (frozen,) = view.findChildren(FrozenName)
     assert not frozen.isVisible()  # the table itself shows them
@@ -223,8 +223,8 @@ def test_that_a_cell_that_the_keys_reach_is_not_below_the_names(qtbot: QtBot) ->
     view = SheetView(model, ())
     qtbot.addWidget(view)
     view.resize(700, 200)
-    view.show()
-    qtbot.waitExposed(view)
+    with qtbot.waitExposed(view):
+        view.show()
     model.show_sheet(sheet_with(options=9, rows=5), {})
     last = len(model.sheet.columns) - 1
     view.setCurrentIndex(model.index(0, last))

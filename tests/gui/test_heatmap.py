@@ -107,8 +107,8 @@ def heatmap(qtbot: QtBot) -> Heatmap:
     made = Heatmap("Over time", QUANTITIES, PlotLink())
     made.resize(700, 320)
     qtbot.addWidget(made)
-    made.show()
-    qtbot.waitExposed(made)
+    with qtbot.waitExposed(made):
+        made.show()
     return made
 
 

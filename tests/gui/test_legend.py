@@ -83,9 +83,9 @@ def test_that_a_cut_name_is_whole_in_the_tooltip(qtbot: QtBot) -> None:
     view = LegendView(model)
     qtbot.addWidget(view)
     view.resize(200, 40)
-    view.show()
-    qtbot.waitExposed(view)
     name = "width 0.125, iterand, epochs 20, lr 0.3"
     model.show_entries([LegendEntry(name, name, QColor("red"), 0, "91.24 %")])
+    with qtbot.waitExposed(view):
+        view.show()
     assert view.name_text(name) != name
     assert model.index(0).data(Qt.ItemDataRole.ToolTipRole) == name

@@ -45,8 +45,8 @@ def form(qtbot: QtBot, tmp_path: Path) -> OptionForm:
     form = OptionForm(tmp_path, suggestions={"compute.device": ("auto", "cpu", "GPU-1")})
     qtbot.addWidget(form)
     form.resize(520, 720)
-    form.show()
-    qtbot.waitExposed(form)
+    with qtbot.waitExposed(form):
+        form.show()
     return form
 
 

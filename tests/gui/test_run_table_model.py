@@ -209,8 +209,8 @@ def view(model: RunTableModel, qtbot: QtBot) -> QTreeView:
     view.setUniformRowHeights(True)
     view.setSelectionMode(QTreeView.SelectionMode.ExtendedSelection)
     view.setModel(model)
-    view.show()
-    qtbot.waitExposed(view)
+    with qtbot.waitExposed(view):
+        view.show()
     return view
 
 

@@ -38,8 +38,8 @@ def ticker(qtbot: QtBot) -> Ticker:
 def shown(qtbot: QtBot, sheet: Sheet) -> Sheet:
     qtbot.addWidget(sheet)
     sheet.resize(50, 50)
-    sheet.show()
-    qtbot.waitExposed(sheet)
+    with qtbot.waitExposed(sheet):
+        sheet.show()
     return sheet
 
 
@@ -81,8 +81,8 @@ def test_that_what_is_scrolled_away_is_left_behind(ticker: Ticker, qtbot: QtBot)
     area.setWidget(column)
     area.resize(150, 200)
     qtbot.addWidget(area)
-    area.show()
-    qtbot.waitExposed(area)
+    with qtbot.waitExposed(area):
+        area.show()
     for sheet in sheets:
         ticker.ask(sheet)
     qtbot.waitUntil(lambda: not ticker.is_running)

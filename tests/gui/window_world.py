@@ -149,8 +149,8 @@ def open_window(queue: Queue, folder: Path, qtbot: QtBot) -> Iterator[World]:
     window = MainWindow(Session(queue.workspace, memory=memory), memory, theme)
     window.resize(*SIZE)
     try:
-        window.show()
-        qtbot.waitExposed(window)
+        with qtbot.waitExposed(window):
+            window.show()
         qtbot.waitUntil(lambda: window.session.watcher.has_read, timeout=WAIT_MS)
         yield World(queue, window, qtbot)
     finally:
