@@ -103,7 +103,7 @@ def _run(application: QApplication, workspace: Path | None) -> int:
 
     from iterand_gui.memory import Memory, default_path
 
-    QTimer.singleShot(_STARTED_MS, application, collector.resume)
+    QTimer.singleShot(_STARTED_MS, application, lambda: collector.begin(application))
     workbench = Workbench(application, Memory(default_path()))
     workbench.open(workspace or workbench.last_workspace())
     idle = QTimer(application, singleShot=True, interval=_IDLE_MS)

@@ -45,6 +45,7 @@ class Session(QObject):
         self.store = Store.open(workspace)
         self.messages = Messages(self)
         self.jobs = Jobs(workspace.root, self)
+        self.readings = Jobs(workspace.root, self)  # made again and again; the status bar need not tell them
         self.selection = Selection(self)
         self.watcher = StoreWatcher(self.store, self)
         self.watcher.failed.connect(self.messages.error)
@@ -90,4 +91,5 @@ class Session(QObject):
         if self._probe is not None:
             self._probe.close()
         self.jobs.close()
+        self.readings.close()
         self.store.close()

@@ -7,6 +7,7 @@ import os
 # Before anything imports numpy or torch: test processes run side by side and must not fight for the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import gc
 import multiprocessing.resource_tracker
 import threading
 import time
@@ -19,6 +20,7 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from iterand_gui.live.collector import collect_due
 from tests.slot_processes import Queue, copy_of_the_program, queue_in
 
 LEAK_GRACE_S = 5.0  # a thread or process that is about to end may take this long
@@ -28,6 +30,16 @@ LEAK_GRACE_S = 5.0  # a thread or process that is about to end may take this lon
 settings.register_profile("searching", deadline=None)
 settings.register_profile("the-same", deadline=None, derandomize=True)
 settings.load_profile("the-same")
+
+# As in the window, where it may not run in whichever thread makes the next object.
+gc.disable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Collect what is due, in the main thread."""
+    yield
+    collect_due()
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,7 @@ def opened(folder: Path) -> Iterator[MainWindow]:
     try:
         run_until(lambda: window.page is not None and window.session.watcher.has_read, 60)
         run_for(0.5)
-        collector.resume()
+        collector.begin(window)
         yield window
     finally:
         workbench.close()

@@ -1,9 +1,9 @@
-"""Keeps Python's cyclic collector from stopping the window while thousands of objects are made that stay.
+"""Runs Python's cyclic collector in the window's thread, in small steps, and never over what stays.
 
-A full pass over what 10,000 runs are made of takes 0.3 s, in which no thread runs; the collector makes
-several while they are listed, and one now and then later. Without them the longest stall was a third as long,
-and the start takes a sixth less.
-Price: cycles that were garbage at that moment are never freed; there are hardly any then.
+By itself it runs in whichever thread makes the next object, and destroys there what it finds. Objects of Qt
+must end in their own thread: a timer or widget that ends in another one crashes the window or stops it for
+good. And a full pass over what 10,000 runs are made of takes 0.3 s, in which no thread runs.
+Price: cycles that were garbage when many objects had been made are never freed; there are hardly any then.
 """
 
 from __future__ import annotations
@@ -11,19 +11,43 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PySide6.QtCore import QObject
 
 MANY = 1_000  # objects made at once, each of dozens of Python's
+_EVERY_MS = 1_000
+_being_made: set[object] = set()  # a mark for each thread that makes many objects just now
 
 
 def put_off() -> None:
-    """No collection from now on: the process starts, and nearly all that it makes then stays."""
+    """No collection by itself from now on, in any thread; the process starts, and what it makes stays."""
     gc.disable()
 
 
-def resume() -> None:
-    """Collect again, but never what is there by now."""
+def begin(parent: QObject) -> None:
+    """Collect what is due now and then, in the calling thread, but never what is there by now.
+
+    Args:
+        parent: as long as it lives.
+    """
+    from PySide6.QtCore import QTimer  # not before it is known that there is a display
+
     gc.freeze()
-    gc.enable()
+    timer = QTimer(parent, interval=_EVERY_MS)
+    timer.timeout.connect(collect_due)
+    timer.start()
+
+
+def collect_due() -> None:
+    """Collect as much as Python by itself would, but here and now."""
+    if _being_made:
+        return
+    pairs = zip(gc.get_count(), gc.get_threshold(), strict=True)
+    due = [generation for generation, (count, threshold) in enumerate(pairs) if count > threshold]
+    if due:
+        gc.collect(due[-1])
 
 
 @contextmanager
@@ -33,11 +57,13 @@ def undisturbed(count: int) -> Iterator[None]:
     Args:
         count: how many, such as runs.
     """
-    if count < MANY or not gc.isenabled():
+    if count < MANY:
         yield
         return
-    gc.disable()
+    mark = object()
+    _being_made.add(mark)
     try:
         yield
     finally:
-        resume()
+        gc.freeze()
+        _being_made.discard(mark)

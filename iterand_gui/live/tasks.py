@@ -39,6 +39,7 @@ _TELL_EVERY_S = 0.05
 _CANCEL_WITHIN_MS = 5_000
 _QUIT_WITHIN_MS = 3_000
 _KEPT_LINES = 2_000
+_unheard: list[object] = []  # pools with jobs that do not look whether they are cancelled: never destroyed
 
 
 class Cancelled(Exception):  # noqa: N818 - what the user wanted, no fault
@@ -154,7 +155,8 @@ class _Runnable(QRunnable):
             outcome = _Outcome(self._function(self._control))
         except BaseException as error:  # noqa: BLE001 - the edge of the thread: raised again by the job
             outcome = _Outcome(error=error)
-        self._told.emit(outcome)
+        with suppress(RuntimeError):  # the job is gone, and nobody wants to know
+            self._told.emit(outcome)
 
 
 class CommandJob(Job):
@@ -245,7 +247,11 @@ class CommandJob(Job):
 
 
 class Jobs(QObject):
-    """Starts jobs and knows those under way; one for the whole window."""
+    """Starts jobs and knows those under way.
+
+    Whoever makes one closes it: when Qt's pool is destroyed it waits for its threads, for ever where Python's
+    lock is held meanwhile.
+    """
 
     changed = Signal()  # a job began or ended
 
@@ -255,6 +261,7 @@ class Jobs(QObject):
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(THREADS)
         self._running: list[Job] = []
+        self._is_closed = False
 
     @property
     def running(self) -> tuple[Job, ...]:
@@ -270,6 +277,8 @@ class Jobs(QObject):
         """
         job = FunctionJob(function, title, self)
         self._add(job)
+        if self._is_closed:
+            job.cancel()
         self._pool.start(job.runnable)
         return job
 
@@ -286,14 +295,17 @@ class Jobs(QObject):
         QTimer.singleShot(0, job, job.start)
 
     def close(self) -> None:
-        """Cancel everything and wait, some seconds at most for each; before quitting."""
+        """Cancel everything, also what comes, and wait, some seconds at most for each; before quitting."""
+        self._is_closed = True
         for job in self._running:
             job.cancel()
         for job in self._running:
             if isinstance(job, CommandJob) and not job.wait(_QUIT_WITHIN_MS):
                 job.kill()
                 job.wait(_QUIT_WITHIN_MS)
-        self._pool.waitForDone(_QUIT_WITHIN_MS)
+        if not self._pool.waitForDone(_QUIT_WITHIN_MS):
+            self._pool.setParent(None)
+            _unheard.extend((self._pool, *self._running))
 
     def _add(self, job: Job) -> None:
         self._running.append(job)

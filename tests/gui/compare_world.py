@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from iterand_engine import processes
@@ -21,6 +20,7 @@ from iterand_gui.session import Session
 from iterand_gui.widgets.curve_plot import CurvePlot
 from iterand_gui.widgets.messages import Message
 from iterand_gui.widgets.points_plot import PointsPlot
+from tests.gui.ending import put_away
 
 WAIT_MS = 20_000
 EPOCHS, STEPS_PER_EPOCH = 4, 10
@@ -215,5 +215,4 @@ class World:
         if self.page.isVisible():
             self.hide()
         self.session.close()
-        self.page.deleteLater()
-        QApplication.processEvents()
+        put_away(self.page, self.session)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QApplication, QLabel, QWidget
+from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.store import Store, queries
@@ -20,6 +20,7 @@ from iterand_gui.pages.run.log import LogTab
 from iterand_gui.session import Session
 from iterand_gui.widgets.empty_state import EmptyState
 from iterand_gui.widgets.messages import Message
+from tests.gui.ending import put_away
 
 WAIT_MS = 20_000
 SIZE = (1280, 720)
@@ -126,8 +127,7 @@ class World:
         """Let go of everything."""
         self.hide()
         self.session.close()
-        self.page.deleteLater()
-        QApplication.processEvents()
+        put_away(self.page, self.session)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QModelIndex
-from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from iterand_engine import processes
@@ -21,6 +20,7 @@ from iterand_gui.live.run_columns import COLUMN
 from iterand_gui.pages.runs import RunsPage
 from iterand_gui.session import Session
 from iterand_gui.widgets.messages import Message
+from tests.gui.ending import put_away
 
 WAIT_MS = 20_000
 TOTAL_STEPS = 100
@@ -130,8 +130,7 @@ class World:
         """Hide it and let go of everything, as the window does."""
         self.page.hiding()
         self.session.close()
-        self.page.deleteLater()
-        QApplication.processEvents()
+        put_away(self.page, self.session)
 
     def settle(self) -> None:
         """Wait until the table has every run, and nothing is done in the background."""

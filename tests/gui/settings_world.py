@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.extensions import deactivate
@@ -18,6 +17,7 @@ from iterand_gui.pages.settings import SettingsPage
 from iterand_gui.pages.settings.section import Section
 from iterand_gui.session import Session
 from iterand_gui.widgets.messages import Message
+from tests.gui.ending import put_away
 
 WAIT_MS = 20_000
 S = TypeVar("S", bound=Section)
@@ -53,8 +53,7 @@ class World:
         """Hide it and let go of everything, as the window does."""
         self.page.hiding()
         self.session.close()
-        self.page.deleteLater()
-        QApplication.processEvents()
+        put_away(self.page, self.session)
 
     def section(self, kind: type[S]) -> S:
         """Bring a section into view."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -15,6 +14,7 @@ from iterand_gui.pages.new import NewPage
 from iterand_gui.pages.settings import SettingsPage
 from iterand_gui.session import Session
 from iterand_gui.theme import Theme
+from tests.gui.ending import put_away
 
 
 def test_that_the_way_to_downloads_ends_at_the_data_section(
@@ -37,6 +37,4 @@ def test_that_the_way_to_downloads_ends_at_the_data_section(
         assert window.page.section.key == "data"
     finally:
         window.close()
-        window.deleteLater()
-        look.deleteLater()
-        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        put_away(window, look)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.workspace import open_workspace_dir
+from iterand_gui.live.tasks import Control
 from iterand_gui.memory import RECENT, Memory
 from iterand_gui.pages.base import Command
 from iterand_gui.selection import Selection
@@ -175,6 +179,24 @@ def test_that_the_status_says_that_training_goes_on_without_the_window(
     )
     qtbot.waitUntil(lambda: any(text.endswith(" free") for text in texts()), timeout=10_000)
     session.close()
+
+
+def test_that_nothing_goes_on_when_a_session_is_closed(workspace_dir: Path, qtbot: QtBot) -> None:
+    session = Session(open_workspace_dir(workspace_dir))
+    began = [threading.Event(), threading.Event()]
+    ended: list[threading.Event] = []
+
+    def until_cancelled(control: Control, own: threading.Event) -> None:
+        own.set()
+        while not control.cancelled:
+            time.sleep(0.001)
+        ended.append(own)
+
+    for jobs, own in zip((session.jobs, session.readings), began, strict=True):
+        jobs.run(partial(until_cancelled, own=own), "Until cancelled")
+        assert own.wait(10)
+    session.close()
+    assert sorted(map(began.index, ended)) == [0, 1]
 
 
 def test_that_an_empty_state_may_have_a_heading_alone(qtbot: QtBot) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,18 +13,18 @@ import pytest
 
 from iterand_engine.store import Store
 from iterand_engine.workspace import open_workspace_dir
-from iterand_gui.live import collector
 from iterand_gui.pages import PAGES
 from tests.gui.recorded_runs import recorded
 
 ROOT = Path(__file__).resolve().parents[2]
 # Starts the window as `iterand-gui` does, and closes it once its table has a row and a module is there.
 START = """
-import json, sys
+import gc, json, sys
 from pathlib import Path
 from iterand_gui import app
 
 make_application = app.make_application
+app._STARTED_MS = 0
 
 def watched():
     application = make_application()
@@ -37,11 +35,12 @@ def watched():
     def look():
         views = [view for window in application.topLevelWidgets() for view in window.findChildren(QTreeView)]
         has_rows = any(view.accessibleName() == "Runs" and view.model().rowCount() for view in views)
-        if has_rows and sys.argv[2] in sys.modules:
+        if has_rows and sys.argv[2] in sys.modules and gc.get_freeze_count():
             timer.stop()
             maps = Path("/proc/self/maps")
             mapped = maps.read_text() if maps.exists() else ""
-            print(json.dumps({"modules": list(sys.modules), "torch_mapped": "libtorch" in mapped}))
+            told = {"torch_mapped": "libtorch" in mapped, "collects_anywhere": gc.isenabled()}
+            print(json.dumps({"modules": list(sys.modules), **told}))
             application.closeAllWindows()
 
     timer.timeout.connect(look)
@@ -55,10 +54,11 @@ sys.exit(app.main(["--workspace", sys.argv[1]]))
 
 @dataclass(frozen=True)
 class Started:
-    """Names of the modules that were loaded, in their order, and whether torch's libraries are mapped."""
+    """Modules in their order; whether torch's libraries are mapped, and Python's collector runs anywhere."""
 
     modules: tuple[str, ...]
     torch_mapped: bool
+    collects_anywhere: bool
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def start(folder: Path, until: str) -> Started:
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    return Started(tuple(told["modules"]), told["torch_mapped"])
+    return Started(tuple(told["modules"]), told["torch_mapped"], told["collects_anywhere"])
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,10 @@ def started(folder: Path) -> Started:
 def test_that_the_window_maps_nothing_of_torch(started: Started) -> None:
     assert not started.torch_mapped
     assert not [name for name in started.modules if name.partition(".")[0] in ("torch", "torchvision")]
+
+
+def test_that_the_collector_runs_in_the_windows_thread_alone(started: Started) -> None:
+    assert not started.collects_anywhere  # but was begun: what the start made is frozen
 
 
 @pytest.mark.parametrize(
@@ -120,21 +124,3 @@ def test_that_everything_else_is_loaded_before_qt(started: Started) -> None:
     ours = {*sys.stdlib_module_names, "PySide6", "shiboken6", "shibokensupport", "iterand_gui", "__main__"}
     after = started.modules[started.modules.index("PySide6") :]
     assert [name for name in after if name.partition(".")[0] not in ours] == []
-
-
-@pytest.fixture
-def collecting() -> Iterator[None]:
-    yield
-    gc.enable()
-    gc.unfreeze()
-
-
-def test_that_what_a_start_made_is_not_looked_through_later(collecting: None) -> None:
-    collector.put_off()
-    assert not gc.isenabled()
-    with collector.undisturbed(collector.MANY):
-        made: list[dict[str, object]] = [{"run": {}} for _ in range(3)]
-    assert not gc.isenabled()  # nobody ends it before the start is over
-    collector.resume()
-    assert gc.isenabled()
-    assert not any(one is each for each in gc.get_objects() for one in made)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
 import time
@@ -17,7 +16,6 @@ from iterand_engine import processes
 from iterand_engine.store import Recorder, RunState, Store
 from iterand_engine.workspace import open_workspace_dir
 from iterand_gui.live import store_reader
-from iterand_gui.live.collector import MANY, undisturbed
 from iterand_gui.live.store_reader import RunsChange, SeriesPart, StoreReader
 from iterand_gui.live.store_watcher import StoreWatcher
 from tests.gui.stores import CONFIG, new_run, owned, points
@@ -157,13 +155,3 @@ def test_that_the_overview_counts_what_is_trained_and_queued(
         recorder.finish(RunState.FINISHED)
     store.request_stop(ids[1])
     qtbot.waitUntil(lambda: counts[-1:] == [(0, 1)], timeout=WAIT_MS)
-
-
-@pytest.mark.parametrize("count", [10, MANY])
-def test_that_the_collector_runs_again_after_many_objects_were_made(count: int) -> None:
-    frozen = gc.get_freeze_count()
-    with undisturbed(count):
-        assert gc.isenabled() == (count < MANY)
-    assert gc.isenabled()
-    assert (gc.get_freeze_count() > frozen) == (count >= MANY)
-    gc.unfreeze()

@@ -14,12 +14,14 @@ import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PySide6.QtCore import QCoreApplication, QProcess
+from PySide6.QtCore import QProcess
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.errors import UserError
 from iterand_gui.live.lines import LineReader, Progress, read_progress
 from iterand_gui.live.tasks import CommandJob, Control, Job, Jobs, Output
+from tests.gui.ending import put_away
 
 
 @pytest.fixture
@@ -27,8 +29,7 @@ def jobs(qtbot: QtBot, workspace_dir: Path) -> Iterator[Jobs]:
     made = Jobs(workspace_dir)
     yield made
     made.close()
-    made.deleteLater()
-    QCoreApplication.processEvents()
+    put_away(made)
 
 
 class Heard:
@@ -210,6 +211,32 @@ def test_that_a_command_that_cannot_start_fails(qtbot: QtBot, jobs: Jobs) -> Non
     ((name, sentence),) = ended(qtbot, job).said
     assert name == "failed"
     assert sentence == "Export: /nowhere/at/all could not be started."
+
+
+def test_that_nothing_waits_for_ever_for_a_job_that_does_not_hear(
+    qtbot: QtBot, workspace_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iterand_gui.live.tasks._QUIT_WITHIN_MS", 10)
+    jobs = Jobs(workspace_dir)
+    began, may_end, has_ended = threading.Event(), threading.Event(), threading.Event()
+
+    def deaf(_: Control) -> None:
+        began.set()
+        may_end.wait(60)
+        has_ended.set()
+
+    jobs.run(deaf, "Deaf")
+    assert began.wait(10)
+    jobs.close()
+    late = ended(qtbot, jobs.run(lambda _: None, "Late"))
+    jobs.deleteLater()
+    window = QWidget()
+    qtbot.addWidget(window)
+    with qtbot.waitExposed(window):  # destroys what is to go, with Python's lock held
+        window.show()
+    may_end.set()
+    assert has_ended.wait(10)
+    assert late.said == [("cancelled",)]
 
 
 def test_that_closing_ends_what_runs(qtbot: QtBot, workspace_dir: Path) -> None:

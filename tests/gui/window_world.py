@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
@@ -22,6 +22,7 @@ from iterand_gui.session import Session
 from iterand_gui.theme import Theme
 from iterand_gui.widgets.curve_plot import CurvePlot
 from tests.command_line import TINY
+from tests.gui.ending import put_away
 from tests.slot_processes import Queue
 
 WAIT_MS = 60_000
@@ -155,6 +156,4 @@ def open_window(queue: Queue, folder: Path, qtbot: QtBot) -> Iterator[World]:
         yield World(queue, window, qtbot)
     finally:
         window.close()
-        window.deleteLater()
-        theme.deleteLater()
-        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        put_away(window, theme)

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from iterand_engine.store import RunRow
 from iterand_gui import format as texts
 from iterand_gui import theme
-from iterand_gui.live.tasks import Control, Jobs
+from iterand_gui.live.tasks import Control
 from iterand_gui.pages.base import Command, Json
 from iterand_gui.pages.run.option_rows import OptionRow, option_rows, yaml_of
 from iterand_gui.pages.run.run_facts import EnvironmentRow, RunFacts, environment_rows, read_facts
@@ -37,8 +37,8 @@ class ConfigurationTab(RunTab):
     key = "configuration"
     title = "Confi&guration"
 
-    def __init__(self, session: Session, jobs: Jobs, parent: QWidget) -> None:
-        super().__init__(session, jobs, parent)
+    def __init__(self, session: Session, parent: QWidget) -> None:
+        super().__init__(session, parent)
         self._rows: tuple[OptionRow, ...] = ()
         self._seen: tuple[object, int] = ("", -1)  # state and epoch when it was read last
         self._is_reading = False
@@ -86,7 +86,7 @@ class ConfigurationTab(RunTab):
         def work(_: Control) -> RunFacts:
             return read_facts(session.workspace, session.store, run_id)
 
-        job = self.jobs.run(work, "Read the run")
+        job = self.session.readings.run(work, "Read the run")
         job.succeeded.connect(self._take)
         job.failed.connect(self.session.messages.error)
         job.ended.connect(self._read_ended)

@@ -21,7 +21,6 @@ from iterand_engine.store import RunRow
 from iterand_gui import theme
 from iterand_gui.live.store_reader import SeriesPart
 from iterand_gui.live.store_watcher import Subscription
-from iterand_gui.live.tasks import Jobs
 from iterand_gui.pages.base import Command, Json
 from iterand_gui.pages.run.panels import CLOCK, MARKS, NO_MASKS, PANELS, Panel, known_keys, shown_panels
 from iterand_gui.pages.run.plot_feed import PlotFeed
@@ -40,8 +39,8 @@ class CurvesTab(RunTab):
     key = "curves"
     title = "&Curves"
 
-    def __init__(self, session: Session, jobs: Jobs, link: PlotLink, parent: QWidget) -> None:
-        super().__init__(session, jobs, parent)
+    def __init__(self, session: Session, link: PlotLink, parent: QWidget) -> None:
+        super().__init__(session, parent)
         self._link = link
         self._chosen = known_keys(())
         self._feeds: dict[str, PlotFeed] = {}

@@ -14,7 +14,7 @@ from iterand_engine.store import RunRow, RunState
 from iterand_gui import theme
 from iterand_gui.live.store_reader import SeriesPart
 from iterand_gui.live.store_watcher import Subscription
-from iterand_gui.live.tasks import Control, Jobs
+from iterand_gui.live.tasks import Control
 from iterand_gui.pages.base import Command, Json
 from iterand_gui.pages.run.layer_data import (
     CHANCE,
@@ -47,8 +47,8 @@ class LayersTab(RunTab):
     key = "layers"
     title = "&Layers"
 
-    def __init__(self, session: Session, jobs: Jobs, link: PlotLink, parent: QWidget) -> None:
-        super().__init__(session, jobs, parent)
+    def __init__(self, session: Session, link: PlotLink, parent: QWidget) -> None:
+        super().__init__(session, parent)
         self._subscription: Subscription | None = None
         self._book, self._clock = LayerBook(), RunClock()
         self._sizes: dict[str, LayerSize] = {}
@@ -193,7 +193,7 @@ class LayersTab(RunTab):
         def work(_: Control) -> tuple[str, dict[str, LayerSize]]:
             return run_id, read_sizes(workspace, run_id)
 
-        job = self.jobs.run(work, "Read the masks")
+        job = self.session.readings.run(work, "Read the masks")
         job.succeeded.connect(self._take_sizes)
         job.failed.connect(self._say_note)
         job.ended.connect(self._sizes_read)

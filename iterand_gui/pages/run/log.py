@@ -24,7 +24,7 @@ from iterand_gui import format as texts
 from iterand_gui import theme
 from iterand_gui.live.store_reader import RunEvents
 from iterand_gui.live.store_watcher import Subscription
-from iterand_gui.live.tasks import Control, Jobs
+from iterand_gui.live.tasks import Control
 from iterand_gui.pages.base import Command, Json
 from iterand_gui.pages.run.log_reader import LogNews, read_news
 from iterand_gui.pages.run.log_view import LogView
@@ -47,8 +47,8 @@ class LogTab(RunTab):
     key = "log"
     title = "L&og"
 
-    def __init__(self, session: Session, jobs: Jobs, parent: QWidget) -> None:
-        super().__init__(session, jobs, parent)
+    def __init__(self, session: Session, parent: QWidget) -> None:
+        super().__init__(session, parent)
         self._position = 0
         self._subscription: Subscription | None = None
         self._events: list[Event] = []
@@ -107,7 +107,7 @@ class LogTab(RunTab):
         def work(_: Control) -> LogNews:
             return read_news(path, run_id, position)
 
-        job = self.jobs.run(work, "Read the log")
+        job = self.session.readings.run(work, "Read the log")
         job.succeeded.connect(self._take)
         job.failed.connect(self._cannot_read)
         job.ended.connect(self._looked)

@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLay
 
 from iterand_engine.run_log import last_lines, log_path
 from iterand_engine.store import RunRow, RunState
-from iterand_engine.workspace import Workspace
 from iterand_gui import theme
-from iterand_gui.live.tasks import Control, Jobs
+from iterand_gui.live.tasks import Control
+from iterand_gui.session import Session
 from iterand_gui.widgets.run_badge import Picture
 
 LINES: Final = 4
@@ -29,16 +29,15 @@ class Outcome(QFrame):
     """Hidden unless a run failed, diverged, was interrupted, or could not go on.
 
     Args:
-        workspace: where the log is.
-        jobs: reads it.
+        session: the window's.
         parent: of the widget.
     """
 
     log_asked = Signal()
 
-    def __init__(self, workspace: Workspace, jobs: Jobs, parent: QWidget) -> None:
+    def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
-        self._workspace, self._jobs = workspace, jobs
+        self._session = session
         self._shown: tuple[str, RunState, str | None] | None = None
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self.setAutoFillBackground(True)
@@ -90,12 +89,12 @@ class Outcome(QFrame):
             self._read(row.id)
 
     def _read(self, run_id: str) -> None:
-        path = log_path(self._workspace, run_id)
+        path = log_path(self._session.workspace, run_id)
 
         def work(_: Control) -> tuple[str, str]:
             return run_id, last_lines(path, count=LINES)
 
-        self._jobs.run(work, "Read the log").succeeded.connect(self._show_lines)
+        self._session.readings.run(work, "Read the log").succeeded.connect(self._show_lines)
 
     def _show_lines(self, found: tuple[str, str]) -> None:
         run_id, lines = found

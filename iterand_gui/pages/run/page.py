@@ -15,7 +15,7 @@ from iterand_engine.store import RunRow, queries
 from iterand_gui import format as texts
 from iterand_gui import theme
 from iterand_gui.live.store_reader import RunsChange
-from iterand_gui.live.tasks import Control, Jobs
+from iterand_gui.live.tasks import Control
 from iterand_gui.next_steps import StepKind, do
 from iterand_gui.pages.base import Command, Json, Page
 from iterand_gui.pages.run.configuration import ConfigurationTab
@@ -43,20 +43,19 @@ class RunPage(Page):
         self._is_shown = False
         self._row: RunRow | None = None
         self._test = ""
-        jobs = Jobs(session.workspace.root, self)
         link = PlotLink(self)
         self._empty = EmptyState("run", self)
         self.header = RunHeader(self)
-        self.outcome = Outcome(session.workspace, jobs, self)
+        self.outcome = Outcome(session, self)
         self._tabs = QTabWidget(self)
         self._tabs.setDocumentMode(True)
         self._tabs.setAccessibleName("Views of the run")
         self._tabs.tabBar().setAccessibleName("Views of the run")
         self.tabs: tuple[RunTab, ...] = (
-            CurvesTab(session, jobs, link, self._tabs),
-            LayersTab(session, jobs, link, self._tabs),
-            ConfigurationTab(session, jobs, self._tabs),
-            LogTab(session, jobs, self._tabs),
+            CurvesTab(session, link, self._tabs),
+            LayersTab(session, link, self._tabs),
+            ConfigurationTab(session, self._tabs),
+            LogTab(session, self._tabs),
         )
         for tab in self.tabs:
             self._tabs.addTab(tab, tab.title)

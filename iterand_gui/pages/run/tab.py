@@ -8,7 +8,6 @@ from typing import ClassVar
 from PySide6.QtWidgets import QWidget
 
 from iterand_engine.store import RunRow
-from iterand_gui.live.tasks import Jobs
 from iterand_gui.pages.base import Command, Json
 from iterand_gui.session import Session
 
@@ -18,16 +17,15 @@ class RunTab(QWidget):
 
     Args:
         session: the window's.
-        jobs: for what is read again and again, which the status bar need not tell.
         parent: of the widget.
     """
 
     key: ClassVar[str]
     title: ClassVar[str]  # with its mnemonic
 
-    def __init__(self, session: Session, jobs: Jobs, parent: QWidget) -> None:
+    def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
-        self.session, self.jobs = session, jobs
+        self.session = session
         self.row: RunRow | None = None
         self._is_in_view = False
         self.setAccessibleName(self.title.replace("&", ""))

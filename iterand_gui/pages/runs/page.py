@@ -18,7 +18,6 @@ from iterand_engine.store import RunRow, RunState
 from iterand_gui import theme
 from iterand_gui.live.run_table_model import RunTableModel
 from iterand_gui.live.store_reader import RunsChange
-from iterand_gui.live.tasks import Jobs
 from iterand_gui.pages.base import Command, Json, Page
 from iterand_gui.pages.runs.chosen import Chosen
 from iterand_gui.pages.runs.export_bar import ExportBar
@@ -55,13 +54,12 @@ class RunsPage(Page):
         self._is_listed_anew = False
         self._looked_at: frozenset[str] = frozenset()  # the chosen runs
         self._host = host_id()
-        jobs = Jobs(session.workspace.root, self)
-        self.model = RunTableModel(jobs, self)
+        self.model = RunTableModel(session.readings, self)
         self.strip = SlotStrip(self)
         self.table = RunTable(self.model, self)
-        self.panel = SidePanel(session, jobs, self)
+        self.panel = SidePanel(session, self)
         self.exporter = Exporter(session, self)
-        self.welcome = Welcome(session, jobs, self)
+        self.welcome = Welcome(session, self)
         self.nothing = EmptyState("filter", self)
         self.deeds = RunActions(session, self.exporter, self.chosen, self)
         what = "Show or hide what is known of the chosen runs"

@@ -16,7 +16,7 @@ from iterand_engine.store import RunRow, RunState
 from iterand_engine.sweep_grid import grid_of
 from iterand_gui import format as shown
 from iterand_gui import theme
-from iterand_gui.live.tasks import Control, Jobs
+from iterand_gui.live.tasks import Control
 from iterand_gui.next_steps import Step, StepKind, do, next_steps
 from iterand_gui.pages.runs import details, panel_facts
 from iterand_gui.pages.runs.chosen import Chosen
@@ -37,15 +37,14 @@ class SidePanel(QScrollArea):
 
     Args:
         session: the window's.
-        jobs: for reading, which the status bar need not tell.
         parent: of the widget.
     """
 
     filter_asked = Signal(str)
 
-    def __init__(self, session: Session, jobs: Jobs, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._session, self._jobs = session, jobs
+        self._session = session
         self._chosen = Chosen()
         self._details, self._wanted = Details(), Wanted()
         self.setAccessibleName("Details of the chosen runs")
@@ -259,7 +258,7 @@ class SidePanel(QScrollArea):
         def work(_: Control) -> tuple[Wanted, Details]:
             return wanted, details.read(workspace, store, settings, wanted)
 
-        job = self._jobs.run(work, "Read details")
+        job = session.readings.run(work, "Read details")
         job.succeeded.connect(self._take)
         job.failed.connect(session.messages.error)
 

@@ -16,7 +16,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.presets import preset
 from iterand_gui import format as shown
 from iterand_gui import theme
-from iterand_gui.live.tasks import Control, Jobs
+from iterand_gui.live.tasks import Control
 from iterand_gui.session import Session
 
 QUICK_START = "quickstart"
@@ -43,9 +43,9 @@ class Welcome(QWidget):
 
     started = Signal(object)  # tuple[str, ...]: runs that were queued here
 
-    def __init__(self, session: Session, jobs: Jobs, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._session, self._jobs = session, jobs
+        self._session = session
         self._is_waiting = False
         self._gpu: _Gpu | None = None
         self.setAccessibleName("Welcome")
@@ -84,7 +84,7 @@ class Welcome(QWidget):
                 return _Gpu(gpus[0].name, plan, str(error))
             return _Gpu(gpus[0].name, plan, "")
 
-        job = self._jobs.run(work, "Look for GPUs")
+        job = self._session.readings.run(work, "Look for GPUs")
         job.succeeded.connect(self._found)
         job.failed.connect(session.messages.error)
 
