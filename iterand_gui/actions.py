@@ -190,10 +190,8 @@ class Actions(QObject):
         store = self._session.store
 
         def work(_: Control) -> None:
-            before = labels.tags(store, ids)
-            for run_id in ids:
-                kept = [tag for tag in before.get(run_id, ()) if tag not in removed]
-                labels.set_tags(store, run_id, [*kept, *added])
+            for row in queries.runs(store, ids=ids):
+                labels.set_tags(store, row.id, [*(tag for tag in row.tags if tag not in removed), *added])
 
         self._session.jobs.run(work, "Tags").failed.connect(self._session.messages.error)
 

@@ -48,6 +48,21 @@ class Opened:
     settings: Settings
 
 
+def workspace_at(folder: Path | None) -> Workspace:
+    """The workspace of a command, which is made where there is none; if it was named, that is told.
+
+    Args:
+        folder: as given by `--workspace`.
+    Raises:
+        UserError: the folder cannot be used.
+    """
+    is_new = folder is not None and not folder.exists()
+    workspace = open_workspace_dir(folder)
+    if is_new:
+        say(f"There was no workspace {workspace.root}: a new one was made there.")
+    return workspace
+
+
 @contextmanager
 def opened(folder: Path | None) -> Iterator[Opened]:
     """Open a workspace and its store for one command; its enabled own code can be named meanwhile.
@@ -57,10 +72,7 @@ def opened(folder: Path | None) -> Iterator[Opened]:
     Raises:
         UserError: the folder or its database cannot be used.
     """
-    is_new = folder is not None and not folder.exists()
-    workspace = open_workspace_dir(folder)
-    if is_new:
-        say(f"There was no workspace {workspace.root}: a new one was made there.")
+    workspace = workspace_at(folder)
     settings = Settings.load(workspace)
     with Store.open(workspace) as store, activated(workspace):
         yield Opened(workspace, store, settings)

@@ -24,11 +24,12 @@ from iterand_engine.cli.common import (
     say,
     show_table,
     size,
+    workspace_at,
 )
 from iterand_engine.data.fetch import fetch
 from iterand_engine.dataset_places import Location, dataset_places
 from iterand_engine.errors import ExitCode
-from iterand_engine.workspace import Settings, open_workspace_dir
+from iterand_engine.workspace import Settings
 
 TELL_EVERY_S = 0.1
 
@@ -49,7 +50,7 @@ def _data(context: typer.Context, workspace: WorkspaceOption = None) -> None:
 
 def list_data(context: typer.Context, workspace: WorkspaceOption = None) -> None:
     """List the datasets: which are here, where they are or would be, and their size."""
-    place = open_workspace_dir(workspace or context.obj)
+    place = workspace_at(workspace or context.obj)
     table = make_table("name", "dataset", "here", "size", "where", right=("size",))
     for location in dataset_places(place, Settings.load(place)):
         entry = DATASETS[location.name]
@@ -64,7 +65,7 @@ def fetch_data(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Download a dataset into the workspace's data folder; Ctrl+C leaves nothing half done."""
-    place = open_workspace_dir(workspace or context.obj)
+    place = workspace_at(workspace or context.obj)
     try:
         with _sigterm_interrupts():
             folder = _fetched_for_programs(name, place.data_dir) if json else _fetched(name, place.data_dir)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from iterand_engine.catalog import entries_of
-from iterand_engine.cli.common import WorkspaceOption, add_row, make_table, result, show_table
+from iterand_engine.cli.common import WorkspaceOption, add_row, make_table, result, show_table, workspace_at
 from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.extension_checks import run_checks
 from iterand_engine.extension_files import (
@@ -24,7 +24,7 @@ from iterand_engine.extensions import activated
 from iterand_engine.options import Options, describe, with_arguments
 from iterand_engine.own_code import WORDS, CodeKind, Declaration
 from iterand_engine.resources import resource
-from iterand_engine.workspace import Workspace, open_workspace_dir, write_atomic
+from iterand_engine.workspace import Workspace, write_atomic
 
 FileArgument = Annotated[
     str, typer.Argument(metavar="FILE", help="Name of a file in the workspace's extensions folder.")
@@ -59,7 +59,7 @@ def _extensions(context: typer.Context, workspace: WorkspaceOption = None) -> No
 
 def list_files(context: typer.Context, workspace: WorkspaceOption = None) -> None:
     """List the files of own code: how they stand, what they declare, and its options."""
-    place = open_workspace_dir(workspace or context.obj)
+    place = workspace_at(workspace or context.obj)
     files = extension_files(place)
     if not files:
         result(f"No own code in {place.extensions_dir}; `iterand new model NAME` writes a start.")
@@ -82,7 +82,7 @@ def enable_file(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Let a file of own code run, as it is now; it is run once to see what it declares."""
-    place = open_workspace_dir(workspace or context.obj)
+    place = workspace_at(workspace or context.obj)
     enabled = enable(place, file, sha256)
     assert enabled.source is not None
     if enabled.source.path.parent == place.extensions_dir:
@@ -95,7 +95,7 @@ def enable_file(
 
 def disable_file(context: typer.Context, file: FileArgument, workspace: WorkspaceOption = None) -> None:
     """Take a file of own code out of use for new runs."""
-    name = disable(open_workspace_dir(workspace or context.obj), file)
+    name = disable(workspace_at(workspace or context.obj), file)
     result(f"Disabled {name}; runs that were made with it can still go on.")
 
 
@@ -105,7 +105,7 @@ def new(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Write a commented start of own code, which works as it is."""
-    place = open_workspace_dir(workspace)
+    place = workspace_at(workspace)
     path = write_template(place, kind.value, name)
     result(f"Wrote {path}; next: `iterand check {path.name}`, then `iterand extensions enable {path.name}`.")
 
@@ -119,7 +119,7 @@ def check(
 ) -> None:
     """Run a file of own code in small trainings, and see whether it keeps its contract."""
     failed = 0
-    for found in run_checks(named_file(open_workspace_dir(workspace), file), path):
+    for found in run_checks(named_file(workspace_at(workspace), file), path):
         failed += not found.passed
         result(f"{'ok  ' if found.passed else 'FAIL'}  {found.entry}: {found.check}: {found.detail}")
     raise typer.Exit(ExitCode.FAILED if failed else ExitCode.OK)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from iterand_engine.cli.common import WorkspaceOption, opened, result
-from iterand_engine.workspace import Settings, open_workspace_dir
+from iterand_engine.cli.common import WorkspaceOption, opened, result, workspace_at
+from iterand_engine.workspace import Settings
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Name of the setting.")]
 
@@ -27,14 +27,14 @@ def list_settings(context: typer.Context, workspace: WorkspaceOption = None) -> 
     """Show or change the workspace's settings; alone: show all."""
     context.obj = workspace
     if context.invoked_subcommand is None:
-        settings = Settings.load(open_workspace_dir(workspace))
+        settings = Settings.load(workspace_at(workspace))
         for key in Settings.model_fields:
             result(f"{key}: {_text(settings.get(key))}")
 
 
 def get_setting(context: typer.Context, key: KeyArgument, workspace: WorkspaceOption = None) -> None:
     """Show one setting."""
-    result(_text(Settings.load(open_workspace_dir(_folder(context, workspace))).get(key)))
+    result(_text(Settings.load(workspace_at(_folder(context, workspace))).get(key)))
 
 
 def set_setting(
@@ -46,7 +46,7 @@ def set_setting(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Change one setting."""
-    place = open_workspace_dir(_folder(context, workspace))
+    place = workspace_at(_folder(context, workspace))
     settings = Settings.load(place).with_value(key, value)
     settings.save(place)
     result(f"{key}: {_text(settings.get(key))}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert
 
 from iterand_engine.errors import UserError
-from iterand_engine.store import run_reading, run_rows, schema
+from iterand_engine.store import run_rows, schema
 
 if TYPE_CHECKING:
     from iterand_engine.store.store import Store
@@ -42,13 +42,3 @@ def set_tags(store: Store, run_id: str, tags: Sequence[str]) -> None:
         for tag in dict.fromkeys(tags):
             connection.execute(insert(_tag).values(run_id=run_id, name=tag))
         run_rows.change(connection, run_id, {})
-
-
-def tags(store: Store, run_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The tags of runs by id, in the alphabet's order; runs without any are left out."""
-    found: dict[str, list[str]] = {}
-    query = select(_tag.c.run_id, _tag.c.name).join(schema.run).where(run_reading.SHOWN).order_by(_tag.c.name)
-    with store.reading() as connection:
-        for row in run_reading.of_runs(connection, query, _tag.c.run_id, run_ids):
-            found.setdefault(row.run_id, []).append(row.name)
-    return {run_id: tuple(names) for run_id, names in found.items()}

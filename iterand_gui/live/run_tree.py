@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -80,8 +80,8 @@ class RunTree:
             return True
         now = time.time()
         return self._shown is not None and any(
-            self.filter.matches(_current(row, change), self.configs[row.id], now) != (row.id in self._shown)
-            for row in change.rows
+            self.filter.matches(row, self.configs[row.id], now) != (row.id in self._shown)
+            for row in change.current_rows()
         )
 
     def take(self, change: RunsChange) -> set[int]:
@@ -90,7 +90,7 @@ class RunTree:
         Returns:
             The lines that read anew.
         """
-        rows = [_current(row, change) for row in change.rows]
+        rows = list(change.current_rows())
         new = [row.id for row in rows if row.id not in self.rows]
         gone = [run_id for run_id in change.removed if run_id in self.rows]
         self.configs.update({run_id: change.configs[run_id] for run_id in new})
@@ -391,10 +391,3 @@ class RunTree:
         if node.kind is Kind.SWEEP:
             return any(map(self._is_shown, node.members))
         return node.key in self._shown if node.kind is Kind.RUN else node.key in self._shown_groups
-
-
-def _current(row: RunRow, change: RunsChange) -> RunRow:
-    """A row with the validation accuracy of its last epoch, also where it has not finished."""
-    accuracy = change.accuracies.get(row.id, row.val_accuracy)
-    # Few runs are under way, and copying a row takes longer than all else.
-    return row if row.val_accuracy == accuracy else replace(row, val_accuracy=accuracy)

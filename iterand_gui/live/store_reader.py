@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,17 @@ class RunsChange:
     accuracies: Mapping[str, float | None]
     removed: frozenset[str]
     is_all: bool
+
+    def current_rows(self) -> Iterator[RunRow]:
+        """The rows, each `with_accuracy`."""
+        return (with_accuracy(row, self.accuracies) for row in self.rows)
+
+
+def with_accuracy(row: RunRow, accuracies: Mapping[str, float | None]) -> RunRow:
+    """A run with the validation accuracy of its last epoch, also where it has not finished."""
+    accuracy = accuracies.get(row.id, row.val_accuracy)
+    # Few runs are under way, and copying a row takes longer than all else.
+    return row if row.val_accuracy == accuracy else replace(row, val_accuracy=accuracy)
 
 
 @dataclass(frozen=True)

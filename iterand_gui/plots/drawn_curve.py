@@ -129,9 +129,8 @@ class DrawnCurve:
         self._raw.dress(_pen(theme.mixed(colour, dress.ground, FAINT_SHARE), _FAST_PX, 0), antialias=False)
         self._band.colour = QColor(colour)
         self._band.colour.setAlphaF(_BAND_SHARE)
-        self._band.antialias = (
-            dress.stroke >= Stroke.WIDE
-        )  # a jagged outline takes three times as long with it
+        # A jagged outline takes three times as long with it.
+        self._band.antialias = dress.stroke >= Stroke.WIDE
         self._line.z = 4.0 if dress.strong else 2.5 if share < 1 else 3.0
 
     def _show_lines(self, line: Polyline, raw: Polyline) -> None:

@@ -18,7 +18,6 @@ from PySide6.QtGui import (
     QAction,
     QColor,
     QContextMenuEvent,
-    QFocusEvent,
     QPainter,
     QPaintEvent,
     QPalette,
@@ -342,16 +341,6 @@ class PlotFrame(Redrawn):
         super().changeEvent(event)
         if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.FontChange):
             self._set_colours()
-
-    def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802 (Qt)
-        """Show where the keys go."""
-        super().focusInEvent(event)
-        self.update()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802 (Qt)
-        """Show that the keys go elsewhere."""
-        super().focusOutEvent(event)
-        self.update()
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:  # noqa: N802 (Qt)
         """Open the menu at the pointer, or by the menu key."""

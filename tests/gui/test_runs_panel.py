@@ -275,8 +275,8 @@ def test_that_tags_are_saved_for_all_chosen_runs(open_runs_page: OpenRuns) -> No
     line.selectAll()
     QTest.keyClicks(line, "baseline, good")
     QTest.keyClick(line, Qt.Key.Key_Return)
-    world.until(lambda: labels.tags(world.store, ids).get(ids[1]) == ("baseline", "good"))
-    assert labels.tags(world.store, ids)[ids[0]] == ("baseline", "good", "old")
+    world.until(lambda: queries.run(world.store, ids[1]).tags == ("baseline", "good"))
+    assert queries.run(world.store, ids[0]).tags == ("baseline", "good", "old")
     world.settle()
     assert line.text() == "baseline good"
 
@@ -358,6 +358,6 @@ def test_that_a_hidden_panel_is_remembered_as_hidden_and_saves_first(open_runs_p
     line.setText("kept")
     QTest.keyClick(world.page.table, Qt.Key.Key_I, Qt.KeyboardModifier.ControlModifier)
     assert not world.page.panel.isVisible()
-    world.until(lambda: labels.tags(world.store, ids).get(ids[0]) == ("kept",))
+    world.until(lambda: queries.run(world.store, ids[0]).tags == ("kept",))
     assert world.page.save_state()["details"] is False
     world.settle()

@@ -55,7 +55,6 @@ def test_that_no_reading_shows_a_discarded_run(place: Place, finished: str) -> N
     assert [row.id for row, _ in queries.runs_with_configs(store)] == [other]
     assert queries.test_accuracies(store, [finished, other], lock=False) == {other: None}
     assert queries.series_of(store, [finished], "loss") == {}
-    assert labels.tags(store, [finished]) == {}
     for read in (queries.series_list, queries.events, queries.checkpoints):
         assert read(store, finished) == []
     assert queries.last_values(store, finished) == {}
@@ -179,7 +178,7 @@ def test_that_a_watcher_sees_discarded_runs_go_and_come(place: Place, finished: 
 def test_that_a_tag_is_one_word(place: Place, finished: str, tags: list[str]) -> None:
     with pytest.raises(UserError, match="A tag is one word"):
         labels.set_tags(place.store, finished, ["fine", *tags])
-    assert labels.tags(place.store, [finished]) == {finished: ("good",)}
+    assert queries.run(place.store, finished).tags == ("good",)
 
 
 def test_that_tags_and_notes_are_replaced_and_seen_as_a_change(place: Place, finished: str) -> None:
@@ -188,7 +187,5 @@ def test_that_tags_and_notes_are_replaced_and_seen_as_a_change(place: Place, fin
     labels.set_notes(place.store, finished, "")
     row = queries.run(place.store, finished)
     assert (row.tags, row.notes, row.revision) == (("a", "z"), "", revision + 2)
-    other = place.new_run()
-    assert labels.tags(place.store, [other, finished]) == {finished: ("a", "z")}
     labels.set_tags(place.store, finished, [])
-    assert labels.tags(place.store, [finished]) == {}
+    assert queries.run(place.store, finished).tags == ()

@@ -5,19 +5,18 @@ Hidden, it listens to nothing and its table stands still; shown again, it catche
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 
-from PySide6.QtCore import QPoint, Qt, QTimer, Slot
+from PySide6.QtCore import QPoint, Qt, QTimer, SignalInstance, Slot
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from iterand_engine.filters import Filter
 from iterand_engine.processes import host_id
-from iterand_engine.store import RunRow, RunState
+from iterand_engine.store import RunState
 from iterand_gui import theme
 from iterand_gui.live.run_table_model import RunTableModel
-from iterand_gui.live.store_reader import RunsChange
+from iterand_gui.live.store_reader import RunsChange, with_accuracy
 from iterand_gui.pages.base import Command, Json, Page
 from iterand_gui.pages.runs.chosen import Chosen
 from iterand_gui.pages.runs.export_bar import ExportBar
@@ -77,11 +76,12 @@ class RunsPage(Page):
         """The chosen lines and their runs as they stand now."""
         lines = self.table.chosen_lines()
         ids = self.model.run_ids(lines[:-1]) + self.model.run_ids(lines[-1:])[::-1]
-        rows = {run_id: row for run_id in ids if (row := self._row(run_id)) is not None}
+        runs, accuracies = self.session.watcher.runs, self.session.watcher.accuracies
+        rows = [with_accuracy(runs[run_id], accuracies) for run_id in dict.fromkeys(ids) if run_id in runs]
         one = lines[0] if len(lines) == 1 else None
         return Chosen(
             len(lines),
-            tuple(rows.values()),
+            tuple(rows),
             self.model.group_at(one) if one is not None else None,
             self.model.sweep_at(one) if one is not None else None,
         )
@@ -89,22 +89,17 @@ class RunsPage(Page):
     def showing(self) -> None:
         """Listen, and catch up."""
         self._is_shown = True
-        watcher, session = self.session.watcher, self.session
-        watcher.runs_changed.connect(self._runs_changed)
-        watcher.slots_changed.connect(self._show_slots)
-        watcher.slots_changed.connect(self.panel.slots_changed)
-        watcher.overview_changed.connect(self._overview_changed)
-        session.selection.changed.connect(self._selected_elsewhere)
-        session.settings_changed.connect(self.panel.settings_changed)
-        session.own_code_changed.connect(self.filter.forget_fields)
+        watcher, selection = self.session.watcher, self.session.selection
+        for signal, slot in self._heard:
+            signal.connect(slot)
         self.filter.forget_fields()
         self.model.follow(watcher)
         self._ages.start()
         self._queued = sum(row.state is RunState.QUEUED for row in watcher.runs.values())
         self._show_slots()
         if self._fresh:
-            session.selection.set(self._fresh)
-        self._fresh, self._held, self._is_listed_anew = (), session.selection.ids, True
+            selection.set(self._fresh)
+        self._fresh, self._held, self._is_listed_anew = (), selection.ids, True
         self._show_view()
         self.panel.settings_changed()
         self._look()
@@ -112,16 +107,10 @@ class RunsPage(Page):
     def hiding(self) -> None:
         """Listen no longer; save what is being written."""
         self._is_shown = False
-        watcher, session = self.session.watcher, self.session
         self.panel.leave()
         self.model.unfollow()
-        watcher.runs_changed.disconnect(self._runs_changed)
-        watcher.slots_changed.disconnect(self._show_slots)
-        watcher.slots_changed.disconnect(self.panel.slots_changed)
-        watcher.overview_changed.disconnect(self._overview_changed)
-        session.selection.changed.disconnect(self._selected_elsewhere)
-        session.settings_changed.disconnect(self.panel.settings_changed)
-        session.own_code_changed.disconnect(self.filter.forget_fields)
+        for signal, slot in self._heard:
+            signal.disconnect(slot)
         self._ages.stop()
         self._look_soon.stop()
 
@@ -266,15 +255,6 @@ class RunsPage(Page):
         self._is_listed_anew = True
         self._look_later()
 
-    def _row(self, run_id: str) -> RunRow | None:
-        """A run with the validation accuracy of its last epoch, also where it has not finished."""
-        watcher = self.session.watcher
-        row = watcher.runs.get(run_id)
-        if row is None:
-            return None
-        accuracy = watcher.accuracies.get(run_id, row.val_accuracy)
-        return row if row.val_accuracy == accuracy else replace(row, val_accuracy=accuracy)
-
     # What is asked for.
 
     @Slot(object)
@@ -376,6 +356,16 @@ class RunsPage(Page):
         self._look_soon.timeout.connect(self._look)
         self._ages = QTimer(self, interval=AGES_EVERY_MS)
         self._ages.timeout.connect(self.model.refresh_times)
+        watcher, session, panel = self.session.watcher, self.session, self.panel
+        self._heard: tuple[tuple[SignalInstance, Callable[..., object]], ...] = (  # while it is in view
+            (watcher.runs_changed, self._runs_changed),
+            (watcher.slots_changed, self._show_slots),
+            (watcher.slots_changed, panel.slots_changed),
+            (watcher.overview_changed, self._overview_changed),
+            (session.selection.changed, self._selected_elsewhere),
+            (session.settings_changed, panel.settings_changed),
+            (session.own_code_changed, self.filter.forget_fields),
+        )
 
     def _lay_out(self) -> None:
         self._tables = QStackedWidget(self)
