@@ -1,4 +1,4 @@
-"""`iterand runs FILTER...`: which runs it lists, and what it says where none is found or it is wrong."""
+"""Filters on the command line: which runs are listed or meant, and what is said where none is."""
 
 from __future__ import annotations
 
@@ -79,3 +79,71 @@ def test_that_a_wrong_filter_is_a_users_mistake(folder: Path) -> None:
     assert (done.code, done.out) == (2, "")
     assert "no field 'widht'; did you mean 'width'?" in done.err
     assert len(done.err.splitlines()) == 1
+
+
+@pytest.fixture
+def three(workspace_dir: Path) -> Path:
+    """A workspace with three queued runs, the oldest first: a at width 0.25, b at 0.5, `lr=0.1` at 1."""
+    with Store.open(open_workspace_dir(workspace_dir)) as store:
+        for name, width in (("a", 0.25), ("b", 0.5), ("lr=0.1", 1.0)):
+            config = RunConfig.from_mapping({"name": name, "model": {"name": "conv2", "width_factor": width}})
+            store.create_run(NewRun(name, config.to_mapping(), "key", 1, "cpu", "fp32", __version__))
+    return workspace_dir
+
+
+def in_state(folder: Path, state: str) -> list[str]:
+    """Names of the runs that stand so, the newest first."""
+    done = iterand("runs", f"state:{state}", "--json", "--workspace", folder)
+    return [run["name"] for run in json.loads(done.out)["runs"]]
+
+
+def test_that_commands_for_several_runs_take_a_filter(three: Path) -> None:
+    here = ("--workspace", three)
+    assert iterand("stop", "width<=0.5", *here).out.count(" stopped\n") == 2
+    assert (in_state(three, "stopped"), in_state(three, "queued")) == (["b", "a"], ["lr=0.1"])
+    assert iterand("stop", "width>0", *here).out.count(" stopped\n") == 1  # what has ended is left out
+    assert iterand("settings", "set", "cpu_slot", "false", *here).code == 0
+    assert "queued 2 runs" in iterand("queue", "--resume", "width>=0.25", "width<1", *here).out
+    assert [run["name"] for run in queued(three)] == ["a", "b"]
+    assert "moved run" in iterand("move", "width:0.5", "--first", *here).out
+    assert [run["name"] for run in queued(three)] == ["b", "a"]
+    assert iterand("unlock", "width:1", *here).out.count(" unlocked\n") == 1
+    assert "Deleted 2 runs" in iterand("delete", "state:queued", *here).out
+    assert "Brought back 2 runs" in iterand("undelete", "--all", *here).out
+    assert in_state(three, "stopped") == ["lr=0.1", "b", "a"]
+
+
+def queued(folder: Path) -> list[dict[str, object]]:
+    """The queue, its head first."""
+    found: list[dict[str, object]] = json.loads(iterand("queue", "--json", "--workspace", folder).out)["runs"]
+    return found
+
+
+def test_that_a_name_is_no_condition_whatever_it_has_in_it(three: Path) -> None:
+    assert iterand("stop", "lr=0.1", "--workspace", three).out.count(" stopped\n") == 1
+    assert in_state(three, "stopped") == ["lr=0.1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("a", "width:0.5"), "'a' names a run and 'width:0.5' is a condition: give one or the other."),
+        (("widht:1",), "no field 'widht'; did you mean 'width'?"),
+        (("width:7",), "No run that this is for meets the filter 'width:7'; `iterand runs` lists all."),
+        (("lr=0.1", "nobody"), "No run has the name 'nobody'"),
+    ],
+)
+def test_that_nothing_is_done_where_it_is_not_clear_which_runs_are_meant(
+    three: Path, words: tuple[str, ...], said: str
+) -> None:
+    for command in (("stop",), ("delete",), ("move", "--first"), ("queue", "--resume"), ("unlock",)):
+        done = iterand(*command, *words, "--workspace", three)
+        assert (done.code, done.out) == (2, "")
+        assert said in done.err
+    assert len(in_state(three, "queued")) == 3
+
+
+def test_that_a_filter_of_runs_that_stand_otherwise_says_how_they_stand(three: Path) -> None:
+    done = iterand("queue", "--resume", "width<=0.5", "--workspace", three)
+    assert done.code == 2
+    assert "meets the filter 'width<=0.5'; the 2 that meet it are queued." in done.err

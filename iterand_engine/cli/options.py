@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from iterand_engine.cli.common import WorkspaceOption, opened, result, workspace_at
+from iterand_engine.cli.naming import RUNS_HELP, meant_runs
 from iterand_engine.workspace import Settings
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Name of the setting.")]
@@ -53,12 +54,12 @@ def set_setting(
 
 
 def unlock(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs by id, prefix or name.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help=RUNS_HELP)],
     workspace: WorkspaceOption = None,
 ) -> None:
     """Let the test accuracy of runs be seen under the test lock; this is recorded."""
     with opened(workspace) as at:
-        run_ids = list(dict.fromkeys(at.store.resolve(run) for run in runs))
+        run_ids = meant_runs(at, runs)
         at.store.unlock(run_ids)
     for run_id in run_ids:
         result(f"run {run_id} unlocked")

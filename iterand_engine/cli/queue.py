@@ -24,6 +24,7 @@ from iterand_engine.cli.common import (
     say,
     show_table,
 )
+from iterand_engine.cli.naming import RUNS_HELP, meant_runs
 from iterand_engine.cli.run_json import QueueList, RunEntry
 from iterand_engine.cli.training import SetOption
 from iterand_engine.config import read_mapping
@@ -112,7 +113,7 @@ def _words(sets: list[str] | None, name: str | None) -> list[str]:
 
 
 def move(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Queued runs by id, prefix or name.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help=RUNS_HELP)],
     first: Annotated[bool, typer.Option("--first", help="To the head of the queue.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -120,7 +121,7 @@ def move(
     if not first:
         raise UserError("Nothing says where to; `iterand move RUN --first` moves to the head of the queue.")
     with opened(workspace) as at:
-        run_ids = _resolved(at, runs)
+        run_ids = meant_runs(at, runs, (RunState.QUEUED,))
         for row in queries.runs(at.store, ids=run_ids):
             if row.state is not RunState.QUEUED:
                 raise UserError(
@@ -183,7 +184,7 @@ def _to_resume(at: Opened, names: list[str], *, interrupted: bool, everything: b
     if sum((bool(names), interrupted, everything)) != 1:
         raise UserError("Name the runs to resume after --resume, or say --interrupted or --all instead.")
     if names:
-        run_ids = _resolved(at, names)
+        run_ids = meant_runs(at, names, (*_GOES_ON, RunState.FAILED))
         for run_id in run_ids:
             check_code(at.workspace, run_id, queries.run(at.store, run_id).extensions)
         return run_ids
@@ -253,10 +254,6 @@ def _list(at: Opened, *, as_json: bool) -> None:
         add_row(table, place, row.id[:SHORT_ID], row.name, row.seed, row.device_kind, row.step)
     show_table(table)
     result(f"\n{rows[0].id[:SHORT_ID]} is first: {why}")
-
-
-def _resolved(at: Opened, names: list[str]) -> list[str]:
-    return list(dict.fromkeys(at.store.resolve(name) for name in names))
 
 
 def _runs(run_ids: list[str]) -> str:

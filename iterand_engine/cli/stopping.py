@@ -7,15 +7,18 @@ from typing import Annotated
 import typer
 
 from iterand_engine.cli.common import Opened, WorkspaceOption, opened, result
+from iterand_engine.cli.naming import RUNS_HELP, meant_runs
 from iterand_engine.errors import UserError
 from iterand_engine.store import RunState
 from iterand_engine.store import queue as store_queue
+
+_STOPPABLE = (RunState.QUEUED, *(state for state in RunState if state.is_live))
 
 
 def stop(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN...", help="Runs by id, prefix or name.", show_default=False),
+        typer.Argument(metavar="RUN...", help=RUNS_HELP, show_default=False),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that are queued or being trained.")] = False,
     workspace: WorkspaceOption = None,
@@ -27,8 +30,11 @@ def stop(
         if everything:
             _stop_all(at)
             return
-        for run_id in dict.fromkeys(at.store.resolve(run) for run in runs or ()):
-            result(f"run {run_id} {_said(at.store.request_stop(run_id))}")
+        run_ids = meant_runs(at, runs or (), _STOPPABLE)
+        # The last in line first, so that no slot takes one meanwhile.
+        states = {run_id: at.store.request_stop(run_id) for run_id in reversed(run_ids)}
+        for run_id in run_ids:
+            result(f"run {run_id} {_said(states[run_id])}")
 
 
 def _stop_all(at: Opened) -> None:

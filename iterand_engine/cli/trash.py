@@ -21,6 +21,7 @@ from iterand_engine.cli.common import (
     show_table,
     size,
 )
+from iterand_engine.cli.naming import RUNS_HELP, meant_runs
 from iterand_engine.disk_use import DiskUse, LargeThing, largest, measure, measure_run
 from iterand_engine.errors import UserError
 from iterand_engine.store import queries
@@ -31,15 +32,15 @@ LISTED = 20  # entries of the trash; of the rest only the number is told
 LARGEST = 10
 LARGE_BYTES = 1_000_000
 SHORT_ID = 8
-RunsArgument = Annotated[
-    list[str], typer.Argument(metavar="RUN...", help="Runs by id, beginning of an id, or name.")
-]
 
 
-def delete(runs: RunsArgument, workspace: WorkspaceOption = None) -> None:
+def delete(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help=RUNS_HELP)],
+    workspace: WorkspaceOption = None,
+) -> None:
     """Put runs into the trash, with their files, until `iterand clean` empties it."""
     with opened(workspace) as at:
-        run_ids = list(dict.fromkeys(at.store.resolve(run) for run in runs))
+        run_ids = meant_runs(at, runs)
         sizes = (sum(measure_run(at.workspace, run_id).values()) for run_id in run_ids)
         amount = f"{_runs(len(run_ids))} ({size(sum(sizes))})"
         _tell(delete_runs(at.workspace, at.store, run_ids))
@@ -51,15 +52,21 @@ def undelete(
         list[str] | None,
         typer.Argument(metavar="[RUN...]", help="Runs by id, beginning of an id, or name; none: list them."),
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that are in the trash.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Bring runs back from the trash; alone: list what is in it."""
+    if everything and runs:
+        raise UserError("Name the runs to bring back, or say --all.")
     with opened(workspace) as at:
-        if not runs:
+        if not runs and not everything:
             _tell(mend(at.workspace, at.store))
             _show_trash(entries(at.workspace, at.store), measure(at.workspace))
             return
-        run_ids = list(dict.fromkeys(resolve_discarded(at.store, run) for run in runs))
+        if everything:
+            run_ids = [one.run_id for one in entries(at.workspace, at.store) if one.row is not None]
+        else:
+            run_ids = list(dict.fromkeys(resolve_discarded(at.store, run) for run in runs or ()))
         _tell(undelete_runs(at.workspace, at.store, run_ids))
     result(f"Brought back {_runs(len(run_ids))}.")
 
