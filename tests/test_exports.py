@@ -107,6 +107,7 @@ def test_that_the_documented_five_lines_read_masks_with_numpy_alone(
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec("\n".join(lines), names)
+    names["file"].close()
     kept = read_epoch(Workspace(masked.folder).run_dir(masked.run_id) / "masks", EPOCHS)
     assert set(names["masks"]) == set(kept.packed)
     for name, mask in names["masks"].items():
