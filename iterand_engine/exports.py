@@ -1,7 +1,7 @@
-"""What leaves the workbench: masks that numpy alone reads, and the pruned network for torch alone.
+"""What leaves the workbench: masks that numpy alone reads. `network_exports` has networks, for torch alone.
 
-Formats are described in docs/exports.md. Files are written beside and renamed. Masks are kept of every epoch,
-weights only of the end and of the best epoch.
+Formats are described in docs/exports.md. Files are written beside and renamed. Masks are kept of every epoch.
+Torch-free.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import save
 
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.mask_files import EpochMasks, read_epoch, stored_epochs
-from iterand_engine.store import RunDetail, RunState, Store, queries
-from iterand_engine.training.final import FinalState, pruned_state_dict, read
+from iterand_engine.store import RunDetail, Store, queries
 from iterand_engine.workspace import Workspace, write_atomic
 
 BEST, LAST = "best", "last"
@@ -31,22 +29,14 @@ class ExportFormat(StrEnum):
     SAFETENSORS = "safetensors"
 
 
-def export_run(
-    workspace: Workspace,
-    store: Store,
-    run_id: str,
-    format: ExportFormat,  # the option's own name
-    out: Path,
-    *,
-    epoch: str = LAST,
-    replace: bool = False,
+def export_masks(
+    workspace: Workspace, store: Store, run_id: str, out: Path, *, epoch: str = LAST, replace: bool = False
 ) -> int:
-    """Write a run's masks or its pruned network.
+    """Write a run's masks.
 
     Args:
         workspace, store: the run's.
         run_id: which run.
-        format: what to write.
         out: the file to write.
         epoch: a number of epochs trained (0 is before training), best (highest validation accuracy, the first
             of equals) or last.
@@ -58,18 +48,17 @@ def export_run(
     """
     detail = queries.run(store, run_id)
     check_target(out, replace=replace)
-    match format:
-        case ExportFormat.MASKS:
-            number = masks_epoch(workspace, store, detail, epoch)
-            content = masks_bytes(read_epoch(workspace.run_dir(run_id) / "masks", number))
-        case ExportFormat.SAFETENSORS:
-            state, number = _network(workspace, store, detail, epoch)
-            content = network_bytes(state, detail)
+    number = masks_epoch(workspace, store, detail, epoch)
+    write_export(out, masks_bytes(read_epoch(workspace.run_dir(run_id) / "masks", number)))
+    return number
+
+
+def write_export(out: Path, content: bytes) -> None:
+    """Write a file beside and rename it; UserError where that cannot be."""
     try:
         write_atomic(out, content)
     except OSError as error:
         raise UserError(f"Cannot write {str(out)!r}: {error.strerror}; name another file by --out.") from None
-    return number
 
 
 def known_format(text: str) -> ExportFormat:
@@ -109,7 +98,7 @@ def masks_epoch(workspace: Workspace, store: Store, detail: RunDetail, epoch: st
         raise UserError(f"Run {detail.id} has no masks yet: it has not begun to train.")
     if epoch == LAST:
         return stored[-1]
-    number = best_epoch(store, detail.id) if epoch == BEST else _number(epoch)
+    number = best_epoch(store, detail.id) if epoch == BEST else epoch_number(epoch)
     if number not in stored:
         raise UserError(
             f"--epoch {number} has no masks; run {detail.id} has those of {stored[0]} to {stored[-1]} epochs."
@@ -148,64 +137,8 @@ def masks_bytes(masks: EpochMasks) -> bytes:
     return buffer.getvalue()
 
 
-def network_bytes(state: FinalState, detail: RunDetail) -> bytes:
-    """The pruned network's plain state_dict as a safetensors file, with what it is in its metadata.
-
-    Args:
-        state: as the run's own file holds it.
-        detail: the run.
-    """
-    about = {
-        "run": detail.id,
-        "name": detail.name,
-        "model": detail.model,
-        "width_factor": f"{detail.width_factor:g}",
-        "dataset": detail.dataset,
-        "method": detail.method,
-        "epoch": state.facts["epoch"],
-    }
-    tensors = {name: tensor.contiguous() for name, tensor in pruned_state_dict(state).items()}
-    return save(tensors, metadata=about)
-
-
-def _network(workspace: Workspace, store: Store, detail: RunDetail, epoch: str) -> tuple[FinalState, int]:
-    """The network of an epoch as the run's own file holds it, and the epoch's number."""
-    if detail.state is not RunState.FINISHED:
-        raise UserError(
-            f"Run {detail.id} is {detail.state}: a network is exported once its run has finished; "
-            "masks can be exported at any time."
-        )
-    file, number = _network_file(store, detail, epoch)
-    state = read(workspace.run_dir(detail.id) / file)
-    if state.facts["epoch"] != str(number):  # a run that was interrupted and went on along another path
-        raise UserError(
-            f"Run {detail.id} did not keep the network of its best epoch {number} "
-            f"({file} is of epoch {state.facts['epoch']}); use --epoch last."
-        )
-    return state, number
-
-
-def _network_file(store: Store, detail: RunDetail, epoch: str) -> tuple[str, int]:
-    last = detail.epoch
-    number = last if epoch == LAST else best_epoch(store, detail.id) if epoch == BEST else _number(epoch)
-    if number == last:
-        return "final.safetensors", last
-    if epoch == BEST or number == _known_best(store, detail.id):
-        return "best.safetensors", number
-    raise UserError(
-        f"--epoch {epoch} has no network: weights are kept of the last epoch ({last}) and the best one only; "
-        "masks (--format masks) are kept of every epoch."
-    )
-
-
-def _known_best(store: Store, run_id: str) -> int | None:
-    try:
-        return best_epoch(store, run_id)
-    except UserError:
-        return None
-
-
-def _number(epoch: str) -> int:
+def epoch_number(epoch: str) -> int:
+    """Epochs trained as an option says them; UserError where it is no number."""
     if not epoch.isdecimal():
         raise UserError(f"--epoch {epoch!r} is not known; allowed: a number of epochs trained, best or last.")
     return int(epoch)

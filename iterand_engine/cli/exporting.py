@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from iterand_engine.cli.common import RunArgument, WorkspaceOption, opened, result, results_alone, say, size
 from iterand_engine.cli.display import progress_display
 from iterand_engine.errors import ExitCode
+from iterand_engine.exports import ExportFormat, export_masks, known_format
 from iterand_engine.stop_signals import StopSignals
 
 if TYPE_CHECKING:
@@ -27,14 +29,19 @@ def export(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Write a run's masks (numpy), or its pruned network (safetensors)."""
-    from iterand_engine.exports import export_run, known_format
-
     with opened(workspace) as at:
         run_id = at.store.resolve(run)
-        number = export_run(
-            at.workspace, at.store, run_id, known_format(format), out, epoch=epoch, replace=force
-        )
+        write = _writer(known_format(format))
+        number = write(at.workspace, at.store, run_id, out, epoch=epoch, replace=force)
     result(f"{format} of run {run_id}, epoch {number}: {out} ({size(out.stat().st_size)})")
+
+
+def _writer(form: ExportFormat) -> Callable[..., int]:
+    if form is ExportFormat.MASKS:
+        return export_masks
+    from iterand_engine.network_exports import export_network  # takes torch
+
+    return export_network
 
 
 def reproduce(

@@ -1,4 +1,4 @@
-"""Writes what runs leave: masks and pruned networks by `iterand export`, series as CSV; one after the other.
+"""Writes what runs leave: masks, series as CSV, and pruned networks by `iterand export`; one after the other.
 
 Nothing blocks: where to is asked by a dialog that stays beside the work, and what was written is told at the
 end, with what was left out or cancelled. A run that cannot be exported is told, and the others go on.
@@ -17,11 +17,12 @@ from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from iterand_engine.exports import ExportFormat, export_masks
 from iterand_engine.series_files import write_series
 from iterand_engine.store import RunRow
 from iterand_gui import format as shown
 from iterand_gui.live.lines import Progress
-from iterand_gui.live.tasks import Control, Job
+from iterand_gui.live.tasks import Job
 from iterand_gui.session import Session
 
 _UNSAFE = re.compile(r"[^\w.=+-]+")
@@ -34,17 +35,14 @@ class _Kind:
     without: str  # why a run has none
     suffix: str
     filter: str
-    format: str | None  # of `iterand export`; None where no command is needed
 
 
 class ExportKind(Enum):
     """What can be written."""
 
-    MASKS = _Kind("masks", "dense or not started", ".masks.npz", "Masks (*.npz)", "masks")
-    NETWORK = _Kind(
-        "pruned network", "not finished", ".safetensors", "Pruned network (*.safetensors)", "safetensors"
-    )
-    SERIES = _Kind("series", "nothing recorded", ".csv", "Series (*.csv)", None)
+    MASKS = _Kind("masks", "dense or not started", ".masks.npz", "Masks (*.npz)")
+    NETWORK = _Kind("pruned network", "not finished", ".safetensors", "Pruned network (*.safetensors)")
+    SERIES = _Kind("series", "nothing recorded", ".csv", "Series (*.csv)")
 
 
 @dataclass(frozen=True)
@@ -165,16 +163,20 @@ class Exporter(QObject):
         self.changed.emit()
 
     def _job_for(self, piece: _Piece) -> Job:
-        jobs, store, form = self._session.jobs, self._session.store, piece.kind.value.format
+        jobs, workspace, store = self._session.jobs, self._session.workspace, self._session.store
         title = f"Write {piece.kind.value.words}"
-        if form is not None:
-            words = ("export", piece.run_id, "--format", form, "--out", str(piece.out), "--force")
-            return jobs.command(words, title)
-
-        def work(control: Control) -> None:
-            write_series(store, piece.run_id, piece.out, control.report)
-
-        return jobs.run(work, title)
+        match piece.kind:
+            case ExportKind.SERIES:
+                return jobs.run(
+                    lambda control: write_series(store, piece.run_id, piece.out, control.report), title
+                )
+            case ExportKind.MASKS:
+                return jobs.run(
+                    lambda _: export_masks(workspace, store, piece.run_id, piece.out, replace=True), title
+                )
+            case ExportKind.NETWORK:  # takes torch
+                what = ("export", piece.run_id, "--format", ExportFormat.SAFETENSORS)
+                return jobs.command((*what, "--out", str(piece.out), "--force"), title)
 
     def _progressed(self, progress: Progress) -> None:
         self._share = progress.share or 0.0
