@@ -156,14 +156,20 @@ def sheet_with(options: int, rows: int) -> Sheet:
     return Sheet(columns, {str(row): of_row for row, of_row in enumerate(cells)})
 
 
-def test_that_columns_are_as_wide_as_what_they_show(qtbot: QtBot) -> None:
+def shown(qtbot: QtBot, sheet: Sheet, width: int) -> tuple[SheetModel, SheetView]:
+    """A table in a window of its own."""
     model = SheetModel()
     view = SheetView(model, ())
     qtbot.addWidget(view)
-    view.resize(1200, 300)
+    view.resize(width, 200)
     with qtbot.waitExposed(view):
         view.show()
-    model.show_sheet(sheet_with(options=6, rows=4), {})
+    model.show_sheet(sheet, {})
+    return model, view
+
+
+def test_that_columns_are_as_wide_as_what_they_show(qtbot: QtBot) -> None:
+    model, view = shown(qtbot, sheet_with(options=6, rows=4), 1200)
     for column in range(len(model.sheet.columns) - 1):  # the last takes the room that is left
         title = view.horizontalHeader().sectionSizeHint(column)
         cells = [view.sizeHintForIndex(model.index(row, column)).width() for row in range(4)]
@@ -187,13 +193,7 @@ def test_that_columns_grow_with_results_that_come_later_but_not_those_that_were_
 
 
 def test_that_names_stay_in_view_while_the_table_is_scrolled_sideways(qtbot: QtBot) -> None:
-    model = SheetModel()
-    view = SheetView(model, ())
-    qtbot.addWidget(view)
-    view.resize(700, 200)
-    with qtbot.waitExposed(view):
-        view.show()
-    model.show_sheet(sheet_with(options=9, rows=30), {})
+    model, view = shown(qtbot, sheet_with(options=9, rows=30), 700)
     (frozen,) = view.findChildren(FrozenName)
     assert not frozen.isVisible()  # the table itself shows them
     view.horizontalScrollBar().setValue(500)
@@ -219,13 +219,7 @@ def test_that_names_stay_in_view_while_the_table_is_scrolled_sideways(qtbot: QtB
 
 
 def test_that_a_cell_that_the_keys_reach_is_not_below_the_names(qtbot: QtBot) -> None:
-    model = SheetModel()
-    view = SheetView(model, ())
-    qtbot.addWidget(view)
-    view.resize(700, 200)
-    with qtbot.waitExposed(view):
-        view.show()
-    model.show_sheet(sheet_with(options=9, rows=5), {})
+    model, view = shown(qtbot, sheet_with(options=9, rows=5), 700)
     last = len(model.sheet.columns) - 1
     view.setCurrentIndex(model.index(0, last))
     (frozen,) = view.findChildren(FrozenName)

@@ -14,7 +14,6 @@ from iterand_engine.presets import preset
 from iterand_engine.store import RunState, queries
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store import sweeps as store_sweeps
-from iterand_engine.workspace import open_workspace_dir
 from iterand_gui.pages.new.outlook import kind_key, look_ahead, make_plan
 from iterand_gui.pages.new.page import NewPage
 from iterand_gui.pages.new.presets import PresetList
@@ -24,16 +23,6 @@ from tests.command_line import TINY
 from tests.gui.recorded_runs import make_run
 
 WAIT_MS = 60_000
-
-
-@pytest.fixture
-def session(workspace_dir: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    # Nothing is trained here: slots are another test's.
-    monkeypatch.setattr("iterand_gui.actions.queueing.start_missing", lambda *_: [])
-    opened = Session(open_workspace_dir(workspace_dir))
-    opened.start()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from pytestqt.qtbot import QtBot
 from iterand_engine.config import RunConfig
 from iterand_engine.presets import preset
 from iterand_engine.store import queries
-from iterand_engine.workspace import open_workspace_dir
 from iterand_gui import theme
 from iterand_gui.colours import DARK, LIGHT
 from iterand_gui.pages.new.page import NewPage
@@ -26,16 +25,6 @@ from iterand_gui.widgets.option_error import ErrorLine
 from tests.command_line import TINY
 
 WAIT_MS = 60_000
-
-
-@pytest.fixture
-def session(workspace_dir: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    # Nothing is trained here: slots are another test's.
-    monkeypatch.setattr("iterand_gui.actions.queueing.start_missing", lambda *_: [])
-    opened = Session(open_workspace_dir(workspace_dir))
-    opened.start()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
