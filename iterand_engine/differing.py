@@ -18,6 +18,7 @@ SAME_GROUP = ("name", "training.seed", "compute", "recording")  # may differ wit
 _PRECISION = ("compute", "precision")
 _ALIASES = {"model.width_factor": "width", "data.dataset": "dataset"}
 _CHOICE = "name"  # the last key of an option that chooses a network, method or rule
+_SHORT = {"method.randomize_every": "K", "method.randomize_rate": "r"}  # as the papers have them
 ABSENT = object()
 
 
@@ -41,6 +42,16 @@ class Differences:
         """
         values = self.values[run_id].items()
         return ", ".join(self._told(option, value) for option, value in values if option not in without)
+
+    def labels(self) -> Differences:
+        """The same for names that may be cut: what has the most values first, and shorter names."""
+        told = self.values.values()
+        kinds = {o: len({value_text(of[o]) if o in of else None for of in told}) for o in self.names}
+        order = sorted(self.names, key=lambda option: -kinds[option])
+        taken = set(self.names.values())
+        short = {option: name for option, name in _SHORT.items() if option in kinds and name not in taken}
+        values = {key: {o: of[o] for o in order if o in of} for key, of in self.values.items()}
+        return Differences({**self.names, **short}, values)
 
     def _told(self, option: str, value: object) -> str:
         chosen = value_text(value)

@@ -49,6 +49,21 @@ def test_that_only_differing_options_are_told() -> None:
     assert found.text("b", without=["model.width_factor"]) == "lr 0.3"
 
 
+def test_that_labels_begin_with_what_separates_most() -> None:
+    configs = {
+        str(number): config(
+            model={"width_factor": width}, training={"lr": lr}, method={"randomize_rate": 0.2 * lr}
+        )
+        for number, (width, lr) in enumerate([(0.5, 0.1), (0.5, 0.2), (1.0, 0.3)])
+    }
+    labels = differences(configs).labels()
+    assert [labels.text(key) for key in configs] == [
+        "r 0.02, lr 0.1, width 0.5",
+        "r 0.04, lr 0.2, width 0.5",
+        "r 0.06, lr 0.3, width 1",
+    ]
+
+
 def test_that_options_of_another_method_are_explained_by_it() -> None:
     iterand = config(method={"randomize_rate": 0.2}, training={"lr": 0.2})
     assert texts(iterand, config(method=DENSE)) == ["iterand, lr 0.2", "dense, lr 0.1"]

@@ -183,6 +183,6 @@ def _left_s(rows: Sequence[RunRow]) -> float | None:
 
 
 def difference_texts(configs: Mapping[str, Json]) -> dict[str, str]:
-    """What sets each of these apart from the others, by their keys."""
-    found = differences(configs)
+    """What sets each of these apart from the others, by their keys; what separates most of them first."""
+    found = differences(configs).labels()
     return {key: found.text(key) for key in configs}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from iterand_engine.differing import ABSENT, SAME_GROUP, Differences, differences, value_of, value_text
+from iterand_engine.differing import ABSENT, SAME_GROUP, Differences, differences, value_of
 from iterand_engine.grouping import Figure, Group, figure, group_of
 from iterand_engine.store import RunRow, RunState
 from iterand_engine.store.records import Json
@@ -19,7 +19,6 @@ MOST = 60
 MOST_RUNS = 600
 _SEED = "training.seed"
 _APART = tuple(option for option in SAME_GROUP if option != _SEED)  # what runs, not groups, may not differ in
-_SHORT = {"method.randomize_every": "K", "method.randomize_rate": "r"}  # as the papers have them
 _ENDED_BADLY = (RunState.DIVERGED, RunState.FAILED)
 
 
@@ -101,7 +100,7 @@ class Comparison:
     @cached_property
     def labels(self) -> Differences:
         """What differs as names have it: what has the most values first, so that a cut name tells it."""
-        return _labels(self.found)
+        return self.found.labels()
 
     @cached_property
     def shared(self) -> dict[str, object]:
@@ -175,7 +174,7 @@ def _order(found: Differences, key: str) -> list[tuple[int, float, str]]:
 
 def _names(found: Differences, leads: Mapping[str, RunRow]) -> dict[str, str]:
     """What sets each entry apart, as a name that no other has."""
-    labels = _labels(found)
+    labels = found.labels()
     names = {key: labels.text(key) or row.name for key, row in leads.items()}
     more: tuple[Callable[[RunRow], str], ...] = (
         lambda row: row.name,
@@ -189,19 +188,6 @@ def _names(found: Differences, leads: Mapping[str, RunRow]) -> dict[str, str]:
         if len({addition(leads[key]) for key in twice}) > 1:
             names |= {key: f"{names[key]}, {addition(leads[key])}" for key in twice}
     return names
-
-
-def _labels(found: Differences) -> Differences:
-    """Short names, and options by how many values they have; of as many in the order of the configuration."""
-    kinds = {
-        option: len({value_text(v[option]) if option in v else None for v in found.values.values()})
-        for option in found.names
-    }
-    order = sorted(found.names, key=lambda option: -kinds[option])
-    taken = set(found.names.values())
-    short = {option: name for option, name in _SHORT.items() if option in found.names and name not in taken}
-    values = {key: {o: of_key[o] for o in order if o in of_key} for key, of_key in found.values.items()}
-    return Differences({**found.names, **short}, values)
 
 
 def _leaves(config: Json, above: tuple[str, ...] = ()) -> Iterable[tuple[str, ...]]:
