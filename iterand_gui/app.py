@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import threading
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
@@ -79,12 +78,27 @@ def _import_before_qt() -> None:
         import_module(name)
 
 
-def _import_later() -> None:
-    """Import plots and all pages in a thread: at the first plot it would stop the window for 0.3 s."""
+def _import_later(application: QApplication) -> None:
+    """Import plots and all pages, one in each turn of the event loop: nobody shall wait for it at the first plot.
+
+    Not in a thread: PySide keeps its classes in a table that Qt looks into without Python's lock.
+    """
+    from PySide6.QtCore import QTimer
+
     from iterand_gui.pages import PAGES
 
-    names = ["iterand_gui.plots.curve_scene", *(entry.target.partition(":")[0] for entry in PAGES)]
-    threading.Thread(target=lambda: list(map(import_module, names)), name="imports", daemon=True).start()
+    names = iter(["iterand_gui.plots.curve_scene", *(entry.target.partition(":")[0] for entry in PAGES)])
+    timer = QTimer(application, interval=0)
+
+    def one_more() -> None:
+        name = next(names, None)
+        if name is not None:
+            import_module(name)
+        else:
+            timer.stop()
+
+    timer.timeout.connect(one_more)
+    timer.start()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -107,7 +121,7 @@ def _run(application: QApplication, workspace: Path | None) -> int:
     workbench = Workbench(application, Memory(default_path()))
     workbench.open(workspace or workbench.last_workspace())
     idle = QTimer(application, singleShot=True, interval=_IDLE_MS)
-    idle.timeout.connect(_import_later)
+    idle.timeout.connect(lambda: _import_later(application))
     if workbench.window is not None:
         workbench.window.session.watcher.runs_changed.connect(
             idle.start, Qt.ConnectionType.SingleShotConnection

@@ -76,6 +76,9 @@ class StoreWatcher(QObject):
         self._numbers = 0
         self._subscriptions: dict[int, Subscription] = {}
         self._thread = QThread(self)
+        # Without a name Qt asks for that of the class, in the new thread and without Python's lock; PySide's
+        # answer then meets what the GUI thread does, and about one start in a hundred crashed.
+        self._thread.setObjectName("store-watcher")
         self._eye = _Eye(store)
         self._eye.moveToThread(self._thread)
         self._thread.started.connect(self._eye.begin)

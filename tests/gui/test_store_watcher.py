@@ -48,6 +48,17 @@ def test_that_news_arrive_as_signals_and_state_is_kept(
     assert watcher.configs[run_id]["method"] == CONFIG["method"]
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the names of threads are read from /proc")
+def test_that_the_thread_has_its_own_name(watcher: StoreWatcher, qtbot: QtBot) -> None:
+    def names() -> list[str]:
+        return [file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")]
+
+    with qtbot.waitSignal(watcher.runs_changed, timeout=WAIT_MS):
+        watcher.start()
+    assert "store-watcher" in names()
+    assert "QThread" not in names(), "the class was asked for its name, without Python's lock"
+
+
 def test_that_everything_counts_as_read_when_the_oldest_run_is(
     store: Store, watcher: StoreWatcher, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
