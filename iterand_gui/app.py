@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # What the first page needs of the engine and of other packages; a test compares.
 _BEFORE_QT = (
+    "iterand_engine.exports",
     "iterand_engine.filters",
     "iterand_engine.presets",
     "iterand_engine.queueing",
@@ -79,7 +80,7 @@ def _import_before_qt() -> None:
 
 
 def _import_later(application: QApplication) -> None:
-    """Import plots and all pages, one in each turn of the event loop: nobody shall wait for it at the first plot.
+    """Import plots and all pages, one in each turn of the event loop: nobody waits at the first plot.
 
     Not in a thread: PySide keeps its classes in a table that Qt looks into without Python's lock.
     """
