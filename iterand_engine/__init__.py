@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from iterand_engine.api import OpenWorkspace, Run, open_workspace
+    from iterand_engine.version import __version__
 
-__version__ = "0.1.0"
 __all__ = ["OpenWorkspace", "Run", "__version__", "open_workspace"]
 
 if not TYPE_CHECKING:  # a checker would take any name at all for one of ours
@@ -17,7 +17,8 @@ if not TYPE_CHECKING:  # a checker would take any name at all for one of ours
     def __getattr__(name: str) -> object:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(_import_module("iterand_engine.api"), name)
+        home = "iterand_engine.version" if name == "__version__" else "iterand_engine.api"
+        return getattr(_import_module(home), name)
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

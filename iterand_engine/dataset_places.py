@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from iterand_engine.data.locate import Location, locate_all
-from iterand_engine.workspace import Settings, Workspace
+from iterand_engine.settings import Settings
+from iterand_engine.workspace import Workspace
 
 __all__ = ["Location", "dataset_places"]
 

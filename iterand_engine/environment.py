@@ -14,8 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from iterand_engine import __version__
 from iterand_engine.devices import Device, cpu_device, cpu_name, default_threads
+from iterand_engine.version import __version__
 
 CHECKOUT = Path(__file__).resolve().parents[1]  # where this runs from a checkout
 # The packages that can change a result or how it is stored.
@@ -106,7 +106,7 @@ def git_commit(checkout: Path = CHECKOUT) -> str | None:
 
 def program_stamp() -> str:
     """Which program a process that starts now would be: version and commit, read anew from the files."""
-    source = (CHECKOUT / "iterand_engine" / "__init__.py").read_text(encoding="utf-8")
+    source = (CHECKOUT / "iterand_engine" / "version.py").read_text(encoding="utf-8")
     version = re.search(r'^__version__ = "([^"]+)"', source, re.MULTILINE)
     commit = git_commit(CHECKOUT)
     return (version[1] if version else __version__) + (f" ({_short(commit)})" if commit else "")

@@ -17,10 +17,8 @@ from pathlib import Path
 
 from iterand_engine.environment import CHECKOUT
 from iterand_engine.errors import UserError
-from iterand_engine.store.records import Claim, SlotKey
 from iterand_engine.workspace import Workspace
 
-TOKEN_VARIABLE = "ITERAND_RUN_TOKEN"  # not an argument: every user of the machine can read those
 # Starts its arguments and ends at once, so that the child belongs to nobody, and nobody must wait for it.
 _STARTER = """
 import os, subprocess, sys
@@ -44,35 +42,6 @@ class Launch:
 
 
 Launcher = Callable[[Launch], None]
-
-
-def slot_launch(workspace: Workspace, key: SlotKey) -> Launch:
-    """A slot's process; makes the folder of its log."""
-    workspace.slots_dir.mkdir(exist_ok=True)
-    words = ("--workspace", str(workspace.root), "--device", key.device, "--position", str(key.position))
-    return _python(
-        "iterand_engine.slot", words, workspace, workspace.slots_dir / f"{key.device}-{key.position}.log"
-    )
-
-
-def worker_launch(workspace: Workspace, claim: Claim, threads: int) -> Launch:
-    """The worker of a claimed run; makes the run's folder.
-
-    Args:
-        workspace: the run's.
-        claim: the run, its owner token, and the slot whose device alone the worker will see.
-        threads: CPU threads it may use.
-    """
-    folder, device = workspace.make_run_dir(claim.run_id), claim.key.device
-    visible = {
-        TOKEN_VARIABLE: claim.token,
-        "CUDA_VISIBLE_DEVICES": device if device != "cpu" else "",
-        "OMP_NUM_THREADS": str(threads),
-        # Threads that wait by spinning take the cores from whatever else runs (docs/decisions.md).
-        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
-    }
-    words = ("--workspace", str(workspace.root), "--run", claim.run_id, "--device", device)
-    return _python("iterand_engine.worker_process", words, workspace, folder / "worker.log", visible)
 
 
 def start_detached(launch: Launch) -> None:
@@ -122,13 +91,14 @@ def _cannot_start(launch: Launch, reason: str) -> UserError:
     return UserError(f"Cannot start {launch.program} in {launch.folder}: {reason}.")
 
 
-def _python(
+def python_launch(
     module: str,
     words: tuple[str, ...],
     workspace: Workspace,
     log: Path,
     more: Mapping[str, str] | None = None,
 ) -> Launch:
+    """A module of this program as a process, in the workspace's folder, with `more` in its environment."""
     environment = {**python_environment(), "PYTHONUNBUFFERED": "1", **(more or {})}
     return Launch(sys.executable, ("-m", module, *words), workspace.root, environment, log)
 

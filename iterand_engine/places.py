@@ -22,9 +22,9 @@ from iterand_engine.devices import (
     trainable_devices,
 )
 from iterand_engine.errors import UserError
+from iterand_engine.settings import Settings
 from iterand_engine.store import RunRow, Store
 from iterand_engine.store.records import SlotKey, SlotPlace
-from iterand_engine.workspace import Settings
 
 CPU = "cpu"
 FOREIGN_LIMIT_BYTES = 2**30

@@ -7,9 +7,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from iterand_engine import __version__
 from iterand_engine.config import RunConfig, to_yaml
 from iterand_engine.data.fingerprint import dataset_fingerprint
 from iterand_engine.devices import Device, cpu_device, find_device, list_devices, resolve_precision
@@ -19,13 +17,10 @@ from iterand_engine.extensions import copy_into, used_by, used_code
 from iterand_engine.places import my_devices
 from iterand_engine.processes import ProcessIdentity
 from iterand_engine.run_identity import group_key
+from iterand_engine.settings import Settings, data_roots
 from iterand_engine.store import NewRun, Store
-from iterand_engine.workspace import Settings, Workspace, write_atomic
-
-
-def data_roots(workspace: Workspace, settings: Settings) -> list[Path]:
-    """Where datasets are looked for: the roots in the settings, then the workspace's own folder."""
-    return [*settings.data_roots, workspace.data_dir]
+from iterand_engine.version import __version__
+from iterand_engine.workspace import Workspace, write_atomic
 
 
 def make_run(

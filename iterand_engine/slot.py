@@ -16,10 +16,11 @@ from iterand_engine import processes
 from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.places import our_processes, places
 from iterand_engine.queueing import drain
+from iterand_engine.settings import Settings
 from iterand_engine.stop_signals import StopSignals
 from iterand_engine.store import Store
 from iterand_engine.store.records import SlotKey, SlotPlace
-from iterand_engine.workspace import Settings, Workspace, open_workspace_dir
+from iterand_engine.workspace import Workspace, open_workspace_dir
 
 IDLE_S = 3.0  # runs are often queued one after the other
 

@@ -21,15 +21,15 @@ from iterand_engine.data.opening import open_dataset
 from iterand_engine.devices import Device
 from iterand_engine.methods.base import Plan
 from iterand_engine.run_files import RunFiles, load_checkpoint
-from iterand_engine.run_making import data_roots
 from iterand_engine.run_start import Start, adopted
+from iterand_engine.settings import Settings, data_roots
 from iterand_engine.store import Recorder, RunState, Store
 from iterand_engine.training import final
 from iterand_engine.training.checkpoint import Position
 from iterand_engine.training.masks import snapshot_masks
 from iterand_engine.training.numerics import Numerics
 from iterand_engine.training.trainer import Ending, Hooks, Progress, Task, Trainer, steps_per_epoch
-from iterand_engine.workspace import Settings, Workspace
+from iterand_engine.workspace import Workspace
 
 
 @dataclass(frozen=True)

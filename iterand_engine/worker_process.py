@@ -15,7 +15,7 @@ from pathlib import Path
 
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
 from iterand_engine.faults import explain
-from iterand_engine.launching import TOKEN_VARIABLE
+from iterand_engine.launches import TOKEN_VARIABLE
 from iterand_engine.reporting import NoDisplay, train_reported
 from iterand_engine.run_log import RunLog, log_path
 from iterand_engine.stop_signals import StopSignals

@@ -21,9 +21,10 @@ from iterand_engine.config import RunConfig
 from iterand_engine.queueing import start_missing
 from iterand_engine.run_log import last_lines
 from iterand_engine.run_making import make_runs
+from iterand_engine.settings import Settings
 from iterand_engine.store import RunState, Store, queries, slots
 from iterand_engine.store.records import SlotRow
-from iterand_engine.workspace import Settings, Workspace, open_workspace_dir
+from iterand_engine.workspace import Workspace, open_workspace_dir
 from tests.command_line import PATIENCE_S, ROOT, TINY
 
 ENDLESS = {"epochs": 1_000_000, "lr": 0.01}

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from iterand_engine import __version__, processes
+from iterand_engine import processes
 from iterand_engine.store import NewRun, Recorder, RunState, queries
+from iterand_engine.version import __version__
 from tests.command_line import TINY, Done, config_file, iterand, opened
 
 

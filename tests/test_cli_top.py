@@ -20,9 +20,9 @@ from iterand_engine.cli.board import Board, render, seconds_left
 from iterand_engine.cli.common import Opened
 from iterand_engine.cli.sparkline import ASCII, BLOCKS, bar, sparkline, strokes_for
 from iterand_engine.cli.top import BoardReader
+from iterand_engine.settings import Settings
 from iterand_engine.store import NewRun, Recorder, RunRow, RunState, Store
 from iterand_engine.store.records import SlotKey, SlotRow
-from iterand_engine.workspace import Settings
 from tests.command_line import PATIENCE_S, TINY, iterand, on_a_terminal, opened, until
 from tests.run_rows import run_row
 

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iterand_engine import __version__
 from iterand_engine.devices import (
     Device,
     DeviceKind,
@@ -30,6 +29,7 @@ from iterand_engine.devices import (
 )
 from iterand_engine.environment import differences, git_commit, snapshot
 from iterand_engine.errors import UserError
+from iterand_engine.version import __version__
 
 GIB = 1024**3
 CUDA_TORCH = "2.13.0+cu130"

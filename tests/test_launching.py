@@ -17,7 +17,8 @@ import pytest
 
 from iterand_engine import launching, processes
 from iterand_engine.errors import UserError
-from iterand_engine.launching import Launch, slot_launch, worker_launch
+from iterand_engine.launches import slot_launch, worker_launch
+from iterand_engine.launching import Launch
 from iterand_engine.store import RunState, slots
 from iterand_engine.store.records import Claim, SlotKey
 from iterand_engine.workspace import Workspace, open_workspace_dir

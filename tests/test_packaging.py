@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from iterand_engine import __version__
+from iterand_engine.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 # Run by a Python that sees the installed wheel first; prints what it found as JSON.

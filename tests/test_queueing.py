@@ -22,10 +22,11 @@ from iterand_engine.launching import Launch
 from iterand_engine.places import my_devices, places, threads_at
 from iterand_engine.queueing import start_missing, why_waiting
 from iterand_engine.run_making import make_run, make_runs
+from iterand_engine.settings import Settings
 from iterand_engine.store import RunState, Store, queries, slots
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store.records import SlotKey
-from iterand_engine.workspace import Settings, Workspace, open_workspace_dir
+from iterand_engine.workspace import Workspace, open_workspace_dir
 from tests.command_line import TINY
 
 GIB = 2**30

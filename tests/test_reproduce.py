@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from iterand_engine import __version__, environment, processes, run_start, worker
+from iterand_engine import environment, processes, run_start, worker
 from iterand_engine.cli import common
 from iterand_engine.cli.exporting import _tell
 from iterand_engine.cli.training import new_run
@@ -21,6 +21,7 @@ from iterand_engine.reproduce import Difference, first_difference, reproduce_run
 from iterand_engine.store import NewRun, Recorder, Store, queries
 from iterand_engine.training import trainer
 from iterand_engine.training.optimization import learning_rate
+from iterand_engine.version import __version__
 from tests.command_line import STEPS_PER_EPOCH, TINY, config_file, iterand, opened
 
 LAYERS = ("conv1.weight", "fc1.weight")

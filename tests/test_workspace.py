@@ -15,7 +15,8 @@ import pytest
 
 from iterand_engine.errors import UserError
 from iterand_engine.filesystems import filesystem_warning, folder_bytes, free_bytes
-from iterand_engine.workspace import Settings, Workspace, open_workspace_dir, write_atomic
+from iterand_engine.settings import Settings
+from iterand_engine.workspace import Workspace, open_workspace_dir, write_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN_ID = "6f1f7c1e-4d8f-4b57-9f5b-0c8e5b6a7d11"

@@ -12,7 +12,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from iterand_engine import __version__
 from iterand_engine.cli import (
     bench,
     bundled_demo,
@@ -34,6 +33,7 @@ from iterand_engine.cli import (
 )
 from iterand_engine.cli.common import result, say
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
+from iterand_engine.version import __version__
 
 _HELP = (
     "Train networks of random weights by choosing which weights to keep, and look at what was recorded. "

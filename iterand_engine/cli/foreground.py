@@ -13,9 +13,9 @@ from iterand_engine.faults import explain
 from iterand_engine.launching import start_detached
 from iterand_engine.reporting import train_reported
 from iterand_engine.run_log import RunLog, log_path
+from iterand_engine.settings import Settings
 from iterand_engine.stop_signals import StopSignals
 from iterand_engine.store import RunState, queries, slots
-from iterand_engine.workspace import Settings
 
 if TYPE_CHECKING:
     from iterand_engine.worker import Outcome

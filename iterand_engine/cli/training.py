@@ -15,7 +15,8 @@ from iterand_engine.data.locate import located
 from iterand_engine.errors import UserError
 from iterand_engine.extensions import check_code
 from iterand_engine.presets import preset as find_preset
-from iterand_engine.run_making import data_roots, make_run
+from iterand_engine.run_making import make_run
+from iterand_engine.settings import data_roots
 from iterand_engine.store import RunState, queries
 from iterand_engine.store import queue as store_queue
 

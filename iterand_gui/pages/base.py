@@ -6,30 +6,15 @@ A page is made when it is first shown. While it is hidden it costs nothing: it t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
 
+from iterand_gui.command import Command, Json
+
 if TYPE_CHECKING:
     from iterand_gui.session import Session
-
-Json = dict[str, object]
-
-
-@dataclass(frozen=True)
-class Command:
-    """Something a person can do, as the command palette and the menus list it.
-
-    `text` says what in a few words; `shortcut` is a key sequence as Qt writes it, empty for none; `enabled`
-    is asked when the list is shown.
-    """
-
-    text: str
-    run: Callable[[], object]
-    shortcut: str = ""
-    enabled: Callable[[], bool] = lambda: True
 
 
 class Page(QWidget):

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from iterand_gui import theme
-from iterand_gui.pages.base import Command
+from iterand_gui.command import Command
 
 _WIDTH_PX, _HEIGHT_PX = 520, 360
 _COMMAND = Qt.ItemDataRole.UserRole

@@ -7,8 +7,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton, QToolButton
 
 from iterand_engine import processes
+from iterand_engine.settings import Settings
 from iterand_engine.store import Recorder, RunRow, RunState, SlotKey, Store, labels, queries, queue, slots
-from iterand_engine.workspace import Settings
 from iterand_gui.actions import Clone
 from iterand_gui.pages.runs.panel_parts import FindingView
 from tests.gui.runs_world import OpenRuns, World, add_run, add_sweep, end, recorded

@@ -17,9 +17,9 @@ from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.workspace import open_workspace_dir
+from iterand_gui.command import Command
 from iterand_gui.live.tasks import Control
 from iterand_gui.memory import RECENT, Memory
-from iterand_gui.pages.base import Command
 from iterand_gui.selection import Selection
 from iterand_gui.session import Session
 from iterand_gui.widgets.command_palette import CommandPalette, rank

@@ -19,8 +19,9 @@ from iterand_engine.errors import UserError
 from iterand_engine.presets import Preset
 from iterand_gui import theme
 from iterand_gui.actions import Clone
+from iterand_gui.command import Command, Json
 from iterand_gui.format import counted
-from iterand_gui.pages.base import Command, Json, Page
+from iterand_gui.pages.base import Page
 from iterand_gui.pages.new.forecast import Forecast
 from iterand_gui.pages.new.launch import Launch
 from iterand_gui.pages.new.outlook import Planned, make_plan

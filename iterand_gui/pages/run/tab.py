@@ -8,7 +8,7 @@ from typing import ClassVar
 from PySide6.QtWidgets import QWidget
 
 from iterand_engine.store import RunRow
-from iterand_gui.pages.base import Command, Json
+from iterand_gui.command import Command, Json
 from iterand_gui.session import Session
 
 

@@ -15,9 +15,10 @@ from iterand_engine.filters import Filter
 from iterand_engine.processes import host_id
 from iterand_engine.store import RunState
 from iterand_gui import theme
+from iterand_gui.command import Command, Json
 from iterand_gui.live.run_table_model import RunTableModel
 from iterand_gui.live.store_reader import RunsChange, with_accuracy
-from iterand_gui.pages.base import Command, Json, Page
+from iterand_gui.pages.base import Page
 from iterand_gui.pages.runs.chosen import Chosen
 from iterand_gui.pages.runs.export_bar import ExportBar
 from iterand_gui.pages.runs.exporter import Exporter

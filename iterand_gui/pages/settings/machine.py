@@ -14,9 +14,10 @@ from iterand_engine.environment import program_stamp
 from iterand_engine.errors import UserError
 from iterand_engine.places import CPU, Place, our_processes, places
 from iterand_engine.processes import host_id
+from iterand_engine.settings import Settings
 from iterand_engine.store import Store, queue, slots
 from iterand_engine.store.records import SlotKey, SlotRow
-from iterand_engine.workspace import Settings, Workspace
+from iterand_engine.workspace import Workspace
 from iterand_gui.format import counted
 from iterand_gui.live.launcher import start_detached
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from PySide6.QtCore import QSignalBlocker, QTimer, Slot
 from PySide6.QtWidgets import QLineEdit, QPushButton, QVBoxLayout, QWidget
 
-from iterand_engine.workspace import Settings
+from iterand_engine.settings import Settings
+from iterand_gui.command import Command
 from iterand_gui.live.tasks import Control
-from iterand_gui.pages.base import Command
 from iterand_gui.pages.settings import machine as machines
 from iterand_gui.pages.settings.changes import SettingChanges
 from iterand_gui.pages.settings.devices import DeviceList

@@ -1,0 +1,40 @@
+"""What a slot's and a worker's process is started with: command line, folder, environment, log."""
+
+from __future__ import annotations
+
+import os
+
+from iterand_engine.launching import Launch, python_launch
+from iterand_engine.store.records import Claim, SlotKey
+from iterand_engine.workspace import Workspace
+
+TOKEN_VARIABLE = "ITERAND_RUN_TOKEN"  # not an argument: every user of the machine can read those
+
+
+def slot_launch(workspace: Workspace, key: SlotKey) -> Launch:
+    """A slot's process; makes the folder of its log."""
+    workspace.slots_dir.mkdir(exist_ok=True)
+    words = ("--workspace", str(workspace.root), "--device", key.device, "--position", str(key.position))
+    return python_launch(
+        "iterand_engine.slot", words, workspace, workspace.slots_dir / f"{key.device}-{key.position}.log"
+    )
+
+
+def worker_launch(workspace: Workspace, claim: Claim, threads: int) -> Launch:
+    """The worker of a claimed run; makes the run's folder.
+
+    Args:
+        workspace: the run's.
+        claim: the run, its owner token, and the slot whose device alone the worker will see.
+        threads: CPU threads it may use.
+    """
+    folder, device = workspace.make_run_dir(claim.run_id), claim.key.device
+    visible = {
+        TOKEN_VARIABLE: claim.token,
+        "CUDA_VISIBLE_DEVICES": device if device != "cpu" else "",
+        "OMP_NUM_THREADS": str(threads),
+        # Threads that wait by spinning take the cores from whatever else runs (docs/decisions.md).
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
+    }
+    words = ("--workspace", str(workspace.root), "--run", claim.run_id, "--device", device)
+    return python_launch("iterand_engine.worker_process", words, workspace, folder / "worker.log", visible)

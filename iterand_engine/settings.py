@@ -1,0 +1,162 @@
+"""What a workspace remembers about its owner's choices: `settings.yaml`, and the data roots that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from iterand_engine.errors import UserError, suggestion
+from iterand_engine.workspace import Workspace, write_atomic
+
+Auto = Literal["auto"]
+
+
+def _setting(default: Any, *, allowed: str) -> Any:
+    """Declare a setting, with what to say where a value is refused."""
+    return Field(default, description=allowed)
+
+
+def _known_device(text: str) -> str:
+    if text != "cpu" and not (text.startswith("GPU-") and len(text) > len("GPU-")):
+        raise ValueError("not a device")
+    return text
+
+
+class Settings(BaseModel):
+    """What a workspace remembers about its owner's wishes, in `settings.yaml` (docs/queue.md)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_roots: tuple[Path, ...] = _setting((), allowed="folders")
+    test_lock: bool = _setting(False, allowed="true | false")
+    slots_per_device: Annotated[int, Field(ge=1, le=64, strict=True)] = _setting(
+        1, allowed="a whole number from 1 to 64"
+    )
+    devices: tuple[Annotated[str, AfterValidator(_known_device)], ...] = _setting(
+        (), allowed="cpu and starts of GPU UUIDs (GPU-...), or [] for all devices"
+    )
+    cpu_slot: Annotated[bool, Field(strict=True)] | Auto = _setting("auto", allowed="true | false | auto")
+    cpu_share: Annotated[int, Field(ge=1, le=1024, strict=True)] | Auto = _setting(
+        "auto", allowed="from 1 to 1024 cores, or auto"
+    )
+    on_end: str = _setting("", allowed="a command line, or nothing")
+
+    @classmethod
+    def load(cls, workspace: Workspace) -> Settings:
+        """Read the settings; defaults where there is no file.
+
+        Raises:
+            UserError: the file is not YAML, has an unknown setting or a wrong value.
+        """
+        try:
+            text = workspace.settings_path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return cls()
+        try:
+            mapping = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UserError(
+                f"{workspace.settings_path} is not valid YAML ({_first_line(error)}): mend or delete it."
+            ) from error
+        if mapping is None:
+            return cls()
+        if not isinstance(mapping, dict):
+            raise UserError(f"{workspace.settings_path} must hold `setting: value` lines: mend or delete it.")
+        return cls._checked({str(key): value for key, value in mapping.items()})
+
+    def save(self, workspace: Workspace) -> None:
+        """Write all settings, whole or not at all."""
+        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        write_atomic(workspace.settings_path, text.encode())
+
+    def get(self, key: str) -> object:
+        """Value of a setting as plain values (paths as text). Raises UserError for an unknown name."""
+        self._known(key)
+        return self.model_dump(mode="json")[key]
+
+    def with_value(self, key: str, text: str) -> Settings:
+        """A copy with one setting changed, from text as written on a command line.
+
+        Args:
+            key: name of the setting.
+            text: YAML; for `data_roots` and `devices` one, several with commas, or `[]` (folders become
+                absolute); for `on_end` the command as it is.
+        Raises:
+            UserError: unknown name, a value that does not fit, or a folder that does not exist.
+        """
+        self._known(key)
+        value: object = _PARSERS.get(key, _plain_value)(text)
+        return self._checked({**self.model_dump(), key: value})
+
+    def with_data_root(self, folder: Path) -> Settings:
+        """A copy that looks for datasets in one more folder, after those it looks in already.
+
+        Args:
+            folder: becomes absolute; one that is a data root already stays where it is.
+        Raises:
+            UserError: there is no such folder.
+        """
+        roots = (*self.data_roots, _existing(folder))
+        return self.model_copy(update={"data_roots": tuple(dict.fromkeys(roots))})
+
+    @classmethod
+    def _checked(cls, mapping: dict[str, object]) -> Settings:
+        for key in mapping:
+            cls._known(key)
+        try:
+            return cls.model_validate(mapping)
+        except ValidationError as error:
+            key = str(error.errors()[0]["loc"][0])
+            allowed = cls.model_fields[key].description
+            raise UserError(f"Setting {key} cannot be {mapping[key]!r}; allowed: {allowed}.") from error
+
+    @classmethod
+    def _known(cls, key: str) -> None:
+        if key not in cls.model_fields:
+            names = ", ".join(cls.model_fields)
+            raise UserError(
+                f"There is no setting {key!r}{suggestion(key, cls.model_fields)} (settings: {names})."
+            )
+
+
+def data_roots(workspace: Workspace, settings: Settings) -> list[Path]:
+    """Where datasets are looked for: the roots in the settings, then the workspace's own folder."""
+    return [*settings.data_roots, workspace.data_dir]
+
+
+def _plain_value(text: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text  # no setting's value, and refused as what the user wrote
+
+
+def _folders(text: str) -> list[Path]:
+    return [_existing(Path(part)) for part in _parts(text)]
+
+
+def _existing(folder: Path) -> Path:
+    absolute = folder.expanduser().absolute()
+    if not absolute.is_dir():
+        raise UserError(f"Cannot use {absolute} as a data root: there is no such folder.")
+    return absolute
+
+
+def _parts(text: str) -> list[str]:
+    """The parts of `a, b` or `[a, b]`; none of `[]`."""
+    inside = text.strip().removeprefix("[").removesuffix("]").strip()
+    parts = [part.strip() for part in inside.split(",")] if inside else []
+    if not all(parts):
+        raise UserError(f"{text!r} is no list: write values with commas between them, or [] for none.")
+    return list(dict.fromkeys(parts))
+
+
+_PARSERS: dict[str, Callable[[str], object]] = {"data_roots": _folders, "devices": _parts, "on_end": str}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
