@@ -30,17 +30,17 @@ from iterand_engine.benchmarking import (
     step_config,
 )
 from iterand_engine.config import RunConfig
-from iterand_engine.devices import default_threads, find_device
-from iterand_engine.environment import snapshot
+from iterand_engine.machine.devices import default_threads, find_device
+from iterand_engine.machine.environment import snapshot
+from iterand_engine.machine.processes import current
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.methods.iterand import IteRand
-from iterand_engine.processes import current
 from iterand_engine.run_making import make_run
 from iterand_engine.run_start import adopted
 from iterand_engine.store import Recorder, RunState, Store
 from iterand_engine.training.numerics import Numerics
 from iterand_engine.training.trainer import Trainer
 from iterand_engine.worker import Session, Surroundings
-from iterand_engine.workspace import Workspace, open_workspace_dir
 
 # Variables that make a BLAS pick its kernels for another CPU; a measurement must not inherit them.
 PINNING = (

@@ -25,7 +25,7 @@ from pathlib import Path
 from benchmarks.window.data import make_finished, make_list
 from benchmarks.window.results import HEADER, Line, line, stall_line
 from benchmarks.window.stall import Stall
-from iterand_engine.environment import snapshot
+from iterand_engine.machine.environment import snapshot
 
 ROOT = Path(__file__).resolve().parents[1]
 FEW, FINISHED_RUNS, WATCHED_STARTS = 20, 50, 3

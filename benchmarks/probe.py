@@ -24,10 +24,10 @@ from typing import Any
 
 from iterand_engine.catalog import MODELS
 from iterand_engine.config import RunConfig
-from iterand_engine.environment import snapshot
-from iterand_engine.launching import python_environment
+from iterand_engine.machine.environment import snapshot
+from iterand_engine.machine.launch import python_environment
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.probing import ProbeClient
-from iterand_engine.workspace import Workspace, open_workspace_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 CPU = {"device": "cpu", "precision": "fp32", "threads": 1}

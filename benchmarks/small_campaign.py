@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from iterand_engine.config import RunConfig
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.run_making import make_run
 from iterand_engine.store import Locked, RunRow, RunState, Store, queries
 from iterand_engine.worker import Surroundings, work
-from iterand_engine.workspace import open_workspace_dir
 
 METHODS: dict[str, dict[str, object]] = {
     "dense": {"name": "dense", "weight_init": "kaiming-uniform"},

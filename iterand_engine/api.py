@@ -21,11 +21,11 @@ from iterand_engine.errors import UserError
 from iterand_engine.extensions import activated
 from iterand_engine.filter_fields import find_field
 from iterand_engine.filters import Filter, parse
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import Workspace, find_workspace_dir
 from iterand_engine.mask_files import read_epoch, stored_epochs
 from iterand_engine.run_search import find_runs
-from iterand_engine.settings import Settings
 from iterand_engine.store import Environment, Event, Locked, RunRow, RunState, Series, Store, queries
-from iterand_engine.workspace import Workspace, find_workspace_dir
 
 _TEST_ACCURACY = "test_accuracy"
 _COLUMNS = (

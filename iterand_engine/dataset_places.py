@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from iterand_engine.data.locate import Location, locate_all
-from iterand_engine.settings import Settings
-from iterand_engine.workspace import Workspace
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import Workspace
 
 __all__ = ["Location", "dataset_places"]
 

@@ -16,10 +16,10 @@ from safetensors import safe_open
 
 from iterand_engine.catalog import METHODS
 from iterand_engine.config import RunConfig, apply_sets
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.mask_files import read_epoch, stored_epochs
 from iterand_engine.presets import preset
 from iterand_engine.store import Locked, Store, queries
-from iterand_engine.workspace import Workspace
 
 DENSE = "dense"
 METHOD_NAMES = (DENSE, "edge-popup", "iterand")

@@ -17,14 +17,14 @@ from pathlib import Path
 
 from iterand_engine.catalog import DATASETS
 from iterand_engine.data.locate import locate_all
-from iterand_engine.devices import cpu_device, default_threads, list_devices
 from iterand_engine.errors import UserError
-from iterand_engine.filesystems import filesystem_warning, folder_bytes, free_bytes
-from iterand_engine.settings import Settings, data_roots
+from iterand_engine.machine.devices import cpu_device, default_threads, list_devices
+from iterand_engine.machine.filesystems import filesystem_warning, folder_bytes, free_bytes
+from iterand_engine.machine.settings import Settings, data_roots
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import Store, queries
 from iterand_engine.store.dialect import damage
 from iterand_engine.store.schema import SCHEMA_REVISION
-from iterand_engine.workspace import Workspace, open_workspace_dir
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_BYTES = 2 * 10**9  # free disk under which a warning is due

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from iterand_engine.launching import Launch, Launcher
-from iterand_engine.settings import Settings
+from iterand_engine.machine.launch import Launch, Launcher
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store import RunRow, RunState, Store, queries
 from iterand_engine.store.records import SlotKey, SweepRow
 from iterand_engine.store.sweeps import sweeps_ended_by
-from iterand_engine.workspace import Workspace
 
 # Each as ITERAND_..., empty where an event has no such fact.
 FACTS = ("EVENT", "RUN", "SWEEP", "DEVICE", "NAME", "STATE", "REASON")

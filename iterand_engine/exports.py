@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iterand_engine.errors import UserError, suggestion
+from iterand_engine.machine.workspace import Workspace, write_atomic
 from iterand_engine.mask_files import EpochMasks, read_epoch, stored_epochs
 from iterand_engine.store import RunDetail, Store, queries
-from iterand_engine.workspace import Workspace, write_atomic
 
 BEST, LAST = "best", "last"
 DENSE = "dense"

@@ -15,8 +15,8 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from iterand_engine.errors import UserError
+from iterand_engine.machine.workspace import Workspace, write_atomic
 from iterand_engine.own_code import Declaration
-from iterand_engine.workspace import Workspace, write_atomic
 
 
 class TrustedFile(BaseModel):

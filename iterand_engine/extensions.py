@@ -27,10 +27,10 @@ from iterand_engine.config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.extension_files import ExtensionFile, FileState, extension_files, is_file_name
 from iterand_engine.extension_trust import Trust
+from iterand_engine.machine.workspace import Workspace, write_atomic
 from iterand_engine.method_options import RuleChoice
 from iterand_engine.own_code import FOLDER, Declaration, Origin, Source, is_permitted, permitted, sha256_of
 from iterand_engine.store.records import ExtensionUse
-from iterand_engine.workspace import Workspace, write_atomic
 
 _NO_PARENT = "iterand_engine.method_options:MethodOptions"
 

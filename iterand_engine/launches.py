@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from iterand_engine.launching import Launch, python_launch
+from iterand_engine.machine.launch import Launch, python_launch
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store.records import Claim, SlotKey
-from iterand_engine.workspace import Workspace
 
 TOKEN_VARIABLE = "ITERAND_RUN_TOKEN"  # not an argument: every user of the machine can read those
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iterand_engine.errors import UserError
-from iterand_engine.workspace import write_atomic
+from iterand_engine.machine.workspace import write_atomic
 
 KEY_EVERY = 10
 _NAME = re.compile(r"epoch-(\d{5,})\.npz")

@@ -18,9 +18,9 @@ from pydantic import BaseModel
 from iterand_engine.catalog import DATASETS, METHODS, MODELS, RULES, Entry
 from iterand_engine.config import RunConfig, method_options_class, to_yaml
 from iterand_engine.extensions import activated
+from iterand_engine.machine.workspace import find_workspace_dir
 from iterand_engine.method_options import LayerRule
 from iterand_engine.options import OptionInfo, Options, describe, with_arguments
-from iterand_engine.workspace import find_workspace_dir
 
 _TOP = """\
 # Configuration

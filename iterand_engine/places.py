@@ -12,8 +12,9 @@ from typing import Any
 
 import pynvml
 
-from iterand_engine import processes
-from iterand_engine.devices import (
+from iterand_engine.errors import UserError
+from iterand_engine.machine import processes
+from iterand_engine.machine.devices import (
     Device,
     cpu_device,
     default_threads,
@@ -21,8 +22,7 @@ from iterand_engine.devices import (
     list_devices,
     trainable_devices,
 )
-from iterand_engine.errors import UserError
-from iterand_engine.settings import Settings
+from iterand_engine.machine.settings import Settings
 from iterand_engine.store import RunRow, Store
 from iterand_engine.store.records import SlotKey, SlotPlace
 

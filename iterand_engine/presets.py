@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from iterand_engine.catalog import MODELS
 from iterand_engine.errors import UserError, suggestion
-from iterand_engine.resources import resource
+from iterand_engine.machine.resources import resource
 
 Mappings = dict[str, dict[str, Any]]
 

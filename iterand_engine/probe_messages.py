@@ -12,7 +12,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from iterand_engine.config import RunConfig
-from iterand_engine.devices import Device, DeviceKind, Precision, cpu_device, find_device, resolve_precision
+from iterand_engine.machine.devices import (
+    Device,
+    DeviceKind,
+    Precision,
+    cpu_device,
+    find_device,
+    resolve_precision,
+)
 
 M = TypeVar("M", bound="Message")
 READY = 0  # the id of the first reply

@@ -21,13 +21,13 @@ from typing import BinaryIO, Self, cast
 import psutil
 
 from iterand_engine.config import RunConfig
-from iterand_engine.devices import Device, find_device
 from iterand_engine.errors import UserError
 from iterand_engine.estimates import disk_warning, memory_warning
-from iterand_engine.launching import python_environment
+from iterand_engine.machine.devices import Device, find_device
+from iterand_engine.machine.launch import python_environment
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.probe_messages import READY, Answer, Reply, Request, decode, encode
-from iterand_engine.settings import Settings
-from iterand_engine.workspace import Workspace
 
 START_S = 120.0  # how long the probe may take to be ready; importing torch from a cold disk takes most of it
 QUEUEING_S = 60.0  # for answers before queueing, where a large folder may have to be listed

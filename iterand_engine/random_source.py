@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iterand_engine.resources import resource
+from iterand_engine.machine.resources import resource
 
 WORD_BITS = 32
 LANES = 4

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from iterand_engine.errors import OwnershipLost, UserError
 from iterand_engine.faults import explain
-from iterand_engine.run_log import RunLog
+from iterand_engine.machine.run_log import RunLog
+from iterand_engine.machine.signals import StopSignals
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.run_start import adopted
-from iterand_engine.stop_signals import StopSignals
 from iterand_engine.store import RunState, Store, queries
-from iterand_engine.workspace import Workspace
 
 if TYPE_CHECKING:
     from iterand_engine.training.trainer import Progress

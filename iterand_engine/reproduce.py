@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iterand_engine.config import RunConfig
-from iterand_engine.devices import list_devices
-from iterand_engine.environment import differences
 from iterand_engine.errors import UserError
 from iterand_engine.extensions import run_code
+from iterand_engine.machine.devices import list_devices
+from iterand_engine.machine.environment import differences
+from iterand_engine.machine.settings import Settings, data_roots
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.run_making import make_run
-from iterand_engine.settings import Settings, data_roots
 from iterand_engine.store import RunDetail, RunState, Series, SeriesInfo, Store, queries
 from iterand_engine.worker import Surroundings, work
-from iterand_engine.workspace import Workspace, open_workspace_dir
 
 EPOCH_SECONDS = "epoch_s"
 

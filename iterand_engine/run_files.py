@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from iterand_engine.errors import UserError
+from iterand_engine.machine.workspace import Workspace, write_atomic
 from iterand_engine.mask_files import EpochMasks, epoch_path, read_epoch, stored_epochs, write_epoch
 from iterand_engine.store import Checkpoint as StoredCheckpoint
 from iterand_engine.store import Recorder, Store, queries
@@ -17,7 +18,6 @@ from iterand_engine.training import checkpoint, final
 from iterand_engine.training.background import BackgroundWriter
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.final import FinalState
-from iterand_engine.workspace import Workspace, write_atomic
 
 KEPT_CHECKPOINTS = 2
 

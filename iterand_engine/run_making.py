@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 from iterand_engine.config import RunConfig, to_yaml
 from iterand_engine.data.fingerprint import dataset_fingerprint
-from iterand_engine.devices import Device, cpu_device, find_device, list_devices, resolve_precision
-from iterand_engine.environment import git_commit
 from iterand_engine.errors import UserError
 from iterand_engine.extensions import copy_into, used_by, used_code
+from iterand_engine.machine.devices import Device, cpu_device, find_device, list_devices, resolve_precision
+from iterand_engine.machine.environment import git_commit
+from iterand_engine.machine.processes import ProcessIdentity
+from iterand_engine.machine.settings import Settings, data_roots
+from iterand_engine.machine.workspace import Workspace, write_atomic
 from iterand_engine.places import my_devices
-from iterand_engine.processes import ProcessIdentity
 from iterand_engine.run_identity import group_key
-from iterand_engine.settings import Settings, data_roots
 from iterand_engine.store import NewRun, Store
 from iterand_engine.version import __version__
-from iterand_engine.workspace import Workspace, write_atomic
 
 
 def make_run(

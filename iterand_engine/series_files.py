@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from iterand_engine.errors import UserError
+from iterand_engine.machine.workspace import write_atomic
 from iterand_engine.store import Series, Store, queries
-from iterand_engine.workspace import write_atomic
 
 HEAD = ("series", "layer", "step", "value")
 _ROWS_AT_ONCE = 5_000

@@ -12,15 +12,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from iterand_engine import processes
 from iterand_engine.errors import ExitCode, UserError
+from iterand_engine.machine import processes
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.signals import StopSignals
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.places import our_processes, places
 from iterand_engine.queueing import drain
-from iterand_engine.settings import Settings
-from iterand_engine.stop_signals import StopSignals
 from iterand_engine.store import Store
 from iterand_engine.store.records import SlotKey, SlotPlace
-from iterand_engine.workspace import Workspace, open_workspace_dir
 
 IDLE_S = 3.0  # runs are often queued one after the other
 

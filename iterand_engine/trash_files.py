@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iterand_engine.errors import UserError
+from iterand_engine.machine.workspace import Workspace, is_run_id
 from iterand_engine.store import RunRow, Store, queries, trash
-from iterand_engine.workspace import Workspace, is_run_id
 
 
 @dataclass(frozen=True)

@@ -18,18 +18,18 @@ from iterand_engine.building import build_network, make_method
 from iterand_engine.config import RunConfig
 from iterand_engine.data.dataset import Dataset
 from iterand_engine.data.opening import open_dataset
-from iterand_engine.devices import Device
+from iterand_engine.machine.devices import Device
+from iterand_engine.machine.settings import Settings, data_roots
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.methods.base import Plan
 from iterand_engine.run_files import RunFiles, load_checkpoint
 from iterand_engine.run_start import Start, adopted
-from iterand_engine.settings import Settings, data_roots
 from iterand_engine.store import Recorder, RunState, Store
 from iterand_engine.training import final
 from iterand_engine.training.checkpoint import Position
 from iterand_engine.training.masks import snapshot_masks
 from iterand_engine.training.numerics import Numerics
 from iterand_engine.training.trainer import Ending, Hooks, Progress, Task, Trainer, steps_per_epoch
-from iterand_engine.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from iterand_engine.errors import ExitCode, UserError
-from iterand_engine.workspace import find_workspace_dir, open_workspace_dir
+from iterand_engine.machine.workspace import find_workspace_dir, open_workspace_dir
 from iterand_gui.display import QT_PACKAGES, become_demo, demo_instead_of_abort, no_display
 from iterand_gui.live import collector
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from iterand_engine.extensions import activate
-from iterand_engine.settings import Settings
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store import Store
-from iterand_engine.workspace import Workspace
 from iterand_gui.actions import Actions
 from iterand_gui.live.store_watcher import StoreWatcher
 from iterand_gui.live.tasks import Jobs

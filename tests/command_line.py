@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 
 from iterand_engine.cli import main
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import RunDetail, RunRow, Store, queries, queue
-from iterand_engine.workspace import Workspace, open_workspace_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 120.0

@@ -15,10 +15,10 @@ from typing import Any
 import psutil
 
 from iterand_engine.config import RunConfig
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.run_making import make_run
 from iterand_engine.store import Store
 from iterand_engine.worker import work
-from iterand_engine.workspace import Workspace, open_workspace_dir
 
 
 def train(workspace: Workspace, store: Store, mapping: dict[str, Any]) -> None:

@@ -11,8 +11,8 @@ from iterand_engine import own_code
 from iterand_engine.errors import UserError
 from iterand_engine.extension_files import Description, ExtensionFile, enable
 from iterand_engine.extension_process import described
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import RunState, queries
-from iterand_engine.workspace import Workspace, open_workspace_dir
 from tests.command_line import Done, config_file, iterand, opened
 
 NET = """

@@ -16,15 +16,15 @@ from typing import Any
 import psutil
 import pytest
 
-from iterand_engine import environment, launching
 from iterand_engine.config import RunConfig
+from iterand_engine.machine import environment, launch
+from iterand_engine.machine.run_log import last_lines
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.queueing import start_missing
-from iterand_engine.run_log import last_lines
 from iterand_engine.run_making import make_runs
-from iterand_engine.settings import Settings
 from iterand_engine.store import RunState, Store, queries, slots
 from iterand_engine.store.records import SlotRow
-from iterand_engine.workspace import Workspace, open_workspace_dir
 from tests.command_line import PATIENCE_S, ROOT, TINY
 
 ENDLESS = {"epochs": 1_000_000, "lr": 0.01}
@@ -41,7 +41,7 @@ def copy_of_the_program(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "resources", folder / "resources")
     compileall.compile_dir(folder / "iterand_engine", quiet=1)
     monkeypatch.setattr(environment, "CHECKOUT", folder)
-    monkeypatch.setattr(launching, "CHECKOUT", folder)
+    monkeypatch.setattr(launch, "CHECKOUT", folder)
     # A machine for development may have these set; what is started must not depend on them.
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)

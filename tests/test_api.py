@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 
 import iterand_engine
-from iterand_engine import OpenWorkspace, open_workspace, processes
+from iterand_engine import OpenWorkspace, open_workspace
 from iterand_engine.config import RunConfig
 from iterand_engine.errors import UserError
+from iterand_engine.machine import processes
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.mask_files import EpochMasks, pack, write_epoch
-from iterand_engine.settings import Settings
 from iterand_engine.store import Locked, NewRun, Recorder, RunState, Store
-from iterand_engine.workspace import Workspace, open_workspace_dir
 from tests.command_line import config_file, finished, start
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from iterand_engine import processes
 from iterand_engine.config import RunConfig
+from iterand_engine.machine import processes
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import NewRun, Recorder, Store
 from iterand_engine.version import __version__
-from iterand_engine.workspace import open_workspace_dir
 from tests.command_line import iterand
 
 

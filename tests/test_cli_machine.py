@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from iterand_engine import devices, doctor
+from iterand_engine import doctor
 from iterand_engine.catalog import DATASETS
 from iterand_engine.cli import bundled_demo, common, datasets
 from iterand_engine.cli.app import make_app
@@ -23,6 +23,7 @@ from iterand_engine.config import RunConfig
 from iterand_engine.data import fetch
 from iterand_engine.data.sources import Source
 from iterand_engine.demo import METHOD_NAMES, WIDTHS, demo_configs
+from iterand_engine.machine import devices
 from iterand_engine.store import RunState, queries
 from iterand_engine.training import trainer
 from iterand_engine.version import __version__

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from iterand_engine import processes
+from iterand_engine.machine import processes
 from iterand_engine.store import NewRun, Recorder, RunState, queries
 from iterand_engine.version import __version__
 from tests.command_line import TINY, Done, config_file, iterand, opened

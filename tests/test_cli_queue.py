@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from iterand_engine import processes
-from iterand_engine.environment import program_stamp
+from iterand_engine.machine import processes
+from iterand_engine.machine.environment import program_stamp
 from iterand_engine.store import Recorder, RunState, Store, queries
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store import slots as store_slots

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from iterand_engine import worker
-from iterand_engine.resources import resource
+from iterand_engine.machine.resources import resource
 from iterand_engine.store import RunState, queries
 from tests.command_line import (
     ROOT,
@@ -93,7 +93,7 @@ def test_that_a_request_in_the_store_stops_training(workspace_dir: Path, tmp_pat
 def test_that_a_second_interrupt_leaves_at_once() -> None:
     script = """
 import signal, sys, time
-from iterand_engine.stop_signals import StopSignals
+from iterand_engine.machine.signals import StopSignals
 with StopSignals() as signals:
     print("ready", flush=True)
     while not signals.requested:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from iterand_engine import processes
 from iterand_engine.cli import trash as trash_commands
+from iterand_engine.machine import processes
 from iterand_engine.store import NewRun, queries
 from tests.command_line import TINY, Done, iterand, opened
 

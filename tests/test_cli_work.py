@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from iterand_engine import processes
+from iterand_engine.machine import processes
 from iterand_engine.store import RunState, queries
 from iterand_engine.store import slots as store_slots
 from iterand_engine.store.records import SlotKey

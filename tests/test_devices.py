@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iterand_engine.devices import (
+from iterand_engine.errors import UserError
+from iterand_engine.machine.devices import (
     Device,
     DeviceKind,
     cpu_flags,
@@ -27,8 +28,7 @@ from iterand_engine.devices import (
     resolve_precision,
     trainable_devices,
 )
-from iterand_engine.environment import differences, git_commit, snapshot
-from iterand_engine.errors import UserError
+from iterand_engine.machine.environment import differences, git_commit, snapshot
 from iterand_engine.version import __version__
 
 GIB = 1024**3

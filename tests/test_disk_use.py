@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from iterand_engine.disk_use import DiskKind, LargeThing, largest, measure, measure_run
-from iterand_engine.workspace import Workspace, open_workspace_dir
+from iterand_engine.machine.disk_use import DiskKind, LargeThing, largest, measure, measure_run
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 
 # Where a file of a run lies, and what it is.
 RUN_FILES = {

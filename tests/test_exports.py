@@ -18,10 +18,10 @@ from iterand_engine.cli import common
 from iterand_engine.cli.training import new_run
 from iterand_engine.config import RunConfig, load_yaml
 from iterand_engine.data.dataset import Split
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.mask_files import read_epoch
 from iterand_engine.store import queries
 from iterand_engine.training.trainer import Trainer
-from iterand_engine.workspace import Workspace
 from tests.command_line import ROOT, config_file, iterand, opened
 
 DOCS = (ROOT / "docs" / "exports.md").read_text(encoding="utf-8")

@@ -16,8 +16,8 @@ from iterand_engine.catalog import MODELS, find, own_entries
 from iterand_engine.errors import UserError
 from iterand_engine.extension_files import FileState, disable, enable, extension_files
 from iterand_engine.extensions import activate, activated, allowed, deactivate
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.own_code import permitted
-from iterand_engine.workspace import Workspace, open_workspace_dir
 from tests.command_line import iterand
 from tests.own_code_files import DATA, METHOD, NET, RULE, enable_here, trusted, workspace_with, write
 

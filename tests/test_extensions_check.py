@@ -16,9 +16,9 @@ from iterand_engine.errors import UserError
 from iterand_engine.extension_checks import CheckResult
 from iterand_engine.extension_process import running_file
 from iterand_engine.extensions import entries_of_file
+from iterand_engine.machine.resources import resource
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.own_code import CodeKind
-from iterand_engine.resources import resource
-from iterand_engine.workspace import Workspace, open_workspace_dir
 from tests.command_line import iterand
 from tests.own_code_files import write
 

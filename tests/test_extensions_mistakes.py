@@ -10,8 +10,8 @@ import pytest
 
 from iterand_engine.catalog import own_entries
 from iterand_engine.errors import ExitCode
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import RunState
-from iterand_engine.workspace import Workspace, open_workspace_dir
 from tests.own_code_files import HEAD, SIGNATURES, reason_of, train, trusted
 
 

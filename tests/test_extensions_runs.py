@@ -21,10 +21,10 @@ from iterand_engine.extension_files import disable, named_file
 from iterand_engine.extension_trust import Trust
 from iterand_engine.extensions import activated, allowed, run_code
 from iterand_engine.filter_fields import find_field
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.run_making import make_run
 from iterand_engine.run_start import adopted
 from iterand_engine.store import ExtensionUse, RunState, Store, queries
-from iterand_engine.workspace import Workspace, open_workspace_dir
 from tests.command_line import TINY, Done, config_file, finished, iterand, opened, start
 from tests.own_code_files import (
     DATA,

@@ -15,25 +15,26 @@ from typing import Any
 import psutil
 import pytest
 
-from iterand_engine import launching, processes
 from iterand_engine.errors import UserError
 from iterand_engine.launches import slot_launch, worker_launch
-from iterand_engine.launching import Launch
+from iterand_engine.machine import launch as launching
+from iterand_engine.machine import processes
+from iterand_engine.machine.launch import Launch
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import RunState, slots
 from iterand_engine.store.records import Claim, SlotKey
-from iterand_engine.workspace import Workspace, open_workspace_dir
 from iterand_gui.live import launcher as qt
 from tests.command_line import ROOT
 from tests.slot_processes import Queue, kill
 
-MODULES = {"subprocess": "iterand_engine.launching", "qt": "iterand_gui.live.launcher"}
+MODULES = {"subprocess": "iterand_engine.machine.launch", "qt": "iterand_gui.live.launcher"}
 CPU = SlotKey(processes.host_id(), "cpu", 0)
 # Starts a launch and ends, as a window does.
 PARENT = """
 import json, sys
 from importlib import import_module
 from pathlib import Path
-from iterand_engine.launching import Launch
+from iterand_engine.machine.launch import Launch
 facts = json.loads(sys.argv[2])
 launch = Launch(facts["program"], tuple(facts["arguments"]), Path(facts["folder"]), facts["environment"],
                 Path(facts["log"]))

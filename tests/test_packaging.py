@@ -23,9 +23,9 @@ import numpy
 import iterand_engine
 from iterand_engine.config import RunConfig
 from iterand_engine.presets import preset, presets
-from iterand_engine.resources import resource
+from iterand_engine.machine.resources import resource
 from iterand_engine.store import Store
-from iterand_engine.workspace import open_workspace_dir
+from iterand_engine.machine.workspace import open_workspace_dir
 
 with numpy.load(resource("datasets", "digits.npz")) as digits:
     arrays = {name: list(digits[name].shape) for name in digits.files}

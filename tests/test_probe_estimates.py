@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from iterand_engine.config import RunConfig
-from iterand_engine.devices import Device
 from iterand_engine.estimates import disk_warning, gigabytes, memory_warning, run_seconds, warnings
+from iterand_engine.machine.devices import Device
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.probe import answer
 from iterand_engine.probe_messages import Answer, Memory, Request
 from iterand_engine.run_making import make_run
 from iterand_engine.store import Store, queries
 from iterand_engine.worker import Surroundings, work
-from iterand_engine.workspace import Workspace, open_workspace_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 GPU = Device("GPU-1", "cuda", "NVIDIA Small", 8_000_000_000, 5_000_000_000, bf16=True)

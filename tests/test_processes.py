@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from iterand_engine import processes
-from iterand_engine.processes import ProcessIdentity
+from iterand_engine.machine import processes
+from iterand_engine.machine.processes import ProcessIdentity
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
 

@@ -11,22 +11,23 @@ from typing import Any
 
 import pytest
 
-from iterand_engine import devices as devices_module
 from iterand_engine import places as places_module
-from iterand_engine import processes, queueing
+from iterand_engine import queueing
 from iterand_engine.config import RunConfig
-from iterand_engine.devices import Device, default_threads
-from iterand_engine.environment import program_stamp
 from iterand_engine.errors import UserError
-from iterand_engine.launching import Launch
+from iterand_engine.machine import devices as devices_module
+from iterand_engine.machine import processes
+from iterand_engine.machine.devices import Device, default_threads
+from iterand_engine.machine.environment import program_stamp
+from iterand_engine.machine.launch import Launch
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.places import my_devices, places, threads_at
 from iterand_engine.queueing import start_missing, why_waiting
 from iterand_engine.run_making import make_run, make_runs
-from iterand_engine.settings import Settings
 from iterand_engine.store import RunState, Store, queries, slots
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store.records import SlotKey
-from iterand_engine.workspace import Workspace, open_workspace_dir
 from tests.command_line import TINY
 
 GIB = 2**30

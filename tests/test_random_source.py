@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from iterand_engine import random_source
+from iterand_engine.machine.resources import resource
 from iterand_engine.random_source import (
     RandomKey,
     Stream,
@@ -29,7 +30,6 @@ from iterand_engine.random_source import (
     words,
     words_at,
 )
-from iterand_engine.resources import resource
 
 KEY = RandomKey(seed=1, stream=Stream.REDRAW, layer="layer1.0.conv1.weight", event=3)
 

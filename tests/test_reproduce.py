@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from iterand_engine import environment, processes, run_start, worker
+from iterand_engine import run_start, worker
 from iterand_engine.cli import common
 from iterand_engine.cli.exporting import _tell
 from iterand_engine.cli.training import new_run
 from iterand_engine.config import load_yaml
 from iterand_engine.errors import ExitCode
+from iterand_engine.machine import environment, processes
 from iterand_engine.reproduce import Difference, first_difference, reproduce_run
 from iterand_engine.store import NewRun, Recorder, Store, queries
 from iterand_engine.training import trainer

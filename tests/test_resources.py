@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from iterand_engine.errors import UserError
-from iterand_engine.resources import resource
+from iterand_engine.machine.resources import resource
 
 
 def test_that_this_checkout_has_its_resources() -> None:

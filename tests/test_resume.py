@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from iterand_engine import run_start
 from iterand_engine.config import RunConfig
 from iterand_engine.errors import UserError
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.mask_files import epoch_path, read_epoch, stored_epochs
 from iterand_engine.run_files import load_checkpoint
 from iterand_engine.run_making import make_run
@@ -27,7 +28,6 @@ from iterand_engine.training import checkpoint, final, trainer
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.trainer import Hooks, Trainer
 from iterand_engine.worker import Outcome, Surroundings, work
-from iterand_engine.workspace import Workspace, open_workspace_dir
 from tests.training_tasks import METHODS, ListSink, config_of, state_bytes, task_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -127,7 +127,7 @@ import os, signal, sys
 from iterand_engine.store import Store
 from iterand_engine.training import trainer
 from iterand_engine.worker import Surroundings, work
-from iterand_engine.workspace import open_workspace_dir
+from iterand_engine.machine.workspace import open_workspace_dir
 
 def killed_at_eight(step):
     if step == 8:

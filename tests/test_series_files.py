@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iterand_engine import processes
 from iterand_engine.errors import UserError
+from iterand_engine.machine import processes
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.series_files import HEAD, write_series
 from iterand_engine.store import NewRun, Recorder, RunState, Store
-from iterand_engine.workspace import open_workspace_dir
 
 CONFIG = {
     "data": {"dataset": "digits"},

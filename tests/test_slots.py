@@ -19,7 +19,7 @@ STARTER = """
 import sys
 from iterand_engine.queueing import start_missing
 from iterand_engine.store import Store
-from iterand_engine.workspace import open_workspace_dir
+from iterand_engine.machine.workspace import open_workspace_dir
 workspace = open_workspace_dir(sys.argv[1])
 with Store.open(workspace) as store:
     for _ in range(4):

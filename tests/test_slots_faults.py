@@ -9,11 +9,11 @@ import psutil
 import pytest
 
 from iterand_engine import holding
-from iterand_engine.environment import program_stamp
 from iterand_engine.extensions import activated
+from iterand_engine.machine.environment import program_stamp
+from iterand_engine.machine.settings import Settings
 from iterand_engine.places import places
 from iterand_engine.queueing import drain, start_missing, why_waiting
-from iterand_engine.settings import Settings
 from iterand_engine.store import RunState, queries, slots
 from iterand_engine.store.sweeps import add_sweep
 from tests.own_code_files import trusted

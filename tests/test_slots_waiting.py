@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from iterand_engine import processes
+from iterand_engine.machine import processes
 from iterand_engine.store import Recorder, RunState, queries
 from tests.command_line import Done, config_file, finished, iterand, start
 from tests.slot_processes import ENDLESS, Queue

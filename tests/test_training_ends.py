@@ -13,6 +13,7 @@ import torch
 
 from iterand_engine.config import RunConfig
 from iterand_engine.errors import UserError
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.run_making import make_run
 from iterand_engine.store import RunState, Store, queries
 from iterand_engine.training import checkpoint, final, trainer
@@ -20,7 +21,6 @@ from iterand_engine.training.background import BackgroundWriter
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.trainer import Ending, Hooks, Trainer
 from iterand_engine.worker import work
-from iterand_engine.workspace import open_workspace_dir
 from tests.training_tasks import ListSink, config_of, task_of, train
 
 ABSURD = {"epochs": 4, "lr": 1e30}

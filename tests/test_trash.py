@@ -17,11 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from iterand_engine import processes
 from iterand_engine.errors import UserError
+from iterand_engine.machine import processes
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import NewRun, Recorder, RunState, Store, queries, trash
 from iterand_engine.trash_files import delete_runs, empty, entries, mend, undelete_runs
-from iterand_engine.workspace import Workspace, open_workspace_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = {"config.yaml": b"name: one", "checkpoints/step.pt": b"weights", "masks/epoch-00000.npz": b"bits"}
@@ -258,7 +258,7 @@ CRASH = """
 import os, sys
 from iterand_engine import trash_files
 from iterand_engine.store import Store, trash
-from iterand_engine.workspace import open_workspace_dir
+from iterand_engine.machine.workspace import open_workspace_dir
 workspace_dir, command, moment, module, name, run_id = sys.argv[1:]
 owner = {"os": os, "trash": trash}[module]
 real = getattr(owner, name)

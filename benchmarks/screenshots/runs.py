@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.presets import preset
 from iterand_engine.queueing import start_missing
 from iterand_engine.store import RunRow, RunState, Store, queries, sweeps
 from iterand_engine.store.queue import queued
 from iterand_engine.sweeps import plan, queue_plans
-from iterand_engine.workspace import Workspace, open_workspace_dir
 
 _BASE = ("method.weight_init=kaiming-uniform", "compute.threads=1", "compute.device=cpu")
 _PATIENCE_S = 300.0

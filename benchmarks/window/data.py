@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iterand_engine import processes
 from iterand_engine.config import RunConfig
+from iterand_engine.machine import processes
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import Axis, NewRun, Recorder, RunState, Store, sweeps
-from iterand_engine.workspace import Workspace, open_workspace_dir
 
 STEPS_A_EPOCH = 352  # of 45,000 images in batches of 128
 STEPS_A_RUN = 35_200

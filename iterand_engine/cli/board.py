@@ -16,9 +16,9 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from iterand_engine import processes
 from iterand_engine.cli.common import duration, share
 from iterand_engine.cli.sparkline import BLOCKS, Strokes, bar, sparkline
+from iterand_engine.machine import processes
 from iterand_engine.store import RunRow, RunState
 from iterand_engine.store.records import SlotKey, SlotRow
 

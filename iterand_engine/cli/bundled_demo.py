@@ -19,7 +19,7 @@ from iterand_engine.cli.foreground import train_here
 from iterand_engine.cli.training import new_run
 from iterand_engine.demo import DemoRow, demo_configs, demo_row
 from iterand_engine.errors import ExitCode
-from iterand_engine.settings import Settings
+from iterand_engine.machine.settings import Settings
 
 
 def demo(workspace: WorkspaceOption = None) -> None:

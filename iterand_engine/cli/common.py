@@ -19,9 +19,9 @@ from rich.table import Table
 from rich.text import Text
 
 from iterand_engine.extensions import activated
-from iterand_engine.settings import Settings
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import Locked, Store
-from iterand_engine.workspace import Workspace, open_workspace_dir
 
 WIDE = 200  # columns of a table that is piped: nothing is cut off there
 

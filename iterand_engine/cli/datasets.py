@@ -29,7 +29,7 @@ from iterand_engine.cli.common import (
 from iterand_engine.data.fetch import fetch
 from iterand_engine.dataset_places import Location, dataset_places
 from iterand_engine.errors import ExitCode
-from iterand_engine.settings import Settings
+from iterand_engine.machine.settings import Settings
 
 TELL_EVERY_S = 0.1
 

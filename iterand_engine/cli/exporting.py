@@ -12,7 +12,7 @@ from iterand_engine.cli.common import RunArgument, WorkspaceOption, opened, resu
 from iterand_engine.cli.display import progress_display
 from iterand_engine.errors import ExitCode
 from iterand_engine.exports import ExportFormat, export_masks, known_format
-from iterand_engine.stop_signals import StopSignals
+from iterand_engine.machine.signals import StopSignals
 
 if TYPE_CHECKING:
     from iterand_engine.reproduce import Comparison

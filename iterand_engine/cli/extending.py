@@ -21,10 +21,10 @@ from iterand_engine.extension_files import (
     named_file,
 )
 from iterand_engine.extensions import activated
+from iterand_engine.machine.resources import resource
+from iterand_engine.machine.workspace import Workspace, write_atomic
 from iterand_engine.options import Options, describe, with_arguments
 from iterand_engine.own_code import WORDS, CodeKind, Declaration
-from iterand_engine.resources import resource
-from iterand_engine.workspace import Workspace, write_atomic
 
 FileArgument = Annotated[
     str, typer.Argument(metavar="FILE", help="Name of a file in the workspace's extensions folder.")

@@ -10,11 +10,11 @@ from iterand_engine.cli.waiting import wait_for_slot
 from iterand_engine.endings import announce_run
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
 from iterand_engine.faults import explain
-from iterand_engine.launching import start_detached
+from iterand_engine.machine.launch import start_detached
+from iterand_engine.machine.run_log import RunLog, log_path
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.signals import StopSignals
 from iterand_engine.reporting import train_reported
-from iterand_engine.run_log import RunLog, log_path
-from iterand_engine.settings import Settings
-from iterand_engine.stop_signals import StopSignals
 from iterand_engine.store import RunState, queries, slots
 
 if TYPE_CHECKING:

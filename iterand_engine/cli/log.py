@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from iterand_engine.cli.common import Opened, RunArgument, WorkspaceOption, opened, say
-from iterand_engine.run_log import follow, log_path
+from iterand_engine.machine.run_log import follow, log_path
 from iterand_engine.store import RunState, queries
 
 

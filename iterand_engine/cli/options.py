@@ -9,7 +9,7 @@ import typer
 
 from iterand_engine.cli.common import WorkspaceOption, opened, result, workspace_at
 from iterand_engine.cli.naming import RUNS_HELP, meant_runs
-from iterand_engine.settings import Settings
+from iterand_engine.machine.settings import Settings
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Name of the setting.")]
 

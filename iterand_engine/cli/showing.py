@@ -23,7 +23,7 @@ from iterand_engine.cli.common import (
 )
 from iterand_engine.cli.next_steps import next_step
 from iterand_engine.cli.run_json import RunDocument
-from iterand_engine.run_log import last_lines, log_path
+from iterand_engine.machine.run_log import last_lines, log_path
 from iterand_engine.store import Event, Locked, RunDetail, RunState, queries
 from iterand_engine.store.records import SweepRow
 from iterand_engine.store.sweeps import sweeps

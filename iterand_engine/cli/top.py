@@ -22,7 +22,7 @@ from iterand_engine.cli.board import Board, render
 from iterand_engine.cli.common import Opened, WorkspaceOption, opened
 from iterand_engine.cli.display import PatientConsole
 from iterand_engine.cli.sparkline import strokes_for
-from iterand_engine.stop_signals import StopSignals
+from iterand_engine.machine.signals import StopSignals
 from iterand_engine.store import RunState, queries
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store import slots as store_slots

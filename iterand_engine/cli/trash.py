@@ -22,8 +22,8 @@ from iterand_engine.cli.common import (
     size,
 )
 from iterand_engine.cli.naming import RUNS_HELP, meant_runs
-from iterand_engine.disk_use import DiskUse, LargeThing, largest, measure, measure_run
 from iterand_engine.errors import UserError
+from iterand_engine.machine.disk_use import DiskUse, LargeThing, largest, measure, measure_run
 from iterand_engine.store import queries
 from iterand_engine.store.trash import resolve_discarded
 from iterand_engine.trash_files import TrashEntry, delete_runs, empty, entries, mend, undelete_runs

@@ -25,8 +25,8 @@ from iterand_engine.cli.display import PLAIN_EVERY_S, PatientConsole
 from iterand_engine.cli.sparkline import strokes_for
 from iterand_engine.cli.top import EVERY_S, BoardReader
 from iterand_engine.errors import ExitCode, UserError
+from iterand_engine.machine.signals import StopSignals
 from iterand_engine.places import our_processes
-from iterand_engine.stop_signals import StopSignals
 from iterand_engine.store import RunState
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store import slots as store_slots

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from iterand_engine.catalog import DATASETS, find
 from iterand_engine.errors import UserError
-from iterand_engine.resources import resource
+from iterand_engine.machine.resources import resource
 
 
 @dataclass(frozen=True)

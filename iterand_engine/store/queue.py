@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row
 
 from iterand_engine.errors import UserError
-from iterand_engine.processes import ProcessIdentity
+from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import run_reading, run_rows
 from iterand_engine.store.records import RunRow, RunState
 

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from iterand_engine.processes import ProcessIdentity
+from iterand_engine.machine.processes import ProcessIdentity
 
 Axis = Literal["step", "epoch", "clock", "event"]
 Level = Literal["info", "warning", "error"]

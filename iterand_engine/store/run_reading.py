@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
 from iterand_engine.errors import UserError
-from iterand_engine.processes import ProcessIdentity
+from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import dialect, schema, states
 from iterand_engine.store.records import RunRow, RunState
 from iterand_engine.store.states import Signs, derived_state, owner_of

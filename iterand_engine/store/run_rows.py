@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, update
 
 from iterand_engine.errors import UserError, suggestion
-from iterand_engine.processes import ProcessIdentity
+from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import dialect, run_reading, schema
 from iterand_engine.store.records import Level, RunState
 from iterand_engine.store.schema import OWNER_COLUMNS

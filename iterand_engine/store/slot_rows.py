@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, insert, select, update
 
-from iterand_engine import processes
 from iterand_engine.errors import OwnershipLost
-from iterand_engine.processes import ProcessIdentity
+from iterand_engine.machine import processes
+from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import dialect, run_reading, run_rows, schema
 from iterand_engine.store.records import SlotKey, SlotPlace, SlotRow
 from iterand_engine.store.states import lives, owner_of

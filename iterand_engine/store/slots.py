@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal, or_, select, tuple_
 
 from iterand_engine.errors import UserError
-from iterand_engine.processes import ProcessIdentity
+from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import dialect, run_reading, run_rows, schema, slot_rows
 from iterand_engine.store.records import Claim, RunState, SlotKey, SlotPlace, SlotRow
 from iterand_engine.store.states import HEARTBEAT_S

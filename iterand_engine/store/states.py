@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, column, select, table
 
-from iterand_engine import processes
-from iterand_engine.processes import ProcessIdentity
+from iterand_engine.machine import processes
+from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import dialect
 from iterand_engine.store.records import RunState
 

@@ -17,11 +17,11 @@ from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from iterand_engine.errors import OwnershipLost, UserError
-from iterand_engine.processes import ProcessIdentity
+from iterand_engine.machine.processes import ProcessIdentity
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store import dialect, run_reading, run_rows, schema, slot_rows
 from iterand_engine.store.migrate import check_database, prepare_database
 from iterand_engine.store.records import Json, NewRun, RunRow, RunState
-from iterand_engine.workspace import Workspace
 
 _STOP = RunState.STOPPED.value
 _run = schema.run

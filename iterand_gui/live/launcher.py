@@ -1,6 +1,6 @@
 """Starts slots from the window by Qt: what is started belongs to nobody and outlives the window.
 
-Limits: as `iterand_engine.launching.start_detached`, which one test holds to the same.
+Limits: as `iterand_engine.machine.launch.start_detached`, which one test holds to the same.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from PySide6.QtCore import QIODevice, QProcess, QProcessEnvironment
 
 from iterand_engine.errors import UserError
-from iterand_engine.launching import Launch
+from iterand_engine.machine.launch import Launch
 
 
 def start_detached(launch: Launch) -> None:

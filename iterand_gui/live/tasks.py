@@ -30,8 +30,8 @@ from PySide6.QtCore import (
 )
 
 from iterand_engine.errors import ExitCode, UserError
-from iterand_engine.launching import python_environment
-from iterand_engine.workspace import ENVIRONMENT_VARIABLE
+from iterand_engine.machine.launch import python_environment
+from iterand_engine.machine.workspace import ENVIRONMENT_VARIABLE
 from iterand_gui.live.lines import Line, LineReader, Progress, read_progress
 
 THREADS = 2

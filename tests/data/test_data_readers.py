@@ -22,7 +22,7 @@ from iterand_engine.data.digits import digits, upscaled
 from iterand_engine.data.mnist import fashion_mnist, mnist, read_idx
 from iterand_engine.data.svhn import svhn
 from iterand_engine.errors import UserError
-from iterand_engine.resources import resource
+from iterand_engine.machine.resources import resource
 
 
 def pixels(*shape: int) -> NDArray[np.uint8]:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from pytestqt.qtbot import QtBot
 
-from iterand_engine import processes
 from iterand_engine.config import RunConfig
+from iterand_engine.machine import processes
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.run_identity import group_key
-from iterand_engine.settings import Settings
 from iterand_engine.store import NewRun, Recorder, RunState, Store, queries
-from iterand_engine.workspace import open_workspace_dir
 from iterand_gui.pages.compare import ComparePage
 from iterand_gui.session import Session
 from iterand_gui.widgets.curve_plot import CurvePlot

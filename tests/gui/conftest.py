@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import Store
-from iterand_engine.workspace import open_workspace_dir
 from iterand_gui.session import Session
 from tests.gui.runs_world import World
 from tests.gui.runs_world import opened as opened_page

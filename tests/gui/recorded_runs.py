@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from iterand_engine import mask_files, processes
+from iterand_engine import mask_files
 from iterand_engine.config import RunConfig, apply_sets
+from iterand_engine.machine import processes
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store import Axis, NewRun, Recorder, RunState, Store
-from iterand_engine.workspace import Workspace
 
 LOOK_EVERY, REDRAW_EVERY, STEPS_PER_EPOCH, EPOCHS = 10, 30, 100, 4
 TOTAL = STEPS_PER_EPOCH * EPOCHS

@@ -9,8 +9,8 @@ import pytest
 from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import Store, queries
-from iterand_engine.workspace import open_workspace_dir
 from iterand_gui.live.store_watcher import StoreWatcher
 from iterand_gui.pages.run import RunPage
 from iterand_gui.pages.run.configuration import ConfigurationTab

@@ -11,11 +11,11 @@ import numpy as np
 from PySide6.QtCore import QModelIndex
 from pytestqt.qtbot import QtBot
 
-from iterand_engine import processes
 from iterand_engine.config import RunConfig
-from iterand_engine.launching import Launch
+from iterand_engine.machine import processes
+from iterand_engine.machine.launch import Launch
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import NewRun, Recorder, RunState, Store, SweepRow, queries, sweeps
-from iterand_engine.workspace import open_workspace_dir
 from iterand_gui.live.run_columns import COLUMN
 from iterand_gui.pages.runs import RunsPage
 from iterand_gui.session import Session

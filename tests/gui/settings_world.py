@@ -10,9 +10,9 @@ from typing import TypeVar
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.extensions import deactivate
-from iterand_engine.settings import Settings
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import NewRun
-from iterand_engine.workspace import open_workspace_dir
 from iterand_gui.memory import Memory
 from iterand_gui.pages.settings import SettingsPage
 from iterand_gui.pages.settings.section import Section

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from iterand_engine import processes
-from iterand_engine.processes import ProcessIdentity
+from iterand_engine.machine import processes
+from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import (
     NewRun,
     Store,

@@ -7,7 +7,7 @@ from pathlib import Path
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from iterand_engine.workspace import open_workspace_dir
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_gui.main_window import MainWindow
 from iterand_gui.memory import Memory
 from iterand_gui.pages.new import NewPage

@@ -11,8 +11,8 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.config import RunConfig
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.probe_messages import Answer
-from iterand_engine.workspace import Workspace, open_workspace_dir
 from iterand_gui.live.probe_client import ProbeClient
 
 # Stands for the probe: replies to each request as the name of its run says, with its width as answer.

@@ -13,8 +13,8 @@ import pytest
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import RunState, Store, queries
-from iterand_engine.workspace import open_workspace_dir
 from iterand_gui.format import percent
 from iterand_gui.live.run_columns import COLUMN
 from iterand_gui.pages.runs.panel_parts import FindingView

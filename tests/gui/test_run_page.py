@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QAbstractScrollArea, QPushButton, QWidget
 
 from iterand_engine.config import RunConfig
-from iterand_engine.settings import Settings
+from iterand_engine.machine.settings import Settings
 from iterand_engine.store import RunState, trash
 from iterand_gui.actions import Clone
 from iterand_gui.next_steps import StepKind

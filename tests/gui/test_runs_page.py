@@ -38,7 +38,7 @@ def test_that_an_empty_workspace_welcomes_and_tries_it_now(open_runs_page: OpenR
 def test_that_the_welcome_opens_the_form_and_offers_no_gpu_where_there_is_none(
     open_runs_page: OpenRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from iterand_engine.devices import cpu_device
+    from iterand_engine.machine.devices import cpu_device
 
     monkeypatch.setattr("iterand_gui.pages.runs.welcome.list_devices", lambda: (cpu_device(),))
     world = open_runs_page(nothing)
@@ -49,7 +49,7 @@ def test_that_the_welcome_opens_the_form_and_offers_no_gpu_where_there_is_none(
 
 
 def test_that_a_gpu_is_offered_real_runs(open_runs_page: OpenRuns, monkeypatch: pytest.MonkeyPatch) -> None:
-    from iterand_engine.devices import Device, cpu_device
+    from iterand_engine.machine.devices import Device, cpu_device
 
     gpu = Device("GPU-1", "cuda", "Some GPU", 10**10, 0, bf16=True)
     monkeypatch.setattr("iterand_gui.pages.runs.welcome.list_devices", lambda: (gpu, cpu_device()))

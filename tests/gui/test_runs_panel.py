@@ -6,8 +6,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton, QToolButton
 
-from iterand_engine import processes
-from iterand_engine.settings import Settings
+from iterand_engine.machine import processes
+from iterand_engine.machine.settings import Settings
 from iterand_engine.store import Recorder, RunRow, RunState, SlotKey, Store, labels, queries, queue, slots
 from iterand_gui.actions import Clone
 from iterand_gui.pages.runs.panel_parts import FindingView

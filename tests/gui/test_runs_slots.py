@@ -7,7 +7,7 @@ from dataclasses import replace
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from iterand_engine import processes
+from iterand_engine.machine import processes
 from iterand_engine.store import Recorder, RunState, SlotKey, SlotRow, Store, slots
 from iterand_gui.pages.runs.slot_facts import Click, slot_facts
 from tests.gui import run_rows

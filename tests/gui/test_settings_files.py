@@ -15,9 +15,9 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.catalog import RULES
-from iterand_engine.disk_use import measure
 from iterand_engine.extension_files import FileState, enable, extension_files
-from iterand_engine.settings import Settings
+from iterand_engine.machine.disk_use import measure
+from iterand_engine.machine.settings import Settings
 from iterand_engine.store import queries
 from iterand_engine.trash_files import delete_runs, entries
 from iterand_gui.memory import Memory

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from pytestqt.qtbot import QtBot
 
 from iterand_engine import places as engine_places
-from iterand_engine import processes
-from iterand_engine.devices import Device, cpu_device
-from iterand_engine.environment import program_stamp
 from iterand_engine.errors import UserError
-from iterand_engine.launching import Launch
+from iterand_engine.machine import processes
+from iterand_engine.machine.devices import Device, cpu_device
+from iterand_engine.machine.environment import program_stamp
+from iterand_engine.machine.launch import Launch
 from iterand_engine.places import Place
 from iterand_engine.store import slots
 from iterand_engine.store.records import SlotKey, SlotPlace, SlotRow

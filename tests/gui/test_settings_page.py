@@ -20,8 +20,8 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from iterand_engine.settings import Settings
-from iterand_engine.workspace import open_workspace_dir
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_gui.memory import Memory
 from iterand_gui.pages.settings.appearance import AppearanceSection
 from iterand_gui.pages.settings.page import SECTIONS

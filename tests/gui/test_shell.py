@@ -16,7 +16,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from iterand_engine.workspace import open_workspace_dir
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_gui.command import Command
 from iterand_gui.live.tasks import Control
 from iterand_gui.memory import RECENT, Memory

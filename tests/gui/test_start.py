@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import Store
-from iterand_engine.workspace import open_workspace_dir
 from iterand_gui.pages import PAGES
 from tests.gui.recorded_runs import recorded
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from iterand_engine import processes
 from iterand_engine.errors import UserError
+from iterand_engine.machine import processes
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import (
     Recorder,
     RunState,
@@ -21,7 +22,6 @@ from iterand_engine.store import (
     sweeps,
     trash,
 )
-from iterand_engine.workspace import open_workspace_dir
 from iterand_gui.live import store_reader
 from iterand_gui.live.store_reader import RunsChange, StoreReader, Wish
 from tests.gui.stores import CONFIG, new_run, owned, points

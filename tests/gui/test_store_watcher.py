@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from iterand_engine import processes
+from iterand_engine.machine import processes
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import Recorder, RunState, Store
-from iterand_engine.workspace import open_workspace_dir
 from iterand_gui.live import store_reader
 from iterand_gui.live.store_reader import RunsChange, SeriesPart, StoreReader
 from iterand_gui.live.store_watcher import StoreWatcher

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from iterand_engine import processes
-from iterand_engine.processes import ProcessIdentity
+from iterand_engine.machine import processes
+from iterand_engine.machine.processes import ProcessIdentity
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import NewRun, Recorder, Store
-from iterand_engine.workspace import Workspace, open_workspace_dir
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 20.0
@@ -27,7 +27,7 @@ from pathlib import Path
 from iterand_engine import processes
 from iterand_engine.errors import OwnershipLost
 from iterand_engine.store import NewRun, Recorder, RunState, Store, queries
-from iterand_engine.workspace import open_workspace_dir
+from iterand_engine.machine.workspace import open_workspace_dir
 store = Store.open(open_workspace_dir(sys.argv[1]))
 """
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from iterand_engine import processes
-from iterand_engine.processes import ProcessIdentity
+from iterand_engine.machine import processes
+from iterand_engine.machine.processes import ProcessIdentity
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import (
     ExtensionUse,
     NewRun,
@@ -28,7 +29,6 @@ from iterand_engine.store import (
     sweeps,
     trash,
 )
-from iterand_engine.workspace import open_workspace_dir
 
 RELEASED = Path(__file__).parent / "released"
 CONFIG = {

@@ -25,7 +25,8 @@ from hypothesis.stateful import (
 )
 
 from iterand_engine.errors import UserError
-from iterand_engine.processes import ProcessIdentity
+from iterand_engine.machine.processes import ProcessIdentity
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import (
     Claim,
     NewRun,
@@ -40,7 +41,6 @@ from iterand_engine.store import (
     states,
     trash,
 )
-from iterand_engine.workspace import open_workspace_dir
 
 if TYPE_CHECKING:
     pass

@@ -17,6 +17,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from iterand_engine.errors import UserError
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import (
     NewRun,
     RunState,
@@ -30,7 +31,6 @@ from iterand_engine.store import (
     trash,
 )
 from iterand_engine.store.migrate import MIGRATIONS, prepare_database
-from iterand_engine.workspace import Workspace, open_workspace_dir
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place

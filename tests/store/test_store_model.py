@@ -11,9 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from iterand_engine import processes
+from iterand_engine.machine import processes
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import NewRun, Recorder, RunState, Series, Store, blocks, queries
-from iterand_engine.workspace import open_workspace_dir
 
 LAYERS = ("a", "b", "c")
 SERIES = {"loss": None, "mask_flips": LAYERS}

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from iterand_engine import processes
 from iterand_engine.errors import OwnershipLost, UserError
-from iterand_engine.processes import ProcessIdentity
+from iterand_engine.machine import processes
+from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import Recorder, RunState, queries, states
 from iterand_engine.store.states import Signs, derived_state
 

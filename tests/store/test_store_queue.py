@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from iterand_engine import processes
 from iterand_engine.errors import UserError
-from iterand_engine.processes import ProcessIdentity
+from iterand_engine.machine import processes
+from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import ExtensionUse, NewRun, Recorder, RunState, queries, queue, states
 
 if TYPE_CHECKING:

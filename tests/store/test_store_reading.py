@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from iterand_engine import processes
 from iterand_engine.errors import UserError
+from iterand_engine.machine import processes
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import Recorder, RunRow, RunState, Store, blocks, queries, run_reading, schema
-from iterand_engine.workspace import open_workspace_dir
 
 if TYPE_CHECKING:
     from pathlib import Path

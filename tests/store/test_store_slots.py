@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from iterand_engine.errors import OwnershipLost, UserError
-from iterand_engine.processes import ProcessIdentity
+from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import (
     Claim,
     RunState,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from iterand_engine import processes
 from iterand_engine.errors import OwnershipLost, UserError
+from iterand_engine.machine import processes
 from iterand_engine.store import (
     RunState,
     queries,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from iterand_engine import processes
 from iterand_engine.errors import UserError
+from iterand_engine.machine import processes
 from iterand_engine.store import (
     ChangeWatcher,
     Recorder,

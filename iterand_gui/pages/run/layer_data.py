@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.mask_files import read_epoch, stored_epochs
-from iterand_engine.workspace import Workspace
 from iterand_gui.live.store_reader import SeriesPart
 from iterand_gui.plots.reduction import Steps
 from iterand_gui.plots.units import Unit

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_engine.run_log import log_path
+from iterand_engine.machine.run_log import log_path
 from iterand_engine.store import Event, RunRow, RunState
 from iterand_gui import format as texts
 from iterand_gui import theme

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from iterand_engine.run_log import last_lines, log_path
+from iterand_engine.machine.run_log import last_lines, log_path
 from iterand_engine.store import RunRow, RunState
 from iterand_gui import theme
 from iterand_gui.live.tasks import Control

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iterand_engine.differing import value_text
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store import RunDetail, Store, queries
 from iterand_engine.store.records import Environment
-from iterand_engine.workspace import Workspace
 from iterand_gui import format as texts
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from iterand_engine.errors import UserError
+from iterand_engine.machine.run_log import last_lines, log_path
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.queueing import why_waiting
-from iterand_engine.run_log import last_lines, log_path
-from iterand_engine.settings import Settings
 from iterand_engine.store import RunState, Store, queries
 from iterand_engine.store.records import Locked
-from iterand_engine.workspace import Workspace
 
 LOG_LINES = 6
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", re.MULTILINE)  # too wide for the panel

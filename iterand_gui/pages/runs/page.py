@@ -12,7 +12,7 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from iterand_engine.filters import Filter
-from iterand_engine.processes import host_id
+from iterand_engine.machine.processes import host_id
 from iterand_engine.store import RunState
 from iterand_gui import theme
 from iterand_gui.command import Command, Json

@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from iterand_engine.catalog import DATASETS
 from iterand_engine.dataset_places import Location, dataset_places
 from iterand_engine.errors import UserError
-from iterand_engine.settings import Settings
-from iterand_engine.workspace import Workspace
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import Workspace
 from iterand_gui import theme
 from iterand_gui.pages.settings.changes import SettingChanges
 from iterand_gui.pages.settings.dataset_row import DatasetRow

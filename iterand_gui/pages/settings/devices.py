@@ -7,7 +7,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
-from iterand_engine.devices import Device
+from iterand_engine.machine.devices import Device
 from iterand_engine.places import CPU
 from iterand_gui import theme
 from iterand_gui.format import counted, size

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iterand_engine import trash_files
-from iterand_engine.disk_use import DiskKind, DiskUse, LargeThing, largest, measure
+from iterand_engine.machine.disk_use import DiskKind, DiskUse, LargeThing, largest, measure
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store import RunRow, Store, queries
 from iterand_engine.trash_files import TrashEntry
-from iterand_engine.workspace import Workspace
 from iterand_gui.format import age, counted, size
 from iterand_gui.live.tasks import Control
 

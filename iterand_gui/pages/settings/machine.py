@@ -9,15 +9,21 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from iterand_engine import queueing
-from iterand_engine.devices import Device, cpu_device, default_threads, list_devices, trainable_devices
-from iterand_engine.environment import program_stamp
 from iterand_engine.errors import UserError
+from iterand_engine.machine.devices import (
+    Device,
+    cpu_device,
+    default_threads,
+    list_devices,
+    trainable_devices,
+)
+from iterand_engine.machine.environment import program_stamp
+from iterand_engine.machine.processes import host_id
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.places import CPU, Place, our_processes, places
-from iterand_engine.processes import host_id
-from iterand_engine.settings import Settings
 from iterand_engine.store import Store, queue, slots
 from iterand_engine.store.records import SlotKey, SlotRow
-from iterand_engine.workspace import Workspace
 from iterand_gui.format import counted
 from iterand_gui.live.launcher import start_detached
 

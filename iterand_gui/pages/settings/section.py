@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from iterand_engine.settings import Settings
+from iterand_engine.machine.settings import Settings
 from iterand_gui import theme
 from iterand_gui.command import Command
 from iterand_gui.pages.settings.changes import SettingChanges, SettingRow

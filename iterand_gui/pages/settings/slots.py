@@ -7,7 +7,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QSignalBlocker, QTimer, Slot
 from PySide6.QtWidgets import QLineEdit, QPushButton, QVBoxLayout, QWidget
 
-from iterand_engine.settings import Settings
+from iterand_engine.machine.settings import Settings
 from iterand_gui.command import Command
 from iterand_gui.live.tasks import Control
 from iterand_gui.pages.settings import machine as machines

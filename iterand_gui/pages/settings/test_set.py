@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QSignalBlocker, Slot
 from PySide6.QtWidgets import QCheckBox, QWidget
 
-from iterand_engine.settings import Settings
+from iterand_engine.machine.settings import Settings
 from iterand_gui.pages.settings.changes import SettingChanges
 from iterand_gui.pages.settings.section import Section
 from iterand_gui.session import Session

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from iterand_engine.errors import UserError
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def resource(*parts: str, package: Path = _PACKAGE) -> Path:

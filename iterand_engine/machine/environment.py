@@ -14,10 +14,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from iterand_engine.devices import Device, cpu_device, cpu_name, default_threads
+from iterand_engine.machine.devices import Device, cpu_device, cpu_name, default_threads
 from iterand_engine.version import __version__
 
-CHECKOUT = Path(__file__).resolve().parents[1]  # where this runs from a checkout
+CHECKOUT = Path(__file__).resolve().parents[2]  # where this runs from a checkout
 # The packages that can change a result or how it is stored.
 PACKAGES = (
     "torch",

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from iterand_engine.workspace import Workspace
+from iterand_engine.machine.workspace import Workspace
 
 POLL_S = 0.2
 _TAIL_BYTES = 16384

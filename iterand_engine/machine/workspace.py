@@ -21,7 +21,7 @@ from typing import BinaryIO, Literal
 import platformdirs
 
 from iterand_engine.errors import UserError
-from iterand_engine.filesystems import filesystem_warning
+from iterand_engine.machine.filesystems import filesystem_warning
 
 ENVIRONMENT_VARIABLE = "ITERAND_WORKSPACE"
 _RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

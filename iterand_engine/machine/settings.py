@@ -10,7 +10,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from iterand_engine.errors import UserError, suggestion
-from iterand_engine.workspace import Workspace, write_atomic
+from iterand_engine.machine.workspace import Workspace, write_atomic
 
 Auto = Literal["auto"]
 

@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from iterand_engine.environment import CHECKOUT
 from iterand_engine.errors import UserError
-from iterand_engine.workspace import Workspace
+from iterand_engine.machine.environment import CHECKOUT
+from iterand_engine.machine.workspace import Workspace
 
 # Starts its arguments and ends at once, so that the child belongs to nobody, and nobody must wait for it.
 _STARTER = """

@@ -16,8 +16,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from iterand_engine.filesystems import free_bytes
-from iterand_engine.workspace import Workspace
+from iterand_engine.machine.filesystems import free_bytes
+from iterand_engine.machine.workspace import Workspace
 
 _MOUNT_POINT = 0xA0000003  # a folder that Windows shows here and keeps elsewhere (a junction)
 
