@@ -29,7 +29,7 @@ from iterand_engine.benchmarking import (
     settler,
     step_config,
 )
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.devices import default_threads, find_device
 from iterand_engine.machine.environment import snapshot
 from iterand_engine.machine.processes import current

@@ -22,8 +22,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from iterand_engine.catalog import MODELS
-from iterand_engine.config import RunConfig
+from iterand_engine.config.catalog import MODELS
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.environment import snapshot
 from iterand_engine.machine.launch import python_environment
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.run_making import make_run
 from iterand_engine.store import Locked, RunRow, RunState, Store, queries

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.dataset import Batch, Dataset, Split
 from iterand_engine.models import InputSpec
 from iterand_engine.training.numerics import Numerics

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from iterand_engine.catalog import METHODS, MODELS, Entry, find
-from iterand_engine.config import ModelConfig
+from iterand_engine.config.catalog import METHODS, MODELS, Entry, find
+from iterand_engine.config.method_options import MethodOptions
+from iterand_engine.config.own_code import OwnCodeError, explained, kind_of
+from iterand_engine.config.run_config import ModelConfig
 from iterand_engine.errors import UserError
 from iterand_engine.faults import explain
-from iterand_engine.method_options import MethodOptions
 from iterand_engine.methods.base import Method, Plan, RedrawEvent
 from iterand_engine.models.spec import InputSpec
-from iterand_engine.own_code import OwnCodeError, explained, kind_of
 
 
 def build_network(options: ModelConfig, spec: InputSpec) -> nn.Module:

@@ -16,8 +16,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from iterand_engine.building import build_network
-from iterand_engine.catalog import DATASETS, RULES
-from iterand_engine.config import RunConfig, model_options_class
+from iterand_engine.config.catalog import DATASETS, RULES
+from iterand_engine.config.method_options import IteRandOptions, RuleChoice
+from iterand_engine.config.own_code import WORDS, Declaration, Loaded, OwnCodeError, explained
+from iterand_engine.config.run_config import RunConfig, model_options_class
 from iterand_engine.contract_runs import NUMERICS, difference, identical, opened, train
 from iterand_engine.data.content import ArrayContent
 from iterand_engine.data.dataset import Split
@@ -27,9 +29,7 @@ from iterand_engine.data.own import read_content
 from iterand_engine.errors import UserError
 from iterand_engine.extension_checks import CheckResult
 from iterand_engine.masking.rules import RedrawSite, chosen_rule
-from iterand_engine.method_options import IteRandOptions, RuleChoice
 from iterand_engine.models.spec import InputSpec
-from iterand_engine.own_code import WORDS, Declaration, Loaded, OwnCodeError, explained
 from iterand_engine.training.sink import NullSink
 from iterand_engine.training.trainer import Task, Trainer
 from iterand_engine.worker import build_task

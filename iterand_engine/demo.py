@@ -14,11 +14,11 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from iterand_engine.catalog import METHODS
-from iterand_engine.config import RunConfig, apply_sets
+from iterand_engine.config.catalog import METHODS
+from iterand_engine.config.presets import preset
+from iterand_engine.config.run_config import RunConfig, apply_sets
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.mask_files import read_epoch, stored_epochs
-from iterand_engine.presets import preset
 from iterand_engine.store import Locked, Store, queries
 
 DENSE = "dense"

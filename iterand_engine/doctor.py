@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from iterand_engine.catalog import DATASETS
+from iterand_engine.config.catalog import DATASETS
 from iterand_engine.data.locate import locate_all
 from iterand_engine.errors import UserError
 from iterand_engine.machine.devices import cpu_device, default_threads, list_devices

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pydantic import Field
 
-from iterand_engine.catalog import METHODS
-from iterand_engine.config import DataConfig, ModelConfig, method_options_class
+from iterand_engine.config.catalog import METHODS
+from iterand_engine.config.method_options import DenseOptions, EdgePopupOptions, IteRandOptions, MethodOptions
+from iterand_engine.config.own_code import CodeKind, Declaration, DeclarationError, running
+from iterand_engine.config.run_config import DataConfig, ModelConfig, method_options_class
 from iterand_engine.data.content import ArrayContent, FolderContent, ImageArrays, ImageFiles, image_files
-from iterand_engine.method_options import DenseOptions, EdgePopupOptions, IteRandOptions, MethodOptions
-from iterand_engine.own_code import CodeKind, Declaration, DeclarationError, running
 from iterand_engine.signatures import arguments_of, takes_none
 
 if TYPE_CHECKING:

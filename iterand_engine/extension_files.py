@@ -19,12 +19,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from iterand_engine.catalog import entries_of
+from iterand_engine.config.catalog import entries_of
+from iterand_engine.config.own_code import FOLDER, WORDS, CodeKind, Declaration, Source, sha256_of
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.extension_trust import Trust, TrustedFile
 from iterand_engine.machine.launch import python_environment
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.own_code import FOLDER, WORDS, CodeKind, Declaration, Source, sha256_of
 
 DESCRIBE_S = 120.0  # running a file includes importing torch, which may take long on a slow disk
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.py")

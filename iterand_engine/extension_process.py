@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from iterand_engine.catalog import OwnEntries, use_own
+from iterand_engine.config.catalog import OwnEntries, use_own
+from iterand_engine.config.own_code import Loaded, Source, load, permitted, sha256_of
 from iterand_engine.errors import UserError
 from iterand_engine.extension_checks import CHECKED, CheckResult
 from iterand_engine.extension_files import Description
 from iterand_engine.extensions import entries_of_file
-from iterand_engine.own_code import Loaded, Source, load, permitted, sha256_of
 
 
 def main() -> int:

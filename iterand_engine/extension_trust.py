@@ -14,9 +14,9 @@ from pathlib import Path
 import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from iterand_engine.config.own_code import Declaration
 from iterand_engine.errors import UserError
 from iterand_engine.machine.workspace import Workspace, write_atomic
-from iterand_engine.own_code import Declaration
 
 
 class TrustedFile(BaseModel):

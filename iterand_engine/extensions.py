@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from iterand_engine.catalog import (
+from iterand_engine.config.catalog import (
     DATASETS,
     METHODS,
     MODELS,
@@ -23,16 +23,24 @@ from iterand_engine.catalog import (
     own_entries,
     use_own,
 )
-from iterand_engine.config import RunConfig
+from iterand_engine.config.method_options import RuleChoice
+from iterand_engine.config.own_code import (
+    FOLDER,
+    Declaration,
+    Origin,
+    Source,
+    is_permitted,
+    permitted,
+    sha256_of,
+)
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.extension_files import ExtensionFile, FileState, extension_files, is_file_name
 from iterand_engine.extension_trust import Trust
 from iterand_engine.machine.workspace import Workspace, write_atomic
-from iterand_engine.method_options import RuleChoice
-from iterand_engine.own_code import FOLDER, Declaration, Origin, Source, is_permitted, permitted, sha256_of
 from iterand_engine.store.records import ExtensionUse
 
-_NO_PARENT = "iterand_engine.method_options:MethodOptions"
+_NO_PARENT = "iterand_engine.config.method_options:MethodOptions"
 
 
 def activate(workspace: Workspace) -> list[str]:

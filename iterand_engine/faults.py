@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from iterand_engine.own_code import explained
+from iterand_engine.config.own_code import explained
 
 FaultKind = Literal["memory", "device", "system", "defect"]
 OUT_OF_MEMORY = "Out of memory"  # how the sentence of such a fault begins

@@ -13,11 +13,16 @@ from enum import Enum, auto
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Literal, get_args, get_origin
 
-from iterand_engine.catalog import DATASETS, METHODS, MODELS, RULES, own_code_that_is_off
-from iterand_engine.config import RunConfig, data_options_class, method_options_class, model_options_class
+from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, RULES, own_code_that_is_off
+from iterand_engine.config.method_options import rule_options_class
+from iterand_engine.config.options import Options, describe
+from iterand_engine.config.run_config import (
+    RunConfig,
+    data_options_class,
+    method_options_class,
+    model_options_class,
+)
 from iterand_engine.errors import UserError, suggestion
-from iterand_engine.method_options import rule_options_class
-from iterand_engine.options import Options, describe
 
 if TYPE_CHECKING:
     from iterand_engine.store import RunRow

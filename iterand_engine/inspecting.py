@@ -20,19 +20,19 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from iterand_engine.building import build_network, make_method
-from iterand_engine.catalog import METHODS, MODELS, Entry, find
-from iterand_engine.config import ModelConfig, RunConfig
+from iterand_engine.config.catalog import METHODS, MODELS, Entry, find
+from iterand_engine.config.method_options import ScoreOptions
+from iterand_engine.config.own_code import OwnCodeError, explained
+from iterand_engine.config.run_config import ModelConfig, RunConfig
 from iterand_engine.estimates import Tensors
 from iterand_engine.masking.network import maskable_weights, plan_masks
 from iterand_engine.masking.parametrization import record_type
 from iterand_engine.masking.selection import threshold_rank
-from iterand_engine.method_options import ScoreOptions
 from iterand_engine.methods.base import Plan
 from iterand_engine.methods.dense import Dense
 from iterand_engine.methods.edge_popup import EdgePopup
 from iterand_engine.methods.iterand import IteRand
 from iterand_engine.models.spec import InputSpec
-from iterand_engine.own_code import OwnCodeError, explained
 from iterand_engine.probe_messages import LayerFacts
 
 _META = torch.device("meta")

@@ -16,7 +16,7 @@ from statistics import median
 import numpy as np
 
 from iterand_engine.benchmarking import settler
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.assembly import Opening, Part, in_memory
 from iterand_engine.data.dataset import Batch, Dataset, Split
 from iterand_engine.data.decode import ImageForm

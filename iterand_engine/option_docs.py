@@ -15,12 +15,12 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from iterand_engine.catalog import DATASETS, METHODS, MODELS, RULES, Entry
-from iterand_engine.config import RunConfig, method_options_class, to_yaml
+from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, RULES, Entry
+from iterand_engine.config.method_options import LayerRule
+from iterand_engine.config.options import OptionInfo, Options, describe, with_arguments
+from iterand_engine.config.run_config import RunConfig, method_options_class, to_yaml
 from iterand_engine.extensions import activated
 from iterand_engine.machine.workspace import find_workspace_dir
-from iterand_engine.method_options import LayerRule
-from iterand_engine.options import OptionInfo, Options, describe, with_arguments
 
 _TOP = """\
 # Configuration

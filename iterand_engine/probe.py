@@ -23,7 +23,7 @@ from typing import BinaryIO
 import torch
 
 from iterand_engine import estimates
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.facts import data_facts
 from iterand_engine.errors import UserError
 from iterand_engine.extensions import allowed

@@ -20,7 +20,7 @@ from typing import BinaryIO, Self, cast
 
 import psutil
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.estimates import disk_warning, memory_warning
 from iterand_engine.machine.devices import Device, find_device

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 
 
 def group_key(config: RunConfig, *, fingerprint: str, precision: str, extensions: Sequence[str] = ()) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from iterand_engine.config import RunConfig, to_yaml
+from iterand_engine.config.run_config import RunConfig, to_yaml
 from iterand_engine.data.fingerprint import dataset_fingerprint
 from iterand_engine.errors import UserError
 from iterand_engine.extensions import copy_into, used_by, used_code

@@ -20,9 +20,9 @@ import annotated_types
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from iterand_engine.arguments import Argument, ArgumentKind, Bound
-from iterand_engine.options import Options, first_sentence, with_arguments
-from iterand_engine.own_code import DeclarationError
+from iterand_engine.config.arguments import Argument, ArgumentKind, Bound
+from iterand_engine.config.options import Options, first_sentence, with_arguments
+from iterand_engine.config.own_code import DeclarationError
 
 _KINDS: dict[type, ArgumentKind] = {int: "int", float: "float", bool: "bool", str: "str"}
 _EXAMPLES = {int: "4", float: "0.1", bool: "False", str: "'soft'"}

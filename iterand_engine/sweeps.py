@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iterand_engine.axes import (
+from iterand_engine.config.axes import (
     CHOICES,
     SEED,
     Axis,
@@ -25,7 +25,7 @@ from iterand_engine.axes import (
     split_values,
     value_key,
 )
-from iterand_engine.config import RunConfig, apply_sets
+from iterand_engine.config.run_config import RunConfig, apply_sets
 from iterand_engine.data.locate import located
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from iterand_engine.building import build_network, make_method
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.dataset import Dataset
 from iterand_engine.data.opening import open_dataset
 from iterand_engine.machine.devices import Device

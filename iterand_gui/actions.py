@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal
 
 from iterand_engine import queueing, sweeps, trash_files
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.store import RunState, labels, queries, queue
 from iterand_gui.live.launcher import start_detached
 from iterand_gui.live.tasks import Control, Job

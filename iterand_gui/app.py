@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _BEFORE_QT = (
     "iterand_engine.exports",
     "iterand_engine.filters",
-    "iterand_engine.presets",
+    "iterand_engine.config.presets",
     "iterand_engine.queueing",
     "iterand_engine.series_files",
     "iterand_engine.store.labels",

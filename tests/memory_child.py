@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.run_making import make_run
 from iterand_engine.store import Store

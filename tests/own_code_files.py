@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from iterand_engine import own_code
+from iterand_engine.config import own_code
 from iterand_engine.errors import UserError
 from iterand_engine.extension_files import Description, ExtensionFile, enable
 from iterand_engine.extension_process import described

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine import environment, launch
 from iterand_engine.machine.run_log import last_lines
 from iterand_engine.machine.settings import Settings

@@ -17,7 +17,7 @@ import pytest
 
 import iterand_engine
 from iterand_engine import OpenWorkspace, open_workspace
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.settings import Settings

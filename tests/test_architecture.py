@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from iterand_engine import catalog
+from iterand_engine.config import catalog
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE_FOLDERS = ("iterand_engine", "iterand_gui", "tests", "benchmarks")
@@ -43,8 +43,8 @@ MAY_IMPORT_TORCH = (
 )
 # What the window may import of the engine; the rest it starts as a process.
 GUI_MAY_IMPORT = (
-    "iterand_engine.catalog",
-    "iterand_engine.config",
+    "iterand_engine.config.catalog",
+    "iterand_engine.config.run_config",
     "iterand_engine.dataset_places",
     "iterand_engine.machine.devices",
     "iterand_engine.differing",
@@ -62,10 +62,10 @@ GUI_MAY_IMPORT = (
     "iterand_engine.launches",
     "iterand_engine.machine.launch",
     "iterand_engine.mask_files",
-    "iterand_engine.method_options",
-    "iterand_engine.options",
+    "iterand_engine.config.method_options",
+    "iterand_engine.config.options",
     "iterand_engine.places",
-    "iterand_engine.presets",
+    "iterand_engine.config.presets",
     "iterand_engine.probe_messages",
     "iterand_engine.probing",
     "iterand_engine.machine.processes",
@@ -80,7 +80,7 @@ GUI_MAY_IMPORT = (
     "iterand_engine.sweeps",
     "iterand_engine.trash_files",
     "iterand_engine.machine.workspace",
-    "iterand_engine.yaml_text",
+    "iterand_engine.config.yaml",
 )
 QT = ("iterand_gui", "PySide6", "PySide2", "PyQt5", "PyQt6", "qtpy", "pyqtgraph")
 TORCH = ("torch", "torchvision")
@@ -208,7 +208,7 @@ def test_that_the_window_imports_only_the_torch_free_engine() -> None:
 
 def test_that_modules_that_do_not_train_work_without_torch(tmp_path: Path) -> None:
     modules = [name for name in importable_modules("iterand_engine") if not is_under(name, MAY_IMPORT_TORCH)]
-    assert {"iterand_engine.config", "iterand_engine.catalog"} <= set(modules)
+    assert {"iterand_engine.config.run_config", "iterand_engine.config.catalog"} <= set(modules)
     script = """
 import importlib, sys
 BLOCKED = ("torch", "torchvision", "PySide6", "PyQt5", "PyQt6")

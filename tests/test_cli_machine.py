@@ -14,12 +14,12 @@ import pytest
 from rich.console import Console
 
 from iterand_engine import doctor
-from iterand_engine.catalog import DATASETS
 from iterand_engine.cli import bundled_demo, common, datasets
 from iterand_engine.cli.app import make_app
 from iterand_engine.cli.display import LiveDisplay, PatientConsole, PlainDisplay
 from iterand_engine.cli.run_json import QueueList, Results, RunDocument, RunEntry, RunList
-from iterand_engine.config import RunConfig
+from iterand_engine.config.catalog import DATASETS
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data import fetch
 from iterand_engine.data.sources import Source
 from iterand_engine.demo import METHOD_NAMES, WIDTHS, demo_configs
@@ -207,7 +207,7 @@ def test_that_a_demo_that_is_stopped_ends_as_its_run_does(
     workspace_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     diverging = config_file(tmp_path, method={"name": "dense"}, training={"lr": 1e30})
-    from iterand_engine.config import load_yaml
+    from iterand_engine.config.run_config import load_yaml
 
     monkeypatch.setattr(bundled_demo, "demo_configs", lambda: [load_yaml(diverging)] * 2)
     done = iterand("demo", "--workspace", workspace_dir)

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from iterand_engine.config.presets import presets
 from iterand_engine.machine import processes
 from iterand_engine.machine.run_log import RunLog, log_path, read_from
 from iterand_engine.machine.settings import Settings
-from iterand_engine.presets import presets
 from iterand_engine.store import NewRun, Recorder, RunState, Store, queries
 from iterand_engine.version import __version__
 from tests.command_line import ROOT, TINY, Done, config_file, iterand, opened, until

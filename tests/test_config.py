@@ -10,11 +10,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iterand_engine.catalog import DATASETS, METHODS, MODELS
-from iterand_engine.config import RunConfig, load_yaml, to_yaml
+from iterand_engine.config.catalog import DATASETS, METHODS, MODELS
+from iterand_engine.config.presets import presets
+from iterand_engine.config.run_config import RunConfig, load_yaml, to_yaml
 from iterand_engine.errors import UserError
 from iterand_engine.option_docs import configuration_page
-from iterand_engine.presets import presets
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from iterand_engine.config import RunConfig, apply_sets, read_mapping
+from iterand_engine.config.run_config import RunConfig, apply_sets, read_mapping
 from iterand_engine.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,7 +16,7 @@ from torch import Tensor
 from iterand_engine import worker
 from iterand_engine.cli import common
 from iterand_engine.cli.training import new_run
-from iterand_engine.config import RunConfig, load_yaml
+from iterand_engine.config.run_config import RunConfig, load_yaml
 from iterand_engine.data.dataset import Split
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.mask_files import read_epoch

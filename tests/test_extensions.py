@@ -11,13 +11,13 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from iterand_engine import catalog
-from iterand_engine.catalog import MODELS, find, own_entries
+from iterand_engine.config import catalog
+from iterand_engine.config.catalog import MODELS, find, own_entries
+from iterand_engine.config.own_code import permitted
 from iterand_engine.errors import UserError
 from iterand_engine.extension_files import FileState, disable, enable, extension_files
 from iterand_engine.extensions import activate, activated, allowed, deactivate
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.own_code import permitted
 from tests.command_line import iterand
 from tests.own_code_files import DATA, METHOD, NET, RULE, enable_here, trusted, workspace_with, write
 

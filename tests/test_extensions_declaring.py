@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from iterand_engine.arguments import Argument
+from iterand_engine.config.arguments import Argument
+from iterand_engine.config.own_code import Declaration
 from iterand_engine.extension_process import described
-from iterand_engine.own_code import Declaration
 from tests.own_code_files import DATA, METHOD, NET, RULE, refusal
 
 MODEL_HEAD = "from typing import *\nfrom iterand_engine.extending import *\n"

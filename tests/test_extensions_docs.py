@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from iterand_engine.catalog import own_entries
+from iterand_engine.config.catalog import own_entries
 from iterand_engine.machine.workspace import open_workspace_dir
 from tests.command_line import ROOT, iterand
 from tests.own_code_files import describe_here

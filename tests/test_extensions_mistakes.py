@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from iterand_engine.catalog import own_entries
+from iterand_engine.config.catalog import own_entries
 from iterand_engine.errors import ExitCode
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import RunState

@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iterand_engine.catalog import DATASETS
-from iterand_engine.config import DataConfig, ModelConfig, RunConfig, apply_sets, to_yaml
+from iterand_engine.config.catalog import DATASETS
+from iterand_engine.config.run_config import DataConfig, ModelConfig, RunConfig, apply_sets, to_yaml
 from iterand_engine.data.file_facts import FileFacts
 from iterand_engine.data.fingerprint import dataset_fingerprint
 from iterand_engine.data.own import own_fingerprint

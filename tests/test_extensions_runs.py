@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from iterand_engine import contract_runs
-from iterand_engine.catalog import own_entries
-from iterand_engine.config import RunConfig
+from iterand_engine.config.catalog import own_entries
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.extension_files import disable, named_file
 from iterand_engine.extension_trust import Trust
@@ -240,7 +240,7 @@ def test_that_a_run_whose_row_hides_its_code_finds_none(workspace: Workspace) ->
 def test_that_own_code_hides_a_built_in_name_only_while_its_run_lasts(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from iterand_engine.catalog import MODELS, Entry
+    from iterand_engine.config.catalog import MODELS, Entry
 
     trusted(workspace, "net.py", NET)
     run_id = queued(workspace, model={"name": "tiny"})

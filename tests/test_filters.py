@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iterand_engine import catalog, filter_fields
-from iterand_engine.arguments import Argument
-from iterand_engine.catalog import METHODS, Entry
-from iterand_engine.config import RunConfig
+from iterand_engine import filter_fields
+from iterand_engine.config import catalog
+from iterand_engine.config.arguments import Argument
+from iterand_engine.config.catalog import METHODS, Entry
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.filter_fields import ALIASES, COLUMNS, find_field, option_fields
 from iterand_engine.filters import Condition, Filter, parse

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iterand_engine.catalog import DATASETS
-from iterand_engine.config import RunConfig
+from iterand_engine.config.catalog import DATASETS
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.measuring import measure
 from tests.command_line import config_file, iterand, only_run
 

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from iterand_engine.arguments import Argument
-from iterand_engine.catalog import METHODS, RULES, Entry
+from iterand_engine.config.arguments import Argument
+from iterand_engine.config.catalog import METHODS, RULES, Entry
+from iterand_engine.config.method_options import EdgePopupOptions, IteRandOptions, RuleChoice, ScoreOptions
 from iterand_engine.data.dataset import Batch, Split
 from iterand_engine.masking import MaskedLayer
 from iterand_engine.masking.initial import draw_weights
 from iterand_engine.masking.rules import Redraw, RedrawSite
 from iterand_engine.masking.selection import kept_mask
-from iterand_engine.method_options import EdgePopupOptions, IteRandOptions, RuleChoice, ScoreOptions
 from iterand_engine.methods.base import Plan
 from iterand_engine.methods.edge_popup import EdgePopup
 from iterand_engine.methods.iterand import IteRand

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from iterand_engine import catalog, models
+from iterand_engine import models
+from iterand_engine.config import catalog
 from iterand_engine.data.torchvision_import import import_torchvision
 from iterand_engine.errors import UserError
 from iterand_engine.models.spec import InputSpec

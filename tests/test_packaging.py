@@ -21,8 +21,8 @@ import json, sys
 from pathlib import Path
 import numpy
 import iterand_engine
-from iterand_engine.config import RunConfig
-from iterand_engine.presets import preset, presets
+from iterand_engine.config.run_config import RunConfig
+from iterand_engine.config.presets import preset, presets
 from iterand_engine.machine.resources import resource
 from iterand_engine.store import Store
 from iterand_engine.machine.workspace import open_workspace_dir

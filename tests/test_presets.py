@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.presets import preset, presets
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
-from iterand_engine.presets import preset, presets
 
 METHODS = ("dense", "edge-popup", "iterand")
 CIFAR = {f"cifar10-{n}-{m}" for n, m in product(("conv6", "resnet18", "resnet34"), METHODS)}

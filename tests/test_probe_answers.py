@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from iterand_engine.catalog import METHODS, MODELS
-from iterand_engine.config import RunConfig
+from iterand_engine.config.catalog import METHODS, MODELS
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.dataset import Split
 from iterand_engine.data.facts import data_facts
 from iterand_engine.data.opening import open_dataset

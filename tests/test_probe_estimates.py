@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.estimates import disk_warning, gigabytes, memory_warning, run_seconds, warnings
 from iterand_engine.machine.devices import Device
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir

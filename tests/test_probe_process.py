@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.extension_files import enable
 from iterand_engine.extensions import activated

@@ -13,7 +13,7 @@ import pytest
 
 from iterand_engine import places as places_module
 from iterand_engine import queueing
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.machine import devices as devices_module
 from iterand_engine.machine import processes

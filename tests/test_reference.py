@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from iterand_engine.catalog import MODELS
+from iterand_engine.config.catalog import MODELS
 from tests import reference
 from tests.training_tasks import config_of, train
 

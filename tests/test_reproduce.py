@@ -15,7 +15,7 @@ from iterand_engine import run_start, worker
 from iterand_engine.cli import common
 from iterand_engine.cli.exporting import _tell
 from iterand_engine.cli.training import new_run
-from iterand_engine.config import load_yaml
+from iterand_engine.config.run_config import load_yaml
 from iterand_engine.errors import ExitCode
 from iterand_engine.machine import environment, processes
 from iterand_engine.reproduce import Difference, first_difference, reproduce_run

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from iterand_engine import run_start
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.mask_files import epoch_path, read_epoch, stored_epochs

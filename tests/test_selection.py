@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from iterand_engine.config.method_options import Ranking
 from iterand_engine.masking.selection import (
     in_memory_order,
     kept_mask,
@@ -19,7 +20,6 @@ from iterand_engine.masking.selection import (
     threshold_by_topk,
     threshold_rank,
 )
-from iterand_engine.method_options import Ranking
 
 SPARSITIES = st.one_of(st.sampled_from([0.0, 0.5, 0.6, 0.999]), st.floats(0, 1, exclude_max=True))
 RANKINGS = st.sampled_from(["signed", "magnitude"])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.run_making import make_run

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.dataset import Split
 from iterand_engine.random_source import RandomKey, Stream, bernoulli
 from iterand_engine.training import journal, trainer

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from iterand_engine.config import RunConfig, TrainingConfig
-from iterand_engine.presets import preset
+from iterand_engine.config.presets import preset
+from iterand_engine.config.run_config import RunConfig, TrainingConfig
 from iterand_engine.training.optimization import learning_rate, make_optimizer, set_learning_rate
 
 

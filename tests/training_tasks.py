@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from iterand_engine.config import DataConfig, RunConfig
+from iterand_engine.config.run_config import DataConfig, RunConfig
 from iterand_engine.data.dataset import Dataset
 from iterand_engine.data.opening import open_dataset
 from iterand_engine.store import Axis, Level

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from iterand_engine.catalog import MODELS, find
 from iterand_engine.cli.common import WorkspaceOption, add_row, make_table, result, say, show_table
+from iterand_engine.config.catalog import MODELS, find
 from iterand_engine.errors import UserError
 from iterand_engine.machine.devices import Device, default_threads, find_device
 from iterand_engine.machine.environment import snapshot

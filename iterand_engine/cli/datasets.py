@@ -14,7 +14,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from iterand_engine.catalog import DATASETS, DatasetEntry
 from iterand_engine.cli.common import (
     JsonOption,
     WorkspaceOption,
@@ -26,6 +25,7 @@ from iterand_engine.cli.common import (
     size,
     workspace_at,
 )
+from iterand_engine.config.catalog import DATASETS, DatasetEntry
 from iterand_engine.data.fetch import fetch
 from iterand_engine.dataset_places import Location, dataset_places
 from iterand_engine.errors import ExitCode

@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 
-from iterand_engine.catalog import entries_of
 from iterand_engine.cli.common import WorkspaceOption, add_row, make_table, result, show_table, workspace_at
+from iterand_engine.config.catalog import entries_of
+from iterand_engine.config.options import Options, describe, with_arguments
+from iterand_engine.config.own_code import WORDS, CodeKind, Declaration
 from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.extension_checks import run_checks
 from iterand_engine.extension_files import (
@@ -23,8 +25,6 @@ from iterand_engine.extension_files import (
 from iterand_engine.extensions import activated
 from iterand_engine.machine.resources import resource
 from iterand_engine.machine.workspace import Workspace, write_atomic
-from iterand_engine.options import Options, describe, with_arguments
-from iterand_engine.own_code import WORDS, CodeKind, Declaration
 
 FileArgument = Annotated[
     str, typer.Argument(metavar="FILE", help="Name of a file in the workspace's extensions folder.")

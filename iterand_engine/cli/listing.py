@@ -22,8 +22,8 @@ from iterand_engine.cli.common import (
     show_table,
 )
 from iterand_engine.cli.run_json import RunEntry, RunList
+from iterand_engine.config.presets import presets as all_presets
 from iterand_engine.filters import Filter, parse
-from iterand_engine.presets import presets as all_presets
 from iterand_engine.run_search import find_runs
 from iterand_engine.store import Locked, RunRow, RunState, queries
 from iterand_engine.store import sweeps as store_sweeps

@@ -27,12 +27,12 @@ from iterand_engine.cli.common import (
 from iterand_engine.cli.naming import RUNS_HELP, meant_runs
 from iterand_engine.cli.run_json import QueueList, RunEntry
 from iterand_engine.cli.training import SetOption
-from iterand_engine.config import read_mapping
+from iterand_engine.config.presets import preset as find_preset
+from iterand_engine.config.run_config import read_mapping
 from iterand_engine.errors import UserError
 from iterand_engine.extensions import check_code
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.processes import host_id
-from iterand_engine.presets import preset as find_preset
 from iterand_engine.probing import check_before_queueing
 from iterand_engine.store import RunState, queries
 from iterand_engine.store import queue as store_queue

@@ -9,13 +9,13 @@ import typer
 
 from iterand_engine.cli.common import Opened, RunArgument, WorkspaceOption, opened, say
 from iterand_engine.cli.foreground import train_here
-from iterand_engine.config import RunConfig, apply_sets, read_mapping
+from iterand_engine.config.presets import preset as find_preset
+from iterand_engine.config.run_config import RunConfig, apply_sets, read_mapping
 from iterand_engine.data.locate import located
 from iterand_engine.errors import UserError
 from iterand_engine.extensions import check_code
 from iterand_engine.machine import processes
 from iterand_engine.machine.settings import data_roots
-from iterand_engine.presets import preset as find_preset
 from iterand_engine.run_making import make_run
 from iterand_engine.store import RunState, queries
 from iterand_engine.store import queue as store_queue

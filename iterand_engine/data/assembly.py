@@ -22,7 +22,7 @@ from iterand_engine.data.streamed import StreamedDataset
 from iterand_engine.models.spec import InputSpec
 
 if TYPE_CHECKING:
-    from iterand_engine.config import DataConfig
+    from iterand_engine.config.run_config import DataConfig
 
 _MEASURED_IMAGES = 2048  # of a streamed dataset, for its mean and deviation
 _CHUNK_IMAGES = 4096

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.lib.npyio import NpzFile
 
-from iterand_engine.catalog import DATASETS, DatasetEntry, find
+from iterand_engine.config.catalog import DATASETS, DatasetEntry, find
 from iterand_engine.data.augment import PADDING_PX
 from iterand_engine.data.content import ArrayContent, Content, check_arrays
 from iterand_engine.data.decode import RESIZED_PX, ImageForm
@@ -31,7 +31,7 @@ from iterand_engine.data.splits import split_counts
 from iterand_engine.models.spec import InputSpec
 
 if TYPE_CHECKING:
-    from iterand_engine.config import DataConfig
+    from iterand_engine.config.run_config import DataConfig
 
 _LABEL_BYTES = 8
 _CROP_BYTES = 16  # of a training image: its crop of the epoch, or the size of its original

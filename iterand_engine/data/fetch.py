@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from iterand_engine.catalog import DATASETS, find
+from iterand_engine.config.catalog import DATASETS, find
 from iterand_engine.data.file_facts import md5_of
 from iterand_engine.data.locate import layout_of
 from iterand_engine.data.sources import Source, sources

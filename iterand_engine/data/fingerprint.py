@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from iterand_engine.catalog import DATASETS, find
+from iterand_engine.config.catalog import DATASETS, find
 from iterand_engine.data.content import ArrayContent, Content, ImageFiles
 from iterand_engine.data.file_facts import FileFacts
 from iterand_engine.data.locate import located
 from iterand_engine.data.own import own_fingerprint, read_content
 
 if TYPE_CHECKING:
-    from iterand_engine.config import DataConfig
+    from iterand_engine.config.run_config import DataConfig
 
 
 def dataset_fingerprint(config: DataConfig, roots: Sequence[Path]) -> str:

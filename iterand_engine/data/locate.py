@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from iterand_engine.catalog import DATASETS, find
+from iterand_engine.config.catalog import DATASETS, find
 from iterand_engine.errors import UserError
 from iterand_engine.machine.resources import resource
 

@@ -17,7 +17,7 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
-from iterand_engine.catalog import DATASETS, find
+from iterand_engine.config.catalog import DATASETS, find
 from iterand_engine.data.assembly import Opening, Part, in_memory, streamed
 from iterand_engine.data.content import ArrayContent, Content, FolderContent, ImageFiles, check_arrays
 from iterand_engine.data.dataset import Dataset, Split
@@ -39,7 +39,7 @@ from iterand_engine.data.sources import verify
 from iterand_engine.data.splits import split_train
 
 if TYPE_CHECKING:
-    from iterand_engine.config import DataConfig
+    from iterand_engine.config.run_config import DataConfig
 
 _PROBED_IMAGES = 64
 MEMORY_SHARE = 4  # a decoded folder may take this part of memory: a quarter

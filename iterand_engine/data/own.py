@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from iterand_engine.catalog import DatasetEntry
+from iterand_engine.config.catalog import DatasetEntry
+from iterand_engine.config.own_code import OwnCodeError, kind_of
 from iterand_engine.data.content import ArrayContent, Content, FolderContent, ImageArrays, ImageFiles
 from iterand_engine.data.file_facts import FileFacts
 from iterand_engine.errors import UserError
-from iterand_engine.own_code import OwnCodeError, kind_of
 
 if TYPE_CHECKING:
-    from iterand_engine.config import DataConfig
+    from iterand_engine.config.run_config import DataConfig
 
 
 def read_content(entry: DatasetEntry, path: Path, config: DataConfig) -> Content:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from iterand_engine.method_options import ScoreInit, WeightInit
+from iterand_engine.config.method_options import ScoreInit, WeightInit
 from iterand_engine.random_source import RandomKey, Stream, normal, signs, uniform
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from iterand_engine.catalog import RULES, Entry, find
-from iterand_engine.method_options import RuleChoice
-from iterand_engine.own_code import OwnCodeError, kind_of
+from iterand_engine.config.catalog import RULES, Entry, find
+from iterand_engine.config.method_options import RuleChoice
+from iterand_engine.config.own_code import OwnCodeError, kind_of
 from iterand_engine.random_source import RandomKey, Stream, bernoulli
 
 

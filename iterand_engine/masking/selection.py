@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from iterand_engine.method_options import Ranking
+from iterand_engine.config.method_options import Ranking
 
 _BLOCK = 65_536  # scores that stay in the cache with what is made of them
 _SAMPLED_FROM = 16_384  # below this a plain partition is as fast

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from iterand_engine.config.method_options import DenseOptions
 from iterand_engine.masking import draw_network
-from iterand_engine.method_options import DenseOptions
 from iterand_engine.methods.base import Method, Plan
 
 

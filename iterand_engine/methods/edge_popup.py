@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from iterand_engine.config.method_options import ScoreOptions
 from iterand_engine.masking import MaskReport, mask_model
 from iterand_engine.masking.selection import kept_mask
-from iterand_engine.method_options import ScoreOptions
 from iterand_engine.methods.base import Method, Plan
 
 

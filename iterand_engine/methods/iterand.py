@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from iterand_engine.config.method_options import IteRandOptions, ScoreOptions
 from iterand_engine.masking import MaskedLayer
 from iterand_engine.masking.initial import draw_weights
 from iterand_engine.masking.rules import RedrawSite, chosen_rule
 from iterand_engine.masking.tracking import note_redraw, redrawn_and_revived
-from iterand_engine.method_options import IteRandOptions, ScoreOptions
 from iterand_engine.methods.base import Plan, RedrawEvent
 from iterand_engine.methods.edge_popup import EdgePopup
 

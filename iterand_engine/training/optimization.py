@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from iterand_engine.config import TrainingConfig
+from iterand_engine.config.run_config import TrainingConfig
 
 
 def make_optimizer(parameters: Sequence[nn.Parameter], config: TrainingConfig) -> Optimizer:

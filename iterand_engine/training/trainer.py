@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.dataset import Batch, Dataset, Split
 from iterand_engine.masking.tracking import observe
 from iterand_engine.methods.base import Method

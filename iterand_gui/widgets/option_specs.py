@@ -14,9 +14,14 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel
 
-from iterand_engine.catalog import DATASETS, METHODS, MODELS, RULES, Entry
-from iterand_engine.config import RunConfig, data_options_class, method_options_class, model_options_class
-from iterand_engine.options import OptionInfo, Options, describe, with_arguments
+from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, RULES, Entry
+from iterand_engine.config.options import OptionInfo, Options, describe, with_arguments
+from iterand_engine.config.run_config import (
+    RunConfig,
+    data_options_class,
+    method_options_class,
+    model_options_class,
+)
 
 DATASET: Final = "data.dataset"
 PATH: Final = "data.path"

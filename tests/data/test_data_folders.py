@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from iterand_engine.config import DataConfig
+from iterand_engine.config.run_config import DataConfig
 from iterand_engine.data.content import ImageFiles
 from iterand_engine.data.crops import random_resized_crops, sample_words
 from iterand_engine.data.dataset import Dataset, Split

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from iterand_engine.config import DataConfig
+from iterand_engine.config.run_config import DataConfig
 from iterand_engine.data import sources
 from iterand_engine.data.content import ImageFiles
 from iterand_engine.data.dataset import Split

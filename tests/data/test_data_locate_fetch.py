@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from iterand_engine.catalog import DATASETS
-from iterand_engine.config import DataConfig
+from iterand_engine.config.catalog import DATASETS
+from iterand_engine.config.run_config import DataConfig
 from iterand_engine.data import file_facts, sources
 from iterand_engine.data.fetch import fetch
 from iterand_engine.data.file_facts import FileFacts

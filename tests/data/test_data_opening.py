@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from iterand_engine.config import DataConfig
+from iterand_engine.config.run_config import DataConfig
 from iterand_engine.data import fingerprint as fingerprint_module
 from iterand_engine.data.content import ArrayContent, ImageArrays
 from iterand_engine.data.dataset import Dataset, Split
@@ -237,7 +237,7 @@ import subprocess
 import sys
 from pathlib import Path
 import iterand_engine.data.fetch
-from iterand_engine.config import DataConfig
+from iterand_engine.config.run_config import DataConfig
 from iterand_engine.data.fingerprint import dataset_fingerprint
 from iterand_engine.data.locate import locate_all
 locate_all([Path({str(tmp_path)!r})])

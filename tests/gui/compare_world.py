@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pytestqt.qtbot import QtBot
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine import processes
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import open_workspace_dir

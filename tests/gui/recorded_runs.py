@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from iterand_engine import mask_files
-from iterand_engine.config import RunConfig, apply_sets
+from iterand_engine.config.run_config import RunConfig, apply_sets
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store import Axis, NewRun, Recorder, RunState, Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.store import RunRow, SweepRow
 from iterand_engine.store.records import Json
 from iterand_gui.live.store_reader import RunsChange

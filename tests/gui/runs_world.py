@@ -11,7 +11,7 @@ import numpy as np
 from PySide6.QtCore import QModelIndex
 from pytestqt.qtbot import QtBot
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine import processes
 from iterand_engine.machine.launch import Launch
 from iterand_engine.machine.workspace import open_workspace_dir

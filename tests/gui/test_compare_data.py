@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.store import Locked, RunRow, RunState
 from iterand_engine.store.records import Json
 from iterand_gui.pages.compare.entries import MOST, Comparison, compare, line_styles

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pytestqt.qtbot import QtBot
 
-from iterand_engine.presets import preset
+from iterand_engine.config.presets import preset
 from iterand_engine.store import RunState, queries
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store import sweeps as store_sweeps

@@ -13,8 +13,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
-from iterand_engine.config import RunConfig
-from iterand_engine.presets import preset
+from iterand_engine.config.presets import preset
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.store import queries
 from iterand_gui import theme
 from iterand_gui.colours import DARK, LIGHT

@@ -13,14 +13,14 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
-from iterand_engine import catalog
-from iterand_engine.arguments import Argument
-from iterand_engine.catalog import METHODS, Entry, OwnEntries, use_own
-from iterand_engine.config import RunConfig
+from iterand_engine.config import catalog
+from iterand_engine.config.arguments import Argument
+from iterand_engine.config.catalog import METHODS, Entry, OwnEntries, use_own
+from iterand_engine.config.options import describe
+from iterand_engine.config.own_code import Origin, Source
+from iterand_engine.config.presets import presets
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
-from iterand_engine.options import describe
-from iterand_engine.own_code import Origin, Source
-from iterand_engine.presets import presets
 from iterand_engine.sweeps import plan
 from iterand_gui.widgets.option_form import MAIN, OptionForm
 from iterand_gui.widgets.option_specs import specs

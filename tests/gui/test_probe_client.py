@@ -10,7 +10,7 @@ import psutil
 import pytest
 from pytestqt.qtbot import QtBot
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.probe_messages import Answer
 from iterand_gui.live.probe_client import ProbeClient
@@ -19,7 +19,7 @@ from iterand_gui.live.probe_client import ProbeClient
 FAKE = """
 import os, sys, time
 from iterand_engine.probe_messages import *
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
 START
 def say(reply):
     sys.stdout.buffer.write(encode(reply))

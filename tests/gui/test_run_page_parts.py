@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iterand_engine.catalog import METHODS
-from iterand_engine.config import RunConfig
+from iterand_engine.config.catalog import METHODS
+from iterand_engine.config.run_config import RunConfig
+from iterand_engine.config.yaml import parse_yaml
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import RunState, Store
 from iterand_engine.store.records import Environment
-from iterand_engine.yaml_text import parse_yaml
 from iterand_gui.live.store_reader import SeriesPart
 from iterand_gui.next_steps import StepKind, next_steps
 from iterand_gui.pages.run import log_reader

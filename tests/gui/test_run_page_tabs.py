@@ -9,9 +9,9 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu
 
-from iterand_engine.config import RunConfig
+from iterand_engine.config.run_config import RunConfig
+from iterand_engine.config.yaml import parse_yaml
 from iterand_engine.store import RunState
-from iterand_engine.yaml_text import parse_yaml
 from iterand_gui.plots.x_axis import XAxis
 from tests.gui.recorded_runs import (
     BASE,

@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from iterand_engine import places, sweeps
-from iterand_engine.catalog import DATASETS
-from iterand_engine.config import RunConfig
+from iterand_engine.config.catalog import DATASETS
+from iterand_engine.config.method_options import IteRandOptions
+from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.estimates import disk_warning, memory_warning, run_seconds
 from iterand_engine.machine.devices import list_devices
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.method_options import IteRandOptions
 from iterand_engine.probe_messages import Answer
 from iterand_engine.store import Store
 from iterand_gui.format import whole

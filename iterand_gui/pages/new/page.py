@@ -15,8 +15,8 @@ from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
+from iterand_engine.config.presets import Preset
 from iterand_engine.errors import UserError
-from iterand_engine.presets import Preset
 from iterand_gui import theme
 from iterand_gui.actions import Clone
 from iterand_gui.command import Command, Json
@@ -183,7 +183,7 @@ class NewPage(Page):
         self.setFocusProxy(self.form)
 
     def _all_presets(self) -> list[Preset]:
-        from iterand_engine.presets import presets
+        from iterand_engine.config.presets import presets
 
         return list(presets().values())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QLabel, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
-from iterand_engine.presets import Preset, presets
+from iterand_engine.config.presets import Preset, presets
 from iterand_gui import theme
 
 _NAME = Qt.ItemDataRole.UserRole

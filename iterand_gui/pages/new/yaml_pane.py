@@ -20,9 +20,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_engine.config import RunConfig, read_mapping, to_yaml
+from iterand_engine.config.run_config import RunConfig, read_mapping, to_yaml
+from iterand_engine.config.yaml import parse_yaml
 from iterand_engine.errors import UserError
-from iterand_engine.yaml_text import parse_yaml
 from iterand_gui import theme
 from iterand_gui.widgets.option_error import ErrorLine
 

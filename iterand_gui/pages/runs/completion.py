@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from iterand_engine.catalog import DATASETS, METHODS, MODELS
+from iterand_engine.config.catalog import DATASETS, METHODS, MODELS
 from iterand_engine.filter_fields import ALIASES, COLUMNS, Field, Kind, option_fields
 from iterand_engine.store import RunState
 

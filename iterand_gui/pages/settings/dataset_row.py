@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QWidget
 
-from iterand_engine.catalog import DatasetEntry
+from iterand_engine.config.catalog import DatasetEntry
 from iterand_engine.dataset_places import Location
 from iterand_gui import theme
 from iterand_gui.format import size

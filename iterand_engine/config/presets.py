@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from iterand_engine.catalog import MODELS
+from iterand_engine.config.catalog import MODELS
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.machine.resources import resource
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, TypeVar
 
-from iterand_engine.arguments import Argument
+from iterand_engine.config.arguments import Argument
+from iterand_engine.config.own_code import WORDS, CodeKind, Origin, target_of
 from iterand_engine.errors import UserError, suggestion
-from iterand_engine.own_code import WORDS, CodeKind, Origin, target_of
 
 E = TypeVar("E", bound="Entry")
 
@@ -140,7 +140,7 @@ DATASETS = _by_name(
 )
 # fmt: on
 
-_OPTIONS = "iterand_engine.method_options"
+_OPTIONS = "iterand_engine.config.method_options"
 METHODS = _by_name(
     MethodEntry("dense", "Dense", "iterand_engine.methods.dense:Dense", f"{_OPTIONS}:DenseOptions"),
     MethodEntry(

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from iterand_engine.arguments import Argument
+from iterand_engine.config.arguments import Argument
 from iterand_engine.errors import suggestion
 
 S = TypeVar("S", bound="Options")

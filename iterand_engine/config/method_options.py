@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError, model_serializer, model_validator
 
-from iterand_engine.catalog import RULES, Entry, find
+from iterand_engine.config.catalog import RULES, Entry, find
+from iterand_engine.config.options import Options, first_sentence, option, with_arguments
 from iterand_engine.errors import UserError, suggestion
-from iterand_engine.options import Options, first_sentence, option, with_arguments
 
 WeightInit = Literal["kaiming-uniform", "kaiming-normal", "signed-constant"]
 ScoreInit = Literal["kaiming-uniform", "kaiming-uniform-a5"]

@@ -22,11 +22,11 @@ from pydantic import (
     model_validator,
 )
 
-from iterand_engine.catalog import DATASETS, METHODS, MODELS, RULES, Entry, find, load_target
+from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, RULES, Entry, find, load_target
+from iterand_engine.config.method_options import IteRandOptions, MethodOptions
+from iterand_engine.config.options import Choices, Options, first_sentence, option, shown, with_arguments
+from iterand_engine.config.yaml import parse_yaml
 from iterand_engine.errors import UserError
-from iterand_engine.method_options import IteRandOptions, MethodOptions
-from iterand_engine.options import Choices, Options, first_sentence, option, shown, with_arguments
-from iterand_engine.yaml_text import parse_yaml
 
 Auto = Literal["auto"]
 _LINE_BREAKS = {"\x85", "\u2028", "\u2029"}

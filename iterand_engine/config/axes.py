@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from iterand_engine.config import (
+from iterand_engine.config.run_config import (
     apply_sets,
     data_options_class,
     method_options_class,
