@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from iterand_engine.data.dataset import Split
-from iterand_engine.random_source import RandomKey, Stream, bernoulli, normal, signs, uniform
+from iterand_engine.rng import RandomKey, Stream, bernoulli, normal, signs, uniform
 
 
 def draw(init: str, shape: Any, seed: int, name: str, event: int) -> Any:

@@ -35,7 +35,7 @@ MAY_IMPORT_TORCH = (
     "iterand_engine.models",
     "iterand_engine.network_exports",
     "iterand_engine.probe",
-    "iterand_engine.random_source",
+    "iterand_engine.rng",
     "iterand_engine.reproduce",
     "iterand_engine.run_files",
     "iterand_engine.training",

@@ -19,7 +19,7 @@ from iterand_engine.masking import MaskedNetwork, draw_network, mask_model
 from iterand_engine.masking.initial import draw_scores, draw_weights
 from iterand_engine.masking.parametrization import MaskedWeight
 from iterand_engine.masking.selection import kept_mask
-from iterand_engine.random_source import RandomKey, Stream, normal, signs, uniform
+from iterand_engine.rng import RandomKey, Stream, normal, signs, uniform
 from iterand_engine.training.numerics import Numerics
 
 CPU = torch.device("cpu")

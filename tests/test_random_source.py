@@ -16,9 +16,9 @@ from scipy import stats
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from iterand_engine import random_source
+from iterand_engine import rng
 from iterand_engine.machine.resources import resource
-from iterand_engine.random_source import (
+from iterand_engine.rng import (
     RandomKey,
     Stream,
     bernoulli,
@@ -79,7 +79,7 @@ starts = st.one_of(st.integers(0, 100), st.integers(2**34 - 40, 2**34 + 40), st.
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     def set_size(size: int) -> None:
-        monkeypatch.setattr(random_source, "_block_size", lambda device: size)
+        monkeypatch.setattr(rng, "_block_size", lambda device: size)
 
     return set_size
 
@@ -162,7 +162,7 @@ def test_that_values_are_independent_of_the_block_size(
 
 def test_that_blocks_cover_a_range_and_never_share_it_across_a_high_word() -> None:
     around = 1 << 32
-    assert list(random_source._blocks(around - 3, around + 5, 4)) == [
+    assert list(rng._blocks(around - 3, around + 5, 4)) == [
         (around - 3, around),
         (around, around + 4),
         (around + 4, around + 5),

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.dataset import Split
-from iterand_engine.random_source import RandomKey, Stream, bernoulli
+from iterand_engine.rng import RandomKey, Stream, bernoulli
 from iterand_engine.training import journal, trainer
 from iterand_engine.training.trainer import Trainer
 from tests.training_tasks import ListSink, config_of, task_of, train

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iterand_engine.random_source import RandomKey, Stream, words, words_at
+from iterand_engine.rng import RandomKey, Stream, words, words_at
 
 WORDS_PER_SAMPLE = 16
 _ATTEMPTS = 10

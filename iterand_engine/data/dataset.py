@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from iterand_engine.models.spec import InputSpec
-from iterand_engine.random_source import RandomKey, Stream, permutation
+from iterand_engine.rng import RandomKey, Stream, permutation
 
 
 class Split(StrEnum):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from iterand_engine.errors import UserError
-from iterand_engine.random_source import RandomKey, Stream, permutation
+from iterand_engine.rng import RandomKey, Stream, permutation
 
 
 def split_counts(count: int, val_fraction: float, train_limit: int | None) -> tuple[int, int]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from iterand_engine.config.method_options import ScoreInit, WeightInit
-from iterand_engine.random_source import RandomKey, Stream, normal, signs, uniform
+from iterand_engine.rng import RandomKey, Stream, normal, signs, uniform
 
 
 def fan_in(shape: Sequence[int]) -> int:

@@ -16,7 +16,7 @@ from torch import Tensor
 from iterand_engine.config.catalog import RULES, Entry, find
 from iterand_engine.config.method_options import RuleChoice
 from iterand_engine.config.own_code import OwnCodeError, kind_of
-from iterand_engine.random_source import RandomKey, Stream, bernoulli
+from iterand_engine.rng import RandomKey, Stream, bernoulli
 
 
 @dataclass(frozen=True)
