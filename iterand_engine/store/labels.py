@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, insert
 
 from iterand_engine.errors import UserError
-from iterand_engine.store import run_rows, schema
+from iterand_engine.store import run_update, schema
 
 if TYPE_CHECKING:
     from iterand_engine.store.store import Store
@@ -23,8 +23,8 @@ def set_notes(store: Store, run_id: str, text: str) -> None:
         UserError: there is no such run.
     """
     with store.writing() as connection:
-        run_rows.run_row(connection, run_id)
-        run_rows.change(connection, run_id, {"notes": text or None})
+        run_update.run_row(connection, run_id)
+        run_update.change(connection, run_id, {"notes": text or None})
 
 
 def set_tags(store: Store, run_id: str, tags: Sequence[str]) -> None:
@@ -37,8 +37,8 @@ def set_tags(store: Store, run_id: str, tags: Sequence[str]) -> None:
         if not tag or "," in tag or any(letter.isspace() for letter in tag):
             raise UserError(f"A tag is one word without commas, but {tag!r} was given: write it with a dash.")
     with store.writing() as connection:
-        run_rows.run_row(connection, run_id)
+        run_update.run_row(connection, run_id)
         connection.execute(delete(_tag).where(_tag.c.run_id == run_id))
         for tag in dict.fromkeys(tags):
             connection.execute(insert(_tag).values(run_id=run_id, name=tag))
-        run_rows.change(connection, run_id, {})
+        run_update.change(connection, run_id, {})

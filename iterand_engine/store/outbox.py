@@ -15,8 +15,8 @@ from collections.abc import Callable
 from sqlalchemy.exc import DBAPIError
 
 from iterand_engine.store import dialect
+from iterand_engine.store.run_writer import Ended, Item, Points, Progress, RunWriter
 from iterand_engine.store.states import HEARTBEAT_S
-from iterand_engine.store.writing import Ended, Item, Points, Progress, RunWriter
 
 COMMIT_EVERY_S = 0.2
 BUFFER_BYTES = 64 * 2**20

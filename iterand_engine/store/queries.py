@@ -27,7 +27,7 @@ from iterand_engine.store.records import (
     Series,
     SeriesInfo,
 )
-from iterand_engine.store.run_reading import (
+from iterand_engine.store.run_select import (
     SHOWN,
     fields_of,
     newest,

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row
 
 from iterand_engine.errors import UserError
 from iterand_engine.machine.processes import ProcessIdentity
-from iterand_engine.store import run_reading, run_rows
+from iterand_engine.store import run_select, run_update
 from iterand_engine.store.records import RunRow, RunState
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ _LISTED = 5
 def queued(store: Store) -> list[RunRow]:
     """The queued runs, the next one first."""
     with store.reading() as connection:
-        rows = connection.execute(run_reading.in_queue(run_reading.short_query()))
-        return run_reading.run_rows_of(connection, rows)
+        rows = connection.execute(run_select.in_queue(run_select.short_query()))
+        return run_select.run_rows_of(connection, rows)
 
 
 def enqueue(
@@ -43,21 +43,21 @@ def enqueue(
         UserError: no such run, one that cannot be queued, or one that another process waits for.
     """
     with store.writing() as connection:
-        rows = [run_rows.run_row(connection, run_id) for run_id in dict.fromkeys(run_ids)]
+        rows = [run_update.run_row(connection, run_id) for run_id in dict.fromkeys(run_ids)]
         _refuse(rows, waiter)
         for row in rows:
             if row.state != RunState.QUEUED:
                 _bring_back(connection, row, forget_reason=waiter is None)
-        kept = {row.id: run_reading.waiter_of(row) for row in rows if run_reading.is_waiting(row)}
-        run_rows.put_in_queue(connection, [row.id for row in rows], first=first, waiter=waiter)
+        kept = {row.id: run_select.waiter_of(row) for row in rows if run_select.is_waiting(row)}
+        run_update.put_in_queue(connection, [row.id for row in rows], first=first, waiter=waiter)
         if waiter is None:  # a run that is moved is still waited for
             for run_id, other in kept.items():
-                run_rows.change(connection, run_id, run_rows.waiting(other))
+                run_update.change(connection, run_id, run_update.waiting(other))
 
 
 def _refuse(rows: Sequence[Row[Any]], waiter: ProcessIdentity | None) -> None:
-    states = {row.id: run_rows.state_of(row) for row in rows}
-    wrong = [f"{id_} is {state}" for id_, state in states.items() if state not in run_rows.CLAIMABLE]
+    states = {row.id: run_update.state_of(row) for row in rows}
+    wrong = [f"{id_} is {state}" for id_, state in states.items() if state not in run_update.CLAIMABLE]
     if wrong:
         more = f" and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
         raise UserError(
@@ -65,7 +65,7 @@ def _refuse(rows: Sequence[Row[Any]], waiter: ProcessIdentity | None) -> None:
             f" {', '.join(wrong[:_LISTED])}{more}: leave them out."
         )
     for row in rows:
-        other = run_reading.waiter_of(row) if run_reading.is_waiting(row) else None
+        other = run_select.waiter_of(row) if run_select.is_waiting(row) else None
         if waiter is not None and other not in (None, waiter):
             raise UserError(
                 f"Run {row.id} is queued and process {other.pid} waits to train it: end that first."
@@ -73,12 +73,12 @@ def _refuse(rows: Sequence[Row[Any]], waiter: ProcessIdentity | None) -> None:
 
 
 def _bring_back(connection: Connection, row: Row[Any], *, forget_reason: bool) -> None:
-    if run_rows.state_of(row) is not RunState(row.state):
-        run_rows.interrupt(connection, row)
+    if run_update.state_of(row) is not RunState(row.state):
+        run_update.interrupt(connection, row)
     values: dict[str, object] = {"lost_starts": 0, "device_errors": 0}
     if forget_reason:  # a waiter may give up, see `withdraw`
         values |= {"reason": None, "ended_at": None}
-    run_rows.change(connection, row.id, values)
+    run_update.change(connection, row.id, values)
 
 
 def withdraw(store: Store, run_id: str, state: RunState) -> None:
@@ -91,17 +91,17 @@ def withdraw(store: Store, run_id: str, state: RunState) -> None:
         ValueError: another state than stopped, interrupted, failed or queued.
         UserError: there is no such run.
     """
-    if state not in run_rows.CLAIMABLE:
+    if state not in run_update.CLAIMABLE:
         raise ValueError(f"a run in the queue cannot have been {state}")
     with store.writing() as connection:
-        row = run_rows.run_row(connection, run_id)
+        row = run_update.run_row(connection, run_id)
         if row.state != RunState.QUEUED:
             return
         if state is RunState.QUEUED:
-            run_rows.change(connection, run_id, run_rows.waiting(None))
+            run_update.change(connection, run_id, run_update.waiting(None))
             return
         reason = row.reason or "stopped before it started"
-        run_rows.end(connection, run_id, state, reason, row.ended_at)
+        run_update.end(connection, run_id, state, reason, row.ended_at)
 
 
 def died(store: Store, run_id: str, token: str, reason: str, log_tail: str) -> None:
@@ -117,10 +117,10 @@ def died(store: Store, run_id: str, token: str, reason: str, log_tail: str) -> N
         UserError: there is no such run.
     """
     with store.writing() as connection:
-        row = run_rows.run_row(connection, run_id, in_trash=True)
+        row = run_update.run_row(connection, run_id, in_trash=True)
         if row.owner_token != token:
             return
         if row.owner_pid is None:
-            run_rows.lose_start(connection, row, reason, log_tail)
+            run_update.lose_start(connection, row, reason, log_tail)
         else:
-            run_rows.interrupt(connection, row, reason, log_tail)
+            run_update.interrupt(connection, row, reason, log_tail)

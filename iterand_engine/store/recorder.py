@@ -21,8 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from iterand_engine.store.blocks import pack_steps, pack_values
 from iterand_engine.store.outbox import BUFFER_BYTES, Outbox
 from iterand_engine.store.records import Axis, Level, RunState
-from iterand_engine.store.store import Store
-from iterand_engine.store.writing import (
+from iterand_engine.store.run_writer import (
     Declared,
     Ended,
     Forgotten,
@@ -33,6 +32,7 @@ from iterand_engine.store.writing import (
     Rewound,
     RunWriter,
 )
+from iterand_engine.store.store import Store
 
 TEST_PREFIX = "test_"
 _USUAL_OF_STEPS = 31

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, ins
 from iterand_engine.errors import OwnershipLost
 from iterand_engine.machine import processes
 from iterand_engine.machine.processes import ProcessIdentity
-from iterand_engine.store import dialect, run_reading, run_rows, schema
+from iterand_engine.store import dialect, run_select, run_update, schema
 from iterand_engine.store.records import SlotKey, SlotPlace, SlotRow
 from iterand_engine.store.states import lives, owner_of
 
@@ -108,9 +108,9 @@ def live_occupants(connection: Connection) -> set[str]:
     """Ids of the live runs that occupy slots."""
     occupants = select(_slot.c.run_id).where(_slot.c.run_id.is_not(None))
     rows = connection.execute(
-        run_reading.row_query().where(run_reading.LOOKS_LIVE, schema.run.c.id.in_(occupants))
+        run_select.row_query().where(run_select.LOOKS_LIVE, schema.run.c.id.in_(occupants))
     )
-    return {str(row.id) for row in rows if run_rows.state_of(row).is_live}
+    return {str(row.id) for row in rows if run_update.state_of(row).is_live}
 
 
 def put(connection: Connection, key: SlotKey, values: Mapping[str, object]) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal, or_,
 
 from iterand_engine.errors import UserError
 from iterand_engine.machine.processes import ProcessIdentity
-from iterand_engine.store import dialect, run_reading, run_rows, schema, slot_rows
+from iterand_engine.store import dialect, run_select, run_update, schema, slot_rows
 from iterand_engine.store.records import Claim, RunState, SlotKey, SlotPlace, SlotRow
 from iterand_engine.store.states import HEARTBEAT_S
 
@@ -108,7 +108,7 @@ def claim_next(store: Store, key: SlotKey, token: str) -> Claim | None:
     """
     with store.writing() as connection:
         slot = slot_rows.held_row(connection, key, token)
-        run_rows.settle(connection, slot_rows.in_held_slots(connection, but=key))
+        run_update.settle(connection, slot_rows.in_held_slots(connection, but=key))
         if slot_rows.is_closed(slot) or slot.run_id in slot_rows.live_occupants(connection):
             return None
         run = _next_run(connection, slot_rows.place_of(slot))
@@ -130,9 +130,9 @@ def claim_waiting(store: Store, run_id: str, places: Sequence[SlotPlace]) -> Cla
         UserError: there is no such run, or it is no longer queued.
     """
     with store.writing() as connection:
-        run = run_rows.run_row(connection, run_id)
+        run = run_update.run_row(connection, run_id)
         if run.state != RunState.QUEUED:
-            raise UserError(f"Run {run_id} is {run_rows.state_of(run)}: it waits in the queue no longer.")
+            raise UserError(f"Run {run_id} is {run_update.state_of(run)}: it waits in the queue no longer.")
         live = slot_rows.live_occupants(connection)
         suited = [place for place in places if _suits(connection, run_id, place)]
         for place in suited:
@@ -143,7 +143,7 @@ def claim_waiting(store: Store, run_id: str, places: Sequence[SlotPlace]) -> Cla
                 slot_rows.put(connection, place.key, names)
                 return _occupy(connection, place.key, run)
         if run.waiter is not None and run.now - (run.heartbeat_at or 0.0) >= HEARTBEAT_S:
-            run_rows.change(connection, run_id, {"heartbeat_at": dialect.now()})
+            run_update.change(connection, run_id, {"heartbeat_at": dialect.now()})
         keys = [slot_rows.key_values(place.key) for place in suited]
         return slot_rows.slot_rows(
             connection, tuple_(_slot.c.host, _slot.c.device, _slot.c.position).in_(keys)
@@ -242,11 +242,11 @@ def device_error(store: Store, key: SlotKey, slot_token: str, run_id: str, reaso
     """
     with store.writing() as connection:
         slot_rows.close(connection, slot_rows.held_row(connection, key, slot_token), reason)
-        row = run_rows.run_row(connection, run_id, in_trash=True)
-        state = run_rows.state_of(row)
+        row = run_update.run_row(connection, run_id, in_trash=True)
+        state = run_update.state_of(row)
         if row.deleted_at is not None or state not in (RunState.INTERRUPTED, RunState.FAILED):
             return state
-        return run_rows.count_device_error(connection, row, reason)
+        return run_update.count_device_error(connection, row, reason)
 
 
 def _wants(place: SlotPlace) -> ColumnElement[bool]:
@@ -262,14 +262,14 @@ def _suits(connection: Connection, run_id: str, place: SlotPlace) -> bool:
 
 
 def _has_queued(connection: Connection, place: SlotPlace) -> bool:
-    return connection.execute(run_reading.queue_query().where(_wants(place)).limit(1)).first() is not None
+    return connection.execute(run_select.queue_query().where(_wants(place)).limit(1)).first() is not None
 
 
 def _next_run(connection: Connection, place: SlotPlace) -> Row[Any] | None:
     """The first queued run for a place; None where the place is left to a process that waits on its host."""
-    with connection.execute(run_reading.queue_query().where(_wants(place))) as rows:
+    with connection.execute(run_select.queue_query().where(_wants(place))) as rows:
         for row in rows:
-            if not run_reading.is_waiting(row):
+            if not run_select.is_waiting(row):
                 return row
             if row.waiter["host"] == place.key.host:
                 return None
@@ -279,11 +279,11 @@ def _next_run(connection: Connection, place: SlotPlace) -> Row[Any] | None:
 def _wanted_before(connection: Connection, run: Row[Any], place: SlotPlace) -> bool:
     """Whether a process that waits on the place's host comes before this run."""
     earlier = (_run.c.queue_rank < run.queue_rank, _run.c.waiter.is_not(None), _wants(place))
-    rows = connection.execute(run_reading.queue_query().where(*earlier)).all()
-    return any(run_reading.is_waiting(row) and row.waiter["host"] == place.key.host for row in rows)
+    rows = connection.execute(run_select.queue_query().where(*earlier)).all()
+    return any(run_select.is_waiting(row) and row.waiter["host"] == place.key.host for row in rows)
 
 
 def _occupy(connection: Connection, key: SlotKey, run: Row[Any]) -> Claim:
-    token = run_rows.take(connection, run)
+    token = run_update.take(connection, run)
     slot_rows.change(connection, key, {"run_id": run.id})
     return Claim(run.id, token, key)

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from iterand_engine.errors import OwnershipLost, UserError
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.store import dialect, run_reading, run_rows, schema, slot_rows
+from iterand_engine.store import dialect, run_select, run_update, schema, slot_rows
 from iterand_engine.store.migrate import check_database, prepare_database
 from iterand_engine.store.records import Json, NewRun, RunRow, RunState
 
@@ -127,13 +127,13 @@ class Store:
             UserError: no such run, or its state is not queued, stopped, interrupted or failed.
         """
         with self.writing() as connection:
-            row = run_rows.run_row(connection, run_id)
-            state = run_rows.state_of(row)
-            if state not in run_rows.CLAIMABLE:
-                raise run_rows.not_claimable(row, state)
+            row = run_update.run_row(connection, run_id)
+            state = run_update.state_of(row)
+            if state not in run_update.CLAIMABLE:
+                raise run_update.not_claimable(row, state)
             if state is not RunState(row.state):
-                run_rows.interrupt(connection, row)
-            return run_rows.take(connection, row)
+                run_update.interrupt(connection, row)
+            return run_update.take(connection, row)
 
     def adopt(self, run_id: str, token: str, identity: ProcessIdentity, environment: Json) -> None:
         """Make the process known that trains a claimed run; its first progress makes the run `running`.
@@ -184,7 +184,7 @@ class Store:
             UserError: none is meant, or several (named with their ids).
         """
         with self.reading() as connection:
-            return run_rows.named(connection, text, _run.c.deleted_at.is_(None))
+            return run_update.named(connection, text, _run.c.deleted_at.is_(None))
 
     def request_stop(self, run_id: str) -> RunState:
         """Ask a run to save and stop.
@@ -195,31 +195,31 @@ class Store:
             UserError: no such run.
         """
         with self.writing() as connection:
-            row = run_rows.run_row(connection, run_id)
-            state = run_rows.state_of(row)
+            row = run_update.run_row(connection, run_id)
+            state = run_update.state_of(row)
             if state.is_live:
-                run_rows.change(connection, run_id, {"desired_state": _STOP})
+                run_update.change(connection, run_id, {"desired_state": _STOP})
                 return RunState.STOPPING
             lost = state is not RunState(row.state) and row.owner_pid is None
             if state is RunState.QUEUED or lost:
-                run_rows.end(connection, run_id, RunState.STOPPED, "stopped before it started")
+                run_update.end(connection, run_id, RunState.STOPPED, "stopped before it started")
                 return RunState.STOPPED
             if state is not RunState(row.state):
-                run_rows.interrupt(connection, row)
+                run_update.interrupt(connection, row)
             return state
 
     def clear_request(self, run_id: str) -> None:
         """Take a request to stop back, if the run's process has not read it yet."""
         with self.writing() as connection:
-            run_rows.run_row(connection, run_id)
-            run_rows.change(connection, run_id, {"desired_state": None})
+            run_update.run_row(connection, run_id)
+            run_update.change(connection, run_id, {"desired_state": None})
 
     def live_runs(self) -> list[RunRow]:
         """Runs that a process trains now or is about to, newest first."""
         with self.reading() as connection:
-            query = run_reading.row_query().where(run_reading.LOOKS_LIVE)
+            query = run_select.row_query().where(run_select.LOOKS_LIVE)
             rows = connection.execute(query.order_by(_run.c.number.desc())).all()
-        return [row for row in map(run_reading.run_row_of, rows) if row.state.is_live]
+        return [row for row in map(run_select.run_row_of, rows) if row.state.is_live]
 
     def settle(self) -> list[str]:
         """Store what became of runs whose process is gone or never came.
@@ -231,7 +231,7 @@ class Store:
             Their ids.
         """
         with self.writing() as connection:
-            return run_rows.settle(connection, slot_rows.in_held_slots(connection))
+            return run_update.settle(connection, slot_rows.in_held_slots(connection))
 
     def unlock(self, run_ids: Sequence[str], scope: str = "run") -> None:
         """Let the test accuracy of runs be seen under the lock, and record that.
@@ -244,8 +244,8 @@ class Store:
         """
         with self.writing() as connection:
             for run_id in run_ids:
-                run_rows.run_row(connection, run_id)
-                run_rows.change(connection, run_id, {"test_unlocked": True})
+                run_update.run_row(connection, run_id)
+                run_update.change(connection, run_id, {"test_unlocked": True})
                 connection.execute(insert(schema.unlock).values(run_id=run_id, at=dialect.now(), scope=scope))
 
 
@@ -253,8 +253,8 @@ def _insert_runs(
     connection: Connection, news: Sequence[NewRun], first: bool, waiter: ProcessIdentity | None
 ) -> list[str]:
     run_ids = [new.id or str(uuid.uuid4()) for new in news]
-    ranks = run_rows.ranks_for(connection, run_ids, first=first, waiter=waiter)
-    waiting = run_rows.waiting(waiter)
+    ranks = run_update.ranks_for(connection, run_ids, first=first, waiter=waiter)
+    waiting = run_update.waiting(waiter)
     for run_id, new, rank in zip(run_ids, news, ranks, strict=True):
         values = _new_values(new) | {"id": run_id, "queue_rank": rank} | waiting
         connection.execute(insert(_run).values(values))

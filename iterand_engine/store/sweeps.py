@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from iterand_engine.store import dialect, run_reading, run_rows, schema
+from iterand_engine.store import dialect, run_select, run_update, schema
 from iterand_engine.store.records import Json, RunState, SweepRow
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def add_sweep(store: Store, name: str, base: Json, axes: Json, run_ids: Sequence
         values = {"id": sweep_id, "name": name, "base": dict(base), "axes": dict(axes)}
         connection.execute(insert(_sweep).values(created_at=dialect.now(), **values))
         for run_id in dict.fromkeys(run_ids):
-            run_rows.run_row(connection, run_id)
+            run_update.run_row(connection, run_id)
             connection.execute(insert(_member).values(sweep_id=sweep_id, run_id=run_id))
     return sweep_id
 
@@ -79,6 +79,6 @@ def _sweep_rows(connection: Connection, *wanted: ColumnElement[bool]) -> list[Sw
 
 def _goes_on(connection: Connection, sweep_id: str) -> bool:
     members = _run.c.id.in_(select(_member.c.run_id).where(_member.c.sweep_id == sweep_id))
-    may = run_reading.LOOKS_LIVE | (_run.c.state == RunState.QUEUED)
-    states = map(run_rows.state_of, connection.execute(run_reading.row_query().where(members, may)))
+    may = run_select.LOOKS_LIVE | (_run.c.state == RunState.QUEUED)
+    states = map(run_update.state_of, connection.execute(run_select.row_query().where(members, may)))
     return any(state.is_live or state is RunState.QUEUED for state in states)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, delete, select
 
 from iterand_engine.errors import UserError
-from iterand_engine.store import dialect, run_reading, run_rows, schema
+from iterand_engine.store import dialect, run_select, run_update, schema
 from iterand_engine.store.records import DiscardedRun, RunState
 
 if TYPE_CHECKING:
@@ -27,19 +27,19 @@ def discard(store: Store, run_ids: Sequence[str]) -> None:
         UserError: there is no such run, or one is being trained.
     """
     with store.writing() as connection:
-        for row in [run_rows.run_row(connection, run_id) for run_id in dict.fromkeys(run_ids)]:
+        for row in [run_update.run_row(connection, run_id) for run_id in dict.fromkeys(run_ids)]:
             _discard(connection, row)
 
 
 def _discard(connection: Connection, row: Row[Any]) -> None:
-    state = run_rows.state_of(row)
+    state = run_update.state_of(row)
     if state.is_live:
         raise UserError(f"Run {row.id} is {state}: stop it first (`iterand stop {row.id[:8]}`).")
     if state is RunState.QUEUED:
-        run_rows.end(connection, row.id, RunState.STOPPED, "stopped before it started")
+        run_update.end(connection, row.id, RunState.STOPPED, "stopped before it started")
     elif state is not RunState(row.state):
-        run_rows.interrupt(connection, row)
-    run_rows.change(connection, row.id, {"deleted_at": dialect.now()})
+        run_update.interrupt(connection, row)
+    run_update.change(connection, row.id, {"deleted_at": dialect.now()})
 
 
 def restore(store: Store, run_ids: Sequence[str]) -> None:
@@ -51,16 +51,16 @@ def restore(store: Store, run_ids: Sequence[str]) -> None:
     with store.writing() as connection:
         for run_id in run_ids:
             _check_discarded(connection, run_id)
-            run_rows.change(connection, run_id, {"deleted_at": None})
+            run_update.change(connection, run_id, {"deleted_at": None})
 
 
 def discarded(store: Store) -> list[DiscardedRun]:
     """The runs in the trash, the last one put there first."""
-    query = run_reading.any_row_query().where(_run.c.deleted_at.is_not(None))
+    query = run_select.any_row_query().where(_run.c.deleted_at.is_not(None))
     query = query.order_by(_run.c.deleted_at.desc(), _run.c.number.desc())
     with store.reading() as connection:
         rows = connection.execute(query).all()
-    return [DiscardedRun(run_reading.run_row_of(row), row.deleted_at) for row in rows]
+    return [DiscardedRun(run_select.run_row_of(row), row.deleted_at) for row in rows]
 
 
 def forget(store: Store, run_ids: Sequence[str]) -> None:
@@ -88,7 +88,7 @@ def resolve_discarded(store: Store, text: str) -> str:
         UserError: none is meant, or several.
     """
     with store.reading() as connection:
-        return run_rows.named(connection, text, _run.c.deleted_at.is_not(None), "in the trash ")
+        return run_update.named(connection, text, _run.c.deleted_at.is_not(None), "in the trash ")
 
 
 def _check_discarded(connection: Connection, run_id: str) -> None:

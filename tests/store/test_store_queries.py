@@ -25,7 +25,7 @@ from iterand_engine.store import (
     dialect,
     labels,
     queries,
-    run_reading,
+    run_select,
     schema,
 )
 
@@ -73,7 +73,7 @@ def test_that_runs_come_newest_first(place: Place) -> None:
 def test_that_more_runs_than_one_statement_takes_can_be_asked_for(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_reading, "_IDS_AT_ONCE", 2)
+    monkeypatch.setattr(run_select, "_IDS_AT_ONCE", 2)
     made = [place.new_run(f"run-{number}") for number in range(5)]
     assert [row.id for row in queries.runs(place.store, ids=made)] == made[::-1]
     assert set(queries.test_accuracies(place.store, made, lock=True)) == set(made)
@@ -94,8 +94,8 @@ def test_that_of_many_runs_everything_is_read_in_one_statement(
     by_name = read()
     assert [row.id for row in by_name[0]] == [made[4], made[2], made[1]]
     assert [row.tags for row in by_name[0]] == [("tag-4",), ("tag-2",), ("tag-1",)]
-    monkeypatch.setattr(run_reading, "_NAMED_AT_MOST", 3)
-    monkeypatch.setattr(run_reading, "portions", lambda ids: pytest.fail("they were asked for by name"))
+    monkeypatch.setattr(run_select, "_NAMED_AT_MOST", 3)
+    monkeypatch.setattr(run_select, "portions", lambda ids: pytest.fail("they were asked for by name"))
     assert read() == by_name
 
 

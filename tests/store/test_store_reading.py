@@ -15,7 +15,7 @@ from sqlalchemy import text
 from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import open_workspace_dir
-from iterand_engine.store import Recorder, RunRow, RunState, Store, blocks, queries, run_reading, schema
+from iterand_engine.store import Recorder, RunRow, RunState, Store, blocks, queries, run_select, schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ def test_that_rows_come_with_their_configurations(place: Place) -> None:
 def test_that_the_accuracy_so_far_is_known_of_every_run(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_reading, "_IDS_AT_ONCE", 2)
+    monkeypatch.setattr(run_select, "_IDS_AT_ONCE", 2)
     expected = {
         record(place, 0.25, 0.5): 0.5,
         record(place, 0.25, state=RunState.STOPPED): 0.25,
@@ -68,7 +68,7 @@ def test_that_the_accuracy_so_far_is_known_of_every_run(
 def test_that_one_series_of_several_runs_is_read_at_once(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_reading, "_IDS_AT_ONCE", 3)
+    monkeypatch.setattr(run_select, "_IDS_AT_ONCE", 3)
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 200)
     made = {record(place, *(number / 8 for number in range(count))): count for count in (0, 1, 20, 40, 50)}
     other = place.new_run("without")
@@ -127,13 +127,13 @@ def test_that_of_ten_thousand_runs_only_the_live_are_judged_singly(
         connection.execute(schema.run.update().where(schema.run.c.id != made).values(state="finished"))
     live, _ = place.started_run("live")
     judged: list[str] = []
-    judge = run_reading.run_row_of
+    judge = run_select.run_row_of
 
     def noted(row: Any) -> RunRow:
         judged.append(row.id)
         return judge(row)
 
-    monkeypatch.setattr(run_reading, "run_row_of", noted)
+    monkeypatch.setattr(run_select, "run_row_of", noted)
     assert len(queries.runs(place.store)) == 10_001
     assert judged == [live]
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select
 
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.machine.processes import ProcessIdentity
-from iterand_engine.store import dialect, run_reading, schema
+from iterand_engine.store import dialect, run_select, schema
 from iterand_engine.store.records import Level, RunState
 from iterand_engine.store.schema import OWNER_COLUMNS
 from iterand_engine.store.states import ADOPT_WITHIN_S, derived_state
@@ -34,10 +34,10 @@ def run_row(connection: Connection, run_id: str, *, in_trash: bool = False) -> R
     Raises:
         UserError: there is no such run.
     """
-    query = run_reading.any_row_query() if in_trash else run_reading.row_query()
+    query = run_select.any_row_query() if in_trash else run_select.row_query()
     row = connection.execute(query.where(_run.c.id == run_id)).one_or_none()
     if row is None:
-        raise run_reading.unknown_run(run_id)
+        raise run_select.unknown_run(run_id)
     return row
 
 
@@ -68,7 +68,7 @@ def named(connection: Connection, text: str, among: ColumnElement[bool], where: 
 
 def state_of(row: Row[Any]) -> RunState:
     """How a run stands, judged now."""
-    return derived_state(run_reading.signs_of(row))
+    return derived_state(run_select.signs_of(row))
 
 
 def change(connection: Connection, run_id: str, values: Mapping[str, object]) -> None:
@@ -148,7 +148,7 @@ def settle(connection: Connection, spared: Collection[str]) -> list[str]:
         The ids of those that were changed.
     """
     settled = []
-    for row in connection.execute(run_reading.row_query().where(run_reading.LOOKS_LIVE)).all():
+    for row in connection.execute(run_select.row_query().where(run_select.LOOKS_LIVE)).all():
         if state_of(row) is not RunState.INTERRUPTED:
             continue
         if row.owner_pid is None:
@@ -239,11 +239,11 @@ def ranks_for(
 def waiters_in_front(connection: Connection, but: Collection[str]) -> list[str]:
     """The runs at the head of the queue that living processes wait for, in order, `but` those left aside."""
     front: list[str] = []
-    with connection.execute(run_reading.queue_query()) as rows:
+    with connection.execute(run_select.queue_query()) as rows:
         for row in rows:
             if row.id in but:
                 continue
-            if not run_reading.is_waiting(row):
+            if not run_select.is_waiting(row):
                 break
             front.append(str(row.id))
     return front
