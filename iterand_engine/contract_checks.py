@@ -25,7 +25,7 @@ from iterand_engine.data.content import ArrayContent
 from iterand_engine.data.dataset import Split
 from iterand_engine.data.fingerprint import content_fingerprint
 from iterand_engine.data.locate import located
-from iterand_engine.data.own import read_content
+from iterand_engine.data.readers.own import read_content
 from iterand_engine.errors import UserError
 from iterand_engine.extension_checks import CheckResult
 from iterand_engine.masking.rules import RedrawSite, chosen_rule

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.dataset import Dataset
-from iterand_engine.data.opening import open_dataset
+from iterand_engine.data.open import open_dataset
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.numerics import Numerics
 from iterand_engine.training.sink import NullSink

@@ -17,7 +17,7 @@ import torch
 from iterand_engine.building import build_network, make_method
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.dataset import Dataset
-from iterand_engine.data.opening import open_dataset
+from iterand_engine.data.open import open_dataset
 from iterand_engine.machine.devices import Device
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace

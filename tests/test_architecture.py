@@ -45,7 +45,7 @@ MAY_IMPORT_TORCH = (
 GUI_MAY_IMPORT = (
     "iterand_engine.config.catalog",
     "iterand_engine.config.run_config",
-    "iterand_engine.dataset_places",
+    "iterand_engine.data.locate",
     "iterand_engine.machine.devices",
     "iterand_engine.differing",
     "iterand_engine.machine.disk_use",

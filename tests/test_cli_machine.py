@@ -21,7 +21,7 @@ from iterand_engine.cli.run_json import QueueList, Results, RunDocument, RunEntr
 from iterand_engine.config.catalog import DATASETS
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data import fetch
-from iterand_engine.data.sources import Source
+from iterand_engine.data.downloads import Source
 from iterand_engine.demo import METHOD_NAMES, WIDTHS, demo_configs
 from iterand_engine.machine import devices
 from iterand_engine.store import RunState, queries

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from iterand_engine.config.catalog import DATASETS
 from iterand_engine.config.run_config import DataConfig, ModelConfig, RunConfig, apply_sets, to_yaml
-from iterand_engine.data.file_facts import FileFacts
+from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.data.fingerprint import dataset_fingerprint
-from iterand_engine.data.own import own_fingerprint
+from iterand_engine.data.readers.own import own_fingerprint
 from iterand_engine.errors import UserError
 from iterand_engine.extensions import activate, activated, deactivate, used_by
 from iterand_engine.filters import parse

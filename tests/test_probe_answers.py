@@ -17,7 +17,7 @@ from iterand_engine.config.catalog import METHODS, MODELS
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.dataset import Split
 from iterand_engine.data.facts import data_facts
-from iterand_engine.data.opening import open_dataset
+from iterand_engine.data.open import open_dataset
 from iterand_engine.errors import UserError
 from iterand_engine.inspecting import NetworkFacts, look, quick_norms
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from iterand_engine.config.run_config import DataConfig, RunConfig
 from iterand_engine.data.dataset import Dataset
-from iterand_engine.data.opening import open_dataset
+from iterand_engine.data.open import open_dataset
 from iterand_engine.store import Axis, Level
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.numerics import Numerics

@@ -27,7 +27,7 @@ from iterand_engine.cli.common import (
 )
 from iterand_engine.config.catalog import DATASETS, DatasetEntry
 from iterand_engine.data.fetch import fetch
-from iterand_engine.dataset_places import Location, dataset_places
+from iterand_engine.data.locate import Location, dataset_places
 from iterand_engine.errors import ExitCode
 from iterand_engine.machine.settings import Settings
 

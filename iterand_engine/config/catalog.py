@@ -114,7 +114,7 @@ MODELS = _by_name(
     Entry("wide-resnet50-2", "WideResNet50-2", f"{_MODELS}:wide_resnet50_2"),
 )
 
-_DATA = "iterand_engine.data"
+_DATA = "iterand_engine.data.readers"
 # Name, label, target, kind; classes, size the network sees, channels, train, test, fingerprint, download.
 # fmt: off
 DATASETS = _by_name(

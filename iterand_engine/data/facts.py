@@ -21,13 +21,13 @@ from numpy.lib import format as npy
 from numpy.lib.npyio import NpzFile
 
 from iterand_engine.config.catalog import DATASETS, DatasetEntry, find
-from iterand_engine.data.augment import PADDING_PX
 from iterand_engine.data.content import ArrayContent, Content, check_arrays
-from iterand_engine.data.decode import RESIZED_PX, ImageForm
 from iterand_engine.data.locate import located
-from iterand_engine.data.opening import MEMORY_SHARE, form_of_files
-from iterand_engine.data.own import read_content
+from iterand_engine.data.open import MEMORY_SHARE, form_of_files
+from iterand_engine.data.readers.own import read_content
 from iterand_engine.data.splits import split_counts
+from iterand_engine.data.transforms.augment import PADDING_PX
+from iterand_engine.data.transforms.decode import RESIZED_PX, ImageForm
 from iterand_engine.models.spec import InputSpec
 
 if TYPE_CHECKING:

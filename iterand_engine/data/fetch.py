@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import IO
 
 from iterand_engine.config.catalog import DATASETS, find
-from iterand_engine.data.file_facts import md5_of
+from iterand_engine.data.downloads import Source, sources
+from iterand_engine.data.file_cache import md5_of
 from iterand_engine.data.locate import layout_of
-from iterand_engine.data.sources import Source, sources
 from iterand_engine.errors import UserError
 
 Progress = Callable[[str, int, int | None], None]  # file name, bytes so far, bytes in all if known

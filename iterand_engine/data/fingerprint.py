@@ -16,9 +16,9 @@ import numpy as np
 
 from iterand_engine.config.catalog import DATASETS, find
 from iterand_engine.data.content import ArrayContent, Content, ImageFiles
-from iterand_engine.data.file_facts import FileFacts
+from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.data.locate import located
-from iterand_engine.data.own import own_fingerprint, read_content
+from iterand_engine.data.readers.own import own_fingerprint, read_content
 
 if TYPE_CHECKING:
     from iterand_engine.config.run_config import DataConfig

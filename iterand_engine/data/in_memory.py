@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iterand_engine.data.augment import Cropper
 from iterand_engine.data.dataset import Batch, Dataset, Split, sample_order
-from iterand_engine.data.normalize import Normalizer
+from iterand_engine.data.transforms.augment import Cropper
+from iterand_engine.data.transforms.normalize import Normalizer
 from iterand_engine.models.spec import InputSpec
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from iterand_engine.config.catalog import DATASETS, find
 from iterand_engine.errors import UserError
 from iterand_engine.machine.resources import resource
+from iterand_engine.machine.settings import Settings, data_roots
+from iterand_engine.machine.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,16 @@ def located(name: str, roots: Sequence[Path], path: Path | str | None = None) ->
 def locate_all(roots: Sequence[Path]) -> list[Location]:
     """Locations of all catalog datasets, in the catalog's order."""
     return [locate(name, roots) for name in DATASETS]
+
+
+def dataset_places(workspace: Workspace, settings: Settings) -> list[Location]:
+    """Look for all datasets of the catalog, in its order, below the data roots and then in the workspace.
+
+    Args:
+        workspace: whose data folder a download goes to.
+        settings: the workspace's.
+    """
+    return locate_all(data_roots(workspace, settings))
 
 
 def _at_path(layout: Layout, path: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:

@@ -19,12 +19,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from iterand_engine.data.augment import Augmentation
 from iterand_engine.data.content import ImageFiles
-from iterand_engine.data.crops import sample_words
 from iterand_engine.data.dataset import Batch, Dataset, Split, sample_order
-from iterand_engine.data.decode import ImageForm, ImageReader, Pixels, evaluation_view, training_view
-from iterand_engine.data.normalize import Normalizer
+from iterand_engine.data.transforms.augment import Augmentation
+from iterand_engine.data.transforms.crops import sample_words
+from iterand_engine.data.transforms.decode import (
+    ImageForm,
+    ImageReader,
+    Pixels,
+    evaluation_view,
+    training_view,
+)
+from iterand_engine.data.transforms.normalize import Normalizer
 from iterand_engine.errors import UserError
 from iterand_engine.models.spec import InputSpec
 

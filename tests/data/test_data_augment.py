@@ -13,12 +13,18 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from iterand_engine.data.augment import Augmentation, Cropper, LargeCropper, SmallCropper, draw_crops
-from iterand_engine.data.crops import Crops, random_resized_crops, range_words, sample_words
 from iterand_engine.data.dataset import Batch, Split
 from iterand_engine.data.in_memory import InMemoryDataset, StoredImages
-from iterand_engine.data.normalize import IMAGENET, Normalizer
 from iterand_engine.data.torchvision_import import import_torchvision
+from iterand_engine.data.transforms.augment import (
+    Augmentation,
+    Cropper,
+    LargeCropper,
+    SmallCropper,
+    draw_crops,
+)
+from iterand_engine.data.transforms.crops import Crops, random_resized_crops, range_words, sample_words
+from iterand_engine.data.transforms.normalize import IMAGENET, Normalizer
 from iterand_engine.models.spec import InputSpec
 
 CPU = torch.device("cpu")

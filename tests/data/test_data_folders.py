@@ -15,14 +15,14 @@ from PIL import Image
 
 from iterand_engine.config.run_config import DataConfig
 from iterand_engine.data.content import ImageFiles
-from iterand_engine.data.crops import random_resized_crops, sample_words
 from iterand_engine.data.dataset import Dataset, Split
-from iterand_engine.data.decode import ImageForm, evaluation_view, training_view
-from iterand_engine.data.image_folder import image_folder
 from iterand_engine.data.in_memory import InMemoryDataset
-from iterand_engine.data.opening import open_dataset
+from iterand_engine.data.open import open_dataset
+from iterand_engine.data.readers.image_folder import image_folder
 from iterand_engine.data.streamed import StreamedDataset
 from iterand_engine.data.torchvision_import import import_torchvision
+from iterand_engine.data.transforms.crops import random_resized_crops, sample_words
+from iterand_engine.data.transforms.decode import ImageForm, evaluation_view, training_view
 from iterand_engine.errors import UserError
 
 CPU = torch.device("cpu")

@@ -15,14 +15,14 @@ from PIL import Image
 from scipy.io import savemat
 
 from iterand_engine.config.run_config import DataConfig
-from iterand_engine.data import sources
+from iterand_engine.data import downloads
 from iterand_engine.data.content import ImageFiles
 from iterand_engine.data.dataset import Split
-from iterand_engine.data.decode import ImageReader
-from iterand_engine.data.file_facts import md5_of
-from iterand_engine.data.imagenet import imagenet
-from iterand_engine.data.opening import open_dataset
-from iterand_engine.data.tiny_imagenet import tiny_imagenet
+from iterand_engine.data.file_cache import md5_of
+from iterand_engine.data.open import open_dataset
+from iterand_engine.data.readers.imagenet import imagenet
+from iterand_engine.data.readers.tiny_imagenet import tiny_imagenet
+from iterand_engine.data.transforms.decode import ImageReader
 from iterand_engine.errors import UserError
 
 
@@ -165,8 +165,8 @@ def test_that_a_damaged_development_kit_is_refused(tmp_path: Path) -> None:
 
 def test_that_tiny_imagenet_opens_from_its_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = write_tiny_zip(tmp_path / "tiny-imagenet-200.zip")
-    published = sources.Source(archive.name, (), md5_of(archive))
-    monkeypatch.setattr(sources, "TINY_IMAGENET", published)
+    published = downloads.Source(archive.name, (), md5_of(archive))
+    monkeypatch.setattr(downloads, "TINY_IMAGENET", published)
     dataset = open_dataset(
         DataConfig(dataset="tiny-imagenet"), roots=[tmp_path], device=torch.device("cpu"), workers=0, seed=1
     )

@@ -16,11 +16,11 @@ import torch
 
 from iterand_engine.config.catalog import DATASETS
 from iterand_engine.config.run_config import DataConfig
-from iterand_engine.data import file_facts, sources
+from iterand_engine.data import downloads, file_cache
 from iterand_engine.data.fetch import fetch
-from iterand_engine.data.file_facts import FileFacts
+from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.data.locate import locate, locate_all, located
-from iterand_engine.data.opening import open_dataset
+from iterand_engine.data.open import open_dataset
 from iterand_engine.data.torchvision_import import import_torchvision
 from iterand_engine.errors import UserError
 
@@ -281,42 +281,42 @@ def test_that_what_cannot_be_downloaded_is_said(tmp_path: Path, name: str, reaso
 
 def test_that_every_downloadable_dataset_has_addresses_and_checksums() -> None:
     for entry in DATASETS.values():
-        files = sources.sources(entry.name)
+        files = downloads.sources(entry.name)
         assert bool(files) == bool(entry.download_bytes)
         for source in files:
             assert len(source.md5) == 32
             assert source.urls
             assert all(url.startswith(("http://", "https://")) for url in source.urls)
             assert source.filename in locate(entry.name, [Path("/nowhere")]).needs
-            assert sources.checksums(entry.name)[source.filename] == source.md5
-    assert sources.checksums("cifar10")["data_batch_3"] == "54ebc095f3ab1f0389bbae665268c751"
+            assert downloads.checksums(entry.name)[source.filename] == source.md5
+    assert downloads.checksums("cifar10")["data_batch_3"] == "54ebc095f3ab1f0389bbae665268c751"
 
 
 def test_that_files_are_verified_once_and_again_when_they_change(
     tmp_path: Path, published_mnist: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, hashed = fetch("mnist", tmp_path), []
-    real = file_facts.md5_of
+    real = file_cache.md5_of
 
     def counting(file: Path) -> str:
         hashed.append(file.name)
         return real(file)
 
-    monkeypatch.setattr(sources, "md5_of", counting)
+    monkeypatch.setattr(downloads, "md5_of", counting)
     facts = FileFacts(tmp_path / "facts.json")
     for _ in range(2):
-        sources.verify("mnist", folder, facts)
+        downloads.verify("mnist", folder, facts)
     assert sorted(hashed) == sorted(IDX_FILES)
     (folder / IDX_FILES[1]).write_bytes(published_mnist[IDX_FILES[1]] + b"x")
     with pytest.raises(UserError, match=r"is not the published file of 'mnist'.*delete it and run"):
-        sources.verify("mnist", folder, facts)
+        downloads.verify("mnist", folder, facts)
 
 
 def test_that_an_archive_is_verified_under_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = tmp_path / "renamed.tar.gz"
     archive.write_bytes(b"an archive")
     monkeypatch.setattr(import_torchvision().datasets.CIFAR10, "tgz_md5", md5(b"an archive"))
-    sources.verify("cifar10", located("cifar10", [], archive), FileFacts(None))
+    downloads.verify("cifar10", located("cifar10", [], archive), FileFacts(None))
     archive.write_bytes(b"another archive")
     with pytest.raises(UserError, match="is not the published file of 'cifar10'"):
-        sources.verify("cifar10", archive, FileFacts(None))
+        downloads.verify("cifar10", archive, FileFacts(None))

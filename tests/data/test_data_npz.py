@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from iterand_engine.data.npz import npz
+from iterand_engine.data.readers.npz import npz
 from iterand_engine.errors import UserError
 
 

@@ -17,7 +17,7 @@ from iterand_engine.data.content import ArrayContent, ImageArrays
 from iterand_engine.data.dataset import Dataset, Split
 from iterand_engine.data.fingerprint import content_fingerprint, dataset_fingerprint
 from iterand_engine.data.locate import locate_all
-from iterand_engine.data.opening import open_dataset
+from iterand_engine.data.open import open_dataset
 from iterand_engine.errors import UserError
 
 CPU = torch.device("cpu")

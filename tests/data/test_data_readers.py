@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.io import savemat
 
-from iterand_engine.data.array_pickle import load_arrays
-from iterand_engine.data.cifar import cifar10, cifar100
-from iterand_engine.data.digits import digits, upscaled
-from iterand_engine.data.mnist import fashion_mnist, mnist, read_idx
-from iterand_engine.data.svhn import svhn
+from iterand_engine.data.readers.array_pickle import load_arrays
+from iterand_engine.data.readers.cifar import cifar10, cifar100
+from iterand_engine.data.readers.digits import digits, upscaled
+from iterand_engine.data.readers.mnist import fashion_mnist, mnist, read_idx
+from iterand_engine.data.readers.svhn import svhn
 from iterand_engine.errors import UserError
 from iterand_engine.machine.resources import resource
 

@@ -9,7 +9,7 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from iterand_engine.config.catalog import DATASETS
-from iterand_engine.dataset_places import Location, dataset_places
+from iterand_engine.data.locate import Location, dataset_places
 from iterand_engine.errors import UserError
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace

@@ -6,7 +6,7 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QWidget
 
 from iterand_engine.config.catalog import DatasetEntry
-from iterand_engine.dataset_places import Location
+from iterand_engine.data.locate import Location
 from iterand_gui import theme
 from iterand_gui.format import size
 from iterand_gui.live.lines import Progress

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iterand_engine.data.array_pickle import load_arrays
 from iterand_engine.data.content import ArrayContent, ImageArrays, check_arrays
+from iterand_engine.data.readers.array_pickle import load_arrays
 from iterand_engine.errors import UserError
 
 

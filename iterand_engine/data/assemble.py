@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from iterand_engine.data.augment import Cropper, LargeCropper, SmallCropper
 from iterand_engine.data.content import ImageFiles
 from iterand_engine.data.dataset import Dataset, Split
-from iterand_engine.data.decode import ImageForm, Pixels, decode_all, evaluation_view
 from iterand_engine.data.in_memory import InMemoryDataset, StoredImages
-from iterand_engine.data.normalize import IMAGENET, Normalizer, Statistics, measured
 from iterand_engine.data.streamed import StreamedDataset
+from iterand_engine.data.transforms.augment import Cropper, LargeCropper, SmallCropper
+from iterand_engine.data.transforms.decode import ImageForm, Pixels, decode_all, evaluation_view
+from iterand_engine.data.transforms.normalize import IMAGENET, Normalizer, Statistics, measured
 from iterand_engine.models.spec import InputSpec
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from iterand_engine.data.augment import Augmentation, draw_crops, padding_of
 from iterand_engine.data.content import MIN_SIZE_PX, ImageFiles
+from iterand_engine.data.transforms.augment import Augmentation, draw_crops, padding_of
 from iterand_engine.errors import UserError
 from iterand_engine.models.spec import SMALL_IMAGE_PX
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iterand_engine.data.file_facts import FileFacts, md5_of
+from iterand_engine.data.file_cache import FileFacts, md5_of
 from iterand_engine.data.locate import layout_of
 from iterand_engine.errors import UserError
 

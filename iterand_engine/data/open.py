@@ -18,10 +18,16 @@ import torch
 from numpy.typing import NDArray
 
 from iterand_engine.config.catalog import DATASETS, find
-from iterand_engine.data.assembly import Opening, Part, in_memory, streamed
+from iterand_engine.data.assemble import Opening, Part, in_memory, streamed
 from iterand_engine.data.content import ArrayContent, Content, FolderContent, ImageFiles, check_arrays
 from iterand_engine.data.dataset import Dataset, Split
-from iterand_engine.data.decode import (
+from iterand_engine.data.downloads import verify
+from iterand_engine.data.file_cache import FileFacts
+from iterand_engine.data.fingerprint import remembered_fingerprint
+from iterand_engine.data.locate import located
+from iterand_engine.data.readers.own import own_fingerprint, read_content
+from iterand_engine.data.splits import split_train
+from iterand_engine.data.transforms.decode import (
     RESIZED_PX,
     ImageForm,
     Pixels,
@@ -31,12 +37,6 @@ from iterand_engine.data.decode import (
     views_of,
     whole_view,
 )
-from iterand_engine.data.file_facts import FileFacts
-from iterand_engine.data.fingerprint import remembered_fingerprint
-from iterand_engine.data.locate import located
-from iterand_engine.data.own import own_fingerprint, read_content
-from iterand_engine.data.sources import verify
-from iterand_engine.data.splits import split_train
 
 if TYPE_CHECKING:
     from iterand_engine.config.run_config import DataConfig

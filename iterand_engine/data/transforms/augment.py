@@ -17,14 +17,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from iterand_engine.data.crops import (
+from iterand_engine.data.transforms.crops import (
     Crops,
     random_crops,
     random_resized_crops,
     range_words,
     sample_words,
 )
-from iterand_engine.data.filters import FilterTable, resample, triangle_filters
+from iterand_engine.data.transforms.resize import FilterTable, resample, triangle_filters
 
 Augmentation = Literal["none", "crop", "crop-flip", "paper"]
 

@@ -20,7 +20,7 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from iterand_engine.data.content import FolderContent, ImageFiles, image_files
-from iterand_engine.data.image_folder import EXTENSIONS, class_folders, listed
+from iterand_engine.data.readers.image_folder import EXTENSIONS, class_folders, listed
 from iterand_engine.errors import UserError
 
 _KIT = "ILSVRC2012_devkit_t12"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iterand_engine.data.content import ArrayContent, ImageArrays
-from iterand_engine.data.npz import npz
+from iterand_engine.data.readers.npz import npz
 
 UPSCALED_PX = 32
 

@@ -18,7 +18,7 @@ import numpy as np
 from iterand_engine.config.catalog import DatasetEntry
 from iterand_engine.config.own_code import OwnCodeError, kind_of
 from iterand_engine.data.content import ArrayContent, Content, FolderContent, ImageArrays, ImageFiles
-from iterand_engine.data.file_facts import FileFacts
+from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.errors import UserError
 
 if TYPE_CHECKING:
