@@ -34,7 +34,7 @@ from iterand_engine.machine.devices import default_threads, find_device
 from iterand_engine.machine.environment import snapshot
 from iterand_engine.machine.processes import current
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.methods.iterand import IteRand
+from iterand_engine.pruning.methods.iterand import IteRand
 from iterand_engine.run_making import make_run
 from iterand_engine.run_start import adopted
 from iterand_engine.store import Recorder, RunState, Store

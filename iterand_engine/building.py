@@ -14,8 +14,8 @@ from iterand_engine.config.own_code import OwnCodeError, explained, kind_of
 from iterand_engine.config.run_config import ModelConfig
 from iterand_engine.errors import UserError
 from iterand_engine.faults import explain
-from iterand_engine.methods.base import Method, Plan, RedrawEvent
 from iterand_engine.models.spec import InputSpec
+from iterand_engine.pruning.methods.base import Method, Plan, RedrawEvent
 
 
 def build_network(options: ModelConfig, spec: InputSpec) -> nn.Module:

@@ -25,12 +25,12 @@ from iterand_engine.data.content import ArrayContent, FolderContent, ImageArrays
 from iterand_engine.signatures import arguments_of, takes_none
 
 if TYPE_CHECKING:
-    from iterand_engine.masking.rules import Redraw, RedrawSite
-    from iterand_engine.methods.base import Method, Plan, RedrawEvent
-    from iterand_engine.methods.dense import Dense
-    from iterand_engine.methods.edge_popup import EdgePopup
-    from iterand_engine.methods.iterand import IteRand
     from iterand_engine.models.spec import InputSpec, scaled
+    from iterand_engine.pruning.methods.base import Method, Plan, RedrawEvent
+    from iterand_engine.pruning.methods.dense import Dense
+    from iterand_engine.pruning.methods.edge_popup import EdgePopup
+    from iterand_engine.pruning.methods.iterand import IteRand
+    from iterand_engine.pruning.redraw_rules import Redraw, RedrawSite
 
 __all__ = [
     "ArrayContent",
@@ -60,18 +60,18 @@ __all__ = [
 ]
 
 T = TypeVar("T", bound=Callable[..., Any])
-_METHOD = "iterand_engine.methods.base:Method"
+_METHOD = "iterand_engine.pruning.methods.base:Method"
 _TORCH_NAMES: Mapping[str, str] = {
-    "Dense": "methods.dense",
-    "EdgePopup": "methods.edge_popup",
-    "InputSpec": "models.spec",
-    "IteRand": "methods.iterand",
-    "Method": "methods.base",
-    "Plan": "methods.base",
-    "Redraw": "masking.rules",
-    "RedrawEvent": "methods.base",
-    "RedrawSite": "masking.rules",
-    "scaled": "models.spec",
+    "Dense": "iterand_engine.pruning.methods.dense",
+    "EdgePopup": "iterand_engine.pruning.methods.edge_popup",
+    "InputSpec": "iterand_engine.models.spec",
+    "IteRand": "iterand_engine.pruning.methods.iterand",
+    "Method": "iterand_engine.pruning.methods.base",
+    "Plan": "iterand_engine.pruning.methods.base",
+    "Redraw": "iterand_engine.pruning.redraw_rules",
+    "RedrawEvent": "iterand_engine.pruning.methods.base",
+    "RedrawSite": "iterand_engine.pruning.redraw_rules",
+    "scaled": "iterand_engine.models.spec",
 }
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,59}")
 
@@ -168,4 +168,4 @@ if not TYPE_CHECKING:  # a checker would take any name at all for one of ours
     def __getattr__(name: str) -> object:
         if name not in _TORCH_NAMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"iterand_engine.{_TORCH_NAMES[name]}"), name)
+        return getattr(import_module(_TORCH_NAMES[name]), name)

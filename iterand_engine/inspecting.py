@@ -25,15 +25,15 @@ from iterand_engine.config.method_options import ScoreOptions
 from iterand_engine.config.own_code import OwnCodeError, explained
 from iterand_engine.config.run_config import ModelConfig, RunConfig
 from iterand_engine.estimates import Tensors
-from iterand_engine.masking.network import maskable_weights, plan_masks
-from iterand_engine.masking.parametrization import record_type
-from iterand_engine.masking.selection import threshold_rank
-from iterand_engine.methods.base import Plan
-from iterand_engine.methods.dense import Dense
-from iterand_engine.methods.edge_popup import EdgePopup
-from iterand_engine.methods.iterand import IteRand
 from iterand_engine.models.spec import InputSpec
 from iterand_engine.probe_messages import LayerFacts
+from iterand_engine.pruning.masked_network import maskable_weights, plan_masks
+from iterand_engine.pruning.masked_weight import record_type
+from iterand_engine.pruning.methods.base import Plan
+from iterand_engine.pruning.methods.dense import Dense
+from iterand_engine.pruning.methods.edge_popup import EdgePopup
+from iterand_engine.pruning.methods.iterand import IteRand
+from iterand_engine.pruning.selection import threshold_rank
 
 _META = torch.device("meta")
 _KEPT = 16  # networks that are remembered, each with the storages it was followed through

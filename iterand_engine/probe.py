@@ -30,8 +30,8 @@ from iterand_engine.extensions import allowed
 from iterand_engine.inspecting import in_brief, look
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace, find_workspace_dir
-from iterand_engine.methods.base import Plan
 from iterand_engine.probe_messages import READY, Answer, Input, Reply, Request, decode, encode
+from iterand_engine.pruning.methods.base import Plan
 
 _GRACE_S = 5.0  # how long a reply may take to whom nobody listens any more
 

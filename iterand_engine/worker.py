@@ -21,7 +21,7 @@ from iterand_engine.data.open import open_dataset
 from iterand_engine.machine.devices import Device
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.methods.base import Plan
+from iterand_engine.pruning.methods.base import Plan
 from iterand_engine.run_files import RunFiles, load_checkpoint
 from iterand_engine.run_start import Start, adopted
 from iterand_engine.store import Recorder, RunState, Store

@@ -23,7 +23,7 @@ from iterand_engine.mask_files import (
     stored_epochs,
     write_epoch,
 )
-from iterand_engine.masking.selection import kept_mask
+from iterand_engine.pruning.selection import kept_mask
 from iterand_engine.training.masks import BINS, snapshot_masks
 from tests.training_tasks import ListSink, config_of, task_of, train
 

@@ -15,10 +15,10 @@ from torch.nn.utils import parametrizations
 from iterand_engine.config.method_options import EdgePopupOptions, LayerRule, Ranking, ScoreInit, WeightInit
 from iterand_engine.data.torchvision_import import import_torchvision
 from iterand_engine.errors import UserError
-from iterand_engine.masking import MaskedNetwork, draw_network, mask_model
-from iterand_engine.masking.initial import draw_scores, draw_weights
-from iterand_engine.masking.parametrization import MaskedWeight
-from iterand_engine.masking.selection import kept_mask
+from iterand_engine.pruning import MaskedNetwork, draw_network, mask_model
+from iterand_engine.pruning.draws import draw_scores, draw_weights
+from iterand_engine.pruning.masked_weight import MaskedWeight
+from iterand_engine.pruning.selection import kept_mask
 from iterand_engine.rng import RandomKey, Stream, normal, signs, uniform
 from iterand_engine.training.numerics import Numerics
 

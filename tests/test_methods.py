@@ -17,13 +17,13 @@ from iterand_engine.config.arguments import Argument
 from iterand_engine.config.catalog import METHODS, RULES, Entry
 from iterand_engine.config.method_options import EdgePopupOptions, IteRandOptions, RuleChoice, ScoreOptions
 from iterand_engine.data.dataset import Batch, Split
-from iterand_engine.masking import MaskedLayer
-from iterand_engine.masking.initial import draw_weights
-from iterand_engine.masking.rules import Redraw, RedrawSite
-from iterand_engine.masking.selection import kept_mask
-from iterand_engine.methods.base import Plan
-from iterand_engine.methods.edge_popup import EdgePopup
-from iterand_engine.methods.iterand import IteRand
+from iterand_engine.pruning import MaskedLayer
+from iterand_engine.pruning.draws import draw_weights
+from iterand_engine.pruning.methods.base import Plan
+from iterand_engine.pruning.methods.edge_popup import EdgePopup
+from iterand_engine.pruning.methods.iterand import IteRand
+from iterand_engine.pruning.redraw_rules import Redraw, RedrawSite
+from iterand_engine.pruning.selection import kept_mask
 from iterand_engine.training.trainer import Trainer
 from tests.training_tasks import ListSink, config_of, state_bytes, task_of, train
 

@@ -21,11 +21,11 @@ from iterand_engine.data.open import open_dataset
 from iterand_engine.errors import UserError
 from iterand_engine.inspecting import NetworkFacts, look, quick_norms
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.masking.selection import kept_mask
-from iterand_engine.methods.base import Plan
 from iterand_engine.models.spec import InputSpec
 from iterand_engine.probe import answer
 from iterand_engine.probe_messages import Answer, Reply, Request, decode, encode
+from iterand_engine.pruning.methods.base import Plan
+from iterand_engine.pruning.selection import kept_mask
 
 SMALL = InputSpec(3, 32, 32, 10)
 PLENTY = 1 << 40

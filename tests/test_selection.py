@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from iterand_engine.config.method_options import Ranking
-from iterand_engine.masking.selection import (
+from iterand_engine.pruning.selection import (
     in_memory_order,
     kept_mask,
     selection_threshold,

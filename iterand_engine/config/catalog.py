@@ -140,19 +140,17 @@ DATASETS = _by_name(
 )
 # fmt: on
 
+_METHODS = "iterand_engine.pruning.methods"
 _OPTIONS = "iterand_engine.config.method_options"
 METHODS = _by_name(
-    MethodEntry("dense", "Dense", "iterand_engine.methods.dense:Dense", f"{_OPTIONS}:DenseOptions"),
+    MethodEntry("dense", "Dense", f"{_METHODS}.dense:Dense", f"{_OPTIONS}:DenseOptions"),
     MethodEntry(
-        "edge-popup",
-        "Edge-popup",
-        "iterand_engine.methods.edge_popup:EdgePopup",
-        f"{_OPTIONS}:EdgePopupOptions",
+        "edge-popup", "Edge-popup", f"{_METHODS}.edge_popup:EdgePopup", f"{_OPTIONS}:EdgePopupOptions"
     ),
-    MethodEntry("iterand", "IteRand", "iterand_engine.methods.iterand:IteRand", f"{_OPTIONS}:IteRandOptions"),
+    MethodEntry("iterand", "IteRand", f"{_METHODS}.iterand:IteRand", f"{_OPTIONS}:IteRandOptions"),
 )
 
-RULES = _by_name(Entry("uniform", "Uniform (the paper's)", "iterand_engine.masking.rules:uniform"))
+RULES = _by_name(Entry("uniform", "Uniform (the paper's)", "iterand_engine.pruning.redraw_rules:uniform"))
 
 
 class _Own:

@@ -20,7 +20,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from iterand_engine.errors import UserError
-from iterand_engine.masking import MaskedLayer
+from iterand_engine.pruning import MaskedLayer
 
 
 @dataclass(frozen=True)

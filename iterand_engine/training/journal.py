@@ -13,9 +13,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from iterand_engine.masking import MaskedLayer
-from iterand_engine.masking.tracking import MaskChange
-from iterand_engine.methods.base import RedrawEvent
+from iterand_engine.pruning import MaskedLayer
+from iterand_engine.pruning.mask_change import MaskChange
+from iterand_engine.pruning.methods.base import RedrawEvent
 from iterand_engine.store import Axis
 from iterand_engine.training.sink import Sink
 

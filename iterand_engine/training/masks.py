@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from iterand_engine.mask_files import EpochMasks, Histogram, pack
-from iterand_engine.masking import MaskedLayer
-from iterand_engine.masking.selection import selection_threshold
+from iterand_engine.pruning import MaskedLayer
+from iterand_engine.pruning.selection import selection_threshold
 
 BINS = 64
 

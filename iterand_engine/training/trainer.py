@@ -19,8 +19,8 @@ from torch.nn import functional
 
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.dataset import Batch, Dataset, Split
-from iterand_engine.masking.tracking import observe
-from iterand_engine.methods.base import Method
+from iterand_engine.pruning.mask_change import observe
+from iterand_engine.pruning.methods.base import Method
 from iterand_engine.training import checkpoint
 from iterand_engine.training.checkpoint import Checkpoint, Counters, Position
 from iterand_engine.training.clock import ClockSampler

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from iterand_engine.masking import MaskedLayer
+from iterand_engine.pruning import MaskedLayer
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iterand_engine.masking.network import MaskedLayer
-from iterand_engine.masking.parametrization import EVENT_SHIFT, INITIAL_BIT, PREVIOUS_BIT
+from iterand_engine.pruning.masked_network import MaskedLayer
+from iterand_engine.pruning.masked_weight import EVENT_SHIFT, INITIAL_BIT, PREVIOUS_BIT
 
 
 @dataclass(frozen=True)

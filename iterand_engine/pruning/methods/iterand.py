@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from iterand_engine.config.method_options import IteRandOptions, ScoreOptions
-from iterand_engine.masking import MaskedLayer
-from iterand_engine.masking.initial import draw_weights
-from iterand_engine.masking.rules import RedrawSite, chosen_rule
-from iterand_engine.masking.tracking import note_redraw, redrawn_and_revived
-from iterand_engine.methods.base import Plan, RedrawEvent
-from iterand_engine.methods.edge_popup import EdgePopup
+from iterand_engine.pruning import MaskedLayer
+from iterand_engine.pruning.draws import draw_weights
+from iterand_engine.pruning.mask_change import note_redraw, redrawn_and_revived
+from iterand_engine.pruning.methods.base import Plan, RedrawEvent
+from iterand_engine.pruning.methods.edge_popup import EdgePopup
+from iterand_engine.pruning.redraw_rules import RedrawSite, chosen_rule
 
 
 class IteRand(EdgePopup):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 from iterand_engine.config.method_options import DenseOptions
-from iterand_engine.masking import draw_network
-from iterand_engine.methods.base import Method, Plan
+from iterand_engine.pruning import draw_network
+from iterand_engine.pruning.methods.base import Method, Plan
 
 
 class Dense(Method):

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from iterand_engine.config.method_options import ScoreOptions
-from iterand_engine.masking import MaskReport, mask_model
-from iterand_engine.masking.selection import kept_mask
-from iterand_engine.methods.base import Method, Plan
+from iterand_engine.pruning import MaskReport, mask_model
+from iterand_engine.pruning.methods.base import Method, Plan
+from iterand_engine.pruning.selection import kept_mask
 
 
 class EdgePopup(Method):

@@ -17,9 +17,9 @@ from torch.nn.utils import parametrize
 
 from iterand_engine.config.method_options import LayerRule, ScoreOptions, WeightInit
 from iterand_engine.errors import UserError
-from iterand_engine.masking.initial import draw_scores, draw_weights
-from iterand_engine.masking.parametrization import MaskedWeight
-from iterand_engine.masking.selection import kept_mask
+from iterand_engine.pruning.draws import draw_scores, draw_weights
+from iterand_engine.pruning.masked_weight import MaskedWeight
+from iterand_engine.pruning.selection import kept_mask
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _LISTED = 12  # layers that an error names
