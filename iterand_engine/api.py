@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from iterand_engine import frames
 from iterand_engine.errors import UserError
-from iterand_engine.extensions import activated
+from iterand_engine.extensions.active import activated
 from iterand_engine.filter_fields import find_field
 from iterand_engine.filters import Filter, parse
 from iterand_engine.machine.settings import Settings

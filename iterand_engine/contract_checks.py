@@ -27,7 +27,7 @@ from iterand_engine.data.fingerprint import content_fingerprint
 from iterand_engine.data.locate import located
 from iterand_engine.data.readers.own import read_content
 from iterand_engine.errors import UserError
-from iterand_engine.extension_checks import CheckResult
+from iterand_engine.extensions.checks import CheckResult
 from iterand_engine.models.spec import InputSpec
 from iterand_engine.pruning.redraw_rules import RedrawSite, chosen_rule
 from iterand_engine.training.sink import NullSink

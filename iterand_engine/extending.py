@@ -22,7 +22,7 @@ from iterand_engine.config.method_options import DenseOptions, EdgePopupOptions,
 from iterand_engine.config.own_code import CodeKind, Declaration, DeclarationError, running
 from iterand_engine.config.run_config import DataConfig, ModelConfig, method_options_class
 from iterand_engine.data.content import ArrayContent, FolderContent, ImageArrays, ImageFiles, image_files
-from iterand_engine.signatures import arguments_of, takes_none
+from iterand_engine.extensions.signatures import arguments_of, takes_none
 
 if TYPE_CHECKING:
     from iterand_engine.models.spec import InputSpec, scaled

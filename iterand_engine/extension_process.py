@@ -19,9 +19,9 @@ from typing import TextIO
 from iterand_engine.config.catalog import OwnEntries, use_own
 from iterand_engine.config.own_code import Loaded, Source, load, permitted, sha256_of
 from iterand_engine.errors import UserError
-from iterand_engine.extension_checks import CHECKED, CheckResult
-from iterand_engine.extension_files import Description
-from iterand_engine.extensions import entries_of_file
+from iterand_engine.extensions.active import entries_of_file
+from iterand_engine.extensions.checks import CHECKED, CheckResult
+from iterand_engine.extensions.files import Description
 
 
 def main() -> int:

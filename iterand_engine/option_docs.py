@@ -19,7 +19,7 @@ from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, RULES, Entr
 from iterand_engine.config.method_options import LayerRule
 from iterand_engine.config.options import OptionInfo, Options, describe, with_arguments
 from iterand_engine.config.run_config import RunConfig, method_options_class, to_yaml
-from iterand_engine.extensions import activated
+from iterand_engine.extensions.active import activated
 from iterand_engine.machine.workspace import find_workspace_dir
 
 _TOP = """\

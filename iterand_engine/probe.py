@@ -26,7 +26,7 @@ from iterand_engine import estimates
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.facts import data_facts
 from iterand_engine.errors import UserError
-from iterand_engine.extensions import allowed
+from iterand_engine.extensions.active import allowed
 from iterand_engine.inspecting import in_brief, look
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace, find_workspace_dir

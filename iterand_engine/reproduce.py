@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
-from iterand_engine.extensions import run_code
+from iterand_engine.extensions.active import run_code
 from iterand_engine.machine.devices import list_devices
 from iterand_engine.machine.environment import differences
 from iterand_engine.machine.settings import Settings, data_roots

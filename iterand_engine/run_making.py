@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from iterand_engine.config.run_config import RunConfig, to_yaml
 from iterand_engine.data.fingerprint import dataset_fingerprint
 from iterand_engine.errors import UserError
-from iterand_engine.extensions import copy_into, used_by, used_code
+from iterand_engine.extensions.active import copy_into, used_by, used_code
 from iterand_engine.machine.devices import Device, cpu_device, find_device, list_devices, resolve_precision
 from iterand_engine.machine.environment import git_commit
 from iterand_engine.machine.processes import ProcessIdentity

@@ -15,7 +15,7 @@ from typing import Any
 from iterand_engine.config.own_code import OwnCodeError
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import OwnershipLost, UserError
-from iterand_engine.extensions import run_code
+from iterand_engine.extensions.active import run_code
 from iterand_engine.faults import explain
 from iterand_engine.machine.devices import Device, default_threads, find_device, precision_note
 from iterand_engine.machine.environment import differences, snapshot

@@ -9,8 +9,8 @@ from unittest.mock import patch
 
 from iterand_engine.config import own_code
 from iterand_engine.errors import UserError
-from iterand_engine.extension_files import Description, ExtensionFile, enable
 from iterand_engine.extension_process import described
+from iterand_engine.extensions.files import Description, ExtensionFile, enable
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import RunState, queries
 from tests.command_line import Done, config_file, iterand, opened
@@ -93,7 +93,7 @@ def write(workspace: Workspace, name: str, text: str) -> Path:
 
 def enable_here(workspace: Workspace, name: str) -> ExtensionFile:
     """Enable a file, describing it in this process: importing torch in another for each would take long."""
-    with patch("iterand_engine.extension_files.describe", describe_here):
+    with patch("iterand_engine.extensions.files.describe", describe_here):
         return enable(workspace, name)
 
 

@@ -15,8 +15,8 @@ from iterand_engine.config import catalog
 from iterand_engine.config.catalog import MODELS, find, own_entries
 from iterand_engine.config.own_code import permitted
 from iterand_engine.errors import UserError
-from iterand_engine.extension_files import FileState, disable, enable, extension_files
-from iterand_engine.extensions import activate, activated, allowed, deactivate
+from iterand_engine.extensions.active import activate, activated, allowed, deactivate
+from iterand_engine.extensions.files import FileState, disable, enable, extension_files
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from tests.command_line import iterand
 from tests.own_code_files import DATA, METHOD, NET, RULE, enable_here, trusted, workspace_with, write
@@ -247,7 +247,7 @@ def test_that_a_file_that_does_its_worst_when_it_is_enabled_harms_nothing(
     text: str, said: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "while" in text:
-        monkeypatch.setattr("iterand_engine.extension_files.DESCRIBE_S", 1)
+        monkeypatch.setattr("iterand_engine.extensions.files.DESCRIBE_S", 1)
     write(workspace, "mine.py", text)
     with pytest.raises(UserError, match=r"extensions/mine\.py") as caught:
         enable(workspace, "mine.py")

@@ -48,7 +48,7 @@ def test_that_the_page_does_what_it_says(tmp_path: Path, monkeypatch: pytest.Mon
         (workspace / "extensions" / name).write_text(text, encoding="utf-8")
     (config,) = blocks("yaml")
     (tmp_path / "own.yaml").write_text(config)
-    with patch("iterand_engine.extension_files.describe", describe_here):
+    with patch("iterand_engine.extensions.files.describe", describe_here):
         run(enabling)
     run(training)
     assert own_entries() == ()

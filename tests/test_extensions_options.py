@@ -17,7 +17,7 @@ from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.data.fingerprint import dataset_fingerprint
 from iterand_engine.data.readers.own import own_fingerprint
 from iterand_engine.errors import UserError
-from iterand_engine.extensions import activate, activated, deactivate, used_by
+from iterand_engine.extensions.active import activate, activated, deactivate, used_by
 from iterand_engine.filters import parse
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.option_docs import configuration_page

@@ -17,9 +17,9 @@ from iterand_engine import contract_runs
 from iterand_engine.config.catalog import own_entries
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import ExitCode, UserError
-from iterand_engine.extension_files import disable, named_file
-from iterand_engine.extension_trust import Trust
-from iterand_engine.extensions import activated, allowed, run_code
+from iterand_engine.extensions.active import activated, allowed, run_code
+from iterand_engine.extensions.files import disable, named_file
+from iterand_engine.extensions.trust import Trust
 from iterand_engine.filter_fields import find_field
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.run_making import make_run

@@ -12,8 +12,8 @@ import pytest
 
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
-from iterand_engine.extension_files import enable
-from iterand_engine.extensions import activated
+from iterand_engine.extensions.active import activated
+from iterand_engine.extensions.files import enable
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.probe_messages import READY, Answer, Reply, Request, decode, encode
 from iterand_engine.probing import ProbeClient, check_before_queueing, probe_command, probe_environment

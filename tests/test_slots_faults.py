@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from iterand_engine import holding
-from iterand_engine.extensions import activated
+from iterand_engine.extensions.active import activated
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.settings import Settings
 from iterand_engine.places import places

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from iterand_engine.extensions import activated
+from iterand_engine.extensions.active import activated
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import Locked, Store

@@ -15,14 +15,9 @@ from iterand_engine.config.catalog import entries_of
 from iterand_engine.config.options import Options, describe, with_arguments
 from iterand_engine.config.own_code import WORDS, CodeKind, Declaration
 from iterand_engine.errors import ExitCode, UserError
-from iterand_engine.extension_checks import run_checks
-from iterand_engine.extension_files import (
-    disable,
-    enable,
-    extension_files,
-    named_file,
-)
-from iterand_engine.extensions import activated
+from iterand_engine.extensions.active import activated
+from iterand_engine.extensions.checks import run_checks
+from iterand_engine.extensions.files import disable, enable, extension_files, named_file
 from iterand_engine.machine.resources import resource
 from iterand_engine.machine.workspace import Workspace, write_atomic
 

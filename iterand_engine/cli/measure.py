@@ -22,7 +22,7 @@ from iterand_engine.cli.training import SetOption, chosen_mapping
 from iterand_engine.config.own_code import explained
 from iterand_engine.config.run_config import RunConfig, apply_sets
 from iterand_engine.errors import UserError
-from iterand_engine.extensions import allowed
+from iterand_engine.extensions.active import allowed
 from iterand_engine.machine.settings import data_roots
 
 

@@ -30,7 +30,7 @@ from iterand_engine.cli.training import SetOption
 from iterand_engine.config.presets import preset as find_preset
 from iterand_engine.config.run_config import read_mapping
 from iterand_engine.errors import UserError
-from iterand_engine.extensions import check_code
+from iterand_engine.extensions.active import check_code
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.processes import host_id
 from iterand_engine.probing import check_before_queueing

@@ -13,7 +13,7 @@ from iterand_engine.config.presets import preset as find_preset
 from iterand_engine.config.run_config import RunConfig, apply_sets, read_mapping
 from iterand_engine.data.locate import located
 from iterand_engine.errors import UserError
-from iterand_engine.extensions import check_code
+from iterand_engine.extensions.active import check_code
 from iterand_engine.machine import processes
 from iterand_engine.machine.settings import data_roots
 from iterand_engine.run_making import make_run

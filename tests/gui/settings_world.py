@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from pytestqt.qtbot import QtBot
 
-from iterand_engine.extensions import deactivate
+from iterand_engine.extensions.active import deactivate
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import NewRun

@@ -15,7 +15,7 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.config.catalog import RULES
-from iterand_engine.extension_files import FileState, enable, extension_files
+from iterand_engine.extensions.files import FileState, enable, extension_files
 from iterand_engine.machine.disk_use import measure
 from iterand_engine.machine.settings import Settings
 from iterand_engine.store import queries

@@ -9,7 +9,7 @@ from PySide6.QtCore import QUrl, Slot
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QPushButton, QWidget
 
-from iterand_engine.extension_files import ExtensionFile, disable, extension_files
+from iterand_engine.extensions.files import ExtensionFile, disable, extension_files
 from iterand_gui import theme
 from iterand_gui.live.tasks import Control
 from iterand_gui.pages.settings.changes import SettingChanges

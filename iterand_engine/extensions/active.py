@@ -35,8 +35,8 @@ from iterand_engine.config.own_code import (
 )
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
-from iterand_engine.extension_files import ExtensionFile, FileState, extension_files, is_file_name
-from iterand_engine.extension_trust import Trust
+from iterand_engine.extensions.files import ExtensionFile, FileState, extension_files, is_file_name
+from iterand_engine.extensions.trust import Trust
 from iterand_engine.machine.workspace import Workspace, write_atomic
 from iterand_engine.store.records import ExtensionUse
 

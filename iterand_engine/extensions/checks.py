@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from iterand_engine.config.own_code import FOLDER
 from iterand_engine.errors import UserError
-from iterand_engine.extension_files import child_command, child_environment
+from iterand_engine.extensions.files import child_command, child_environment
 
 CHECKED = "checked"  # the checking process's last line
 _END_WITHIN_S = 60.0  # a process that has loaded torch takes seconds to end, on a busy machine many

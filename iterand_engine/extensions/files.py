@@ -22,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 from iterand_engine.config.catalog import entries_of
 from iterand_engine.config.own_code import FOLDER, WORDS, CodeKind, Declaration, Source, sha256_of
 from iterand_engine.errors import UserError, suggestion
-from iterand_engine.extension_trust import Trust, TrustedFile
+from iterand_engine.extensions.trust import Trust, TrustedFile
 from iterand_engine.machine.launch import python_environment
 from iterand_engine.machine.workspace import Workspace
 
