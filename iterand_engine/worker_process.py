@@ -15,11 +15,11 @@ from pathlib import Path
 
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
 from iterand_engine.faults import explain
-from iterand_engine.launches import TOKEN_VARIABLE
 from iterand_engine.machine.run_log import RunLog, log_path
 from iterand_engine.machine.signals import StopSignals
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.reporting import NoDisplay, train_reported
+from iterand_engine.slots.launches import TOKEN_VARIABLE
 from iterand_engine.store import RunState, Store
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
-from iterand_engine import queueing, sweeps, trash_files
+from iterand_engine import sweeps, trash_files
 from iterand_engine.config.run_config import RunConfig
+from iterand_engine.slots import drain
 from iterand_engine.store import RunState, labels, queries, queue
 from iterand_gui.live.launcher import start_detached
 from iterand_gui.live.tasks import Control, Job
@@ -242,7 +243,7 @@ class Actions(QObject):
         return tuple(done.run_ids)
 
     def _start_slots(self) -> None:
-        queueing.start_missing(self._session.workspace, self._session.store, start_detached)
+        drain.start_missing(self._session.workspace, self._session.store, start_detached)
 
     def _say(
         self,

@@ -32,7 +32,7 @@ _BEFORE_QT = (
     "iterand_engine.exports",
     "iterand_engine.filters",
     "iterand_engine.config.presets",
-    "iterand_engine.queueing",
+    "iterand_engine.slots.drain",
     "iterand_engine.series_files",
     "iterand_engine.store.labels",
     "iterand_engine.sweep_grid",

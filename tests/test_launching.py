@@ -16,11 +16,11 @@ import psutil
 import pytest
 
 from iterand_engine.errors import UserError
-from iterand_engine.launches import slot_launch, worker_launch
 from iterand_engine.machine import launch as launching
 from iterand_engine.machine import processes
 from iterand_engine.machine.launch import Launch
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.slots.launches import slot_launch, worker_launch
 from iterand_engine.store import RunState, slots
 from iterand_engine.store.records import Claim, SlotKey
 from iterand_gui.live import launcher as qt

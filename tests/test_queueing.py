@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-from iterand_engine import places as places_module
-from iterand_engine import queueing
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.machine import devices as devices_module
@@ -22,9 +20,11 @@ from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.launch import Launch
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.places import my_devices, places, threads_at
-from iterand_engine.queueing import start_missing, why_waiting
 from iterand_engine.run_making import make_run, make_runs
+from iterand_engine.slots import drain
+from iterand_engine.slots import places as places_module
+from iterand_engine.slots.drain import start_missing, why_waiting
+from iterand_engine.slots.places import my_devices, places, threads_at
 from iterand_engine.store import RunState, Store, queries, slots
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store.records import SlotKey
@@ -295,6 +295,6 @@ def test_that_made_runs_are_queued_in_their_order_with_a_file_each(machine: Mach
     assert [run.id for run in store_queue.queued(machine.store)] == [*first, *earlier]
     for run_id in (*first, *earlier):
         assert (machine.workspace.run_dir(run_id) / "config.yaml").exists()
-    assert queueing.Place is places_module.Place
+    assert drain.Place is places_module.Place
     assert default_threads() == 1
     assert {run.state for run in queries.runs(machine.store)} == {RunState.QUEUED}

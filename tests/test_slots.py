@@ -17,7 +17,7 @@ SHOWN_WITHIN_S = 5.0
 # As windows do that were opened twice: both start what is missing, again and again.
 STARTER = """
 import sys
-from iterand_engine.queueing import start_missing
+from iterand_engine.slots.drain import start_missing
 from iterand_engine.store import Store
 from iterand_engine.machine.workspace import open_workspace_dir
 workspace = open_workspace_dir(sys.argv[1])

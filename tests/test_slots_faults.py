@@ -8,12 +8,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from iterand_engine import holding
 from iterand_engine.extensions.active import activated
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.settings import Settings
-from iterand_engine.places import places
-from iterand_engine.queueing import drain, start_missing, why_waiting
+from iterand_engine.slots import held_slot
+from iterand_engine.slots.drain import drain, start_missing, why_waiting
+from iterand_engine.slots.places import places
 from iterand_engine.store import RunState, queries, slots
 from iterand_engine.store.sweeps import add_sweep
 from tests.own_code_files import trusted
@@ -187,7 +187,7 @@ def test_that_a_slot_that_left_the_settings_is_given_back(queue: Queue) -> None:
 def test_that_trouble_with_the_settings_is_told_and_a_slot_goes_on_once_it_is_mended(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(holding, "TROUBLE_S", 0.2)
+    monkeypatch.setattr(held_slot, "TROUBLE_S", 0.2)
     wanted = [offer.place for offer in places(Settings(), ())]
     queue.workspace.settings_path.write_text("cpu_slot: perhaps")
     said: list[str] = []

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from iterand_engine.config.presets import preset
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.queueing import start_missing
+from iterand_engine.slots.drain import start_missing
 from iterand_engine.store import RunRow, RunState, Store, queries, sweeps
 from iterand_engine.store.queue import queued
 from iterand_engine.sweeps import plan, queue_plans

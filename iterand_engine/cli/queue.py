@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-from iterand_engine import queueing
 from iterand_engine.cli.common import (
     JsonOption,
     Opened,
@@ -34,6 +33,7 @@ from iterand_engine.extensions.active import check_code
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.processes import host_id
 from iterand_engine.probing import check_before_queueing
+from iterand_engine.slots import drain
 from iterand_engine.store import RunState, queries
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store import slots as store_slots
@@ -229,19 +229,19 @@ def _reopen(at: Opened, device: str) -> None:
 
 def _start_slots(at: Opened) -> bool:
     """Start the slots that are missing, say which; where there are none, why the first run waits."""
-    started = queueing.start_missing(at.workspace, at.store)
+    started = drain.start_missing(at.workspace, at.store)
     for key in started:
         result(f"started {_slot(key)}")
     queued = store_queue.queued(at.store)
     if not started and queued:
-        why = queueing.why_waiting(at.store, at.settings, queued[0])
+        why = drain.why_waiting(at.store, at.settings, queued[0])
         say(f"run {queued[0].id[:SHORT_ID]} is first: {why}")
     return bool(started)
 
 
 def _list(at: Opened, *, as_json: bool) -> None:
     rows = store_queue.queued(at.store)
-    why = queueing.why_waiting(at.store, at.settings, rows[0]) if rows else None
+    why = drain.why_waiting(at.store, at.settings, rows[0]) if rows else None
     if as_json:
         entries = [RunEntry.of(row, None, None) for row in rows]
         result(QueueList(runs=entries, waits=why).model_dump_json(indent=2))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import yaml
 from rich.table import Table
 
-from iterand_engine import queueing
 from iterand_engine.cli.common import (
     JsonOption,
     Opened,
@@ -24,6 +23,7 @@ from iterand_engine.cli.common import (
 from iterand_engine.cli.next_steps import next_step
 from iterand_engine.cli.run_json import RunDocument
 from iterand_engine.machine.run_log import last_lines, log_path
+from iterand_engine.slots import drain
 from iterand_engine.store import Event, Locked, RunDetail, RunState, queries
 from iterand_engine.store.records import SweepRow
 from iterand_engine.store.sweeps import sweeps
@@ -79,9 +79,7 @@ def _read(at: Opened, run_id: str) -> _Found:
         values=queries.last_values(at.store, run_id),
         messages=messages,
         sweeps=[sweep for sweep in sweeps(at.store) if run_id in sweep.run_ids],
-        waits=(
-            queueing.why_waiting(at.store, at.settings, detail) if detail.state is RunState.QUEUED else None
-        ),
+        waits=(drain.why_waiting(at.store, at.settings, detail) if detail.state is RunState.QUEUED else None),
         next=next_step(detail, saved[0].step if saved else None, folder / "config.yaml"),
         log_tail=last_lines(log_path(at.workspace, run_id))
         if detail.state in _ENDED_BADLY and not told

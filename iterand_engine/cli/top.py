@@ -17,12 +17,12 @@ from rich.console import Console
 from rich.constrain import Constrain
 from rich.live import Live
 
-from iterand_engine import queueing
 from iterand_engine.cli.board import Board, render
 from iterand_engine.cli.common import Opened, WorkspaceOption, opened
 from iterand_engine.cli.display import PatientConsole
 from iterand_engine.cli.sparkline import strokes_for
 from iterand_engine.machine.signals import StopSignals
+from iterand_engine.slots import drain
 from iterand_engine.store import RunState, queries
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store import slots as store_slots
@@ -87,7 +87,7 @@ class BoardReader:
             queued=tuple(queued),
             accuracies=queries.val_accuracies(store, live),
             losses={run_id: values for run_id, (_, values) in self._losses.items()},
-            waits=queueing.why_waiting(store, self._at.settings, queued[0]) if queued else "",
+            waits=drain.why_waiting(store, self._at.settings, queued[0]) if queued else "",
             troubled=self._troubled,
         )
 

@@ -8,8 +8,8 @@ from iterand_engine.cli.common import Opened, say
 from iterand_engine.errors import UserError
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.signals import StopSignals
-from iterand_engine.places import Place, our_processes, own_place, places, suits
-from iterand_engine.queueing import obstacle, slot_name
+from iterand_engine.slots.drain import obstacle, slot_name
+from iterand_engine.slots.places import Place, our_processes, own_place, places, suits
 from iterand_engine.store import RunDetail, RunState, queries, slots
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store.records import Claim, SlotRow

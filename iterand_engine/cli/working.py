@@ -18,7 +18,6 @@ import typer
 from rich.live import Live
 from rich.text import Text
 
-from iterand_engine import queueing
 from iterand_engine.cli.board import render, run_line
 from iterand_engine.cli.common import Opened, WorkspaceOption, opened, result, say
 from iterand_engine.cli.display import PLAIN_EVERY_S, PatientConsole
@@ -26,7 +25,8 @@ from iterand_engine.cli.sparkline import strokes_for
 from iterand_engine.cli.top import EVERY_S, BoardReader
 from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.machine.signals import StopSignals
-from iterand_engine.places import our_processes
+from iterand_engine.slots import drain
+from iterand_engine.slots.places import our_processes
 from iterand_engine.store import RunState
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store import slots as store_slots
@@ -49,10 +49,10 @@ def work(
                 display.look()
                 return signals.requested
 
-            ended = queueing.drain(at.workspace, at.store, wanted, say=display.note, should_stop=should_stop)
+            ended = drain.drain(at.workspace, at.store, wanted, say=display.note, should_stop=should_stop)
         closed = {slot.key for slot in store_slots.slots(at.store) if slot.closed_reason is not None}
         left = store_queue.queued(at.store)
-        why = queueing.why_waiting(at.store, at.settings, left[0]) if left else ""
+        why = drain.why_waiting(at.store, at.settings, left[0]) if left else ""
     for run in ended:
         result(f"run {run.run_id} {run.state}")
     states = Counter(run.state for run in ended)
@@ -68,7 +68,7 @@ def work(
 
 def _wanted(at: Opened, devices: list[str]) -> list[SlotPlace]:
     """The slots to drain; those whose device others use are said and left out."""
-    offered = queueing.places(at.settings, our_processes(at.store))
+    offered = drain.places(at.settings, our_processes(at.store))
     chosen = [
         offer
         for offer in offered
@@ -83,7 +83,7 @@ def _wanted(at: Opened, devices: list[str]) -> list[SlotPlace]:
         )
     for offer in chosen:
         if offer.skipped is not None:
-            say(f"{queueing.slot_name(offer.place.key)} is {offer.skipped}.")
+            say(f"{drain.slot_name(offer.place.key)} is {offer.skipped}.")
     return [offer.place for offer in chosen if offer.skipped is None]
 
 

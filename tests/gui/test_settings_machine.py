@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytestqt.qtbot import QtBot
 
-from iterand_engine import places as engine_places
 from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.devices import Device, cpu_device
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.launch import Launch
-from iterand_engine.places import Place
+from iterand_engine.slots import places as engine_places
+from iterand_engine.slots.places import Place
 from iterand_engine.store import slots
 from iterand_engine.store.records import SlotKey, SlotPlace, SlotRow
 from iterand_gui.memory import Memory
@@ -239,7 +239,7 @@ def test_that_missing_slots_are_started_for_queued_runs(
     world.settle()
     assert section.note.text == "1 slot started."
     (launch,) = started
-    assert launch.arguments[1] == "iterand_engine.slot"
+    assert launch.arguments[1] == "iterand_engine.slots.process"
     hold(world)
     section.start.click()
     world.settle()

@@ -10,7 +10,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine.run_log import last_lines, log_path
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.queueing import why_waiting
+from iterand_engine.slots.drain import why_waiting
 from iterand_engine.store import RunState, Store, queries
 from iterand_engine.store.records import Locked
 

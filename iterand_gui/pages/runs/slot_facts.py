@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from iterand_engine.places import CPU
+from iterand_engine.slots.places import CPU
 from iterand_engine.store import RunRow, SlotKey, SlotRow
 from iterand_gui import format as shown
 from iterand_gui.live.run_lines import line_of_run

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from iterand_engine import queueing
 from iterand_engine.errors import UserError
 from iterand_engine.machine.devices import (
     Device,
@@ -21,7 +20,8 @@ from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.processes import host_id
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.places import CPU, Place, our_processes, places
+from iterand_engine.slots import drain
+from iterand_engine.slots.places import CPU, Place, our_processes, places
 from iterand_engine.store import Store, queue, slots
 from iterand_engine.store.records import SlotKey, SlotRow
 from iterand_gui.format import counted
@@ -108,13 +108,13 @@ def with_gpu(named: tuple[str, ...], here: Collection[str], gpu: str, wanted: bo
 
 def start_missing(workspace: Workspace, store: Store) -> str:
     """Start the slots that queued runs need; says what was started, or why nothing."""
-    started = queueing.start_missing(workspace, store, start_detached)
+    started = drain.start_missing(workspace, store, start_detached)
     if started:
         return f"{counted(len(started), 'slot')} started."
     queued = queue.queued(store)
     if not queued:
         return "The queue is empty. Slots start by themselves when runs are queued."
-    why = queueing.why_waiting(store, Settings.load(workspace), queued[0])
+    why = drain.why_waiting(store, Settings.load(workspace), queued[0])
     return f"No slot is missing. Why the first queued run waits: {why}"
 
 
@@ -128,7 +128,7 @@ def reopen(workspace: Workspace, store: Store, devices: Collection[str]) -> str:
     keys = [key for device in devices for key in slots.reopen(store, host_id(), device)]
     if not keys:
         return "No slot of this machine is closed any more."
-    started = queueing.start_missing(workspace, store, start_detached)
+    started = drain.start_missing(workspace, store, start_detached)
     return f"{counted(len(keys), 'slot')} opened again, {len(started)} started."
 
 

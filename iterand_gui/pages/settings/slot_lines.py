@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from iterand_engine.places import CPU, Place
+from iterand_engine.slots.places import CPU, Place
 from iterand_engine.store import RunRow, SlotRow
 from iterand_engine.store.records import SlotKey
 from iterand_gui.pages.settings.machine import Machine

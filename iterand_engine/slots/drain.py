@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from iterand_engine.errors import OwnershipLost, UserError
-from iterand_engine.holding import Ended, HeldSlot, slot_name, take_hold
-from iterand_engine.launches import slot_launch
 from iterand_engine.machine import processes
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.launch import Launcher, start_detached
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.places import Place, my_devices, our_processes, places, suits
+from iterand_engine.slots.held_slot import Ended, HeldSlot, slot_name, take_hold
+from iterand_engine.slots.launches import slot_launch
+from iterand_engine.slots.places import Place, my_devices, our_processes, places, suits
 from iterand_engine.store import RunRow, Store, queries, slots
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store.records import SlotKey, SlotPlace, SlotRow

@@ -16,7 +16,10 @@ def slot_launch(workspace: Workspace, key: SlotKey) -> Launch:
     workspace.slots_dir.mkdir(exist_ok=True)
     words = ("--workspace", str(workspace.root), "--device", key.device, "--position", str(key.position))
     return python_launch(
-        "iterand_engine.slot", words, workspace, workspace.slots_dir / f"{key.device}-{key.position}.log"
+        "iterand_engine.slots.process",
+        words,
+        workspace,
+        workspace.slots_dir / f"{key.device}-{key.position}.log",
     )
 
 

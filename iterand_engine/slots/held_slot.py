@@ -15,16 +15,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from iterand_engine.endings import announce_closed, announce_run
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
-from iterand_engine.launches import slot_launch, worker_launch
 from iterand_engine.machine import processes
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.launch import Launcher, start_child
 from iterand_engine.machine.run_log import last_lines, log_path
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.places import our_processes, places, threads_at
+from iterand_engine.slots.launches import slot_launch, worker_launch
+from iterand_engine.slots.on_end import announce_closed, announce_run
+from iterand_engine.slots.places import our_processes, places, threads_at
 from iterand_engine.store import RunState, Store, queries, slots
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store.records import Claim, SlotKey, SlotPlace

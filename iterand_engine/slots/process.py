@@ -1,4 +1,4 @@
-"""The process of one slot: `python -m iterand_engine.slot --workspace W --device D --position N`.
+"""The process of one slot: `python -m iterand_engine.slots.process --workspace W --device D --position N`.
 
 It holds the slot, trains what is queued for its device and ends when there is nothing left. It is started by
 `queueing.start_missing`, never imported. SIGTERM asks its run to save and stop.
@@ -17,8 +17,8 @@ from iterand_engine.machine import processes
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.signals import StopSignals
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.places import our_processes, places
-from iterand_engine.queueing import drain
+from iterand_engine.slots.drain import drain
+from iterand_engine.slots.places import our_processes, places
 from iterand_engine.store import Store
 from iterand_engine.store.records import SlotKey, SlotPlace
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> ExitCode:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="iterand_engine.slot", description=__doc__)
+    parser = argparse.ArgumentParser(prog="iterand_engine.slots.process", description=__doc__)
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--device", required=True, help="its id: cpu, or the UUID of a GPU")
     parser.add_argument("--position", type=int, required=True, help="0, 1, ... on the device")
