@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iterand_engine import frames
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import activated
-from iterand_engine.filter_fields import find_field
-from iterand_engine.filters import Filter, parse
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, find_workspace_dir
-from iterand_engine.mask_files import read_epoch, stored_epochs
-from iterand_engine.run_search import find_runs
+from iterand_engine.results import frames
+from iterand_engine.results.epoch_masks import read_epoch, stored_epochs
+from iterand_engine.results.filter_fields import find_field
+from iterand_engine.results.filters import Filter, parse
+from iterand_engine.results.search import find_runs
 from iterand_engine.store import Environment, Event, Locked, RunRow, RunState, Series, Store, queries
 
 _TEST_ACCURACY = "test_accuracy"

@@ -18,7 +18,7 @@ from iterand_engine.config.catalog import METHODS
 from iterand_engine.config.presets import preset
 from iterand_engine.config.run_config import RunConfig, apply_sets
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.mask_files import read_epoch, stored_epochs
+from iterand_engine.results.epoch_masks import read_epoch, stored_epochs
 from iterand_engine.store import Locked, Store, queries
 
 DENSE = "dense"

@@ -7,8 +7,15 @@ from pathlib import Path
 from safetensors.torch import save
 
 from iterand_engine.errors import UserError
-from iterand_engine.exports import BEST, LAST, best_epoch, check_target, epoch_number, write_export
 from iterand_engine.machine.workspace import Workspace
+from iterand_engine.results.mask_export import (
+    BEST,
+    LAST,
+    best_epoch,
+    check_target,
+    epoch_number,
+    write_export,
+)
 from iterand_engine.store import RunDetail, RunState, Store, queries
 from iterand_engine.training.final import FinalState, pruned_state_dict, read
 

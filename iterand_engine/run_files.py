@@ -11,7 +11,7 @@ from pathlib import Path
 
 from iterand_engine.errors import UserError
 from iterand_engine.machine.workspace import Workspace, write_atomic
-from iterand_engine.mask_files import EpochMasks, epoch_path, read_epoch, stored_epochs, write_epoch
+from iterand_engine.results.epoch_masks import EpochMasks, epoch_path, read_epoch, stored_epochs, write_epoch
 from iterand_engine.store import Checkpoint as StoredCheckpoint
 from iterand_engine.store import Recorder, Store, queries
 from iterand_engine.training import checkpoint, final

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 # What the first page needs of the engine and of other packages; a test compares.
 _BEFORE_QT = (
-    "iterand_engine.exports",
-    "iterand_engine.filters",
+    "iterand_engine.results.mask_export",
+    "iterand_engine.results.filters",
     "iterand_engine.config.presets",
     "iterand_engine.slots.drain",
-    "iterand_engine.series_files",
+    "iterand_engine.results.series_csv",
     "iterand_engine.store.labels",
-    "iterand_engine.sweep_grid",
+    "iterand_engine.results.sweep_grid",
     "iterand_engine.sweeps",
     "iterand_engine.trash_files",
     "platformdirs",

@@ -22,7 +22,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.mask_files import EpochMasks, pack, write_epoch
+from iterand_engine.results.epoch_masks import EpochMasks, pack, write_epoch
 from iterand_engine.store import Locked, NewRun, Recorder, RunState, Store
 from tests.command_line import config_file, finished, start
 

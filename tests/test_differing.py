@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iterand_engine.config.run_config import RunConfig
-from iterand_engine.differing import differences, short_names, value_text
+from iterand_engine.results.differences import differences, short_names, value_text
 from tests.counting import calls_in
 
 DENSE = {"name": "dense"}

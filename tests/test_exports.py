@@ -19,7 +19,7 @@ from iterand_engine.cli.training import new_run
 from iterand_engine.config.run_config import RunConfig, load_yaml
 from iterand_engine.data.dataset import Split
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.mask_files import read_epoch
+from iterand_engine.results.epoch_masks import read_epoch
 from iterand_engine.store import queries
 from iterand_engine.training.trainer import Trainer
 from tests.command_line import ROOT, config_file, iterand, opened

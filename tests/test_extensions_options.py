@@ -18,9 +18,9 @@ from iterand_engine.data.fingerprint import dataset_fingerprint
 from iterand_engine.data.readers.own import own_fingerprint
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import activate, activated, deactivate, used_by
-from iterand_engine.filters import parse
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.option_docs import configuration_page
+from iterand_engine.results.filters import parse
 from iterand_engine.run_identity import group_key
 from iterand_engine.sweeps import plan
 from tests.own_code_files import ALL, DATA, RULE, enable_here, trusted, workspace_with

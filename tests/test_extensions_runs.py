@@ -20,8 +20,8 @@ from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.extensions.active import activated, allowed, run_code
 from iterand_engine.extensions.files import disable, named_file
 from iterand_engine.extensions.trust import Trust
-from iterand_engine.filter_fields import find_field
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.results.filter_fields import find_field
 from iterand_engine.run_making import make_run
 from iterand_engine.run_start import adopted
 from iterand_engine.store import ExtensionUse, RunState, Store, queries

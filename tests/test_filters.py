@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iterand_engine import filter_fields
 from iterand_engine.config import catalog
 from iterand_engine.config.arguments import Argument
 from iterand_engine.config.catalog import METHODS, Entry
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
-from iterand_engine.filter_fields import ALIASES, COLUMNS, find_field, option_fields
-from iterand_engine.filters import Condition, Filter, parse
+from iterand_engine.results import filter_fields
+from iterand_engine.results.filter_fields import ALIASES, COLUMNS, find_field, option_fields
+from iterand_engine.results.filters import Condition, Filter, parse
 from iterand_engine.store import RunRow, RunState
 from tests.run_rows import run_row
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iterand_engine.grouping import Figure, Group, Groups, figure, group_of
+from iterand_engine.results.groups import Figure, Group, Groups, figure, group_of
 from iterand_engine.store import RunRow, RunState
 from tests.run_rows import NOW, run_row
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from iterand_engine.errors import UserError
-from iterand_engine.mask_files import (
+from iterand_engine.pruning.selection import kept_mask
+from iterand_engine.results.epoch_masks import (
     KEY_EVERY,
     EpochMasks,
     Histogram,
@@ -23,7 +24,6 @@ from iterand_engine.mask_files import (
     stored_epochs,
     write_epoch,
 )
-from iterand_engine.pruning.selection import kept_mask
 from iterand_engine.training.masks import BINS, snapshot_masks
 from tests.training_tasks import ListSink, config_of, task_of, train
 

@@ -20,7 +20,7 @@ from iterand_engine import run_start
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.mask_files import epoch_path, read_epoch, stored_epochs
+from iterand_engine.results.epoch_masks import epoch_path, read_epoch, stored_epochs
 from iterand_engine.run_files import load_checkpoint
 from iterand_engine.run_making import make_run
 from iterand_engine.store import RunState, Store, queries

@@ -12,7 +12,7 @@ import pytest
 from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import open_workspace_dir
-from iterand_engine.series_files import HEAD, write_series
+from iterand_engine.results.series_csv import HEAD, write_series
 from iterand_engine.store import NewRun, Recorder, RunState, Store
 
 CONFIG = {

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iterand_engine.results.sweep_grid import Grid, grid_of
 from iterand_engine.store import RunRow, RunState
-from iterand_engine.sweep_grid import Grid, grid_of
 from iterand_engine.sweeps import Plan, plan
 from tests.counting import calls_in
 from tests.run_rows import run_row

@@ -11,8 +11,8 @@ import typer
 from iterand_engine.cli.common import RunArgument, WorkspaceOption, opened, result, results_alone, say, size
 from iterand_engine.cli.display import progress_display
 from iterand_engine.errors import ExitCode
-from iterand_engine.exports import ExportFormat, export_masks, known_format
 from iterand_engine.machine.signals import StopSignals
+from iterand_engine.results.mask_export import ExportFormat, export_masks, known_format
 
 if TYPE_CHECKING:
     from iterand_engine.reproduce import Comparison

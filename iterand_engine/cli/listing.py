@@ -23,8 +23,8 @@ from iterand_engine.cli.common import (
 )
 from iterand_engine.cli.run_json import RunEntry, RunList
 from iterand_engine.config.presets import presets as all_presets
-from iterand_engine.filters import Filter, parse
-from iterand_engine.run_search import find_runs
+from iterand_engine.results.filters import Filter, parse
+from iterand_engine.results.search import find_runs
 from iterand_engine.store import Locked, RunRow, RunState, queries
 from iterand_engine.store import sweeps as store_sweeps
 from iterand_engine.store.records import SweepRow

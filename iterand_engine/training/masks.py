@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from iterand_engine.mask_files import EpochMasks, Histogram, pack
 from iterand_engine.pruning import MaskedLayer
 from iterand_engine.pruning.selection import selection_threshold
+from iterand_engine.results.epoch_masks import EpochMasks, Histogram, pack
 
 BINS = 64
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from iterand_engine.filter_fields import AGE, Field
-from iterand_engine.filters import Filter
+from iterand_engine.results.filter_fields import AGE, Field
+from iterand_engine.results.filters import Filter
 from iterand_engine.store import RunRow
 from iterand_engine.store.records import Json
 

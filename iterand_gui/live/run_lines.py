@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from iterand_engine.differing import ABSENT, differences, short_names, value_of, value_text
-from iterand_engine.grouping import Figure, Group, figure
+from iterand_engine.results.differences import ABSENT, differences, short_names, value_of, value_text
+from iterand_engine.results.groups import Figure, Group, figure
 from iterand_engine.store import RunRow, RunState, SweepRow
 from iterand_engine.store.records import Json
 from iterand_engine.sweeps import SEED

@@ -24,8 +24,8 @@ from PySide6.QtCore import (
     Slot,
 )
 
-from iterand_engine.filters import Filter
-from iterand_engine.grouping import Group
+from iterand_engine.results.filters import Filter
+from iterand_engine.results.groups import Group
 from iterand_engine.store import RunRow, SweepRow
 from iterand_gui import theme
 from iterand_gui.live.run_columns import COLUMN, COLUMNS

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iterand_engine.filters import Filter
-from iterand_engine.grouping import Group, Groups
+from iterand_engine.results.filters import Filter
+from iterand_engine.results.groups import Group, Groups
 from iterand_engine.store import RunRow, RunState, SweepRow
 from iterand_engine.store.records import Json
 from iterand_gui.live.run_columns import COLUMN, COLUMNS

@@ -22,9 +22,9 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QPainter, QPalette, QPen, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QTableView, QWidget
 
-from iterand_engine.grouping import Group
+from iterand_engine.results.groups import Group
+from iterand_engine.results.sweep_grid import Grid, Place
 from iterand_engine.store import RunState
-from iterand_engine.sweep_grid import Grid, Place
 from iterand_gui import format as shown
 from iterand_gui import theme
 from iterand_gui.live.run_lines import Line, line_of_group

@@ -14,9 +14,9 @@ from PySide6.QtTest import QAbstractItemModelTester, QSignalSpy
 from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QTreeView
 from pytestqt.qtbot import QtBot
 
-from iterand_engine import filters
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import open_workspace_dir
+from iterand_engine.results import filters
 from iterand_engine.store import NewRun, Recorder, RunState, Store
 from iterand_gui.live import run_table_model
 from iterand_gui.live.run_columns import COLUMN, COLUMNS

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PySide6.QtCore import QModelIndex
 
-from iterand_engine import filters
+from iterand_engine.results import filters
 from iterand_engine.store import RunRow, RunState, SweepRow
 from iterand_gui.live.run_columns import COLUMN, seeds_text
 from iterand_gui.live.run_filter import FilteredRuns

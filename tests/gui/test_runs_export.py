@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QPushButton
 
-from iterand_engine.mask_files import EpochMasks, pack, write_epoch
+from iterand_engine.results.epoch_masks import EpochMasks, pack, write_epoch
 from iterand_engine.store import RunRow, RunState, Store
 from iterand_gui.pages.runs.exporter import ExportKind, file_name
 from tests.gui import run_rows

@@ -11,8 +11,8 @@ from PySide6.QtTest import QAbstractItemModelTester, QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from iterand_engine.results.sweep_grid import Grid, grid_of
 from iterand_engine.store import RunRow, RunState
-from iterand_engine.sweep_grid import Grid, grid_of
 from iterand_gui.widgets.sweep_grid import CellRole, SweepGrid, SweepGridModel
 from tests.gui import run_rows
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from iterand_engine.differing import ABSENT, SAME_GROUP, Differences, differences, value_of
-from iterand_engine.grouping import Figure, Group, figure, group_of
+from iterand_engine.results.differences import ABSENT, SAME_GROUP, Differences, differences, value_of
+from iterand_engine.results.groups import Figure, Group, figure, group_of
 from iterand_engine.store import RunRow, RunState
 from iterand_engine.store.records import Json
 

@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from iterand_engine.differing import short_names, value_text
-from iterand_engine.grouping import Figure, figure
+from iterand_engine.results.differences import short_names, value_text
+from iterand_engine.results.groups import Figure, figure
 from iterand_engine.store import Locked, RunState
 from iterand_gui import format as shown
 from iterand_gui.pages.compare.entries import Comparison, Entry

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_engine.differing import short_names, value_text
+from iterand_engine.results.differences import short_names, value_text
 from iterand_gui import format as shown
 from iterand_gui import theme
 from iterand_gui.pages.compare.entries import Comparison

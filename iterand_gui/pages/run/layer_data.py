@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.mask_files import read_epoch, stored_epochs
+from iterand_engine.results.epoch_masks import read_epoch, stored_epochs
 from iterand_gui.live.store_reader import SeriesPart
 from iterand_gui.plots.reduction import Steps
 from iterand_gui.plots.units import Unit

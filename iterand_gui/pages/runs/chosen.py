@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from iterand_engine.grouping import Group
+from iterand_engine.results.groups import Group
 from iterand_engine.store import RunRow, RunState, SweepRow
 
 # As `store.queue.enqueue` takes them.

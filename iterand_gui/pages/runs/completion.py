@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from iterand_engine.config.catalog import DATASETS, METHODS, MODELS
-from iterand_engine.filter_fields import ALIASES, COLUMNS, Field, Kind, option_fields
+from iterand_engine.results.filter_fields import ALIASES, COLUMNS, Field, Kind, option_fields
 from iterand_engine.store import RunState
 
 _CONDITION = re.compile(r"(?P<field>[^\s:=<>!]+)(?P<order>!=|[:=])(?P<value>\S*)$")

@@ -17,8 +17,8 @@ from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from iterand_engine.exports import ExportFormat, export_masks
-from iterand_engine.series_files import write_series
+from iterand_engine.results.mask_export import ExportFormat, export_masks
+from iterand_engine.results.series_csv import write_series
 from iterand_engine.store import RunRow
 from iterand_gui import format as shown
 from iterand_gui.live.lines import Progress

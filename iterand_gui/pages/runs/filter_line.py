@@ -10,7 +10,7 @@ from PySide6.QtGui import QAction, QKeyEvent, QPalette
 from PySide6.QtWidgets import QCompleter, QHBoxLayout, QLabel, QLineEdit, QListView, QSizePolicy, QWidget
 
 from iterand_engine.errors import UserError
-from iterand_engine.filters import Filter, parse
+from iterand_engine.results.filters import Filter, parse
 from iterand_gui import theme
 from iterand_gui.pages.runs.completion import Completions
 from iterand_gui.widgets.run_badge import Picture

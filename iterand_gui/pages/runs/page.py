@@ -11,8 +11,8 @@ from PySide6.QtCore import QPoint, Qt, QTimer, SignalInstance, Slot
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
-from iterand_engine.filters import Filter
 from iterand_engine.machine.processes import host_id
+from iterand_engine.results.filters import Filter
 from iterand_engine.store import RunState
 from iterand_gui import theme
 from iterand_gui.command import Command, Json

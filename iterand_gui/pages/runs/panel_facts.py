@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from iterand_engine.grouping import Group, figure
+from iterand_engine.results.groups import Group, figure
 from iterand_engine.store import RunRow, SweepRow
 from iterand_engine.store.records import Locked
 from iterand_gui import format as shown

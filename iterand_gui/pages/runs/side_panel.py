@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from iterand_engine.grouping import Group, group_of
+from iterand_engine.results.groups import Group, group_of
+from iterand_engine.results.sweep_grid import grid_of
 from iterand_engine.store import RunRow, RunState
-from iterand_engine.sweep_grid import grid_of
 from iterand_gui import format as shown
 from iterand_gui import theme
 from iterand_gui.live.tasks import Control

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iterand_engine.errors import UserError, suggestion
-from iterand_engine.filter_fields import Field, Kind, find_field
+from iterand_engine.results.filter_fields import Field, Kind, find_field
 from iterand_engine.store.records import RunState
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection
 from dataclasses import replace
 
-from iterand_engine.filters import Filter
+from iterand_engine.results.filters import Filter
 from iterand_engine.store import RunRow, Store, queries
 from iterand_engine.store.records import Json
 

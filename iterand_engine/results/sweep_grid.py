@@ -10,8 +10,8 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from iterand_engine.differing import ABSENT, short_names, value_of, value_text
-from iterand_engine.grouping import Group, group_of
+from iterand_engine.results.differences import ABSENT, short_names, value_of, value_text
+from iterand_engine.results.groups import Group, group_of
 from iterand_engine.store import RunRow
 from iterand_engine.store.records import Json
 

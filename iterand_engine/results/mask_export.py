@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.machine.workspace import Workspace, write_atomic
-from iterand_engine.mask_files import EpochMasks, read_epoch, stored_epochs
+from iterand_engine.results.epoch_masks import EpochMasks, read_epoch, stored_epochs
 from iterand_engine.store import RunDetail, Store, queries
 
 BEST, LAST = "best", "last"
