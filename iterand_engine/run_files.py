@@ -14,10 +14,10 @@ from iterand_engine.machine.workspace import Workspace, write_atomic
 from iterand_engine.results.epoch_masks import EpochMasks, epoch_path, read_epoch, stored_epochs, write_epoch
 from iterand_engine.store import Checkpoint as StoredCheckpoint
 from iterand_engine.store import Recorder, Store, queries
-from iterand_engine.training import checkpoint, final
+from iterand_engine.training import checkpoint, final_state
 from iterand_engine.training.background import BackgroundWriter
 from iterand_engine.training.checkpoint import Checkpoint
-from iterand_engine.training.final import FinalState
+from iterand_engine.training.final_state import FinalState
 
 KEPT_CHECKPOINTS = 2
 
@@ -72,7 +72,7 @@ class RunFiles:
     def add_network(self, name: str, state: FinalState) -> None:
         """Write a network as `name`.safetensors."""
         path = self._folder / f"{name}.safetensors"
-        self._writer.submit(lambda: write_atomic(path, final.to_bytes(state)))
+        self._writer.submit(lambda: write_atomic(path, final_state.to_bytes(state)))
 
     def remove_checkpoint_files(self) -> None:
         """Remove all checkpoint files: the run is finished, and the store has forgotten them."""

@@ -25,9 +25,9 @@ from iterand_engine.pruning.methods.base import Plan
 from iterand_engine.run_files import RunFiles, load_checkpoint
 from iterand_engine.run_start import Start, adopted
 from iterand_engine.store import Recorder, RunState, Store
-from iterand_engine.training import final
+from iterand_engine.training import final_state
 from iterand_engine.training.checkpoint import Position
-from iterand_engine.training.masks import snapshot_masks
+from iterand_engine.training.mask_snapshot import snapshot_masks
 from iterand_engine.training.numerics import Numerics
 from iterand_engine.training.trainer import Ending, Hooks, Progress, Task, Trainer, steps_per_epoch
 
@@ -227,7 +227,7 @@ class Session:
             RunState.FINISHED,
             val_accuracy=_known(val_accuracy),
             test_accuracy=_known(test.accuracy),
-            final_digest=final.digest(network),
+            final_digest=final_state.digest(network),
         )
         self._files.remove_checkpoint_files()
         return Outcome(RunState.FINISHED, trainer.position.step, val_accuracy, test.accuracy)
@@ -243,6 +243,6 @@ def _known(accuracy: float) -> float | None:
     return None if math.isnan(accuracy) else accuracy
 
 
-def _network(trainer: Trainer) -> final.FinalState:
+def _network(trainer: Trainer) -> final_state.FinalState:
     facts = {"epoch": str(trainer.position.epoch), "step": str(trainer.position.step)}
-    return final.snapshot(trainer.task.module, trainer.task.method.layers, facts)
+    return final_state.snapshot(trainer.task.module, trainer.task.method.layers, facts)

@@ -33,7 +33,7 @@ MAY_IMPORT_TORCH = (
     "iterand_engine.measuring",
     "iterand_engine.pruning.methods",
     "iterand_engine.models",
-    "iterand_engine.network_exports",
+    "iterand_engine.training.network_export",
     "iterand_engine.probe",
     "iterand_engine.rng",
     "iterand_engine.reproduce",

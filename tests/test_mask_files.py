@@ -24,7 +24,7 @@ from iterand_engine.results.epoch_masks import (
     stored_epochs,
     write_epoch,
 )
-from iterand_engine.training.masks import BINS, snapshot_masks
+from iterand_engine.training.mask_snapshot import BINS, snapshot_masks
 from tests.training_tasks import ListSink, config_of, task_of, train
 
 Masks = dict[str, NDArray[np.bool_]]

@@ -21,7 +21,7 @@ from iterand_engine.machine import environment, processes
 from iterand_engine.reproduce import Difference, first_difference, reproduce_run
 from iterand_engine.store import NewRun, Recorder, Store, queries
 from iterand_engine.training import trainer
-from iterand_engine.training.optimization import learning_rate
+from iterand_engine.training.optimizer import learning_rate
 from iterand_engine.version import __version__
 from tests.command_line import STEPS_PER_EPOCH, TINY, config_file, iterand, opened
 
@@ -75,7 +75,7 @@ def test_that_unlike_networks_behind_equal_series_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("iterand_engine.training.final.digest", lambda _: "0" * 64)
+        patch.setattr("iterand_engine.training.final_state.digest", lambda _: "0" * 64)
         run_id = trained(tmp_path)
     done = iterand("reproduce", run_id, "--workspace", tmp_path / "ws")
     assert (done.code, done.out) == (1, "equal series up to step 16, but the final networks differ\n")

@@ -24,7 +24,7 @@ from iterand_engine.results.epoch_masks import epoch_path, read_epoch, stored_ep
 from iterand_engine.run_files import load_checkpoint
 from iterand_engine.run_making import make_run
 from iterand_engine.store import RunState, Store, queries
-from iterand_engine.training import checkpoint, final, trainer
+from iterand_engine.training import checkpoint, final_state, trainer
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.trainer import Hooks, Trainer
 from iterand_engine.worker import Outcome, Surroundings, work
@@ -75,12 +75,12 @@ class Place:
                 series = queries.series(self.store, run_id, info.name)
                 found[f"series {info.name}"] = (series.steps.tolist(), series.values.tobytes())
         folder = self.workspace.run_dir(run_id)
-        state = final.read(folder / "final.safetensors")
+        state = final_state.read(folder / "final.safetensors")
         for name, tensor in state.tensors.items():
             found[name] = tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
-        assert final.digest(state) == queries.run(self.store, run_id).final_digest
-        best = final.read(folder / "best.safetensors")
-        found["best"] = final.digest(best), best.facts["epoch"]
+        assert final_state.digest(state) == queries.run(self.store, run_id).final_digest
+        best = final_state.read(folder / "best.safetensors")
+        found["best"] = final_state.digest(best), best.facts["epoch"]
         for epoch in stored_epochs(folder / "masks"):
             masks = read_epoch(folder / "masks", epoch)
             found[f"masks {epoch}"] = {name: bits.tobytes() for name, bits in masks.packed.items()}

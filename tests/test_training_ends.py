@@ -16,7 +16,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.run_making import make_run
 from iterand_engine.store import RunState, Store, queries
-from iterand_engine.training import checkpoint, final, trainer
+from iterand_engine.training import checkpoint, final_state, trainer
 from iterand_engine.training.background import BackgroundWriter
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.trainer import Ending, Hooks, Trainer
@@ -227,45 +227,45 @@ def finished() -> Trainer:
     return train(config_of("iterand", training={"lr": 1.0}))[0]
 
 
-def snapshot(run: Trainer) -> final.FinalState:
-    return final.snapshot(run.task.module, run.task.method.layers, {"epoch": "2", "step": "10"})
+def snapshot(run: Trainer) -> final_state.FinalState:
+    return final_state.snapshot(run.task.module, run.task.method.layers, {"epoch": "2", "step": "10"})
 
 
 def test_that_the_final_file_holds_everything_learned(finished: Trainer, tmp_path: Path) -> None:
     state = snapshot(finished)
     path = tmp_path / "final.safetensors"
-    path.write_bytes(final.to_bytes(state))
-    found = final.read(path)
+    path.write_bytes(final_state.to_bytes(state))
+    found = final_state.read(path)
     assert found.facts == state.facts
     assert found.tensors.keys() == state.tensors.keys()
     assert all(torch.equal(found.tensors[name], tensor) for name, tensor in state.tensors.items())
-    assert final.digest(found) == final.digest(state)
+    assert final_state.digest(found) == final_state.digest(state)
     for layer in finished.task.method.layers:
         assert torch.equal(found.tensors[f"weight/{layer.name}"], layer.weight)
         assert torch.equal(found.tensors[f"score/{layer.name}"], layer.masking.scores)
         assert torch.equal(found.tensors[f"last_redraw/{layer.name}"], layer.masking.last_redraw)
-        mask = final.unpack(found.tensors[f"mask/{layer.name}"], list(layer.weight.shape))
+        mask = final_state.unpack(found.tensors[f"mask/{layer.name}"], list(layer.weight.shape))
         assert torch.equal(mask, layer.masking.mask)
     with pytest.raises(UserError, match="has not got that far"):
-        final.read(tmp_path / "absent.safetensors")
+        final_state.read(tmp_path / "absent.safetensors")
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(UserError, match="the file is damaged"):
-        final.read(path)
+        final_state.read(path)
 
 
 def test_that_the_digest_sees_every_kind_of_tensor_but_the_last_redraws(finished: Trainer) -> None:
     state = snapshot(finished)
-    digest = final.digest(state)
+    digest = final_state.digest(state)
     kinds = set()
     for name, tensor in state.tensors.items():
         flat = tensor.clone().reshape(-1)
         flat[-1] = flat[-1] ^ 1 if flat.dtype in (torch.uint8, torch.int16) else flat[-1] + 1
-        other = final.FinalState({**state.tensors, name: flat.reshape(tensor.shape)}, state.facts)
+        other = final_state.FinalState({**state.tensors, name: flat.reshape(tensor.shape)}, state.facts)
         kind = name.partition("/")[0]
         kinds.add(kind)
-        assert (final.digest(other) == digest) == (kind == "last_redraw"), name
+        assert (final_state.digest(other) == digest) == (kind == "last_redraw"), name
     assert kinds == {"weight", "mask", "score", "last_redraw"}
-    assert final.digest(final.FinalState(state.tensors, {"epoch": "7"})) == digest
+    assert final_state.digest(final_state.FinalState(state.tensors, {"epoch": "7"})) == digest
 
 
 def test_that_the_digest_covers_batch_norms_statistics() -> None:
@@ -273,8 +273,8 @@ def test_that_the_digest_covers_batch_norms_statistics() -> None:
     run, _ = train(config_of("edge-popup", data=data, training=training, model={"name": "resnet18"}))
     state = snapshot(run)
     name = "buffer/bn1.running_mean"
-    other = final.FinalState({**state.tensors, name: state.tensors[name] + 1}, state.facts)
-    assert final.digest(other) != final.digest(state)
+    other = final_state.FinalState({**state.tensors, name: state.tensors[name] + 1}, state.facts)
+    assert final_state.digest(other) != final_state.digest(state)
     assert any(key.endswith("num_batches_tracked") for key in state.tensors)
 
 

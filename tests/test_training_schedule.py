@@ -11,7 +11,7 @@ from torch import nn
 
 from iterand_engine.config.presets import preset
 from iterand_engine.config.run_config import RunConfig, TrainingConfig
-from iterand_engine.training.optimization import learning_rate, make_optimizer, set_learning_rate
+from iterand_engine.training.optimizer import learning_rate, make_optimizer, set_learning_rate
 
 
 def rates(**options: Any) -> list[float]:

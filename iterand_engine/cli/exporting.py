@@ -39,7 +39,7 @@ def export(
 def _writer(form: ExportFormat) -> Callable[..., int]:
     if form is ExportFormat.MASKS:
         return export_masks
-    from iterand_engine.network_exports import export_network  # takes torch
+    from iterand_engine.training.network_export import export_network  # takes torch
 
     return export_network
 

@@ -27,7 +27,7 @@ from iterand_engine.training.clock import ClockSampler
 from iterand_engine.training.evaluation import Score, evaluate
 from iterand_engine.training.journal import EpochSums, Journal
 from iterand_engine.training.numerics import Numerics
-from iterand_engine.training.optimization import learning_rate, make_optimizer, set_learning_rate
+from iterand_engine.training.optimizer import learning_rate, make_optimizer, set_learning_rate
 from iterand_engine.training.sink import Sink
 
 FLUSH_S = 0.2

@@ -17,7 +17,7 @@ from iterand_engine.results.mask_export import (
     write_export,
 )
 from iterand_engine.store import RunDetail, RunState, Store, queries
-from iterand_engine.training.final import FinalState, pruned_state_dict, read
+from iterand_engine.training.final_state import FinalState, pruned_state_dict, read
 
 
 def export_network(
