@@ -18,9 +18,9 @@ import numpy as np
 
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.workspace import open_workspace_dir
-from iterand_engine.run_making import make_run
+from iterand_engine.runs.make import make_run
+from iterand_engine.runs.train import Surroundings, work
 from iterand_engine.store import Locked, RunRow, RunState, Store, queries
-from iterand_engine.worker import Surroundings, work
 
 METHODS: dict[str, dict[str, object]] = {
     "dense": {"name": "dense", "weight_init": "kaiming-uniform"},

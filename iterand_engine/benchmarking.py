@@ -19,10 +19,10 @@ from torch import Tensor
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.dataset import Batch, Dataset, Split
 from iterand_engine.models import InputSpec
+from iterand_engine.runs.train import build_task
 from iterand_engine.training.numerics import Numerics
 from iterand_engine.training.sink import NullSink, Sink
 from iterand_engine.training.trainer import Trainer
-from iterand_engine.worker import build_task
 
 WARM_UP = 3  # calls of each side before measuring
 NEVER = 1_000_000_000

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from iterand_engine.building import build_network
 from iterand_engine.config.catalog import DATASETS, RULES
 from iterand_engine.config.method_options import IteRandOptions, RuleChoice
 from iterand_engine.config.own_code import WORDS, Declaration, Loaded, OwnCodeError, explained
@@ -30,9 +29,10 @@ from iterand_engine.errors import UserError
 from iterand_engine.extensions.checks import CheckResult
 from iterand_engine.models.spec import InputSpec
 from iterand_engine.pruning.redraw_rules import RedrawSite, chosen_rule
+from iterand_engine.runs.build import build_network
+from iterand_engine.runs.train import build_task
 from iterand_engine.training.sink import NullSink
 from iterand_engine.training.trainer import Task, Trainer
-from iterand_engine.worker import build_task
 
 IMAGES, BATCH = 48, 16  # of a small training: three steps an epoch
 EPOCHS, STOP_AT = 2, 4

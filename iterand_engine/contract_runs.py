@@ -10,11 +10,11 @@ from torch import Tensor
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.dataset import Dataset
 from iterand_engine.data.open import open_dataset
+from iterand_engine.runs.train import build_task
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.numerics import Numerics
 from iterand_engine.training.sink import NullSink
 from iterand_engine.training.trainer import Hooks, Trainer
-from iterand_engine.worker import build_task
 
 NUMERICS = Numerics(torch.device("cpu"))
 

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from iterand_engine.building import build_network, make_method
 from iterand_engine.config.catalog import METHODS, MODELS, Entry, find
 from iterand_engine.config.method_options import ScoreOptions
 from iterand_engine.config.own_code import OwnCodeError, explained
@@ -34,6 +33,7 @@ from iterand_engine.pruning.methods.dense import Dense
 from iterand_engine.pruning.methods.edge_popup import EdgePopup
 from iterand_engine.pruning.methods.iterand import IteRand
 from iterand_engine.pruning.selection import threshold_rank
+from iterand_engine.runs.build import build_network, make_method
 
 _META = torch.device("meta")
 _KEPT = 16  # networks that are remembered, each with the storages it was followed through

@@ -22,11 +22,11 @@ from iterand_engine.data.dataset import Batch, Dataset, Split
 from iterand_engine.data.facts import Contents, contents, data_facts, train_side_px
 from iterand_engine.data.transforms.decode import ImageForm
 from iterand_engine.machine.devices import cpu_device, default_threads, find_device, resolve_precision
-from iterand_engine.run_start import Start
+from iterand_engine.runs.adopt import Start
+from iterand_engine.runs.train import build_task, numerics_of, use_only
 from iterand_engine.training.numerics import Numerics
 from iterand_engine.training.sink import NullSink
 from iterand_engine.training.trainer import Trainer
-from iterand_engine.worker import build_task, numerics_of, use_only
 
 WARM_UP = 3  # steps before the clock: libraries choose their kernels in the first
 FEWEST = 3  # steps that are timed, however slow they are

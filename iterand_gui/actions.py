@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
-from iterand_engine import sweeps, trash_files
 from iterand_engine.config.run_config import RunConfig
+from iterand_engine.runs import sweeps, trash
 from iterand_engine.slots import drain
 from iterand_engine.store import RunState, labels, queries, queue
 from iterand_gui.live.launcher import start_detached
@@ -116,7 +116,7 @@ class Actions(QObject):
         session, chosen = self._session, tuple(ids)
 
         def work(_: Control) -> str:
-            problems = trash_files.delete_runs(session.workspace, session.store, chosen)
+            problems = trash.delete_runs(session.workspace, session.store, chosen)
             return " ".join([f"{runs(len(chosen))} moved to the trash.", *problems])
 
         job = self._say(work, "Delete", ("Undo", lambda: self.undelete(chosen)), ("trash", chosen))
@@ -138,7 +138,7 @@ class Actions(QObject):
         self._deleted = [other for other in self._deleted if other != tuple(ids)]
 
         def work(_: Control) -> str:
-            problems = trash_files.undelete_runs(session.workspace, session.store, ids)
+            problems = trash.undelete_runs(session.workspace, session.store, ids)
             return " ".join([f"{runs(len(ids))} taken back from the trash.", *problems])
 
         self._say(work, "Undo", topic=("trash", tuple(ids)))

@@ -36,8 +36,8 @@ _BEFORE_QT = (
     "iterand_engine.results.series_csv",
     "iterand_engine.store.labels",
     "iterand_engine.results.sweep_grid",
-    "iterand_engine.sweeps",
-    "iterand_engine.trash_files",
+    "iterand_engine.runs.sweeps",
+    "iterand_engine.runs.trash",
     "platformdirs",
     "sqlalchemy.dialects.sqlite",
 )

@@ -16,9 +16,9 @@ import psutil
 
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.run_making import make_run
+from iterand_engine.runs.make import make_run
+from iterand_engine.runs.train import work
 from iterand_engine.store import Store
-from iterand_engine.worker import work
 
 
 def train(workspace: Workspace, store: Store, mapping: dict[str, Any]) -> None:

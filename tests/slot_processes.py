@@ -21,7 +21,7 @@ from iterand_engine.machine import environment, launch
 from iterand_engine.machine.run_log import last_lines
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.run_making import make_runs
+from iterand_engine.runs.make import make_runs
 from iterand_engine.slots.drain import start_missing
 from iterand_engine.store import RunState, Store, queries, slots
 from iterand_engine.store.records import SlotRow

@@ -24,7 +24,7 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
 # What trains or opens trained weights. Everything else must do without torch.
 MAY_IMPORT_TORCH = (
     "iterand_engine.benchmarking",
-    "iterand_engine.building",
+    "iterand_engine.runs.build",
     "iterand_engine.contract_checks",
     "iterand_engine.contract_runs",
     "iterand_engine.data",
@@ -36,10 +36,10 @@ MAY_IMPORT_TORCH = (
     "iterand_engine.training.network_export",
     "iterand_engine.probe",
     "iterand_engine.rng",
-    "iterand_engine.reproduce",
-    "iterand_engine.run_files",
+    "iterand_engine.runs.reproduce",
+    "iterand_engine.runs.files",
     "iterand_engine.training",
-    "iterand_engine.worker",
+    "iterand_engine.runs.train",
 )
 # What the window may import of the engine; the rest it starts as a process.
 GUI_MAY_IMPORT = (
@@ -77,8 +77,8 @@ GUI_MAY_IMPORT = (
     "iterand_engine.machine.settings",
     "iterand_engine.store",
     "iterand_engine.results.sweep_grid",
-    "iterand_engine.sweeps",
-    "iterand_engine.trash_files",
+    "iterand_engine.runs.sweeps",
+    "iterand_engine.runs.trash",
     "iterand_engine.machine.workspace",
     "iterand_engine.config.yaml",
 )

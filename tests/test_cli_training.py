@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from iterand_engine import worker
 from iterand_engine.machine.resources import resource
+from iterand_engine.runs import train
 from iterand_engine.store import RunState, queries
 from tests.command_line import (
     ROOT,
@@ -139,7 +139,7 @@ def test_that_what_is_not_the_users_mistake_is_told_in_a_sentence_and_kept_in_th
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(worker, "build_task", fail)
+    monkeypatch.setattr(train, "build_task", fail)
     done = iterand("train", config_file(tmp_path), "--workspace", workspace_dir)
     assert done.code == 1
     assert done.out == f"run {done.run_id} failed step=0\n"
@@ -185,8 +185,8 @@ def _stopped_before_the_end(config: Path, folder: Path) -> str:
 
     with common.opened(folder) as at:
         run_id = training.new_run(at, load_yaml(config))
-        around = worker.Surroundings(should_stop=lambda step: step == 11)
-        worker.work(at.workspace, at.store, run_id, at.store.claim(run_id), around)
+        around = train.Surroundings(should_stop=lambda step: step == 11)
+        train.work(at.workspace, at.store, run_id, at.store.claim(run_id), around)
     return run_id
 
 

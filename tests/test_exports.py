@@ -13,13 +13,13 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from iterand_engine import worker
 from iterand_engine.cli import common
 from iterand_engine.cli.training import new_run
 from iterand_engine.config.run_config import RunConfig, load_yaml
 from iterand_engine.data.dataset import Split
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.epoch_masks import read_epoch
+from iterand_engine.runs import train
 from iterand_engine.store import queries
 from iterand_engine.training.trainer import Trainer
 from tests.command_line import ROOT, config_file, iterand, opened
@@ -56,8 +56,8 @@ def trained(folder: Path, method: dict[str, Any], stop_at: int | None = None) ->
     with common.opened(folder / "ws") as at, pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "test", test_and_look)
         run_id = new_run(at, config)
-        around = worker.Surroundings(should_stop=lambda step: step == stop_at)
-        worker.work(at.workspace, at.store, run_id, at.store.claim(run_id), around)
+        around = train.Surroundings(should_stop=lambda step: step == stop_at)
+        train.work(at.workspace, at.store, run_id, at.store.claim(run_id), around)
     images, logits = seen[0] if seen else (torch.empty(0), torch.empty(0))
     return Trained(folder / "ws", run_id, images, logits)
 
@@ -216,7 +216,7 @@ def test_that_without_validation_images_there_is_no_best(tmp_path: Path) -> None
     )
     with common.opened(tmp_path / "ws") as at:
         run_id = new_run(at, config)
-        worker.work(at.workspace, at.store, run_id, at.store.claim(run_id))
+        train.work(at.workspace, at.store, run_id, at.store.claim(run_id))
     done = iterand(
         "export",
         run_id,

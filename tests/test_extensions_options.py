@@ -21,8 +21,8 @@ from iterand_engine.extensions.active import activate, activated, deactivate, us
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.option_docs import configuration_page
 from iterand_engine.results.filters import parse
-from iterand_engine.run_identity import group_key
-from iterand_engine.sweeps import plan
+from iterand_engine.runs.group_key import group_key
+from iterand_engine.runs.sweeps import plan
 from tests.own_code_files import ALL, DATA, RULE, enable_here, trusted, workspace_with
 
 OWN: dict[str, Any] = {

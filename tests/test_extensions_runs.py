@@ -22,8 +22,8 @@ from iterand_engine.extensions.files import disable, named_file
 from iterand_engine.extensions.trust import Trust
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.results.filter_fields import find_field
-from iterand_engine.run_making import make_run
-from iterand_engine.run_start import adopted
+from iterand_engine.runs.adopt import adopted
+from iterand_engine.runs.make import make_run
 from iterand_engine.store import ExtensionUse, RunState, Store, queries
 from tests.command_line import TINY, Done, config_file, finished, iterand, opened, start
 from tests.own_code_files import (

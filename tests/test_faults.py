@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from iterand_engine.faults import Fault, explain
+from iterand_engine.runs.faults import Fault, explain
 
 ADVICE = "lower training.batch_size or model.width_factor, or take a device with more memory."
 # As CUDA words it (torch 2.13).

@@ -18,9 +18,9 @@ from iterand_engine.machine.devices import Device
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.probe import answer
 from iterand_engine.probe_messages import Answer, Memory, Request
-from iterand_engine.run_making import make_run
+from iterand_engine.runs.make import make_run
+from iterand_engine.runs.train import Surroundings, work
 from iterand_engine.store import Store, queries
-from iterand_engine.worker import Surroundings, work
 
 ROOT = Path(__file__).resolve().parents[1]
 GPU = Device("GPU-1", "cuda", "NVIDIA Small", 8_000_000_000, 5_000_000_000, bf16=True)

@@ -20,7 +20,7 @@ from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.launch import Launch
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.run_making import make_run, make_runs
+from iterand_engine.runs.make import make_run, make_runs
 from iterand_engine.slots import drain
 from iterand_engine.slots import places as places_module
 from iterand_engine.slots.drain import start_missing, why_waiting
@@ -188,7 +188,7 @@ def machine(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ma
     """A machine with two GPUs."""
     nvml = FakeNvml()
     monkeypatch.setattr(places_module, "list_devices", lambda: MACHINE)
-    monkeypatch.setattr("iterand_engine.run_making.list_devices", lambda: MACHINE)
+    monkeypatch.setattr("iterand_engine.runs.make.list_devices", lambda: MACHINE)
     held = devices_module.foreign_bytes
     monkeypatch.setattr(places_module, "foreign_bytes", lambda device, ours, _: held(device, ours, nvml))
     workspace = open_workspace_dir(workspace_dir)

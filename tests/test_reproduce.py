@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from iterand_engine import run_start, worker
 from iterand_engine.cli import common
 from iterand_engine.cli.exporting import _tell
 from iterand_engine.cli.training import new_run
 from iterand_engine.config.run_config import load_yaml
 from iterand_engine.errors import ExitCode
 from iterand_engine.machine import environment, processes
-from iterand_engine.reproduce import Difference, first_difference, reproduce_run
+from iterand_engine.runs import adopt, train
+from iterand_engine.runs.reproduce import Difference, first_difference, reproduce_run
 from iterand_engine.store import NewRun, Recorder, Store, queries
 from iterand_engine.training import trainer
 from iterand_engine.training.optimizer import learning_rate
@@ -33,8 +33,8 @@ def trained(folder: Path, stop_at: int | None = None, **changes: Any) -> str:
     """Train a tiny run in the workspace `ws` of a folder."""
     with common.opened(folder / "ws") as at:
         run_id = new_run(at, load_yaml(config_file(folder, **changes)))
-        around = worker.Surroundings(should_stop=lambda step: step == stop_at)
-        worker.work(at.workspace, at.store, run_id, at.store.claim(run_id), around)
+        around = train.Surroundings(should_stop=lambda step: step == stop_at)
+        train.work(at.workspace, at.store, run_id, at.store.claim(run_id), around)
     return run_id
 
 
@@ -63,7 +63,7 @@ def test_that_the_first_difference_is_named_and_how_the_environments_differ(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(trainer, "learning_rate", lambda *it: learning_rate(*it) * (1.01 if it[1] else 1))
-        patch.setattr(run_start, "snapshot", lambda *it: replace(environment.snapshot(*it), program="0.0.9"))
+        patch.setattr(adopt, "snapshot", lambda *it: replace(environment.snapshot(*it), program="0.0.9"))
         run_id = trained(tmp_path)
     done = iterand("reproduce", run_id, "--workspace", tmp_path / "ws")
     assert done.code == 1
@@ -85,7 +85,7 @@ def test_that_unlike_networks_behind_equal_series_are_told(
 def test_that_a_stop_ends_the_comparison_early(tmp_path: Path) -> None:
     run_id = trained(tmp_path)
     with common.opened(tmp_path / "ws") as at:
-        around = worker.Surroundings(should_stop=lambda step: step == 5)
+        around = train.Surroundings(should_stop=lambda step: step == 5)
         comparison = reproduce_run(at.workspace, at.store, run_id, around=around)
     assert (comparison.steps, comparison.is_identical, comparison.was_stopped) == (5, True, True)
     assert _tell(comparison) is ExitCode.STOPPED

@@ -16,18 +16,18 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from iterand_engine import run_start
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.results.epoch_masks import epoch_path, read_epoch, stored_epochs
-from iterand_engine.run_files import load_checkpoint
-from iterand_engine.run_making import make_run
+from iterand_engine.runs import adopt
+from iterand_engine.runs.files import load_checkpoint
+from iterand_engine.runs.make import make_run
+from iterand_engine.runs.train import Outcome, Surroundings, work
 from iterand_engine.store import RunState, Store, queries
 from iterand_engine.training import checkpoint, final_state, trainer
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.trainer import Hooks, Trainer
-from iterand_engine.worker import Outcome, Surroundings, work
 from tests.training_tasks import METHODS, ListSink, config_of, state_bytes, task_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -126,7 +126,7 @@ KILLED = """
 import os, signal, sys
 from iterand_engine.store import Store
 from iterand_engine.training import trainer
-from iterand_engine.worker import Surroundings, work
+from iterand_engine.runs.train import Surroundings, work
 from iterand_engine.machine.workspace import open_workspace_dir
 
 def killed_at_eight(step):
@@ -348,7 +348,7 @@ def test_that_a_start_that_could_not_be_prepared_is_not_the_first_start(
 
     run_id = place.new_run(config_for("dense"))
     with monkeypatch.context() as away:
-        away.setattr(run_start, "find_device", no_device)
+        away.setattr(adopt, "find_device", no_device)
         with pytest.raises(UserError, match="The device is away"):
             place.start(run_id)
     assert queries.run(place.store, run_id).environments == ()

@@ -8,7 +8,7 @@ import pytest
 
 from iterand_engine.config.presets import preset
 from iterand_engine.config.run_config import RunConfig
-from iterand_engine.run_identity import group_key
+from iterand_engine.runs.group_key import group_key
 
 # A key that changes here splits the experiments of everybody who upgrades: do not edit, add.
 FROZEN = {

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iterand_engine.results.sweep_grid import Grid, grid_of
+from iterand_engine.runs.sweeps import Plan, plan
 from iterand_engine.store import RunRow, RunState
-from iterand_engine.sweeps import Plan, plan
 from tests.counting import calls_in
 from tests.run_rows import run_row
 

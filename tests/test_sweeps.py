@@ -16,7 +16,7 @@ from iterand_engine.config.axes import MAX_RUNS
 from iterand_engine.config.presets import preset
 from iterand_engine.config.yaml import parse_yaml
 from iterand_engine.errors import UserError
-from iterand_engine.sweeps import Plan, parse_seeds, plan, split_values
+from iterand_engine.runs.sweeps import Plan, parse_seeds, plan, split_values
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = preset("quickstart").mapping

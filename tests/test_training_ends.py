@@ -14,13 +14,13 @@ import torch
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.machine.workspace import open_workspace_dir
-from iterand_engine.run_making import make_run
+from iterand_engine.runs.background_writer import BackgroundWriter
+from iterand_engine.runs.make import make_run
+from iterand_engine.runs.train import work
 from iterand_engine.store import RunState, Store, queries
 from iterand_engine.training import checkpoint, final_state, trainer
-from iterand_engine.training.background import BackgroundWriter
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.trainer import Ending, Hooks, Trainer
-from iterand_engine.worker import work
 from tests.training_tasks import ListSink, config_of, task_of, train
 
 ABSURD = {"epochs": 4, "lr": 1e30}

@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from iterand_engine.config.run_config import DataConfig, RunConfig
 from iterand_engine.data.dataset import Dataset
 from iterand_engine.data.open import open_dataset
+from iterand_engine.runs.train import build_task
 from iterand_engine.store import Axis, Level
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.numerics import Numerics
 from iterand_engine.training.trainer import Hooks, Task, Trainer
-from iterand_engine.worker import build_task
 
 CPU = torch.device("cpu")
 METHODS: dict[str, dict[str, Any]] = {

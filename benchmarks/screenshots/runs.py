@@ -17,10 +17,10 @@ from pathlib import Path
 
 from iterand_engine.config.presets import preset
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.runs.sweeps import plan, queue_plans
 from iterand_engine.slots.drain import start_missing
 from iterand_engine.store import RunRow, RunState, Store, queries, sweeps
 from iterand_engine.store.queue import queued
-from iterand_engine.sweeps import plan, queue_plans
 
 _BASE = ("method.weight_init=kaiming-uniform", "compute.threads=1", "compute.device=cpu")
 _PATIENCE_S = 300.0

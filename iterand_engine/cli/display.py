@@ -19,7 +19,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from iterand_engine.cli.common import duration
-from iterand_engine.reporting import Display
+from iterand_engine.runs.report import Display
 
 if TYPE_CHECKING:
     from iterand_engine.training.trainer import Progress

@@ -15,7 +15,7 @@ from iterand_engine.machine.signals import StopSignals
 from iterand_engine.results.mask_export import ExportFormat, export_masks, known_format
 
 if TYPE_CHECKING:
-    from iterand_engine.reproduce import Comparison
+    from iterand_engine.runs.reproduce import Comparison
 
 
 def export(
@@ -54,8 +54,8 @@ def reproduce(
     """Train a run again, in a temporary workspace, and say whether it comes out bit for bit the same."""
     with opened(workspace) as at, StopSignals() as signals:
         run_id = at.store.resolve(run)
-        from iterand_engine.reproduce import reproduce_run
-        from iterand_engine.worker import Surroundings
+        from iterand_engine.runs.reproduce import reproduce_run
+        from iterand_engine.runs.train import Surroundings
 
         with progress_display() as display, results_alone():
             around = Surroundings(display.update, display.note, lambda step: signals.requested)

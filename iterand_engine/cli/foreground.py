@@ -8,17 +8,17 @@ from iterand_engine.cli.common import Opened, plain_share, result, results_alone
 from iterand_engine.cli.display import progress_display
 from iterand_engine.cli.waiting import wait_for_slot
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
-from iterand_engine.faults import explain
 from iterand_engine.machine.launch import start_detached
 from iterand_engine.machine.run_log import RunLog, log_path
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.signals import StopSignals
-from iterand_engine.reporting import train_reported
+from iterand_engine.runs.faults import explain
+from iterand_engine.runs.report import train_reported
 from iterand_engine.slots.on_end import announce_run
 from iterand_engine.store import RunState, queries, slots
 
 if TYPE_CHECKING:
-    from iterand_engine.worker import Outcome
+    from iterand_engine.runs.train import Outcome
 
 
 def train_here(

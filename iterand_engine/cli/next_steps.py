@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from iterand_engine.config.own_code import FOLDER
-from iterand_engine.faults import OUT_OF_MEMORY
+from iterand_engine.runs.faults import OUT_OF_MEMORY
 from iterand_engine.store import RunDetail, RunState
 
 SHORT_ID = 8

@@ -33,12 +33,12 @@ from iterand_engine.extensions.active import check_code
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.processes import host_id
 from iterand_engine.probing import check_before_queueing
+from iterand_engine.runs.sweeps import Plan, QueuedPlan, check_data, parse_seeds, plan, queue_plans
 from iterand_engine.slots import drain
 from iterand_engine.store import RunState, queries
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store import slots as store_slots
 from iterand_engine.store.records import SlotKey
-from iterand_engine.sweeps import Plan, QueuedPlan, check_data, parse_seeds, plan, queue_plans
 
 SHORT_ID = 8
 _LISTED_IDS = 5

@@ -16,7 +16,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import check_code
 from iterand_engine.machine import processes
 from iterand_engine.machine.settings import data_roots
-from iterand_engine.run_making import make_run
+from iterand_engine.runs.make import make_run
 from iterand_engine.store import RunState, queries
 from iterand_engine.store import queue as store_queue
 

@@ -24,9 +24,9 @@ from iterand_engine.cli.common import (
 from iterand_engine.cli.naming import RUNS_HELP, meant_runs
 from iterand_engine.errors import UserError
 from iterand_engine.machine.disk_use import DiskUse, LargeThing, largest, measure, measure_run
+from iterand_engine.runs.trash import TrashEntry, delete_runs, empty, entries, mend, undelete_runs
 from iterand_engine.store import queries
 from iterand_engine.store.trash import resolve_discarded
-from iterand_engine.trash_files import TrashEntry, delete_runs, empty, entries, mend, undelete_runs
 
 LISTED = 20  # entries of the trash; of the rest only the number is told
 LARGEST = 10

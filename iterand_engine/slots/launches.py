@@ -41,4 +41,6 @@ def worker_launch(workspace: Workspace, claim: Claim, threads: int) -> Launch:
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
     }
     words = ("--workspace", str(workspace.root), "--run", claim.run_id, "--device", device)
-    return python_launch("iterand_engine.worker_process", words, workspace, folder / "worker.log", visible)
+    return python_launch(
+        "iterand_engine.runs.worker_process", words, workspace, folder / "worker.log", visible
+    )

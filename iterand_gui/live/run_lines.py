@@ -12,9 +12,9 @@ from enum import IntEnum
 
 from iterand_engine.results.differences import ABSENT, differences, short_names, value_of, value_text
 from iterand_engine.results.groups import Figure, Group, figure
+from iterand_engine.runs.sweeps import SEED
 from iterand_engine.store import RunRow, RunState, SweepRow
 from iterand_engine.store.records import Json
-from iterand_engine.sweeps import SEED
 
 # Of several states the first that occurs is shown: what goes on, then what needs somebody, then what is done.
 URGENCY = (

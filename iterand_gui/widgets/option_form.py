@@ -15,7 +15,7 @@ from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 
-from iterand_engine.sweeps import SEED
+from iterand_engine.runs.sweeps import SEED
 from iterand_gui import theme
 from iterand_gui.widgets.option_field import RESET_KEYS, OptionField
 from iterand_gui.widgets.option_groups import OptionGroups

@@ -14,7 +14,7 @@ from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine import processes
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import open_workspace_dir
-from iterand_engine.run_identity import group_key
+from iterand_engine.runs.group_key import group_key
 from iterand_engine.store import NewRun, Recorder, RunState, Store, queries
 from iterand_gui.pages.compare import ComparePage
 from iterand_gui.session import Session

@@ -21,7 +21,7 @@ from iterand_engine.config.own_code import Origin, Source
 from iterand_engine.config.presets import presets
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
-from iterand_engine.sweeps import plan
+from iterand_engine.runs.sweeps import plan
 from iterand_gui.widgets.option_form import MAIN, OptionForm
 from iterand_gui.widgets.option_specs import specs
 from iterand_gui.widgets.option_values import (

@@ -8,8 +8,8 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from iterand_engine.runs.sweeps import plan
 from iterand_engine.store import RunState, Store, queries
-from iterand_engine.sweeps import plan
 from iterand_gui.live.run_columns import COLUMN
 from iterand_gui.widgets.messages import MessageBar
 from tests.gui.runs_world import WAIT_MS, OpenRuns, add_run, add_sweep, config, end, recorded

@@ -18,8 +18,8 @@ from iterand_engine.config.catalog import RULES
 from iterand_engine.extensions.files import FileState, enable, extension_files
 from iterand_engine.machine.disk_use import measure
 from iterand_engine.machine.settings import Settings
+from iterand_engine.runs.trash import delete_runs, entries
 from iterand_engine.store import queries
-from iterand_engine.trash_files import delete_runs, entries
 from iterand_gui.memory import Memory
 from iterand_gui.pages.settings.data import DataSection
 from iterand_gui.pages.settings.disk import DiskSection

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from iterand_engine import sweeps
 from iterand_engine.config.catalog import DATASETS
 from iterand_engine.config.method_options import IteRandOptions
 from iterand_engine.config.run_config import RunConfig
@@ -22,6 +21,7 @@ from iterand_engine.machine.devices import list_devices
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.probe_messages import Answer
+from iterand_engine.runs import sweeps
 from iterand_engine.slots import places
 from iterand_engine.store import Store
 from iterand_gui.format import whole

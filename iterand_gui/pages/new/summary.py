@@ -8,7 +8,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtWidgets import QFormLayout, QHeaderView, QLabel, QPushButton, QTableView, QVBoxLayout, QWidget
 
 from iterand_engine.probe_messages import Answer
-from iterand_engine.sweeps import Cell, Plan
+from iterand_engine.runs.sweeps import Cell, Plan
 from iterand_gui import theme
 from iterand_gui.format import count, counted, duration, number, percent, size, whole
 from iterand_gui.fusion import give_room

@@ -10,10 +10,10 @@ from PySide6.QtCore import QRect, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from iterand_engine import sweeps
 from iterand_engine.config.presets import preset
 from iterand_engine.errors import UserError
 from iterand_engine.machine.devices import list_devices, trainable_devices
+from iterand_engine.runs import sweeps
 from iterand_gui import format as shown
 from iterand_gui import theme
 from iterand_gui.live.tasks import Control

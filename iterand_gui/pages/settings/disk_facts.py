@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from iterand_engine import trash_files
 from iterand_engine.machine.disk_use import DiskKind, DiskUse, LargeThing, largest, measure
 from iterand_engine.machine.workspace import Workspace
+from iterand_engine.runs import trash as trash_files
+from iterand_engine.runs.trash import TrashEntry
 from iterand_engine.store import RunRow, Store, queries
-from iterand_engine.trash_files import TrashEntry
 from iterand_gui.format import age, counted, size
 from iterand_gui.live.tasks import Control
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from iterand_engine.building import build_network, make_method
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.dataset import Dataset
 from iterand_engine.data.open import open_dataset
@@ -22,8 +21,9 @@ from iterand_engine.machine.devices import Device
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.pruning.methods.base import Plan
-from iterand_engine.run_files import RunFiles, load_checkpoint
-from iterand_engine.run_start import Start, adopted
+from iterand_engine.runs.adopt import Start, adopted
+from iterand_engine.runs.build import build_network, make_method
+from iterand_engine.runs.files import RunFiles, load_checkpoint
 from iterand_engine.store import Recorder, RunState, Store
 from iterand_engine.training import final_state
 from iterand_engine.training.checkpoint import Position

@@ -1,4 +1,4 @@
-"""The process that trains one claimed run: `python -m iterand_engine.worker_process --workspace W --run ID`.
+"""The process that trains one claimed run: `python -m iterand_engine.runs.worker_process --workspace W --run ID`.
 
 A slot starts it with the run's owner token in its environment and its output in the run's `worker.log`; it is
 never imported. It depends on nobody from then on. Its exit code tells the slot only whether the device
@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
-from iterand_engine.faults import explain
 from iterand_engine.machine.run_log import RunLog, log_path
 from iterand_engine.machine.signals import StopSignals
 from iterand_engine.machine.workspace import open_workspace_dir
-from iterand_engine.reporting import NoDisplay, train_reported
+from iterand_engine.runs.faults import explain
+from iterand_engine.runs.report import NoDisplay, train_reported
 from iterand_engine.slots.launches import TOKEN_VARIABLE
 from iterand_engine.store import RunState, Store
 
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> ExitCode:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="iterand_engine.worker_process", description=__doc__)
+    parser = argparse.ArgumentParser(prog="iterand_engine.runs.worker_process", description=__doc__)
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--run", required=True, help="its id")
     parser.add_argument("--device", required=True, help="the id of the one to train on")

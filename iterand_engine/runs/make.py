@@ -17,7 +17,7 @@ from iterand_engine.machine.environment import git_commit
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace, write_atomic
-from iterand_engine.run_identity import group_key
+from iterand_engine.runs.group_key import group_key
 from iterand_engine.slots.places import my_devices
 from iterand_engine.store import NewRun, Store
 from iterand_engine.version import __version__

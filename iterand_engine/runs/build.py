@@ -13,9 +13,9 @@ from iterand_engine.config.method_options import MethodOptions
 from iterand_engine.config.own_code import OwnCodeError, explained, kind_of
 from iterand_engine.config.run_config import ModelConfig
 from iterand_engine.errors import UserError
-from iterand_engine.faults import explain
 from iterand_engine.models.spec import InputSpec
 from iterand_engine.pruning.methods.base import Method, Plan, RedrawEvent
+from iterand_engine.runs.faults import explain
 
 
 def build_network(options: ModelConfig, spec: InputSpec) -> nn.Module:

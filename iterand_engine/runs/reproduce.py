@@ -20,9 +20,9 @@ from iterand_engine.machine.devices import list_devices
 from iterand_engine.machine.environment import differences
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.run_making import make_run
+from iterand_engine.runs.make import make_run
+from iterand_engine.runs.train import Surroundings, work
 from iterand_engine.store import RunDetail, RunState, Series, SeriesInfo, Store, queries
-from iterand_engine.worker import Surroundings, work
 
 EPOCH_SECONDS = "epoch_s"
 

@@ -10,16 +10,16 @@ import traceback
 from typing import TYPE_CHECKING, Protocol
 
 from iterand_engine.errors import OwnershipLost, UserError
-from iterand_engine.faults import explain
 from iterand_engine.machine.run_log import RunLog
 from iterand_engine.machine.signals import StopSignals
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.run_start import adopted
+from iterand_engine.runs.adopt import adopted
+from iterand_engine.runs.faults import explain
 from iterand_engine.store import RunState, Store, queries
 
 if TYPE_CHECKING:
+    from iterand_engine.runs.train import Outcome
     from iterand_engine.training.trainer import Progress
-    from iterand_engine.worker import Outcome
 
 
 class Display(Protocol):
@@ -70,7 +70,7 @@ def train_reported(
     try:
         with adopted(store, run_id, token, device=device, note=reporter.note) as (recorder, start):
             # torch takes seconds to import: the run is ours by now, and shows that somebody is at work.
-            from iterand_engine.worker import Surroundings, train
+            from iterand_engine.runs.train import Surroundings, train
 
             around = Surroundings(reporter.progress, reporter.note, reporter.should_stop)
             outcome = train(workspace, store, run_id, recorder, start, around)

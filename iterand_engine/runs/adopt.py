@@ -16,10 +16,10 @@ from iterand_engine.config.own_code import OwnCodeError
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import OwnershipLost, UserError
 from iterand_engine.extensions.active import run_code
-from iterand_engine.faults import explain
 from iterand_engine.machine.devices import Device, default_threads, find_device, precision_note
 from iterand_engine.machine.environment import differences, snapshot
 from iterand_engine.machine.processes import current
+from iterand_engine.runs.faults import explain
 from iterand_engine.store import Recorder, RunState, Store, queries
 
 

@@ -29,7 +29,7 @@ from iterand_engine.config.run_config import RunConfig, apply_sets
 from iterand_engine.data.locate import located
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.run_making import make_runs
+from iterand_engine.runs.make import make_runs
 from iterand_engine.store import Store
 from iterand_engine.store.sweeps import add_sweep
 
