@@ -20,7 +20,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from iterand_engine.benchmarking import (
+from iterand_engine.config.run_config import RunConfig
+from iterand_engine.machine.devices import default_threads, find_device
+from iterand_engine.machine.environment import snapshot
+from iterand_engine.machine.processes import current
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.preflight.ratios import (
     NETWORKS,
     Ratio,
     Stepper,
@@ -29,11 +34,6 @@ from iterand_engine.benchmarking import (
     settler,
     step_config,
 )
-from iterand_engine.config.run_config import RunConfig
-from iterand_engine.machine.devices import default_threads, find_device
-from iterand_engine.machine.environment import snapshot
-from iterand_engine.machine.processes import current
-from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.pruning.methods.iterand import IteRand
 from iterand_engine.runs.adopt import adopted
 from iterand_engine.runs.make import make_run

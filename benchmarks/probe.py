@@ -27,7 +27,7 @@ from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.environment import snapshot
 from iterand_engine.machine.launch import python_environment
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.probing import ProbeClient
+from iterand_engine.preflight.probe_client import ProbeClient
 
 ROOT = Path(__file__).resolve().parents[1]
 CPU = {"device": "cpu", "precision": "fp32", "threads": 1}

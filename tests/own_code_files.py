@@ -9,9 +9,9 @@ from unittest.mock import patch
 
 from iterand_engine.config import own_code
 from iterand_engine.errors import UserError
-from iterand_engine.extension_process import described
 from iterand_engine.extensions.files import Description, ExtensionFile, enable
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.preflight.extension_process import described
 from iterand_engine.store import RunState, queries
 from tests.command_line import Done, config_file, iterand, opened
 

@@ -12,13 +12,13 @@ import pytest
 from iterand_engine.cli.extending import Kind, write_template
 from iterand_engine.config.catalog import OwnEntries, own_entries, use_own
 from iterand_engine.config.own_code import CodeKind
-from iterand_engine.contract_checks import CHECKS, check_all
 from iterand_engine.errors import UserError
-from iterand_engine.extension_process import running_file
 from iterand_engine.extensions.active import entries_of_file
 from iterand_engine.extensions.checks import CheckResult
 from iterand_engine.machine.resources import resource
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.preflight.contract import CHECKS, check_all
+from iterand_engine.preflight.extension_process import running_file
 from tests.command_line import iterand
 from tests.own_code_files import write
 

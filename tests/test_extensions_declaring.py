@@ -8,7 +8,7 @@ import pytest
 
 from iterand_engine.config.arguments import Argument
 from iterand_engine.config.own_code import Declaration
-from iterand_engine.extension_process import described
+from iterand_engine.preflight.extension_process import described
 from tests.own_code_files import DATA, METHOD, NET, RULE, refusal
 
 MODEL_HEAD = "from typing import *\nfrom iterand_engine.extending import *\n"

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iterand_engine import contract_runs
 from iterand_engine.config.catalog import own_entries
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import ExitCode, UserError
@@ -21,6 +20,7 @@ from iterand_engine.extensions.active import activated, allowed, run_code
 from iterand_engine.extensions.files import disable, named_file
 from iterand_engine.extensions.trust import Trust
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.preflight import contract_runs
 from iterand_engine.results.filter_fields import find_field
 from iterand_engine.runs.adopt import adopted
 from iterand_engine.runs.make import make_run

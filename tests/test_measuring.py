@@ -10,7 +10,7 @@ import pytest
 
 from iterand_engine.config.catalog import DATASETS
 from iterand_engine.config.run_config import RunConfig
-from iterand_engine.measuring import measure
+from iterand_engine.preflight.step_time import measure
 from tests.command_line import config_file, iterand, only_run
 
 

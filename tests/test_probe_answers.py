@@ -19,11 +19,11 @@ from iterand_engine.data.dataset import Split
 from iterand_engine.data.facts import data_facts
 from iterand_engine.data.open import open_dataset
 from iterand_engine.errors import UserError
-from iterand_engine.inspecting import NetworkFacts, look, quick_norms
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.models.spec import InputSpec
-from iterand_engine.probe import answer
-from iterand_engine.probe_messages import Answer, Reply, Request, decode, encode
+from iterand_engine.preflight.inspect import NetworkFacts, look, quick_norms
+from iterand_engine.preflight.messages import Answer, Reply, Request, decode, encode
+from iterand_engine.preflight.probe_process import answer
 from iterand_engine.pruning.methods.base import Plan
 from iterand_engine.pruning.selection import kept_mask
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from iterand_engine.config.run_config import RunConfig
-from iterand_engine.estimates import disk_warning, gigabytes, memory_warning, run_seconds, warnings
 from iterand_engine.machine.devices import Device
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.probe import answer
-from iterand_engine.probe_messages import Answer, Memory, Request
+from iterand_engine.preflight.estimates import disk_warning, gigabytes, memory_warning, run_seconds, warnings
+from iterand_engine.preflight.messages import Answer, Memory, Request
+from iterand_engine.preflight.probe_process import answer
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import Surroundings, work
 from iterand_engine.store import Store, queries

@@ -15,8 +15,13 @@ from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import activated
 from iterand_engine.extensions.files import enable
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.probe_messages import READY, Answer, Reply, Request, decode, encode
-from iterand_engine.probing import ProbeClient, check_before_queueing, probe_command, probe_environment
+from iterand_engine.preflight.messages import READY, Answer, Reply, Request, decode, encode
+from iterand_engine.preflight.probe_client import (
+    ProbeClient,
+    check_before_queueing,
+    probe_command,
+    probe_environment,
+)
 
 PATIENCE_S = 120.0
 OWN_CODE = """

@@ -37,7 +37,7 @@ def bench(
     count = threads or default_threads()
     if place.kind == "cuda":
         os.environ["CUDA_VISIBLE_DEVICES"] = place.id
-    from iterand_engine.benchmarking import compare_with_dense
+    from iterand_engine.preflight.ratios import compare_with_dense
 
     table = make_table(
         "network",

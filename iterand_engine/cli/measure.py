@@ -45,12 +45,12 @@ def measure(
         options = RunConfig.from_mapping(mapping)
         for note in notes:
             say(note)
-        from iterand_engine import measuring
+        from iterand_engine.preflight import step_time
 
         try:
             roots = data_roots(at.workspace, at.settings)
             with results_alone():
-                found = measuring.measure(options, roots, steps=steps, seconds=seconds)
+                found = step_time.measure(options, roots, steps=steps, seconds=seconds)
         except Exception as error:
             sentence = explained(error)
             if sentence is None:

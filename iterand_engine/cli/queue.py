@@ -32,7 +32,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import check_code
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.processes import host_id
-from iterand_engine.probing import check_before_queueing
+from iterand_engine.preflight.probe_client import check_before_queueing
 from iterand_engine.runs.sweeps import Plan, QueuedPlan, check_data, parse_seeds, plan, queue_plans
 from iterand_engine.slots import drain
 from iterand_engine.store import RunState, queries

@@ -301,7 +301,7 @@ def describe(path: Path) -> Description:
 
 def child_command() -> list[str]:
     """The beginning of the command line of the process that runs own code to describe or to check it."""
-    return [sys.executable, "-m", "iterand_engine.extension_process"]
+    return [sys.executable, "-m", "iterand_engine.preflight.extension_process"]
 
 
 def child_environment() -> dict[str, str]:

@@ -16,8 +16,14 @@ from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.machine.devices import Device, list_devices
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.probe_messages import READY, Reply, Request, decode, encode
-from iterand_engine.probing import ANSWER_S, START_S, probe_command, probe_environment, why_no_answer
+from iterand_engine.preflight.messages import READY, Reply, Request, decode, encode
+from iterand_engine.preflight.probe_client import (
+    ANSWER_S,
+    START_S,
+    probe_command,
+    probe_environment,
+    why_no_answer,
+)
 from iterand_gui.live.lines import LineReader
 from iterand_gui.live.tasks import Control, Jobs, kill_process, make_process
 

@@ -12,13 +12,13 @@ from pytestqt.qtbot import QtBot
 
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.probe_messages import Answer
+from iterand_engine.preflight.messages import Answer
 from iterand_gui.live.probe_client import ProbeClient
 
 # Stands for the probe: replies to each request as the name of its run says, with its width as answer.
 FAKE = """
 import os, sys, time
-from iterand_engine.probe_messages import *
+from iterand_engine.preflight.messages import *
 from iterand_engine.config.run_config import RunConfig
 START
 def say(reply):

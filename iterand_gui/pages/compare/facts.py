@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject, Signal
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.machine.settings import Settings
-from iterand_engine.probe_messages import Answer
+from iterand_engine.preflight.messages import Answer
 from iterand_engine.store import Locked, RunRow, RunState, Store, queries
 from iterand_gui.live.tasks import Control
 from iterand_gui.pages.compare.entries import Comparison, Entry

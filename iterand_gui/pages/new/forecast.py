@@ -10,7 +10,7 @@ import json
 from PySide6.QtCore import QDir, QObject, QTemporaryFile, Signal, Slot
 
 from iterand_engine.config.run_config import to_yaml
-from iterand_engine.probe_messages import Answer
+from iterand_engine.preflight.messages import Answer
 from iterand_gui.live.tasks import Output
 from iterand_gui.pages.new.outlook import MOST_ASKED, Outlook, Planned, kind_key, look_ahead
 from iterand_gui.session import Session

@@ -16,11 +16,11 @@ from iterand_engine.config.catalog import DATASETS
 from iterand_engine.config.method_options import IteRandOptions
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
-from iterand_engine.estimates import disk_warning, memory_warning, run_seconds
 from iterand_engine.machine.devices import list_devices
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.probe_messages import Answer
+from iterand_engine.preflight.estimates import disk_warning, memory_warning, run_seconds
+from iterand_engine.preflight.messages import Answer
 from iterand_engine.runs import sweeps
 from iterand_engine.slots import places
 from iterand_engine.store import Store

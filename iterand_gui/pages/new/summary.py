@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
 from PySide6.QtWidgets import QFormLayout, QHeaderView, QLabel, QPushButton, QTableView, QVBoxLayout, QWidget
 
-from iterand_engine.probe_messages import Answer
+from iterand_engine.preflight.messages import Answer
 from iterand_engine.runs.sweeps import Cell, Plan
 from iterand_gui import theme
 from iterand_gui.format import count, counted, duration, number, percent, size, whole

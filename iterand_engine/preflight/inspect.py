@@ -23,9 +23,9 @@ from iterand_engine.config.catalog import METHODS, MODELS, Entry, find
 from iterand_engine.config.method_options import ScoreOptions
 from iterand_engine.config.own_code import OwnCodeError, explained
 from iterand_engine.config.run_config import ModelConfig, RunConfig
-from iterand_engine.estimates import Tensors
 from iterand_engine.models.spec import InputSpec
-from iterand_engine.probe_messages import LayerFacts
+from iterand_engine.preflight.estimates import Tensors
+from iterand_engine.preflight.messages import LayerFacts
 from iterand_engine.pruning.masked_network import maskable_weights, plan_masks
 from iterand_engine.pruning.masked_weight import record_type
 from iterand_engine.pruning.methods.base import Plan

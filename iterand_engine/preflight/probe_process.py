@@ -1,6 +1,6 @@
 """The probe: a long-lived process that says what a run of a configuration would be, without training it.
 
-    python -m iterand_engine.probe --workspace DIR
+    python -m iterand_engine.preflight.probe_process --workspace DIR
 
 Requests come as lines on stdin, replies go as lines to stdout (`probe_messages`). It has no GPU and one
 thread, builds networks on torch's meta device, and runs the user's own code where that is enabled. What it
@@ -22,15 +22,15 @@ from typing import BinaryIO
 
 import torch
 
-from iterand_engine import estimates
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.facts import data_facts
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import allowed
-from iterand_engine.inspecting import in_brief, look
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace, find_workspace_dir
-from iterand_engine.probe_messages import READY, Answer, Input, Reply, Request, decode, encode
+from iterand_engine.preflight import estimates
+from iterand_engine.preflight.inspect import in_brief, look
+from iterand_engine.preflight.messages import READY, Answer, Input, Reply, Request, decode, encode
 from iterand_engine.pruning.methods.base import Plan
 
 _GRACE_S = 5.0  # how long a reply may take to whom nobody listens any more

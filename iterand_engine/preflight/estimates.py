@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from iterand_engine.config.method_options import IteRandOptions
 from iterand_engine.config.run_config import RunConfig, TrainingConfig
 from iterand_engine.machine.devices import Device, DeviceKind, Precision
-from iterand_engine.probe_messages import Answer, Disk, LayerFacts, Memory
+from iterand_engine.preflight.messages import Answer, Disk, LayerFacts, Memory
 from iterand_engine.results.epoch_masks import KEY_EVERY
 from iterand_engine.store import Store
 from iterand_engine.store.records import Json

@@ -19,7 +19,6 @@ from iterand_engine.config.catalog import DATASETS, RULES
 from iterand_engine.config.method_options import IteRandOptions, RuleChoice
 from iterand_engine.config.own_code import WORDS, Declaration, Loaded, OwnCodeError, explained
 from iterand_engine.config.run_config import RunConfig, model_options_class
-from iterand_engine.contract_runs import NUMERICS, difference, identical, opened, train
 from iterand_engine.data.content import ArrayContent
 from iterand_engine.data.dataset import Split
 from iterand_engine.data.fingerprint import content_fingerprint
@@ -28,6 +27,7 @@ from iterand_engine.data.readers.own import read_content
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.checks import CheckResult
 from iterand_engine.models.spec import InputSpec
+from iterand_engine.preflight.contract_runs import NUMERICS, difference, identical, opened, train
 from iterand_engine.pruning.redraw_rules import RedrawSite, chosen_rule
 from iterand_engine.runs.build import build_network
 from iterand_engine.runs.train import build_task

@@ -22,12 +22,12 @@ import psutil
 
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
-from iterand_engine.estimates import disk_warning, memory_warning
 from iterand_engine.machine.devices import Device, find_device
 from iterand_engine.machine.launch import python_environment
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.probe_messages import READY, Answer, Reply, Request, decode, encode
+from iterand_engine.preflight.estimates import disk_warning, memory_warning
+from iterand_engine.preflight.messages import READY, Answer, Reply, Request, decode, encode
 
 START_S = 120.0  # how long the probe may take to be ready; importing torch from a cold disk takes most of it
 QUEUEING_S = 60.0  # for answers before queueing, where a large folder may have to be listed
@@ -36,7 +36,13 @@ ANSWER_S = 10.0  # how long an answer may take; those of the catalog's networks 
 
 def probe_command(workspace: Workspace) -> list[str]:
     """The words that start the probe."""
-    return [sys.executable, "-m", "iterand_engine.probe", "--workspace", str(workspace.root)]
+    return [
+        sys.executable,
+        "-m",
+        "iterand_engine.preflight.probe_process",
+        "--workspace",
+        str(workspace.root),
+    ]
 
 
 def probe_environment() -> dict[str, str]:

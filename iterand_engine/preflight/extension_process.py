@@ -1,7 +1,7 @@
 """The process that runs a file of own code to describe or to check it; the program starts it as a child.
 
-    python -m iterand_engine.extension_process describe FILE ANSWER.json
-    python -m iterand_engine.extension_process check FILE [DATA]
+    python -m iterand_engine.preflight.extension_process describe FILE ANSWER.json
+    python -m iterand_engine.preflight.extension_process check FILE [DATA]
 
 `describe` writes a Description; `check` prints one CheckResult a line as JSON, and at last that all are done.
 What own code prints itself goes to stderr. Code that ends this process or never returns harms nobody else.
@@ -67,7 +67,7 @@ def running_file(path: Path) -> Iterator[Loaded]:
 
 
 def _check(path: Path, data: Path | None) -> int:
-    from iterand_engine.contract_checks import check_all  # torch, which describing need not import
+    from iterand_engine.preflight.contract import check_all  # torch, which describing need not import
 
     failed = False
     with _answers() as answers:
