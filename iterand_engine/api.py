@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,7 +21,6 @@ from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import activated
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, find_workspace_dir
-from iterand_engine.results import frames
 from iterand_engine.results.epoch_masks import read_epoch, stored_epochs
 from iterand_engine.results.filter_fields import find_field
 from iterand_engine.results.filters import Filter, parse
@@ -28,6 +28,7 @@ from iterand_engine.results.search import find_runs
 from iterand_engine.store import Environment, Event, Locked, RunRow, RunState, Series, Store, queries
 
 _TEST_ACCURACY = "test_accuracy"
+_STEP = "step"
 _COLUMNS = (
     *("id", "name", "state", "dataset", "model", "width_factor", "method", "seed", "step", "epoch"),
     *("val_accuracy", _TEST_ACCURACY, "elapsed_s", "group_key"),
@@ -127,7 +128,7 @@ class OpenWorkspace:
                 with activated(self._workspace):
                     wanted = find_field(name)
                 columns[name] = [wanted.read(run.row, run.config, now) for run in runs]
-        return frames.data_frame(columns)
+        return _data_frame(columns)
 
     def _test_accuracies(self, run_ids: Sequence[str]) -> list[float | Locked | None]:
         lock = Settings.load(self._workspace).test_lock  # as it is now: it may be set while this is open
@@ -248,4 +249,42 @@ class Run:
         if names is None:
             known = queries.series_list(self._of._store, self.id)
             names = [info.name for info in known if info.layers is None and info.axis != "clock"]
-        return frames.data_frame(frames.aligned([self.series(name) for name in names]))
+        return _data_frame(_aligned([self.series(name) for name in names]))
+
+
+def _data_frame(columns: Mapping[str, object]) -> Any:
+    """A pandas DataFrame of columns by name.
+
+    Raises:
+        UserError: pandas is not installed.
+    """
+    try:
+        pandas = import_module("pandas")
+    except ModuleNotFoundError as error:
+        if error.name != "pandas":  # pandas is there, but something that it needs is not
+            raise
+        raise UserError(
+            "Frames need pandas, which is not installed: install it (`pip install pandas`), or use"
+            " run.series(name), which gives numpy arrays."
+        ) from None
+    return pandas.DataFrame(dict(columns))
+
+
+def _aligned(recorded: Sequence[Series]) -> dict[str, NDArray[Any]]:
+    """Lay series side by side over all their steps.
+
+    Args:
+        recorded: the series; of points at one step, which only clock series have, the last one stands.
+    Returns:
+        `step` int64 (n,), ascending, and by series name float32 (n,), NaN where the series has no point; a
+        series with layers gives a column `name[layer]` for each.
+    """
+    steps = np.unique(np.concatenate([np.empty(0, np.int64), *(series.steps for series in recorded)]))
+    columns: dict[str, NDArray[Any]] = {_STEP: steps}
+    for series in recorded:
+        at = np.searchsorted(steps, series.steps)
+        names = [series.name] if series.layers is None else [f"{series.name}[{n}]" for n in series.layers]
+        for name, values in zip(names, series.values.reshape(len(at), len(names)).T, strict=True):
+            columns[name] = np.full(len(steps), np.nan, np.float32)
+            columns[name][at] = values
+    return columns

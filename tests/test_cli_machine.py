@@ -13,16 +13,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from iterand_engine import doctor
-from iterand_engine.cli import bundled_demo, common, datasets
+from iterand_engine.cli import bundled_demo, common, datasets, doctor
 from iterand_engine.cli.app import make_app
+from iterand_engine.cli.bundled_demo import METHOD_NAMES, WIDTHS, demo_configs
 from iterand_engine.cli.display import LiveDisplay, PatientConsole, PlainDisplay
 from iterand_engine.cli.run_json import QueueList, Results, RunDocument, RunEntry, RunList
 from iterand_engine.config.catalog import DATASETS
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data import fetch
 from iterand_engine.data.downloads import Source
-from iterand_engine.demo import METHOD_NAMES, WIDTHS, demo_configs
 from iterand_engine.machine import devices
 from iterand_engine.store import RunState, queries
 from iterand_engine.training import trainer

@@ -1,4 +1,4 @@
-"""The process that trains one claimed run: `python -m iterand_engine.runs.worker_process --workspace W --run ID`.
+"""The process that trains one claimed run: `python -m iterand_engine.runs.worker_process --run ID`.
 
 A slot starts it with the run's owner token in its environment and its output in the run's `worker.log`; it is
 never imported. It depends on nobody from then on. Its exit code tells the slot only whether the device

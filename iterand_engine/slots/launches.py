@@ -16,12 +16,7 @@ def slot_launch(workspace: Workspace, key: SlotKey) -> Launch:
     workspace.slots_dir.mkdir(exist_ok=True)
     words = ("--workspace", str(workspace.root), "--device", key.device, "--position", str(key.position))
     log = workspace.slots_dir / f"{key.device}-{key.position}.log"
-    return python_launch(
-        "iterand_engine.slots.process",
-        words,
-        workspace,
-        workspace.slots_dir / f"{key.device}-{key.position}.log",
-    )
+    return python_launch("iterand_engine.slots.process", words, workspace, log)
 
 
 def worker_launch(workspace: Workspace, claim: Claim, threads: int) -> Launch:
