@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from iterand_engine.cli import bundled_demo, common, datasets, doctor
+from iterand_engine.cli import common, data, demo, doctor
 from iterand_engine.cli.app import make_app
-from iterand_engine.cli.bundled_demo import METHOD_NAMES, WIDTHS, demo_configs
-from iterand_engine.cli.display import LiveDisplay, PatientConsole, PlainDisplay
+from iterand_engine.cli.demo import METHOD_NAMES, WIDTHS, demo_configs
+from iterand_engine.cli.progress import LiveDisplay, PatientConsole, PlainDisplay
 from iterand_engine.cli.run_json import QueueList, Results, RunDocument, RunEntry, RunList
 from iterand_engine.config.catalog import DATASETS
 from iterand_engine.config.run_config import RunConfig
@@ -162,7 +162,7 @@ def test_that_a_download_that_is_ended_leaves_nothing_half_done(
         raise AssertionError("goes on")
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(datasets, "fetch", interrupted)
+    monkeypatch.setattr(data, "fetch", interrupted)
     done = iterand("data", "fetch", "mnist", "--json", "--workspace", workspace_dir)
     assert (done.code, done.out) == (130, "")
     assert done.err == "Stopped; mnist was not downloaded.\n"
@@ -184,7 +184,7 @@ def test_that_the_demo_trains_three_methods_at_two_widths_and_ends_with_a_table(
             for config in demo_configs()
         ]
 
-    monkeypatch.setattr(bundled_demo, "demo_configs", shortened)
+    monkeypatch.setattr(demo, "demo_configs", shortened)
     done = iterand("demo", "--workspace", workspace_dir)
     assert done.code == 0, done.err
     table = [
@@ -208,7 +208,7 @@ def test_that_a_demo_that_is_stopped_ends_as_its_run_does(
     diverging = config_file(tmp_path, method={"name": "dense"}, training={"lr": 1e30})
     from iterand_engine.config.run_config import load_yaml
 
-    monkeypatch.setattr(bundled_demo, "demo_configs", lambda: [load_yaml(diverging)] * 2)
+    monkeypatch.setattr(demo, "demo_configs", lambda: [load_yaml(diverging)] * 2)
     done = iterand("demo", "--workspace", workspace_dir)
     assert done.code == 1
     assert done.out.count("diverged") == 1

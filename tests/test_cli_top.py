@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hypothesis_numpy
 from rich.console import Console
 
-from iterand_engine.cli.board import Board, render, seconds_left
 from iterand_engine.cli.common import Opened
 from iterand_engine.cli.sparkline import ASCII, BLOCKS, bar, sparkline, strokes_for
 from iterand_engine.cli.top import BoardReader
+from iterand_engine.cli.top_board import Board, render, seconds_left
 from iterand_engine.machine import processes
 from iterand_engine.machine.settings import Settings
 from iterand_engine.store import NewRun, Recorder, RunRow, RunState, Store

@@ -180,7 +180,8 @@ def test_that_a_run_whose_data_went_away_stays_resumable(workspace_dir: Path, tm
 
 
 def _stopped_before_the_end(config: Path, folder: Path) -> str:
-    from iterand_engine.cli import common, training
+    from iterand_engine.cli import common
+    from iterand_engine.cli import train as training
     from iterand_engine.config.run_config import load_yaml
 
     with common.opened(folder) as at:

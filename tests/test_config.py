@@ -10,11 +10,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iterand_engine.cli.option_docs import configuration_page
 from iterand_engine.config.catalog import DATASETS, METHODS, MODELS
 from iterand_engine.config.presets import presets
 from iterand_engine.config.run_config import RunConfig, load_yaml, to_yaml
 from iterand_engine.errors import UserError
-from iterand_engine.option_docs import configuration_page
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -372,7 +372,9 @@ def test_that_a_name_is_made_where_none_is_given() -> None:
 
 def test_that_the_page_about_the_options_is_current() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    assert page == configuration_page(), "run `python -m iterand_engine.option_docs docs/configuration.md`"
+    assert page == configuration_page(), (
+        "run `python -m iterand_engine.cli.option_docs docs/configuration.md`"
+    )
 
 
 def test_that_the_page_shows_every_option_with_help() -> None:

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from iterand_engine.cli import common
-from iterand_engine.cli.training import new_run
+from iterand_engine.cli.train import new_run
 from iterand_engine.config.run_config import RunConfig, load_yaml
 from iterand_engine.data.dataset import Split
 from iterand_engine.machine.workspace import Workspace

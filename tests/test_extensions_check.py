@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from iterand_engine.cli.extending import Kind, write_template
+from iterand_engine.cli.extensions import Kind, write_template
 from iterand_engine.config.catalog import OwnEntries, own_entries, use_own
 from iterand_engine.config.own_code import CodeKind
 from iterand_engine.errors import UserError

@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iterand_engine.cli.option_docs import configuration_page
 from iterand_engine.config.catalog import DATASETS
 from iterand_engine.config.run_config import DataConfig, ModelConfig, RunConfig, apply_sets, to_yaml
 from iterand_engine.data.file_cache import FileFacts
@@ -19,7 +20,6 @@ from iterand_engine.data.readers.own import own_fingerprint
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import activate, activated, deactivate, used_by
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.option_docs import configuration_page
 from iterand_engine.results.filters import parse
 from iterand_engine.runs.group_key import group_key
 from iterand_engine.runs.sweeps import plan

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from iterand_engine.cli import common
-from iterand_engine.cli.exporting import _tell
-from iterand_engine.cli.training import new_run
+from iterand_engine.cli.export import _tell
+from iterand_engine.cli.train import new_run
 from iterand_engine.config.run_config import load_yaml
 from iterand_engine.errors import ExitCode
 from iterand_engine.machine import environment, processes

@@ -14,22 +14,22 @@ import typer
 
 from iterand_engine.cli import (
     bench,
-    bundled_demo,
-    datasets,
+    data,
+    demo,
     doctor,
-    exporting,
-    extending,
-    listing,
+    export,
+    extensions,
     log,
     measure,
-    options,
     queue,
-    showing,
-    stopping,
+    runs,
+    settings,
+    show,
+    stop,
     top,
-    training,
+    train,
     trash,
-    working,
+    work,
 )
 from iterand_engine.cli.common import result, say
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
@@ -65,32 +65,32 @@ def make_app() -> typer.Typer:
 
 def _register(app: typer.Typer) -> None:
     """A line a command, in the order in which `--help` lists them."""
-    app.command()(training.train)
-    app.command()(training.resume)
+    app.command()(train.train)
+    app.command()(train.resume)
     app.command()(queue.queue)
     app.command()(queue.move)
-    app.command()(stopping.stop)
-    app.command()(working.work)
+    app.command()(stop.stop)
+    app.command()(work.work)
     app.command()(top.top)
-    app.command()(listing.runs)
-    app.command()(showing.show)
+    app.command()(runs.runs)
+    app.command()(show.show)
     app.command()(log.log)
-    app.command()(listing.presets)
-    app.command()(exporting.export)
-    app.command()(exporting.reproduce)
+    app.command()(runs.presets)
+    app.command()(export.export)
+    app.command()(export.reproduce)
     app.command()(trash.delete)
     app.command()(trash.undelete)
     app.command()(trash.clean)
-    app.command()(options.unlock)
-    app.command()(bundled_demo.demo)
+    app.command()(settings.unlock)
+    app.command()(demo.demo)
     app.command()(doctor.doctor)
     app.command()(bench.bench)
     app.command()(measure.measure)
-    app.add_typer(options.make_settings())
-    app.add_typer(datasets.make_data())
-    app.add_typer(extending.make_extensions())
-    app.command()(extending.new)
-    app.command()(extending.check)
+    app.add_typer(settings.make_settings())
+    app.add_typer(data.make_data())
+    app.add_typer(extensions.make_extensions())
+    app.command()(extensions.new)
+    app.command()(extensions.check)
 
 
 def _print_version(asked: bool) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from iterand_engine.cli.common import Opened, plain_share, result, results_alone, say
-from iterand_engine.cli.display import progress_display
-from iterand_engine.cli.waiting import wait_for_slot
+from iterand_engine.cli.progress import progress_display
+from iterand_engine.cli.wait_for_slot import wait_for_slot
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
 from iterand_engine.machine.launch import start_detached
 from iterand_engine.machine.run_log import RunLog, log_path

@@ -18,7 +18,7 @@ from iterand_engine.cli.common import (
     results_alone,
     say,
 )
-from iterand_engine.cli.training import SetOption, chosen_mapping
+from iterand_engine.cli.train import SetOption, chosen_mapping
 from iterand_engine.config.own_code import explained
 from iterand_engine.config.run_config import RunConfig, apply_sets
 from iterand_engine.errors import UserError

@@ -23,9 +23,9 @@ from iterand_engine.cli.common import (
     say,
     show_table,
 )
-from iterand_engine.cli.naming import RUNS_HELP, meant_runs
 from iterand_engine.cli.run_json import QueueList, RunEntry
-from iterand_engine.cli.training import SetOption
+from iterand_engine.cli.train import SetOption
+from iterand_engine.cli.which_runs import RUNS_HELP, meant_runs
 from iterand_engine.config.presets import preset as find_preset
 from iterand_engine.config.run_config import read_mapping
 from iterand_engine.errors import UserError

@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.constrain import Constrain
 from rich.live import Live
 
-from iterand_engine.cli.board import Board, render
 from iterand_engine.cli.common import Opened, WorkspaceOption, opened
-from iterand_engine.cli.display import PatientConsole
+from iterand_engine.cli.progress import PatientConsole
 from iterand_engine.cli.sparkline import strokes_for
+from iterand_engine.cli.top_board import Board, render
 from iterand_engine.machine.signals import StopSignals
 from iterand_engine.slots import drain
 from iterand_engine.store import RunState, queries

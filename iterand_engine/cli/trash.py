@@ -21,7 +21,7 @@ from iterand_engine.cli.common import (
     show_table,
     size,
 )
-from iterand_engine.cli.naming import RUNS_HELP, meant_runs
+from iterand_engine.cli.which_runs import RUNS_HELP, meant_runs
 from iterand_engine.errors import UserError
 from iterand_engine.machine.disk_use import DiskUse, LargeThing, largest, measure, measure_run
 from iterand_engine.runs.trash import TrashEntry, delete_runs, empty, entries, mend, undelete_runs

@@ -1,7 +1,7 @@
 """The page docs/configuration.md, made from the declared options, so that it cannot fall behind.
 
-`python -m iterand_engine.option_docs docs/configuration.md` writes it anew; a test compares. With a workspace
-as second argument, the options of its enabled own code are on the page too. Torch-free.
+`python -m iterand_engine.cli.option_docs docs/configuration.md` writes it anew; a test compares. With a
+workspace as second argument, the options of its enabled own code are on the page too. Torch-free.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TOP = """\
 
 A run is described by one YAML file. Every option is optional; the values below are the defaults. An option
 that does not exist, or a value that is not allowed, is refused with a sentence that says what is allowed.
-Made by `python -m iterand_engine.option_docs docs/configuration.md` from the program's own declarations.
+Made by `python -m iterand_engine.cli.option_docs docs/configuration.md` from the program's own declarations.
 
 - `iterand train CONFIG.yaml --set training.lr=0.05` changes single options; the value is read as YAML.
 - A relative `data.path` is seen from the YAML file, with `--set` from the current folder.

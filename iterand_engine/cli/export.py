@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from iterand_engine.cli.common import RunArgument, WorkspaceOption, opened, result, results_alone, say, size
-from iterand_engine.cli.display import progress_display
+from iterand_engine.cli.progress import progress_display
 from iterand_engine.errors import ExitCode
 from iterand_engine.machine.signals import StopSignals
 from iterand_engine.results.mask_export import ExportFormat, export_masks, known_format

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from iterand_engine.cli.common import WorkspaceOption, opened, result, workspace_at
-from iterand_engine.cli.naming import RUNS_HELP, meant_runs
+from iterand_engine.cli.which_runs import RUNS_HELP, meant_runs
 from iterand_engine.machine.settings import Settings
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Name of the setting.")]

@@ -18,11 +18,11 @@ import typer
 from rich.live import Live
 from rich.text import Text
 
-from iterand_engine.cli.board import render, run_line
 from iterand_engine.cli.common import Opened, WorkspaceOption, opened, result, say
-from iterand_engine.cli.display import PLAIN_EVERY_S, PatientConsole
+from iterand_engine.cli.progress import PLAIN_EVERY_S, PatientConsole
 from iterand_engine.cli.sparkline import strokes_for
 from iterand_engine.cli.top import EVERY_S, BoardReader
+from iterand_engine.cli.top_board import render, run_line
 from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.machine.signals import StopSignals
 from iterand_engine.slots import drain

@@ -27,7 +27,7 @@ from iterand_engine.cli.common import (
     show_table,
 )
 from iterand_engine.cli.foreground import train_here
-from iterand_engine.cli.training import new_run
+from iterand_engine.cli.train import new_run
 from iterand_engine.config.catalog import METHODS
 from iterand_engine.config.presets import preset
 from iterand_engine.config.run_config import RunConfig, apply_sets

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from iterand_engine.cli.common import Opened, WorkspaceOption, opened, result
-from iterand_engine.cli.naming import RUNS_HELP, meant_runs
+from iterand_engine.cli.which_runs import RUNS_HELP, meant_runs
 from iterand_engine.errors import UserError
 from iterand_engine.store import RunState
 from iterand_engine.store import queue as store_queue
