@@ -148,7 +148,7 @@ class Workbench:
     """The one window and its workspace; a switch of the workspace makes both anew."""
 
     def __init__(self, application: QApplication, memory: Memory) -> None:
-        from iterand_gui.theme import Theme, ThemeChoice, run_colours
+        from iterand_gui.look.theme import Theme, ThemeChoice, run_colours
 
         self._memory = memory
         self._theme = Theme(application)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from iterand_gui import format as shown
-from iterand_gui import theme
-from iterand_gui.live.run_lines import URGENCY, Kind, Line
+from iterand_gui.look import format as shown
+from iterand_gui.look import theme
+from iterand_gui.look.run_line import URGENCY, Kind, Line
 
 SortValue = float | str
 _UNKNOWN = math.nan  # sorts last in both directions

@@ -13,8 +13,8 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
-from iterand_gui import theme
-from iterand_gui.colours import Colours
+from iterand_gui.look import theme
+from iterand_gui.look.colours import Colours
 from iterand_gui.plots.items import Shape, ShapesItem
 from iterand_gui.plots.link import Span
 from iterand_gui.plots.units import Tick

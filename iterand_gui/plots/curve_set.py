@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from PySide6.QtGui import QColor
 
-from iterand_gui import format as texts
-from iterand_gui import theme
-from iterand_gui.colours import Colours
+from iterand_gui.look import format as texts
+from iterand_gui.look import theme
+from iterand_gui.look.colours import Colours
 from iterand_gui.plots.curve_data import CurveData, Look
 from iterand_gui.plots.legend import lines_apart
 from iterand_gui.plots.link import Span

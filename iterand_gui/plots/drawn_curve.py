@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPen
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.plots.curve_data import CurveData
 from iterand_gui.plots.curve_set import FAINT_SHARE
 from iterand_gui.plots.items import NOTHING, Band, BandShape, LineShape, Shape

@@ -21,7 +21,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPalette, QPen, QResizeEvent
 from PySide6.QtWidgets import QFrame, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.plots.fitted_names import fitted_names
 
 Index = QModelIndex | QPersistentModelIndex

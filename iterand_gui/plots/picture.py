@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import QRect, QRectF, QSize
 from PySide6.QtGui import QColor, QImage, QPainter
 
-from iterand_gui import theme
-from iterand_gui.colours import LIGHT
+from iterand_gui.look import theme
+from iterand_gui.look.colours import LIGHT
 from iterand_gui.plots.canvas import Canvas
 from iterand_gui.plots.legend import LegendEntry, paint_names
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPen
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.plots.canvas import AxisLook, Canvas, Crosshair
 from iterand_gui.plots.items import Band, BarsShape, DotsShape, LineShape, Places, Shape
 from iterand_gui.plots.legend import LINES, lines_apart

@@ -12,8 +12,8 @@ import numpy as np
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QWidget
 
-from iterand_gui import format as texts
-from iterand_gui.colours import Colours
+from iterand_gui.look import format as texts
+from iterand_gui.look.colours import Colours
 from iterand_gui.plots.curve_data import Look
 from iterand_gui.plots.curve_set import CurveSet, CurveStyle
 from iterand_gui.plots.legend import LegendEntry

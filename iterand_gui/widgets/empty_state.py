@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.widgets.run_badge import Picture
 
 _WIDEST_PX = 520

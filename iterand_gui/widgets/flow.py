@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtWidgets import QLayout, QLayoutItem
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 
 
 class FlowLayout(QLayout):

@@ -23,8 +23,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
-from iterand_gui import theme
-from iterand_gui.colours import Colours
+from iterand_gui.look import theme
+from iterand_gui.look.colours import Colours
 from iterand_gui.plots.link import AXIS_NAMES, AXIS_UNITS, PlotLink
 from iterand_gui.plots.reduction import Steps
 from iterand_gui.plots.units import TICK_DISTANCE_X_PX, Unit, log_ticks, ticks

@@ -23,9 +23,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_gui import format as texts
-from iterand_gui import theme
-from iterand_gui.colours import LIGHT
+from iterand_gui.look import format as texts
+from iterand_gui.look import theme
+from iterand_gui.look.colours import LIGHT
 from iterand_gui.plots import saving
 from iterand_gui.plots.link import PlotLink
 from iterand_gui.plots.units import Unit

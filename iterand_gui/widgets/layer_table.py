@@ -19,9 +19,9 @@ from PySide6.QtCore import (
 )
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
-from iterand_gui import format as texts
-from iterand_gui import theme
-from iterand_gui.fusion import give_room
+from iterand_gui.look import format as texts
+from iterand_gui.look import theme
+from iterand_gui.look.fusion import give_room
 
 Index = QModelIndex | QPersistentModelIndex
 _TOP = QModelIndex()

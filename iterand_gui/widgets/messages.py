@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 
 Level = Literal["info", "warning", "error"]
 SHOWN_S = 8.0  # information goes by itself; warnings and errors stay until they are closed

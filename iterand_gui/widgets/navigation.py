@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QToolButton, QVBoxLayout, QWidget
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.pages import PageEntry
 
 _WIDTH_PX = 76

@@ -6,7 +6,7 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 
 
 class ErrorLine(QWidget):

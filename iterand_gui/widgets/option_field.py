@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.widgets.option_error import ErrorLine
 from iterand_gui.widgets.option_specs import Spec
 from iterand_gui.widgets.option_values import text_of

@@ -16,7 +16,7 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 
 from iterand_engine.runs.sweeps import SEED
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.widgets.option_field import RESET_KEYS, OptionField
 from iterand_gui.widgets.option_groups import OptionGroups
 from iterand_gui.widgets.option_head import ALL_KEYS, OptionHead

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QWidget
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 
 ALL_KEYS = "Ctrl+Shift+F"
 

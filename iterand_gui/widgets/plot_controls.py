@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QToolButton, QWidget
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.plots.link import AXIS_NAMES, SMOOTHING, PlotLink, smoothing_text
 from iterand_gui.plots.x_axis import XAxis
 

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
 
-from iterand_gui.colours import LIGHT
+from iterand_gui.look.colours import LIGHT
 from iterand_gui.plots import saving
 from iterand_gui.plots.tables import Table, csv_parts
 

@@ -33,9 +33,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_gui import theme
-from iterand_gui.colours import LIGHT, Colours
 from iterand_gui.live.ticker import Redrawn, Ticker
+from iterand_gui.look import theme
+from iterand_gui.look.colours import LIGHT, Colours
 from iterand_gui.plots.legend import LegendEntry, LegendModel, LegendView
 from iterand_gui.plots.tables import Table
 from iterand_gui.plots.units import Unit

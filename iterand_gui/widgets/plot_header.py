@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, QPoint, Signal
 from PySide6.QtGui import QAction, QPalette
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 
 
 class PlotHeader(QWidget):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QTableView, QWidget
 
-from iterand_gui import theme
-from iterand_gui.fusion import give_room
+from iterand_gui.look import theme
+from iterand_gui.look.fusion import give_room
 from iterand_gui.plots.tables import PlotTableModel, Table
 
 _ROWS_MEASURED = 50  # for the width of the columns

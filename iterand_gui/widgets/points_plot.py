@@ -9,8 +9,8 @@ import numpy as np
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QMenu, QWidget
 
-from iterand_gui import format as texts
-from iterand_gui.colours import Colours
+from iterand_gui.look import format as texts
+from iterand_gui.look.colours import Colours
 from iterand_gui.plots.legend import LegendEntry, lines_apart
 from iterand_gui.plots.link import Span
 from iterand_gui.plots.point_lines import PointLine, RunPoint, all_places, lines_table

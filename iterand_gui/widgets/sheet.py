@@ -8,8 +8,8 @@ from PySide6.QtCore import QEvent, QRectF, Qt
 from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QToolButton, QWidget
 
-from iterand_gui import theme
 from iterand_gui.live.ticker import Redrawn, Ticker
+from iterand_gui.look import theme
 
 _CORNER_PX = 6.0
 

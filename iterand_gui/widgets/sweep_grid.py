@@ -25,9 +25,9 @@ from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QT
 from iterand_engine.results.groups import Group
 from iterand_engine.results.sweep_grid import Grid, Place
 from iterand_engine.store import RunState
-from iterand_gui import format as shown
-from iterand_gui import theme
-from iterand_gui.live.run_lines import Line, line_of_group
+from iterand_gui.look import format as shown
+from iterand_gui.look import theme
+from iterand_gui.look.run_line import Line, line_of_group
 
 AnyIndex = QModelIndex | QPersistentModelIndex
 CELL_PX = (96, 48)

@@ -10,9 +10,9 @@ import pytest
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
-from iterand_gui import theme
-from iterand_gui.colours import DARK
 from iterand_gui.live.ticker import Ticker
+from iterand_gui.look import theme
+from iterand_gui.look.colours import DARK
 from iterand_gui.plots.group_curve import group_curve
 from iterand_gui.widgets.curve_plot import Clock, CurvePlot, CurveStyle, Positions, Unit, XAxis
 from tests.gui.plot_tools import colour, draw, floats, legend, noise, pixels, show, values_of

@@ -16,7 +16,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.plots.link import PlotLink
 from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Positions

@@ -13,8 +13,8 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 
-from iterand_gui import theme
-from iterand_gui.colours import DARK, LIGHT
+from iterand_gui.look import theme
+from iterand_gui.look.colours import DARK, LIGHT
 from iterand_gui.widgets.curve_plot import CurvePlot, CurveStyle
 from tests.gui.plot_tools import colour, draw, noise, pixels, press, show
 

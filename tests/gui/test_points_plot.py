@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtWidgets import QCheckBox, QComboBox, QTableView, QToolButton
 from pytestqt.qtbot import QtBot
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.plots.link import PlotLink
 from iterand_gui.plots.x_axis import XAxis
 from iterand_gui.widgets.plot_controls import PlotControls

@@ -14,9 +14,9 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QLineEdit, QRadioButton, 
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.store import RunState
-from iterand_gui import theme
-from iterand_gui.colours import DARK, LIGHT, contrast
-from iterand_gui.theme import Theme, ThemeChoice
+from iterand_gui.look import theme
+from iterand_gui.look.colours import DARK, LIGHT, contrast
+from iterand_gui.look.theme import Theme, ThemeChoice
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_that_headings_are_heavier_and_logs_have_one_width(look: Theme, qapp: QA
 
 def test_that_the_theme_loads_neither_qtpy_nor_pyqtgraph() -> None:
     code = (
-        "import iterand_gui.theme, sys;"
+        "import iterand_gui.look.theme, sys;"
         "print(*{'qtpy', 'qtawesome', 'pyqtgraph', 'torch', 'sqlalchemy'} & set(sys.modules))"
     )
     python = [sys.executable, "-c", code]

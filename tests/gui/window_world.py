@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.store import RunState
+from iterand_gui.look.theme import Theme
 from iterand_gui.main_window import MainWindow
 from iterand_gui.memory import Memory
 from iterand_gui.pages.new import NewPage
@@ -19,7 +20,6 @@ from iterand_gui.pages.run import RunPage
 from iterand_gui.pages.run.curves import CurvesTab
 from iterand_gui.pages.runs import RunsPage
 from iterand_gui.session import Session
-from iterand_gui.theme import Theme
 from iterand_gui.widgets.curve_plot import CurvePlot
 from tests.command_line import TINY
 from tests.gui.ending import put_away

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from iterand_gui import theme
 from iterand_gui.live.store_reader import SeriesPart
 from iterand_gui.live.store_watcher import StoreWatcher, Subscription
+from iterand_gui.look import theme
 from iterand_gui.pages.compare.entries import Comparison, Entry, line_styles
 from iterand_gui.pages.compare.metrics import CLOCK, METRICS, Metric
 from iterand_gui.pages.compare.tracks import Points, Track, mean_curve, positions_of

@@ -9,8 +9,8 @@ from PySide6.QtCore import QEvent, QObject, QPoint, QSignalBlocker, Qt
 from PySide6.QtGui import QColor, QContextMenuEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QFrame, QTableView
 
-from iterand_gui import theme
-from iterand_gui.fusion import give_room
+from iterand_gui.look import theme
+from iterand_gui.look.fusion import give_room
 
 _MOST_SHARE = 0.6  # of the table; what scrolls needs room too
 

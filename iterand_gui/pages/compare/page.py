@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-from iterand_gui import theme
 from iterand_gui.command import Command, Json
 from iterand_gui.live.store_reader import RunsChange
+from iterand_gui.look import theme
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.compare.entries import NOTHING, compare
 from iterand_gui.pages.compare.facts import Facts

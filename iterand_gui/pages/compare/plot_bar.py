@@ -6,7 +6,7 @@ from PySide6.QtCore import QSignalBlocker, QSize, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QCheckBox, QComboBox, QHBoxLayout, QLabel, QWidget
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.pages.compare.metrics import METRICS, Metric, metric_of
 from iterand_gui.pages.compare.results import Mode
 from iterand_gui.plots.link import PlotLink

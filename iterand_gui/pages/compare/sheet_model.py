@@ -8,7 +8,7 @@ from enum import IntEnum
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.pages.compare.sheet import NAME, Cell, Sheet
 
 AnyIndex = QModelIndex | QPersistentModelIndex

@@ -19,8 +19,8 @@ from PySide6.QtWidgets import (
 )
 
 from iterand_engine.results.differences import short_names, value_text
-from iterand_gui import format as shown
-from iterand_gui import theme
+from iterand_gui.look import format as shown
+from iterand_gui.look import theme
 from iterand_gui.pages.compare.entries import Comparison
 from iterand_gui.pages.compare.sheet import as_csv, as_markdown
 from iterand_gui.pages.compare.sheet_model import SheetModel

@@ -24,8 +24,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_gui import theme
-from iterand_gui.fusion import MARK_PX, SIDES_PX, give_room
+from iterand_gui.look import theme
+from iterand_gui.look.fusion import MARK_PX, SIDES_PX, give_room
 from iterand_gui.pages.compare.frozen_name import FrozenName
 from iterand_gui.pages.compare.sheet_model import AnyIndex, Role, SheetModel, Swatch
 from iterand_gui.plots.legend import LegendEntry, paint_swatch

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.pages.new.outlook import Missing
 from iterand_gui.widgets.option_error import ErrorLine
 from iterand_gui.widgets.option_specs import DATASET

@@ -17,10 +17,10 @@ from PySide6.QtWidgets import QHBoxLayout, QSplitter, QTabWidget, QVBoxLayout, Q
 
 from iterand_engine.config.presets import Preset
 from iterand_engine.errors import UserError
-from iterand_gui import theme
 from iterand_gui.actions import Clone
 from iterand_gui.command import Command, Json
-from iterand_gui.format import counted
+from iterand_gui.look import theme
+from iterand_gui.look.format import counted
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.new.forecast import Forecast
 from iterand_gui.pages.new.launch import Launch

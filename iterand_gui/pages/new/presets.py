@@ -6,7 +6,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QLabel, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from iterand_engine.config.presets import Preset, presets
-from iterand_gui import theme
+from iterand_gui.look import theme
 
 _NAME = Qt.ItemDataRole.UserRole
 _ROW_PX = 24

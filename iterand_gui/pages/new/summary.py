@@ -9,9 +9,9 @@ from PySide6.QtWidgets import QFormLayout, QHeaderView, QLabel, QPushButton, QTa
 
 from iterand_engine.preflight.messages import Answer
 from iterand_engine.runs.sweeps import Cell, Plan
-from iterand_gui import theme
-from iterand_gui.format import count, counted, duration, number, percent, size, whole
-from iterand_gui.fusion import give_room
+from iterand_gui.look import theme
+from iterand_gui.look.format import count, counted, duration, number, percent, size, whole
+from iterand_gui.look.fusion import give_room
 from iterand_gui.pages.new.outlook import Outlook, spread
 
 _ROWS = (

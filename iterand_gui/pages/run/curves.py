@@ -18,10 +18,10 @@ from PySide6.QtWidgets import (
 )
 
 from iterand_engine.store import RunRow
-from iterand_gui import theme
 from iterand_gui.command import Command, Json
 from iterand_gui.live.store_reader import SeriesPart
 from iterand_gui.live.store_watcher import Subscription
+from iterand_gui.look import theme
 from iterand_gui.pages.run.panels import CLOCK, MARKS, NO_MASKS, PANELS, Panel, known_keys, shown_panels
 from iterand_gui.pages.run.plot_feed import PlotFeed
 from iterand_gui.pages.run.plot_grid import PlotGrid

@@ -17,9 +17,9 @@ from PySide6.QtWidgets import (
 )
 
 from iterand_engine.store import RunRow, RunState
-from iterand_gui import format as texts
-from iterand_gui import theme
-from iterand_gui.live.run_lines import line_of_run
+from iterand_gui.look import format as texts
+from iterand_gui.look import theme
+from iterand_gui.look.run_line import line_of_run
 from iterand_gui.next_steps import Step, next_steps
 from iterand_gui.widgets.run_badge import StateBadge
 

@@ -11,11 +11,11 @@ from PySide6.QtWidgets import QLabel, QSplitter, QStackedWidget, QVBoxLayout, QW
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.store import RunRow, RunState
-from iterand_gui import theme
 from iterand_gui.command import Command, Json
 from iterand_gui.live.store_reader import SeriesPart
 from iterand_gui.live.store_watcher import Subscription
 from iterand_gui.live.tasks import Control
+from iterand_gui.look import theme
 from iterand_gui.pages.run.layer_data import (
     CHANCE,
     FLIPS,

@@ -9,7 +9,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent, QTextCursor, QTextDocument
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 
 MOST_LINES: Final = 20_000
 _LONGEST_LINE: Final = 4000  # what is longer makes the view slow

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 
 _BESIDE_FROM_PX = 860
 _LEAST_HEIGHT_PX = 216

@@ -11,7 +11,7 @@ from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.differences import value_text
 from iterand_engine.store import RunDetail, Store, queries
 from iterand_engine.store.records import Environment
-from iterand_gui import format as texts
+from iterand_gui.look import format as texts
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
-from iterand_gui import theme
-from iterand_gui.fusion import give_room
+from iterand_gui.look import theme
+from iterand_gui.look.fusion import give_room
 
 Index = QModelIndex | QPersistentModelIndex
 _TOP = QModelIndex()

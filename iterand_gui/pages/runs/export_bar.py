@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.pages.runs.exporter import Exporter
 
 _PARTS = 1000

@@ -20,9 +20,9 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from iterand_engine.results.mask_export import ExportFormat, export_masks
 from iterand_engine.results.series_csv import write_series
 from iterand_engine.store import RunRow
-from iterand_gui import format as shown
 from iterand_gui.live.lines import Progress
 from iterand_gui.live.tasks import Job
+from iterand_gui.look import format as shown
 from iterand_gui.session import Session
 
 _UNSAFE = re.compile(r"[^\w.=+-]+")

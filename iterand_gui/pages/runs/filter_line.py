@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QCompleter, QHBoxLayout, QLabel, QLineEdit, QListV
 
 from iterand_engine.errors import UserError
 from iterand_engine.results.filters import Filter, parse
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.pages.runs.completion import Completions
 from iterand_gui.widgets.run_badge import Picture
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
-from iterand_gui import format as shown
-from iterand_gui import theme
+from iterand_gui.look import format as shown
+from iterand_gui.look import theme
 from iterand_gui.pages.runs.filter_line import FilterLine, Problem
 
 _FILTER_PX = 160  # at least

@@ -14,10 +14,10 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 from iterand_engine.machine.processes import host_id
 from iterand_engine.results.filters import Filter
 from iterand_engine.store import RunState
-from iterand_gui import theme
 from iterand_gui.command import Command, Json
 from iterand_gui.live.run_table_model import RunTableModel
 from iterand_gui.live.store_reader import RunsChange, with_accuracy
+from iterand_gui.look import theme
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.runs.chosen import Chosen
 from iterand_gui.pages.runs.export_bar import ExportBar

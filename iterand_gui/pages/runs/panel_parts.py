@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.next_steps import Step, StepKind
 from iterand_gui.pages.runs.findings import Finding
 from iterand_gui.widgets.flow import FlowLayout

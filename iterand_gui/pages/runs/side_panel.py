@@ -14,9 +14,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWi
 from iterand_engine.results.groups import Group, group_of
 from iterand_engine.results.sweep_grid import grid_of
 from iterand_engine.store import RunRow, RunState
-from iterand_gui import format as shown
-from iterand_gui import theme
 from iterand_gui.live.tasks import Control
+from iterand_gui.look import format as shown
+from iterand_gui.look import theme
 from iterand_gui.next_steps import Step, StepKind, do, next_steps
 from iterand_gui.pages.runs import details, panel_facts
 from iterand_gui.pages.runs.chosen import Chosen

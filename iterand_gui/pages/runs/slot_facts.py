@@ -9,9 +9,9 @@ from enum import Enum, auto
 
 from iterand_engine.slots.places import CPU
 from iterand_engine.store import RunRow, SlotKey, SlotRow
-from iterand_gui import format as shown
-from iterand_gui.live.run_lines import line_of_run
-from iterand_gui.theme import STATE_LOOKS, Role
+from iterand_gui.look import format as shown
+from iterand_gui.look.run_line import line_of_run
+from iterand_gui.look.theme import STATE_LOOKS, Role
 
 _SHORT_DEVICE = 12  # characters of a GPU's UUID that name it: GPU- and its first group
 

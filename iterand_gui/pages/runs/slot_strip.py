@@ -8,7 +8,7 @@ from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QWidget
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.pages.runs.delegates import draw_bar
 from iterand_gui.pages.runs.slot_facts import Click, SlotFacts
 

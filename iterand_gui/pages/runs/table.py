@@ -19,10 +19,10 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QAbstractItemView, QTreeView, QWidget
 
-from iterand_gui import theme
-from iterand_gui.fusion import give_room
 from iterand_gui.live.run_columns import COLUMN, COLUMNS
 from iterand_gui.live.run_table_model import RunTableModel
+from iterand_gui.look import theme
+from iterand_gui.look.fusion import give_room
 from iterand_gui.pages.runs.columns import Columns
 from iterand_gui.pages.runs.delegates import LineDelegate, NameDelegate, StateDelegate
 

@@ -14,9 +14,9 @@ from iterand_engine.config.presets import preset
 from iterand_engine.errors import UserError
 from iterand_engine.machine.devices import list_devices, trainable_devices
 from iterand_engine.runs import sweeps
-from iterand_gui import format as shown
-from iterand_gui import theme
 from iterand_gui.live.tasks import Control
+from iterand_gui.look import format as shown
+from iterand_gui.look import theme
 from iterand_gui.session import Session
 
 QUICK_START = "quickstart"

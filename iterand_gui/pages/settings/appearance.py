@@ -5,10 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import QSignalBlocker, Slot
 from PySide6.QtWidgets import QButtonGroup, QRadioButton, QWidget
 
+from iterand_gui.look.theme import ThemeChoice
 from iterand_gui.pages.settings.changes import SettingChanges
 from iterand_gui.pages.settings.section import Section
 from iterand_gui.session import Session
-from iterand_gui.theme import ThemeChoice
 
 _CHOICES = (
     (ThemeChoice.SYSTEM, "As the &system: light or dark, whichever the desktop is set to"),

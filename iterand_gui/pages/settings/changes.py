@@ -14,8 +14,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from iterand_engine.machine.settings import Settings
-from iterand_gui import theme
 from iterand_gui.live.tasks import Control
+from iterand_gui.look import theme
 from iterand_gui.pages.settings.parts import Note, Text
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from iterand_engine.data.locate import Location, dataset_places
 from iterand_engine.errors import UserError
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.pages.settings.changes import SettingChanges
 from iterand_gui.pages.settings.dataset_row import DatasetRow
 from iterand_gui.pages.settings.parts import Note

@@ -8,10 +8,10 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from iterand_engine.extensions.files import ExtensionFile, FileState
-from iterand_gui import theme
 from iterand_gui.live.tasks import Job
+from iterand_gui.look import theme
+from iterand_gui.look.theme import Role
 from iterand_gui.pages.settings.parts import Note, Picture, Question, Text
-from iterand_gui.theme import Role
 
 SHORT_HASH = 12
 

@@ -10,8 +10,8 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from iterand_engine.extensions.files import ExtensionFile, disable, extension_files
-from iterand_gui import theme
 from iterand_gui.live.tasks import Control
+from iterand_gui.look import theme
 from iterand_gui.pages.settings.changes import SettingChanges
 from iterand_gui.pages.settings.extension_row import ExtensionRow
 from iterand_gui.pages.settings.parts import Note, Text, button_row

@@ -24,8 +24,8 @@ from iterand_engine.slots import drain
 from iterand_engine.slots.places import CPU, Place, our_processes, places
 from iterand_engine.store import Store, queue, slots
 from iterand_engine.store.records import SlotKey, SlotRow
-from iterand_gui.format import counted
 from iterand_gui.live.launcher import start_detached
+from iterand_gui.look.format import counted
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_gui import theme
 from iterand_gui.command import Command, Json
+from iterand_gui.look import theme
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.settings.appearance import AppearanceSection
 from iterand_gui.pages.settings.changes import SettingChanges

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 
 Tone = Literal["good", "busy", "warn", "bad"]
 _SIGNS: dict[Tone, tuple[str, theme.Role]] = {

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_gui import theme
+from iterand_gui.look import theme
 from iterand_gui.pages.settings.parts import Picture, Text
 
 

@@ -12,8 +12,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from iterand_engine.machine.settings import Settings
-from iterand_gui import theme
 from iterand_gui.command import Command
+from iterand_gui.look import theme
 from iterand_gui.pages.settings.changes import SettingChanges, SettingRow
 from iterand_gui.pages.settings.parts import Heading, Text
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from iterand_engine.slots.places import CPU, Place
 from iterand_engine.store import RunRow, SlotRow
 from iterand_engine.store.records import SlotKey
+from iterand_gui.look.theme import Role
 from iterand_gui.pages.settings.machine import Machine
-from iterand_gui.theme import Role
 
 _SHORT_DEVICE = 12  # characters of a GPU's UUID that name it: GPU- and its first group
 

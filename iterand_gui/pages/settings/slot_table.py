@@ -8,8 +8,8 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
-from iterand_gui import theme
-from iterand_gui.fusion import give_room
+from iterand_gui.look import theme
+from iterand_gui.look.fusion import give_room
 from iterand_gui.pages.settings.slot_lines import SlotLine
 
 _COLUMNS = ("Device", "Slot", "State", "What it does, or why not")

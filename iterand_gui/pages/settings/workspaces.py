@@ -7,8 +7,8 @@ from pathlib import Path
 from PySide6.QtCore import QSize, Slot
 from PySide6.QtWidgets import QListWidget, QPushButton, QWidget
 
-from iterand_gui import theme
 from iterand_gui.live.tasks import Control
+from iterand_gui.look import theme
 from iterand_gui.pages.settings.changes import SettingChanges
 from iterand_gui.pages.settings.parts import Note, Text, button_row
 from iterand_gui.pages.settings.section import Section

@@ -15,9 +15,9 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QIcon, QPalette
 from PySide6.QtWidgets import QApplication
 
-from iterand_gui.colours import DARK, LIGHT, Colours, RunColours
-from iterand_gui.fusion import OutlinedFusion
-from iterand_gui.icons import glyph_icon
+from iterand_gui.look.colours import DARK, LIGHT, Colours, RunColours
+from iterand_gui.look.fusion import OutlinedFusion
+from iterand_gui.look.icons import glyph_icon
 
 # Distances in pixels, all steps of 4.
 SPACE_XS: Final = 4

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_gui.colours import DARK, LIGHT, Colours
+from iterand_gui.look.colours import DARK, LIGHT, Colours
 
 _Element = QStyle.PrimitiveElement
 _CORNER_PX = 2.0
