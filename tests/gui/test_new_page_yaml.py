@@ -16,12 +16,12 @@ from pytestqt.qtbot import QtBot
 from iterand_engine.config.presets import preset
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.store import queries
+from iterand_gui.forms.error_line import ErrorLine
 from iterand_gui.look import theme
 from iterand_gui.look.colours import DARK, LIGHT
 from iterand_gui.pages.new.page import NewPage
 from iterand_gui.session import Session
 from iterand_gui.widgets.messages import Message
-from iterand_gui.widgets.option_error import ErrorLine
 from tests.command_line import TINY
 
 WAIT_MS = 60_000

@@ -22,9 +22,9 @@ from iterand_engine.config.presets import presets
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.runs.sweeps import plan
-from iterand_gui.widgets.option_form import MAIN, OptionForm
-from iterand_gui.widgets.option_specs import specs
-from iterand_gui.widgets.option_values import (
+from iterand_gui.forms.form import MAIN, OptionForm
+from iterand_gui.forms.specs import specs
+from iterand_gui.forms.values import (
     WHOLE,
     FormState,
     base_value,

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from iterand_gui.forms.error_line import ErrorLine
+from iterand_gui.forms.specs import DATASET
 from iterand_gui.look import theme
 from iterand_gui.pages.new.outlook import Missing
-from iterand_gui.widgets.option_error import ErrorLine
-from iterand_gui.widgets.option_specs import DATASET
 
 _QUEUE = "&Queue"
 

@@ -24,8 +24,8 @@ from iterand_engine.preflight.messages import Answer
 from iterand_engine.runs import sweeps
 from iterand_engine.slots import places
 from iterand_engine.store import Store
+from iterand_gui.forms.specs import DATASET, PATH
 from iterand_gui.look.format import whole
-from iterand_gui.widgets.option_specs import DATASET, PATH
 
 MOST_ASKED = 24
 

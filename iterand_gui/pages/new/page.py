@@ -19,6 +19,9 @@ from iterand_engine.config.presets import Preset
 from iterand_engine.errors import UserError
 from iterand_gui.actions import Clone
 from iterand_gui.command import Command, Json
+from iterand_gui.forms.form import OptionForm
+from iterand_gui.forms.head import ALL_KEYS
+from iterand_gui.forms.values import Entries, FormState, varying
 from iterand_gui.look import theme
 from iterand_gui.look.format import counted
 from iterand_gui.pages.base import Page
@@ -29,9 +32,6 @@ from iterand_gui.pages.new.presets import PresetList
 from iterand_gui.pages.new.summary import Summary
 from iterand_gui.pages.new.yaml_pane import YamlPane
 from iterand_gui.session import Session
-from iterand_gui.widgets.option_form import OptionForm
-from iterand_gui.widgets.option_head import ALL_KEYS
-from iterand_gui.widgets.option_values import Entries, FormState, varying
 
 _PLAN_AFTER_MS = 60
 _SIZES = [270, 540, 330]

@@ -23,8 +23,8 @@ from PySide6.QtWidgets import (
 from iterand_engine.config.run_config import RunConfig, read_mapping, to_yaml
 from iterand_engine.config.yaml import parse_yaml
 from iterand_engine.errors import UserError
+from iterand_gui.forms.error_line import ErrorLine
 from iterand_gui.look import theme
-from iterand_gui.widgets.option_error import ErrorLine
 
 _LINE = re.compile(r"\bline (\d+)")
 _NAMED = re.compile(r"\b([a-z_]+(?:\.[a-z_]+)+|[a-z_]+(?= is ))|'([^']+)'")  # options and quoted values

@@ -9,7 +9,7 @@ from typing import Final
 import yaml
 
 from iterand_engine.results.differences import value_text
-from iterand_gui.widgets.option_specs import CHOOSING, METHOD, RULE, Spec, specs
+from iterand_gui.forms.specs import CHOOSING, METHOD, RULE, Spec, specs
 
 PRECISION: Final = "compute.precision"
 _DEFAULT_METHOD = "iterand"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from iterand_gui.forms.field import OptionField
 from iterand_gui.look import theme
-from iterand_gui.widgets.option_field import OptionField
 
 SIDE_PX = theme.SPACE_L  # before the fields
 

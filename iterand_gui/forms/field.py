@@ -22,10 +22,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from iterand_gui.forms.error_line import ErrorLine
+from iterand_gui.forms.specs import Spec
+from iterand_gui.forms.values import text_of
 from iterand_gui.look import theme
-from iterand_gui.widgets.option_error import ErrorLine
-from iterand_gui.widgets.option_specs import Spec
-from iterand_gui.widgets.option_values import text_of
 
 RESET_KEYS = "Ctrl+Shift+Backspace"
 _UNIT_PX = 64

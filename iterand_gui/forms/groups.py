@@ -8,10 +8,10 @@ from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
+from iterand_gui.forms.field import OptionField
+from iterand_gui.forms.group import SIDE_PX, OptionGroup
+from iterand_gui.forms.specs import Spec, sections
 from iterand_gui.look import theme
-from iterand_gui.widgets.option_field import OptionField
-from iterand_gui.widgets.option_group import SIDE_PX, OptionGroup
-from iterand_gui.widgets.option_specs import Spec, sections
 
 _MAIN_GROUP = "\0main"
 

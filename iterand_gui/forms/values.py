@@ -20,7 +20,7 @@ from iterand_engine.config.run_config import RunConfig, apply_sets
 from iterand_engine.config.yaml import parse_yaml
 from iterand_engine.errors import UserError
 from iterand_engine.runs.sweeps import SEED, parse_seeds, split_values
-from iterand_gui.widgets.option_specs import CHOOSING, METHOD, NAME, RULE, Chosen, Spec, specs
+from iterand_gui.forms.specs import CHOOSING, METHOD, NAME, RULE, Chosen, Spec, specs
 
 Json = Mapping[str, Any]
 WHOLE = ""  # the place of a problem that belongs to no single option

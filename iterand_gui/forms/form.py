@@ -16,12 +16,11 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 
 from iterand_engine.runs.sweeps import SEED
-from iterand_gui.look import theme
-from iterand_gui.widgets.option_field import RESET_KEYS, OptionField
-from iterand_gui.widgets.option_groups import OptionGroups
-from iterand_gui.widgets.option_head import ALL_KEYS, OptionHead
-from iterand_gui.widgets.option_specs import CHOOSING, DATASET, METHOD, MODEL, Chosen, Spec, specs
-from iterand_gui.widgets.option_values import (
+from iterand_gui.forms.field import RESET_KEYS, OptionField
+from iterand_gui.forms.groups import OptionGroups
+from iterand_gui.forms.head import ALL_KEYS, OptionHead
+from iterand_gui.forms.specs import CHOOSING, DATASET, METHOD, MODEL, Chosen, Spec, specs
+from iterand_gui.forms.values import (
     Checked,
     Entries,
     FormState,
@@ -33,6 +32,7 @@ from iterand_gui.widgets.option_values import (
     sets_of,
     text_of,
 )
+from iterand_gui.look import theme
 
 # What is asked first; all other options are folded.
 MAIN = (
