@@ -254,7 +254,7 @@ class MainWindow(QMainWindow):
         self._palette.open_with(self.commands())
 
     def _show_shortcuts(self) -> None:
-        from iterand_gui.widgets.plot_frame import PlotFrame
+        from iterand_gui.plots.frame import PlotFrame
         from iterand_gui.widgets.shortcut_list import ShortcutList, of_actions, of_commands
 
         own = [] if self.page is None else self.page.commands()

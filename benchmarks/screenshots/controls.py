@@ -26,8 +26,8 @@ from PySide6.QtWidgets import (
 )
 
 from benchmarks.screenshots.in_view import in_view, named
-from iterand_gui.widgets.heatmap import Heatmap
-from iterand_gui.widgets.plot_frame import PlotFrame
+from iterand_gui.plots.frame import PlotFrame
+from iterand_gui.plots.heat.heatmap import Heatmap
 
 _CONTROLS = (
     QAbstractButton,

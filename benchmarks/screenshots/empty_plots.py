@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QWidget
 
 from benchmarks.screenshots.in_view import in_view, named
 from iterand_gui.plots.canvas import Canvas
+from iterand_gui.plots.frame import PlotFrame
+from iterand_gui.plots.heat.area import HeatArea
 from iterand_gui.plots.legend import LegendView, Role
-from iterand_gui.widgets.heat_area import HeatArea
-from iterand_gui.widgets.plot_frame import PlotFrame
 
 LEAST_CURVE_PIXELS = 20
 LEAST_HEAT_COLOURS = 3

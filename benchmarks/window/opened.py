@@ -14,7 +14,7 @@ from iterand_gui.app import Workbench, make_application
 from iterand_gui.live import collector
 from iterand_gui.main_window import MainWindow
 from iterand_gui.memory import Memory
-from iterand_gui.widgets.curve_plot import CurvePlot
+from iterand_gui.plots.curve_plot import CurvePlot
 
 SIZE = (1600, 900)
 

@@ -23,7 +23,7 @@ from iterand_gui.pages.run import RunPage
 from iterand_gui.pages.run.curves import CurvesTab
 from iterand_gui.pages.run.panels import PANELS
 from iterand_gui.plots.canvas import Canvas
-from iterand_gui.widgets.curve_plot import CurvePlot
+from iterand_gui.plots.curve_plot import CurvePlot
 
 LIVE_RUNS, LIVE_POINTS, WRITERS, WATCH_S, REPEATS = 4, 100_000, 8, 12.0, 7
 MOMENTS = 40

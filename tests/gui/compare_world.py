@@ -17,10 +17,10 @@ from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.runs.group_key import group_key
 from iterand_engine.store import NewRun, Recorder, RunState, Store, queries
 from iterand_gui.pages.compare import ComparePage
+from iterand_gui.plots.curve_plot import CurvePlot
+from iterand_gui.plots.points_plot import PointsPlot
 from iterand_gui.session import Session
-from iterand_gui.widgets.curve_plot import CurvePlot
 from iterand_gui.widgets.messages import Message
-from iterand_gui.widgets.points_plot import PointsPlot
 from tests.gui.ending import put_away
 
 WAIT_MS = 20_000

@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QApplication, QListView, QWidget
 from pytestqt.qtbot import QtBot
 
 from iterand_gui.plots.canvas import Canvas
+from iterand_gui.plots.frame import PlotFrame
 from iterand_gui.plots.legend import LegendEntry, Role
 from iterand_gui.plots.reduction import Steps, Values
-from iterand_gui.widgets.plot_frame import PlotFrame
 
 NO_BUTTON, LEFT = Qt.MouseButton.NoButton, Qt.MouseButton.LeftButton
 NO_KEY = Qt.KeyboardModifier.NoModifier

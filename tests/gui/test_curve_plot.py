@@ -13,8 +13,8 @@ from pytestqt.qtbot import QtBot
 from iterand_gui.live.ticker import Ticker
 from iterand_gui.look import theme
 from iterand_gui.look.colours import DARK
+from iterand_gui.plots.curve_plot import Clock, CurvePlot, CurveStyle, Positions, Unit, XAxis
 from iterand_gui.plots.group_curve import group_curve
-from iterand_gui.widgets.curve_plot import Clock, CurvePlot, CurveStyle, Positions, Unit, XAxis
 from tests.gui.plot_tools import colour, draw, floats, legend, noise, pixels, show, values_of
 
 
@@ -29,8 +29,8 @@ def test_that_pyqtgraph_is_loaded_when_a_plot_is_first_seen() -> None:
     code = """
 import sys, numpy, time
 from PySide6.QtWidgets import QApplication
-from iterand_gui.widgets.curve_plot import CurvePlot
-from iterand_gui.widgets.points_plot import PointsPlot
+from iterand_gui.plots.curve_plot import CurvePlot
+from iterand_gui.plots.points_plot import PointsPlot
 app = QApplication([])
 plot = CurvePlot("Loss")
 plot.show()

@@ -17,12 +17,12 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from iterand_gui.look import theme
+from iterand_gui.plots.heat.area import HeatData
+from iterand_gui.plots.heat.columns import COLOURS, HeatColumns, MatrixTable, Scale, colour_table
+from iterand_gui.plots.heat.heatmap import Heatmap, Quantity
 from iterand_gui.plots.link import PlotLink
 from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Positions
-from iterand_gui.widgets.heat_area import HeatData
-from iterand_gui.widgets.heat_columns import COLOURS, HeatColumns, MatrixTable, Scale, colour_table
-from iterand_gui.widgets.heatmap import Heatmap, Quantity
 
 LAYERS = ("conv1", "conv2", "fc1")
 QUANTITIES = (Quantity("flips", "Mask flips", Unit.SHARE), Quantity("distance", "Distance", Unit.NUMBER))

@@ -8,9 +8,9 @@ from PySide6.QtCore import QRectF, QSizeF
 from PySide6.QtGui import QColor, QImage, QPainter, QPen
 from pytestqt.qtbot import QtBot
 
+from iterand_gui.plots.curve_plot import CurvePlot
 from iterand_gui.plots.items import DotsShape, LineShape, Shape
 from iterand_gui.plots.reduction import Polyline
-from iterand_gui.widgets.curve_plot import CurvePlot
 from tests.gui.plot_tools import draw, floats, legend, show
 
 SIZE = 200

@@ -9,7 +9,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QListView, QMenu, QTableView, QToolButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
-from iterand_gui.widgets.curve_plot import CurvePlot, CurveStyle, PlotLink, Positions, XAxis
+from iterand_gui.plots.curve_plot import CurvePlot, CurveStyle, PlotLink, Positions, XAxis
 from tests.gui.plot_tools import colour, draw, middle, mouse, noise, pixels, press, show, values_of, wheel
 from tests.gui.plot_tools import drag as drag_mouse
 

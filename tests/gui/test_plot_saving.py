@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from iterand_gui.look import theme
 from iterand_gui.look.colours import DARK, LIGHT
-from iterand_gui.widgets.curve_plot import CurvePlot, CurveStyle
+from iterand_gui.plots.curve_plot import CurvePlot, CurveStyle
 from tests.gui.plot_tools import colour, draw, noise, pixels, press, show
 
 

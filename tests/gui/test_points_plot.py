@@ -10,10 +10,10 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QTableView, QToolButton
 from pytestqt.qtbot import QtBot
 
 from iterand_gui.look import theme
+from iterand_gui.plots.controls import PlotControls
 from iterand_gui.plots.link import PlotLink
+from iterand_gui.plots.points_plot import PointLine, PointsPlot, RunPoint
 from iterand_gui.plots.x_axis import XAxis
-from iterand_gui.widgets.plot_controls import PlotControls
-from iterand_gui.widgets.points_plot import PointLine, PointsPlot, RunPoint
 from tests.gui.plot_tools import (
     colour,
     drag,

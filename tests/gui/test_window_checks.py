@@ -25,7 +25,7 @@ from pytestqt.qtbot import QtBot
 from benchmarks.screenshots.controls import double_keys, double_menu_keys, unnamed
 from benchmarks.screenshots.cut_texts import cut_texts
 from benchmarks.screenshots.empty_plots import empty_plots, plots_in_view
-from iterand_gui.widgets.curve_plot import CurvePlot
+from iterand_gui.plots.curve_plot import CurvePlot
 from tests.gui.plot_tools import draw
 
 LONG = "A sentence that needs more room than sixty pixels"

@@ -19,8 +19,8 @@ from iterand_gui.pages.new import NewPage
 from iterand_gui.pages.run import RunPage
 from iterand_gui.pages.run.curves import CurvesTab
 from iterand_gui.pages.runs import RunsPage
+from iterand_gui.plots.curve_plot import CurvePlot
 from iterand_gui.session import Session
-from iterand_gui.widgets.curve_plot import CurvePlot
 from tests.command_line import TINY
 from tests.gui.ending import put_away
 from tests.slot_processes import Queue

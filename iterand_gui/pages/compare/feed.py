@@ -17,10 +17,10 @@ from iterand_gui.look import theme
 from iterand_gui.pages.compare.entries import Comparison, Entry, line_styles
 from iterand_gui.pages.compare.metrics import CLOCK, METRICS, Metric
 from iterand_gui.pages.compare.tracks import Points, Track, mean_curve, positions_of
+from iterand_gui.plots.curve_plot import CurvePlot, CurveStyle
 from iterand_gui.plots.group_curve import GroupCurve
 from iterand_gui.plots.legend import LINES
 from iterand_gui.plots.x_axis import Positions, XAxis
-from iterand_gui.widgets.curve_plot import CurvePlot, CurveStyle
 
 BUDGET_S = 0.006  # of one turn: curves are made in pieces, so that input is never held up
 BATCH_S = 0.1  # means wait so long for each other at most

@@ -20,12 +20,12 @@ from iterand_gui.pages.compare.feed import CurveFeed
 from iterand_gui.pages.compare.metrics import METRICS, Metric
 from iterand_gui.pages.compare.results import Mode, line_name, result_lines
 from iterand_gui.pages.compare.sheet_model import Swatch
+from iterand_gui.plots.curve_plot import CurvePlot
 from iterand_gui.plots.legend import LINES
 from iterand_gui.plots.link import PlotLink
 from iterand_gui.plots.point_lines import PointLine
+from iterand_gui.plots.points_plot import PointsPlot
 from iterand_gui.plots.units import Unit
-from iterand_gui.widgets.curve_plot import CurvePlot
-from iterand_gui.widgets.points_plot import PointsPlot
 
 _NO_RESULTS = "No points yet: each run that has finished stands here as one."
 _NAMED = 2  # so many reasons are told

@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QBoxLayout, QCheckBox, QComboBox, QHBoxLayout, QLa
 from iterand_gui.look import theme
 from iterand_gui.pages.compare.metrics import METRICS, Metric, metric_of
 from iterand_gui.pages.compare.results import Mode
+from iterand_gui.plots.controls import PlotControls
 from iterand_gui.plots.link import PlotLink
-from iterand_gui.widgets.plot_controls import PlotControls
 
 MODES = {
     Mode.CURVES: "Curves over time",

@@ -27,10 +27,10 @@ from iterand_gui.pages.run.plot_feed import PlotFeed
 from iterand_gui.pages.run.plot_grid import PlotGrid
 from iterand_gui.pages.run.positions import RunClock
 from iterand_gui.pages.run.tab import RunTab
+from iterand_gui.plots.controls import PlotControls
 from iterand_gui.plots.link import SMOOTHING, PlotLink
 from iterand_gui.plots.x_axis import XAxis
 from iterand_gui.session import Session
-from iterand_gui.widgets.plot_controls import PlotControls
 
 
 class CurvesTab(RunTab):

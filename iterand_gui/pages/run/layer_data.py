@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.epoch_masks import read_epoch, stored_epochs
 from iterand_gui.live.store_reader import SeriesPart
+from iterand_gui.plots.heat.columns import Matrix
+from iterand_gui.plots.heat.heatmap import Quantity
 from iterand_gui.plots.reduction import Steps
 from iterand_gui.plots.units import Unit
-from iterand_gui.widgets.heat_columns import Matrix
-from iterand_gui.widgets.heatmap import Quantity
 
 FLIPS: Final = "mask_flips.layers"
 DISTANCE: Final = "mask_distance.layers"

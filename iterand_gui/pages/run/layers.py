@@ -30,12 +30,12 @@ from iterand_gui.pages.run.layer_data import (
 from iterand_gui.pages.run.panels import CLOCK, NO_MASKS
 from iterand_gui.pages.run.positions import RunClock
 from iterand_gui.pages.run.tab import RunTab
+from iterand_gui.plots.heat.area import HeatData
+from iterand_gui.plots.heat.heatmap import Heatmap
 from iterand_gui.plots.link import PlotLink
 from iterand_gui.plots.x_axis import Positions
 from iterand_gui.session import Session
 from iterand_gui.widgets.empty_state import EmptyState
-from iterand_gui.widgets.heat_area import HeatData
-from iterand_gui.widgets.heatmap import Heatmap
 from iterand_gui.widgets.layer_table import LayerLine, LayerTable
 
 _TOPIC = "layers of a run"

@@ -7,10 +7,10 @@ from PySide6.QtWidgets import QWidget
 
 from iterand_gui.live.store_reader import SeriesPart
 from iterand_gui.pages.run.panels import Panel, Shown
+from iterand_gui.plots.curve_plot import CurvePlot, CurveStyle
 from iterand_gui.plots.link import PlotLink
 from iterand_gui.plots.reduction import Steps, Values
 from iterand_gui.plots.x_axis import Positions
-from iterand_gui.widgets.curve_plot import CurvePlot, CurveStyle
 
 
 class PlotFeed:

@@ -36,12 +36,12 @@ from PySide6.QtWidgets import (
 from iterand_gui.live.ticker import Redrawn, Ticker
 from iterand_gui.look import theme
 from iterand_gui.look.colours import LIGHT, Colours
+from iterand_gui.plots.files import PlotFiles
+from iterand_gui.plots.header import PlotHeader
 from iterand_gui.plots.legend import LegendEntry, LegendModel, LegendView
+from iterand_gui.plots.table_view import PlotTable
 from iterand_gui.plots.tables import Table
 from iterand_gui.plots.units import Unit
-from iterand_gui.widgets.plot_files import PlotFiles
-from iterand_gui.widgets.plot_header import PlotHeader
-from iterand_gui.widgets.plot_table import PlotTable
 
 if TYPE_CHECKING:
     from iterand_gui.plots.canvas import Canvas

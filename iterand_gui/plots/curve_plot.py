@@ -16,6 +16,7 @@ from iterand_gui.look import format as texts
 from iterand_gui.look.colours import Colours
 from iterand_gui.plots.curve_data import Look
 from iterand_gui.plots.curve_set import CurveSet, CurveStyle
+from iterand_gui.plots.frame import Quality
 from iterand_gui.plots.legend import LegendEntry
 from iterand_gui.plots.link import AXIS_NAMES, SMOOTHING, PlotLink, Span, smoothing_text
 from iterand_gui.plots.reduction import Steps, Values
@@ -23,8 +24,7 @@ from iterand_gui.plots.strokes import ALWAYS_WIDE_PX, Stroke, finest
 from iterand_gui.plots.tables import Table
 from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Clock, Positions, XAxis
-from iterand_gui.widgets.plot_frame import Quality
-from iterand_gui.widgets.zoomed_plot import ZoomedPlot
+from iterand_gui.plots.zoomed_plot import ZoomedPlot
 
 if TYPE_CHECKING:
     from iterand_gui.plots.canvas import Canvas

@@ -11,14 +11,14 @@ from PySide6.QtWidgets import QMenu, QWidget
 
 from iterand_gui.look import format as texts
 from iterand_gui.look.colours import Colours
+from iterand_gui.plots.frame import Quality
 from iterand_gui.plots.legend import LegendEntry, lines_apart
 from iterand_gui.plots.link import Span
 from iterand_gui.plots.point_lines import PointLine, RunPoint, all_places, lines_table
 from iterand_gui.plots.tables import Column, Table
 from iterand_gui.plots.units import Unit
 from iterand_gui.plots.value_range import zoomed
-from iterand_gui.widgets.plot_frame import Quality
-from iterand_gui.widgets.zoomed_plot import ZoomedPlot
+from iterand_gui.plots.zoomed_plot import ZoomedPlot
 
 if TYPE_CHECKING:
     from iterand_gui.plots.canvas import Canvas

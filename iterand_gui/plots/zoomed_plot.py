@@ -9,10 +9,10 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QWidget
 
+from iterand_gui.plots.frame import PlotFrame
 from iterand_gui.plots.link import Span
 from iterand_gui.plots.units import Unit
 from iterand_gui.plots.value_range import zoomed
-from iterand_gui.widgets.plot_frame import PlotFrame
 
 if TYPE_CHECKING:
     from iterand_gui.plots.canvas import Canvas

@@ -27,14 +27,14 @@ from iterand_gui.look import format as texts
 from iterand_gui.look import theme
 from iterand_gui.look.colours import LIGHT
 from iterand_gui.plots import saving
+from iterand_gui.plots.files import PlotFiles
+from iterand_gui.plots.heat.area import HeatArea, HeatData
+from iterand_gui.plots.heat.columns import MatrixTable, last_shown
+from iterand_gui.plots.heat.sheet import Sheet
 from iterand_gui.plots.link import PlotLink
+from iterand_gui.plots.table_view import PlotTable
 from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Positions
-from iterand_gui.widgets.heat_area import HeatArea, HeatData
-from iterand_gui.widgets.heat_columns import MatrixTable, last_shown
-from iterand_gui.widgets.plot_files import PlotFiles
-from iterand_gui.widgets.plot_table import PlotTable
-from iterand_gui.widgets.sheet import Sheet
 
 _LEAST_SIZE = QSize(320, 200)
 _TABLE_AFTER_S = 1.0

@@ -25,11 +25,11 @@ from PySide6.QtWidgets import QWidget
 
 from iterand_gui.look import theme
 from iterand_gui.look.colours import Colours
+from iterand_gui.plots.heat.columns import COLOURS, HeatColumns, Matrix, Scale, colour_table
 from iterand_gui.plots.link import AXIS_NAMES, AXIS_UNITS, PlotLink
 from iterand_gui.plots.reduction import Steps
 from iterand_gui.plots.units import TICK_DISTANCE_X_PX, Unit, log_ticks, ticks
 from iterand_gui.plots.x_axis import Positions
-from iterand_gui.widgets.heat_columns import COLOURS, HeatColumns, Matrix, Scale, colour_table
 
 _LARGEST = 2**62
 _TOP_PX, _BOTTOM_PX = 8.0, 44.0
