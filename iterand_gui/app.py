@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
     from iterand_gui.main_window import MainWindow
-    from iterand_gui.memory import Memory
+    from iterand_gui.session.remembered import Memory
 
 
 # What the first page needs of the engine and of other packages; a test compares.
@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(application: QApplication, workspace: Path | None) -> int:
     from PySide6.QtCore import Qt, QTimer
 
-    from iterand_gui.memory import Memory, default_path
+    from iterand_gui.session.remembered import Memory, default_path
 
     QTimer.singleShot(_STARTED_MS, application, lambda: collector.begin(application))
     workbench = Workbench(application, Memory(default_path()))
@@ -173,7 +173,7 @@ class Workbench:
             UserError: it cannot be used; the one shown stays.
         """
         from iterand_gui.main_window import MainWindow
-        from iterand_gui.session import Session
+        from iterand_gui.session.session import Session
 
         workspace = open_workspace_dir(folder)
         session = Session(workspace, memory=self._memory)

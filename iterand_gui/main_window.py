@@ -22,12 +22,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_gui.command import Command
 from iterand_gui.look.theme import Theme, ThemeChoice, run_colours
-from iterand_gui.memory import Memory
 from iterand_gui.pages import PAGES, PageEntry
 from iterand_gui.pages.base import Page
-from iterand_gui.session import Session
+from iterand_gui.session.command import Command
+from iterand_gui.session.remembered import Memory
+from iterand_gui.session.session import Session
 from iterand_gui.widgets.command_palette import CommandPalette
 from iterand_gui.widgets.messages import Message, MessageBar
 from iterand_gui.widgets.navigation import Navigation

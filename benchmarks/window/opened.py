@@ -13,8 +13,8 @@ from benchmarks.window.clock import run_for, run_until
 from iterand_gui.app import Workbench, make_application
 from iterand_gui.live import collector
 from iterand_gui.main_window import MainWindow
-from iterand_gui.memory import Memory
 from iterand_gui.plots.curve_plot import CurvePlot
+from iterand_gui.session.remembered import Memory
 
 SIZE = (1600, 900)
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
 
-from iterand_gui.command import Command, Json
+from iterand_gui.session.command import Command, Json
 
 if TYPE_CHECKING:
-    from iterand_gui.session import Session
+    from iterand_gui.session.session import Session
 
 
 class Page(QWidget):

@@ -16,8 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_gui.command import Command
 from iterand_gui.look import theme
+from iterand_gui.session.command import Command
 
 _WIDTH_PX, _HEIGHT_PX = 520, 360
 _COMMAND = Qt.ItemDataRole.UserRole

@@ -8,9 +8,9 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
-from iterand_gui.command import Command
 from iterand_gui.look import theme
 from iterand_gui.look.fusion import give_room
+from iterand_gui.session.command import Command
 
 Keys = tuple[str, str]  # what is done, by which key
 _SIZE = (520, 560)

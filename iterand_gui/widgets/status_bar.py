@@ -17,7 +17,7 @@ from iterand_gui.look.format import counted, size
 
 if TYPE_CHECKING:
     from iterand_engine.store import SlotRow
-    from iterand_gui.session import Session
+    from iterand_gui.session.session import Session
 
 DISK_EVERY_MS = 30_000
 LOW_DISK_BYTES = 5_000_000_000

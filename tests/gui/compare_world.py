@@ -19,7 +19,7 @@ from iterand_engine.store import NewRun, Recorder, RunState, Store, queries
 from iterand_gui.pages.compare import ComparePage
 from iterand_gui.plots.curve_plot import CurvePlot
 from iterand_gui.plots.points_plot import PointsPlot
-from iterand_gui.session import Session
+from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.gui.ending import put_away
 

@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import Store
-from iterand_gui.session import Session
+from iterand_gui.session.session import Session
 from tests.gui.runs_world import World
 from tests.gui.runs_world import opened as opened_page
 
@@ -30,7 +30,7 @@ def open_runs_page(
 @pytest.fixture
 def session(workspace_dir: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     """The session of an empty workspace whose queue nobody works through."""
-    monkeypatch.setattr("iterand_gui.actions.queueing.start_missing", lambda *_: [])
+    monkeypatch.setattr("iterand_gui.session.actions.queueing.start_missing", lambda *_: [])
     opened = Session(open_workspace_dir(workspace_dir))
     opened.start()
     yield opened

@@ -17,7 +17,7 @@ from iterand_gui.pages.run.configuration import ConfigurationTab
 from iterand_gui.pages.run.curves import CurvesTab
 from iterand_gui.pages.run.layers import LayersTab
 from iterand_gui.pages.run.log import LogTab
-from iterand_gui.session import Session
+from iterand_gui.session.session import Session
 from iterand_gui.widgets.empty_state import EmptyState
 from iterand_gui.widgets.messages import Message
 from tests.gui.ending import put_away

@@ -18,7 +18,7 @@ from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import NewRun, Recorder, RunState, Store, SweepRow, queries, sweeps
 from iterand_gui.live.run_columns import COLUMN
 from iterand_gui.pages.runs import RunsPage
-from iterand_gui.session import Session
+from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.gui.ending import put_away
 
@@ -105,7 +105,7 @@ class World:
     def __init__(self, qtbot: QtBot, folder: Path, monkeypatch: Any) -> None:
         self.qtbot = qtbot
         self.launched: list[Launch] = []
-        monkeypatch.setattr("iterand_gui.actions.start_detached", self.launched.append)
+        monkeypatch.setattr("iterand_gui.session.actions.start_detached", self.launched.append)
         self.session = Session(open_workspace_dir(folder))
         self.store = self.session.store
         self.said: list[Message] = []

@@ -13,10 +13,10 @@ from iterand_engine.extensions.active import deactivate
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import NewRun
-from iterand_gui.memory import Memory
 from iterand_gui.pages.settings import SettingsPage
 from iterand_gui.pages.settings.section import Section
-from iterand_gui.session import Session
+from iterand_gui.session.remembered import Memory
+from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.gui.ending import put_away
 

@@ -17,7 +17,7 @@ from iterand_engine.store import sweeps as store_sweeps
 from iterand_gui.pages.new.outlook import kind_key, look_ahead, make_plan
 from iterand_gui.pages.new.page import NewPage
 from iterand_gui.pages.new.presets import PresetList
-from iterand_gui.session import Session
+from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.command_line import TINY
 from tests.gui.recorded_runs import make_run

@@ -20,7 +20,7 @@ from iterand_gui.forms.error_line import ErrorLine
 from iterand_gui.look import theme
 from iterand_gui.look.colours import DARK, LIGHT
 from iterand_gui.pages.new.page import NewPage
-from iterand_gui.session import Session
+from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.command_line import TINY
 

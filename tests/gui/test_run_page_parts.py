@@ -17,13 +17,13 @@ from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import RunState, Store
 from iterand_engine.store.records import Environment
 from iterand_gui.live.store_reader import SeriesPart
-from iterand_gui.next_steps import StepKind, next_steps
 from iterand_gui.pages.run import log_reader
 from iterand_gui.pages.run.layer_data import CHANCE, DISTANCE, REDRAWN, LayerBook, LayerSize, read_sizes
 from iterand_gui.pages.run.log_reader import folded, read_news
 from iterand_gui.pages.run.option_rows import option_rows, yaml_of
 from iterand_gui.pages.run.panels import PANELS, known_keys, shown_panels
 from iterand_gui.pages.run.run_facts import environment_rows, read_facts
+from iterand_gui.session.next_steps import StepKind, next_steps
 from tests.gui.recorded_runs import BASE, SHAPES, make_run, write_log, write_masks
 from tests.run_rows import run_row
 

@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QPushButton, QToolButton
 from iterand_engine.machine import processes
 from iterand_engine.machine.settings import Settings
 from iterand_engine.store import Recorder, RunRow, RunState, SlotKey, Store, labels, queries, queue, slots
-from iterand_gui.actions import Clone
 from iterand_gui.pages.runs.panel_parts import FindingView
+from iterand_gui.session.actions import Clone
 from tests.gui.runs_world import OpenRuns, World, add_run, add_sweep, end, recorded
 
 

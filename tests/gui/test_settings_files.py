@@ -20,10 +20,10 @@ from iterand_engine.machine.disk_use import measure
 from iterand_engine.machine.settings import Settings
 from iterand_engine.runs.trash import delete_runs, entries
 from iterand_engine.store import queries
-from iterand_gui.memory import Memory
 from iterand_gui.pages.settings.data import DataSection
 from iterand_gui.pages.settings.disk import DiskSection
 from iterand_gui.pages.settings.extensions import ExtensionsSection
+from iterand_gui.session.remembered import Memory
 from tests.command_line import ROOT
 from tests.gui.settings_world import World, opened
 

@@ -20,11 +20,11 @@ from iterand_engine.slots import places as engine_places
 from iterand_engine.slots.places import Place
 from iterand_engine.store import slots
 from iterand_engine.store.records import SlotKey, SlotPlace, SlotRow
-from iterand_gui.memory import Memory
 from iterand_gui.pages.settings import machine as machines
 from iterand_gui.pages.settings.machine import Machine, is_named, with_gpu
 from iterand_gui.pages.settings.slot_lines import SlotLine, slot_lines
 from iterand_gui.pages.settings.slots import SlotsSection
+from iterand_gui.session.remembered import Memory
 from tests.gui.settings_world import World, opened
 from tests.run_rows import run_row
 

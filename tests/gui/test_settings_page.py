@@ -22,12 +22,12 @@ from pytestqt.qtbot import QtBot
 
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import open_workspace_dir
-from iterand_gui.memory import Memory
 from iterand_gui.pages.settings.appearance import AppearanceSection
 from iterand_gui.pages.settings.page import SECTIONS
 from iterand_gui.pages.settings.slots import SlotsSection
 from iterand_gui.pages.settings.test_set import TestSetSection
 from iterand_gui.pages.settings.workspaces import WorkspaceSection
+from iterand_gui.session.remembered import Memory
 from tests.gui.settings_world import World, opened
 
 

@@ -17,11 +17,11 @@ from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.machine.workspace import open_workspace_dir
-from iterand_gui.command import Command
 from iterand_gui.live.tasks import Control
-from iterand_gui.memory import RECENT, Memory
-from iterand_gui.selection import Selection
-from iterand_gui.session import Session
+from iterand_gui.session.command import Command
+from iterand_gui.session.remembered import RECENT, Memory
+from iterand_gui.session.selection import Selection
+from iterand_gui.session.session import Session
 from iterand_gui.widgets.command_palette import CommandPalette, rank
 from iterand_gui.widgets.empty_state import EmptyState
 from iterand_gui.widgets.messages import AT_ONCE, MessageBar, Messages

@@ -21,7 +21,7 @@ from iterand_gui.live.tasks import Control
 from iterand_gui.pages.compare.entries import Comparison, Entry
 
 if TYPE_CHECKING:
-    from iterand_gui.session import Session
+    from iterand_gui.session.session import Session
 
 _TOPIC = "compare "
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-from iterand_gui.command import Command, Json
 from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.look import theme
 from iterand_gui.pages.base import Page
@@ -26,7 +25,8 @@ from iterand_gui.pages.compare.sheet import View, make_sheet
 from iterand_gui.pages.compare.sheet_panel import SheetPanel
 from iterand_gui.plots.link import SMOOTHING, PlotLink
 from iterand_gui.plots.x_axis import XAxis
-from iterand_gui.session import Session
+from iterand_gui.session.command import Command, Json
+from iterand_gui.session.session import Session
 from iterand_gui.widgets.empty_state import EmptyState, Offer
 
 REFRESH_EVERY_S = 0.25  # rows of live runs change ten times a second; nobody reads that fast

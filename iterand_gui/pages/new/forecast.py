@@ -13,7 +13,7 @@ from iterand_engine.config.run_config import to_yaml
 from iterand_engine.preflight.messages import Answer
 from iterand_gui.live.tasks import Output
 from iterand_gui.pages.new.outlook import MOST_ASKED, Outlook, Planned, kind_key, look_ahead
-from iterand_gui.session import Session
+from iterand_gui.session.session import Session
 
 _TOPIC = "new"
 

@@ -17,8 +17,6 @@ from PySide6.QtWidgets import QHBoxLayout, QSplitter, QTabWidget, QVBoxLayout, Q
 
 from iterand_engine.config.presets import Preset
 from iterand_engine.errors import UserError
-from iterand_gui.actions import Clone
-from iterand_gui.command import Command, Json
 from iterand_gui.forms.form import OptionForm
 from iterand_gui.forms.head import ALL_KEYS
 from iterand_gui.forms.values import Entries, FormState, varying
@@ -31,7 +29,9 @@ from iterand_gui.pages.new.outlook import Planned, make_plan
 from iterand_gui.pages.new.presets import PresetList
 from iterand_gui.pages.new.summary import Summary
 from iterand_gui.pages.new.yaml_pane import YamlPane
-from iterand_gui.session import Session
+from iterand_gui.session.actions import Clone
+from iterand_gui.session.command import Command, Json
+from iterand_gui.session.session import Session
 
 _PLAN_AFTER_MS = 60
 _SIZES = [270, 540, 330]

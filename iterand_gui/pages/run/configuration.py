@@ -18,7 +18,6 @@ from PySide6.QtWidgets import (
 )
 
 from iterand_engine.store import RunRow
-from iterand_gui.command import Command, Json
 from iterand_gui.live.tasks import Control
 from iterand_gui.look import format as texts
 from iterand_gui.look import theme
@@ -26,7 +25,8 @@ from iterand_gui.pages.run.option_rows import OptionRow, option_rows, yaml_of
 from iterand_gui.pages.run.run_facts import EnvironmentRow, RunFacts, environment_rows, read_facts
 from iterand_gui.pages.run.tab import RunTab
 from iterand_gui.pages.run.tables import BLANK, TextCell, TextTable
-from iterand_gui.session import Session
+from iterand_gui.session.command import Command, Json
+from iterand_gui.session.session import Session
 
 _CHANGED = "pencil-simple"
 

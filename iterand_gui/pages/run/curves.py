@@ -18,7 +18,6 @@ from PySide6.QtWidgets import (
 )
 
 from iterand_engine.store import RunRow
-from iterand_gui.command import Command, Json
 from iterand_gui.live.store_reader import SeriesPart
 from iterand_gui.live.store_watcher import Subscription
 from iterand_gui.look import theme
@@ -30,7 +29,8 @@ from iterand_gui.pages.run.tab import RunTab
 from iterand_gui.plots.controls import PlotControls
 from iterand_gui.plots.link import SMOOTHING, PlotLink
 from iterand_gui.plots.x_axis import XAxis
-from iterand_gui.session import Session
+from iterand_gui.session.command import Command, Json
+from iterand_gui.session.session import Session
 
 
 class CurvesTab(RunTab):

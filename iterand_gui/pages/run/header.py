@@ -20,7 +20,7 @@ from iterand_engine.store import RunRow, RunState
 from iterand_gui.look import format as texts
 from iterand_gui.look import theme
 from iterand_gui.look.run_line import line_of_run
-from iterand_gui.next_steps import Step, next_steps
+from iterand_gui.session.next_steps import Step, next_steps
 from iterand_gui.widgets.run_badge import StateBadge
 
 _BAR_PX = 6

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QLabel, QSplitter, QStackedWidget, QVBoxLayout, QW
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.store import RunRow, RunState
-from iterand_gui.command import Command, Json
 from iterand_gui.live.store_reader import SeriesPart
 from iterand_gui.live.store_watcher import Subscription
 from iterand_gui.live.tasks import Control
@@ -34,7 +33,8 @@ from iterand_gui.plots.heat.area import HeatData
 from iterand_gui.plots.heat.heatmap import Heatmap
 from iterand_gui.plots.link import PlotLink
 from iterand_gui.plots.x_axis import Positions
-from iterand_gui.session import Session
+from iterand_gui.session.command import Command, Json
+from iterand_gui.session.session import Session
 from iterand_gui.widgets.empty_state import EmptyState
 from iterand_gui.widgets.layer_table import LayerLine, LayerTable
 

@@ -20,7 +20,6 @@ from PySide6.QtWidgets import (
 
 from iterand_engine.machine.run_log import log_path
 from iterand_engine.store import Event, RunRow, RunState
-from iterand_gui.command import Command, Json
 from iterand_gui.live.store_reader import RunEvents
 from iterand_gui.live.store_watcher import Subscription
 from iterand_gui.live.tasks import Control
@@ -30,7 +29,8 @@ from iterand_gui.pages.run.log_reader import LogNews, read_news
 from iterand_gui.pages.run.log_view import LogView
 from iterand_gui.pages.run.tab import RunTab
 from iterand_gui.pages.run.tables import TextCell, TextTable
-from iterand_gui.session import Session
+from iterand_gui.session.command import Command, Json
+from iterand_gui.session.session import Session
 
 LOOK_EVERY_MS: Final = 400
 _MESSAGES_AT_ONCE = 5

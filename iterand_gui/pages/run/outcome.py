@@ -12,7 +12,7 @@ from iterand_engine.machine.run_log import last_lines, log_path
 from iterand_engine.store import RunRow, RunState
 from iterand_gui.live.tasks import Control
 from iterand_gui.look import theme
-from iterand_gui.session import Session
+from iterand_gui.session.session import Session
 from iterand_gui.widgets.run_badge import Picture
 
 LINES: Final = 4

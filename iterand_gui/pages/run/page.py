@@ -12,12 +12,10 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
 from iterand_engine.store import RunRow, queries
-from iterand_gui.command import Command, Json
 from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.live.tasks import Control
 from iterand_gui.look import format as texts
 from iterand_gui.look import theme
-from iterand_gui.next_steps import StepKind, do
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.run.configuration import ConfigurationTab
 from iterand_gui.pages.run.curves import CurvesTab
@@ -27,7 +25,9 @@ from iterand_gui.pages.run.log import LogTab
 from iterand_gui.pages.run.outcome import Outcome
 from iterand_gui.pages.run.tab import RunTab
 from iterand_gui.plots.link import PlotLink
-from iterand_gui.session import Session
+from iterand_gui.session.command import Command, Json
+from iterand_gui.session.next_steps import StepKind, do
+from iterand_gui.session.session import Session
 from iterand_gui.widgets.empty_state import EmptyState, Offer
 
 _LONGEST = 40  # characters of a name on a button

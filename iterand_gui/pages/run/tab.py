@@ -8,8 +8,8 @@ from typing import ClassVar
 from PySide6.QtWidgets import QWidget
 
 from iterand_engine.store import RunRow
-from iterand_gui.command import Command, Json
-from iterand_gui.session import Session
+from iterand_gui.session.command import Command, Json
+from iterand_gui.session.session import Session
 
 
 class RunTab(QWidget):

@@ -23,7 +23,7 @@ from iterand_engine.store import RunRow
 from iterand_gui.live.lines import Progress
 from iterand_gui.live.tasks import Job
 from iterand_gui.look import format as shown
-from iterand_gui.session import Session
+from iterand_gui.session.session import Session
 
 _UNSAFE = re.compile(r"[^\w.=+-]+")
 _LONGEST_NAME = 60

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from iterand_engine.store import RunRow, RunState
 from iterand_engine.store.records import Json
 from iterand_gui.look.theme import state_word
-from iterand_gui.next_steps import Step, StepKind, next_steps
+from iterand_gui.session.next_steps import Step, StepKind, next_steps
 
 # What needs somebody comes first; runs that have finished need nothing.
 _ORDER = (

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 from iterand_engine.machine.processes import host_id
 from iterand_engine.results.filters import Filter
 from iterand_engine.store import RunState
-from iterand_gui.command import Command, Json
 from iterand_gui.live.run_table_model import RunTableModel
 from iterand_gui.live.store_reader import RunsChange, with_accuracy
 from iterand_gui.look import theme
@@ -30,7 +29,8 @@ from iterand_gui.pages.runs.slot_strip import SlotStrip
 from iterand_gui.pages.runs.split import Split
 from iterand_gui.pages.runs.table import RunTable
 from iterand_gui.pages.runs.welcome import Welcome
-from iterand_gui.session import Session
+from iterand_gui.session.command import Command, Json
+from iterand_gui.session.session import Session
 from iterand_gui.widgets.empty_state import EmptyState, Offer
 
 LOOK_AGAIN_MS = 200  # what follows the chosen runs

@@ -13,12 +13,12 @@ from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication, QKeySequen
 from PySide6.QtWidgets import QMenu, QWidget
 
 from iterand_engine.store import RunRow
-from iterand_gui.command import Command
 from iterand_gui.look import theme
-from iterand_gui.next_steps import compared
 from iterand_gui.pages.runs.chosen import Chosen
 from iterand_gui.pages.runs.exporter import Exporter, ExportKind
-from iterand_gui.session import Session
+from iterand_gui.session.command import Command
+from iterand_gui.session.next_steps import compared
+from iterand_gui.session.session import Session
 
 SEEDS = 2  # that "+2 seeds" adds
 _MENU = (

@@ -17,14 +17,14 @@ from iterand_engine.store import RunRow, RunState
 from iterand_gui.live.tasks import Control
 from iterand_gui.look import format as shown
 from iterand_gui.look import theme
-from iterand_gui.next_steps import Step, StepKind, do, next_steps
 from iterand_gui.pages.runs import details, panel_facts
 from iterand_gui.pages.runs.chosen import Chosen
 from iterand_gui.pages.runs.details import Details, Wanted
 from iterand_gui.pages.runs.findings import Finding, findings, in_need
 from iterand_gui.pages.runs.labels_part import LabelsPart
 from iterand_gui.pages.runs.panel_parts import ColourMark, Facts, FindingView, QuietSteps, Title, Words, line
-from iterand_gui.session import Session
+from iterand_gui.session.next_steps import Step, StepKind, do, next_steps
+from iterand_gui.session.session import Session
 from iterand_gui.widgets.sweep_grid import SweepGrid
 
 READ_AFTER_MS = 60

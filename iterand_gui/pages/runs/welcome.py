@@ -17,7 +17,7 @@ from iterand_engine.runs import sweeps
 from iterand_gui.live.tasks import Control
 from iterand_gui.look import format as shown
 from iterand_gui.look import theme
-from iterand_gui.session import Session
+from iterand_gui.session.session import Session
 
 QUICK_START = "quickstart"
 _GPU_PRESET, _GPU_SETS, _GPU_SEEDS = "cifar10-conv6-iterand", ("method.name=iterand,edge-popup",), (1, 2, 3)

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QButtonGroup, QRadioButton, QWidget
 from iterand_gui.look.theme import ThemeChoice
 from iterand_gui.pages.settings.changes import SettingChanges
 from iterand_gui.pages.settings.section import Section
-from iterand_gui.session import Session
+from iterand_gui.session.session import Session
 
 _CHOICES = (
     (ThemeChoice.SYSTEM, "As the &system: light or dark, whichever the desktop is set to"),

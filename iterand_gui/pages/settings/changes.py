@@ -19,7 +19,7 @@ from iterand_gui.look import theme
 from iterand_gui.pages.settings.parts import Note, Text
 
 if TYPE_CHECKING:
-    from iterand_gui.session import Session
+    from iterand_gui.session.session import Session
 
 LABEL_PX = 160
 Change = Callable[[Settings], Settings]

@@ -19,7 +19,7 @@ from iterand_gui.pages.settings.dataset_row import DatasetRow
 from iterand_gui.pages.settings.parts import Note
 from iterand_gui.pages.settings.roots import FolderEntry, Root, RootList
 from iterand_gui.pages.settings.section import Section
-from iterand_gui.session import Session
+from iterand_gui.session.session import Session
 
 
 @dataclass(frozen=True)

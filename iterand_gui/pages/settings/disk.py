@@ -5,7 +5,6 @@ from __future__ import annotations
 from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from iterand_gui.command import Command
 from iterand_gui.live.lines import Progress
 from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.live.tasks import Job
@@ -16,7 +15,8 @@ from iterand_gui.pages.settings.disk_facts import DiskFacts, empty_trash, read
 from iterand_gui.pages.settings.disk_views import KindBars, SizeTable
 from iterand_gui.pages.settings.parts import Heading, Note, Question, Text, button_row
 from iterand_gui.pages.settings.section import Section
-from iterand_gui.session import Session
+from iterand_gui.session.command import Command
+from iterand_gui.session.session import Session
 
 _LISTED = 200  # of the trash; of the rest the number is told
 _ROWS_IN_VIEW = 8

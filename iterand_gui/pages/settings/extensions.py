@@ -16,7 +16,7 @@ from iterand_gui.pages.settings.changes import SettingChanges
 from iterand_gui.pages.settings.extension_row import ExtensionRow
 from iterand_gui.pages.settings.parts import Note, Text, button_row
 from iterand_gui.pages.settings.section import Section
-from iterand_gui.session import Session
+from iterand_gui.session.session import Session
 
 
 class ExtensionsSection(Section):

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_gui.command import Command, Json
 from iterand_gui.look import theme
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.settings.appearance import AppearanceSection
@@ -26,7 +25,8 @@ from iterand_gui.pages.settings.section_list import SectionList
 from iterand_gui.pages.settings.slots import SlotsSection
 from iterand_gui.pages.settings.test_set import TestSetSection
 from iterand_gui.pages.settings.workspaces import WorkspaceSection
-from iterand_gui.session import Session
+from iterand_gui.session.command import Command, Json
+from iterand_gui.session.session import Session
 
 SECTIONS: tuple[type[Section], ...] = (
     SlotsSection,

@@ -12,13 +12,13 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from iterand_engine.machine.settings import Settings
-from iterand_gui.command import Command
 from iterand_gui.look import theme
 from iterand_gui.pages.settings.changes import SettingChanges, SettingRow
 from iterand_gui.pages.settings.parts import Heading, Text
+from iterand_gui.session.command import Command
 
 if TYPE_CHECKING:
-    from iterand_gui.session import Session
+    from iterand_gui.session.session import Session
 
 WIDEST_PX = 860  # lines longer than this are hard to read
 

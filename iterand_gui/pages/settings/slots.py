@@ -8,7 +8,6 @@ from PySide6.QtCore import QSignalBlocker, QTimer, Slot
 from PySide6.QtWidgets import QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from iterand_engine.machine.settings import Settings
-from iterand_gui.command import Command
 from iterand_gui.live.tasks import Control
 from iterand_gui.pages.settings import machine as machines
 from iterand_gui.pages.settings.changes import SettingChanges
@@ -18,7 +17,8 @@ from iterand_gui.pages.settings.parts import Choice, Note, Number, Text, button_
 from iterand_gui.pages.settings.section import Section
 from iterand_gui.pages.settings.slot_lines import slot_lines
 from iterand_gui.pages.settings.slot_table import SlotTable
-from iterand_gui.session import Session
+from iterand_gui.session.command import Command
+from iterand_gui.session.session import Session
 
 LOOK_EVERY_MS = 10_000
 _AUTO = "auto"

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QCheckBox, QWidget
 from iterand_engine.machine.settings import Settings
 from iterand_gui.pages.settings.changes import SettingChanges
 from iterand_gui.pages.settings.section import Section
-from iterand_gui.session import Session
+from iterand_gui.session.session import Session
 
 
 class TestSetSection(Section):

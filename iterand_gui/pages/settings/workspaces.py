@@ -12,7 +12,7 @@ from iterand_gui.look import theme
 from iterand_gui.pages.settings.changes import SettingChanges
 from iterand_gui.pages.settings.parts import Note, Text, button_row
 from iterand_gui.pages.settings.section import Section
-from iterand_gui.session import Session
+from iterand_gui.session.session import Session
 
 
 class WorkspaceSection(Section):

@@ -10,15 +10,15 @@ from iterand_engine.extensions.active import activate
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store import Store
-from iterand_gui.actions import Actions
 from iterand_gui.live.store_watcher import StoreWatcher
 from iterand_gui.live.tasks import Jobs
-from iterand_gui.selection import Selection
+from iterand_gui.session.actions import Actions
+from iterand_gui.session.selection import Selection
 from iterand_gui.widgets.messages import Messages
 
 if TYPE_CHECKING:
     from iterand_gui.live.probe_client import ProbeClient
-    from iterand_gui.memory import Memory
+    from iterand_gui.session.remembered import Memory
 
 
 class Session(QObject):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from iterand_engine.store import RunRow, RunState
 
 if TYPE_CHECKING:
-    from iterand_gui.session import Session
+    from iterand_gui.session.session import Session
 
 LR = "training.lr"
 PRECISION = "compute.precision"

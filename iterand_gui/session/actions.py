@@ -20,7 +20,7 @@ from iterand_gui.live.launcher import start_detached
 from iterand_gui.live.tasks import Control, Job
 
 if TYPE_CHECKING:
-    from iterand_gui.session import Session
+    from iterand_gui.session.session import Session
 
 
 @dataclass(frozen=True)
