@@ -14,8 +14,8 @@ from benchmarks.window.data import open_store
 from benchmarks.window.opened import opened
 from benchmarks.window.results import Line, line, stall_line
 from iterand_engine.store import queries
-from iterand_gui.live.run_columns import COLUMNS
 from iterand_gui.pages.runs import RunsPage
+from iterand_gui.pages.runs.lines.columns import COLUMNS
 from iterand_gui.plots.reduction import column_starts, reduce_columns
 
 FILTERS = (

@@ -16,8 +16,8 @@ from iterand_engine.machine import processes
 from iterand_engine.machine.launch import Launch
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import NewRun, Recorder, RunState, Store, SweepRow, queries, sweeps
-from iterand_gui.live.run_columns import COLUMN
 from iterand_gui.pages.runs import RunsPage
+from iterand_gui.pages.runs.lines.columns import COLUMN
 from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.gui.ending import put_away

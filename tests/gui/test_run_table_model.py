@@ -18,13 +18,13 @@ from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.results import filters
 from iterand_engine.store import NewRun, Recorder, RunState, Store
-from iterand_gui.live import run_table_model
-from iterand_gui.live.run_columns import COLUMN, COLUMNS
-from iterand_gui.live.run_roles import Role
-from iterand_gui.live.run_table_model import RunTableModel
 from iterand_gui.live.store_watcher import StoreWatcher
 from iterand_gui.live.tasks import Jobs
 from iterand_gui.look.run_line import Kind
+from iterand_gui.pages.runs.lines import model as run_table_model
+from iterand_gui.pages.runs.lines.columns import COLUMN, COLUMNS
+from iterand_gui.pages.runs.lines.model import RunTableModel
+from iterand_gui.pages.runs.lines.roles import Role
 from tests.gui.run_rows import change, config, run, sweep
 
 SELECT = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows

@@ -13,10 +13,10 @@ from PySide6.QtCore import QModelIndex
 
 from iterand_engine.results import filters
 from iterand_engine.store import RunRow, RunState, SweepRow
-from iterand_gui.live.run_columns import COLUMN, seeds_text
-from iterand_gui.live.run_filter import FilteredRuns
-from iterand_gui.live.run_table_model import RunTableModel
-from iterand_gui.live.run_tree import TOP, RunTree
+from iterand_gui.pages.runs.lines.columns import COLUMN, seeds_text
+from iterand_gui.pages.runs.lines.filter import FilteredRuns
+from iterand_gui.pages.runs.lines.model import RunTableModel
+from iterand_gui.pages.runs.lines.tree import TOP, RunTree
 from tests.counting import calls_in
 from tests.gui.run_rows import change, config, run, sweep
 

@@ -10,7 +10,7 @@ from PySide6.QtGui import QHelpEvent
 from PySide6.QtWidgets import QStyleOptionViewItem, QToolTip
 
 from iterand_engine.store import RunState, Store
-from iterand_gui.live.run_columns import COLUMN
+from iterand_gui.pages.runs.lines.columns import COLUMN
 from tests.gui.runs_world import OpenRuns, World, add_run, end, recorded
 
 FIRST_PAGE_PX = (1124, 700)  # of the window's first size, 1200 x 760, beside its navigation

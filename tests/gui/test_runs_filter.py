@@ -11,11 +11,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QLineEdit, QPlainTextEdit, QWidget
 
 from iterand_engine.store import RunState, Store
-from iterand_gui.live.run_columns import COLUMN
-from iterand_gui.live.run_table_model import AnyIndex, RunTableModel
 from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.look import theme
 from iterand_gui.pages.runs.completion import Completions
+from iterand_gui.pages.runs.lines.columns import COLUMN
+from iterand_gui.pages.runs.lines.model import AnyIndex, RunTableModel
 from iterand_gui.pages.runs.page import RunsPage
 from tests.gui import run_rows
 from tests.gui.runs_world import OpenRuns, add_run, end

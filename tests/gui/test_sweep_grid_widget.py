@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from iterand_engine.results.sweep_grid import Grid, grid_of
 from iterand_engine.store import RunRow, RunState
-from iterand_gui.widgets.sweep_grid import CellRole, SweepGrid, SweepGridModel
+from iterand_gui.pages.runs.sweep_grid import CellRole, SweepGrid, SweepGridModel
 from tests.gui import run_rows
 
 RATES, WIDTHS = [0.1, 0.2, 0.3], [0.5, 1.0]

@@ -26,6 +26,7 @@ from iterand_gui.pages.run.layer_data import (
     LayerSize,
     read_sizes,
 )
+from iterand_gui.pages.run.layer_table import LayerLine, LayerTable
 from iterand_gui.pages.run.panels import CLOCK, NO_MASKS
 from iterand_gui.pages.run.positions import RunClock
 from iterand_gui.pages.run.tab import RunTab
@@ -36,7 +37,6 @@ from iterand_gui.plots.x_axis import Positions
 from iterand_gui.session.command import Command, Json
 from iterand_gui.session.session import Session
 from iterand_gui.widgets.empty_state import EmptyState
-from iterand_gui.widgets.layer_table import LayerLine, LayerTable
 
 _TOPIC = "layers of a run"
 

@@ -13,7 +13,7 @@ from typing import Final
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt
 from PySide6.QtWidgets import QMenu, QTreeView
 
-from iterand_gui.live.run_columns import COLUMN, COLUMNS
+from iterand_gui.pages.runs.lines.columns import COLUMN, COLUMNS
 
 _NARROWEST_PX = 48
 _FLEXIBLE = COLUMN["differs"]

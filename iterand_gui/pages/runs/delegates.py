@@ -24,10 +24,10 @@ from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPalette, QPen
 from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QToolTip
 
 from iterand_engine.store import RunState
-from iterand_gui.live.run_roles import Role
 from iterand_gui.look import theme
 from iterand_gui.look.fusion import SIDES_PX
 from iterand_gui.look.run_line import Kind
+from iterand_gui.pages.runs.lines.roles import Role
 
 AnyIndex = QModelIndex | QPersistentModelIndex
 BAR_PX = 3

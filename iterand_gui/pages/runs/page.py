@@ -14,7 +14,6 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 from iterand_engine.machine.processes import host_id
 from iterand_engine.results.filters import Filter
 from iterand_engine.store import RunState
-from iterand_gui.live.run_table_model import RunTableModel
 from iterand_gui.live.store_reader import RunsChange, with_accuracy
 from iterand_gui.look import theme
 from iterand_gui.pages.base import Page
@@ -22,6 +21,7 @@ from iterand_gui.pages.runs.chosen import Chosen
 from iterand_gui.pages.runs.export_bar import ExportBar
 from iterand_gui.pages.runs.exporter import Exporter
 from iterand_gui.pages.runs.head import Head
+from iterand_gui.pages.runs.lines.model import RunTableModel
 from iterand_gui.pages.runs.run_actions import RunActions
 from iterand_gui.pages.runs.side_panel import SidePanel
 from iterand_gui.pages.runs.slot_facts import Click, SlotFacts, slot_facts

@@ -21,8 +21,8 @@ from PySide6.QtWidgets import (
 
 from iterand_gui.look import theme
 from iterand_gui.pages.runs.findings import Finding
+from iterand_gui.pages.runs.flow import FlowLayout
 from iterand_gui.session.next_steps import Step, StepKind
-from iterand_gui.widgets.flow import FlowLayout
 from iterand_gui.widgets.run_badge import Picture
 
 Fact = tuple[str, str]  # name and value

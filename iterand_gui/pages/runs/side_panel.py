@@ -23,9 +23,9 @@ from iterand_gui.pages.runs.details import Details, Wanted
 from iterand_gui.pages.runs.findings import Finding, findings, in_need
 from iterand_gui.pages.runs.labels_part import LabelsPart
 from iterand_gui.pages.runs.panel_parts import ColourMark, Facts, FindingView, QuietSteps, Title, Words, line
+from iterand_gui.pages.runs.sweep_grid import SweepGrid
 from iterand_gui.session.next_steps import Step, StepKind, do, next_steps
 from iterand_gui.session.session import Session
-from iterand_gui.widgets.sweep_grid import SweepGrid
 
 READ_AFTER_MS = 60
 READ_AGAIN_MS = 2_000  # while a chosen run waits

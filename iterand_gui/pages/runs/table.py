@@ -19,12 +19,12 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QAbstractItemView, QTreeView, QWidget
 
-from iterand_gui.live.run_columns import COLUMN, COLUMNS
-from iterand_gui.live.run_table_model import RunTableModel
 from iterand_gui.look import theme
 from iterand_gui.look.fusion import give_room
 from iterand_gui.pages.runs.columns import Columns
 from iterand_gui.pages.runs.delegates import LineDelegate, NameDelegate, StateDelegate
+from iterand_gui.pages.runs.lines.columns import COLUMN, COLUMNS
+from iterand_gui.pages.runs.lines.model import RunTableModel
 
 _INDENT_PX = 14
 MOST_SHOWN = 1000  # runs of a selection from elsewhere; more are not looked for line by line

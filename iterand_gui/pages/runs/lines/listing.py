@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from iterand_engine.store import SweepRow
 from iterand_gui.live.collector import undisturbed
-from iterand_gui.live.run_tree import TOP, RunTree
 from iterand_gui.live.store_reader import RunsChange
+from iterand_gui.pages.runs.lines.tree import TOP, RunTree
 
 
 def list_runs(changes: Sequence[RunsChange], sweeps: Sequence[SweepRow], column: int) -> RunTree:

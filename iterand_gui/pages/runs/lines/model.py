@@ -27,15 +27,15 @@ from PySide6.QtCore import (
 from iterand_engine.results.filters import Filter
 from iterand_engine.results.groups import Group
 from iterand_engine.store import RunRow, SweepRow
-from iterand_gui.live.run_columns import COLUMN, COLUMNS
-from iterand_gui.live.run_listing import list_runs
-from iterand_gui.live.run_roles import ALIGNMENTS, UNUSED, Role
-from iterand_gui.live.run_tree import TOP, Numbers, RunTree
 from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.live.store_watcher import StoreWatcher
 from iterand_gui.live.tasks import Jobs
 from iterand_gui.look import theme
 from iterand_gui.look.run_line import Kind, difference_texts
+from iterand_gui.pages.runs.lines.columns import COLUMN, COLUMNS
+from iterand_gui.pages.runs.lines.listing import list_runs
+from iterand_gui.pages.runs.lines.roles import ALIGNMENTS, UNUSED, Role
+from iterand_gui.pages.runs.lines.tree import TOP, Numbers, RunTree
 
 AnyIndex = QModelIndex | QPersistentModelIndex
 AT_ONCE = 300  # runs: with more, long work goes to a thread

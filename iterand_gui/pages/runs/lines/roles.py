@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from PySide6.QtCore import Qt
 
-from iterand_gui.live.run_columns import COLUMNS
+from iterand_gui.pages.runs.lines.columns import COLUMNS
 
 UNUSED = {
     int(role)

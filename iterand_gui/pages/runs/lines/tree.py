@@ -19,10 +19,10 @@ from iterand_engine.results.filters import Filter
 from iterand_engine.results.groups import Group, Groups
 from iterand_engine.store import RunRow, RunState, SweepRow
 from iterand_engine.store.records import Json
-from iterand_gui.live.run_columns import COLUMN, COLUMNS
-from iterand_gui.live.run_filter import FilteredRuns
 from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.look.run_line import Kind, Line, line_of_group, line_of_run, line_of_sweep, place_text
+from iterand_gui.pages.runs.lines.columns import COLUMN, COLUMNS
+from iterand_gui.pages.runs.lines.filter import FilteredRuns
 
 Numbers = NDArray[np.intp]
 Identity = tuple[Kind, str]
