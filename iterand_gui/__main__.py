@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from iterand_gui.app import main
+from iterand_gui.shell.app import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -23,7 +23,7 @@ from benchmarks.screenshots.runs import stored_runs, training
 from benchmarks.screenshots.screen import memory, xvfb
 from benchmarks.screenshots.take import SIZE_PX
 from benchmarks.screenshots.views import EMPTY_VIEWS, VIEWS
-from iterand_gui.display import QT_PACKAGES
+from iterand_gui.shell.no_display import QT_PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "screenshots"

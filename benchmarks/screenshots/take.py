@@ -16,10 +16,10 @@ from PySide6.QtGui import QCursor
 from benchmarks.screenshots.cut_texts import cut_texts
 from benchmarks.screenshots.empty_plots import empty_plots, plots_in_view
 from benchmarks.screenshots.views import EMPTY_VIEWS, VIEWS, Stage, View, is_training
-from iterand_gui.app import Workbench, make_application
 from iterand_gui.look.theme import ThemeChoice
 from iterand_gui.session.remembered import Memory, default_path
-from iterand_gui.widgets.command_palette import CommandPalette
+from iterand_gui.shell.app import Workbench, make_application
+from iterand_gui.shell.command_palette import CommandPalette
 
 SIZE_PX = (1366, 768)
 _STILL_S = 1.6  # until plots are drawn finely and messages have gone

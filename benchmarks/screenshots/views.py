@@ -11,13 +11,13 @@ from PySide6.QtWidgets import QPushButton
 
 from benchmarks.screenshots.runs import DIVERGED, GROUPS, KILLED, LIVE, SWEEP
 from iterand_engine.store import RunState
-from iterand_gui.main_window import MainWindow
 from iterand_gui.pages.compare import ComparePage
 from iterand_gui.pages.compare.results import Mode
 from iterand_gui.pages.new import NewPage
 from iterand_gui.pages.run import RunPage
 from iterand_gui.pages.runs import RunsPage
 from iterand_gui.plots.x_axis import XAxis
+from iterand_gui.shell.main_window import MainWindow
 
 PATIENCE_S = 60.0
 NOTHING = "\N{EM DASH}"  # what stands for a number that is not known yet

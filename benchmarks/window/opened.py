@@ -10,11 +10,11 @@ from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QWidget
 
 from benchmarks.window.clock import run_for, run_until
-from iterand_gui.app import Workbench, make_application
 from iterand_gui.live import collector
-from iterand_gui.main_window import MainWindow
 from iterand_gui.plots.curve_plot import CurvePlot
 from iterand_gui.session.remembered import Memory
+from iterand_gui.shell.app import Workbench, make_application
+from iterand_gui.shell.main_window import MainWindow
 
 SIZE = (1600, 900)
 

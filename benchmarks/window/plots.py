@@ -15,7 +15,6 @@ from benchmarks.window.opened import drawn, opened
 from benchmarks.window.results import Line, line, stall_line
 from benchmarks.window.writers import writing
 from iterand_engine.store import queries
-from iterand_gui.main_window import MainWindow
 from iterand_gui.pages.compare import ComparePage
 from iterand_gui.pages.compare.metrics import metric_of
 from iterand_gui.pages.compare.results import Mode
@@ -24,6 +23,7 @@ from iterand_gui.pages.run.curves import CurvesTab
 from iterand_gui.pages.run.panels import PANELS
 from iterand_gui.plots.canvas import Canvas
 from iterand_gui.plots.curve_plot import CurvePlot
+from iterand_gui.shell.main_window import MainWindow
 
 LIVE_RUNS, LIVE_POINTS, WRITERS, WATCH_S, REPEATS = 4, 100_000, 8, 12.0, 7
 MOMENTS = 40

@@ -24,7 +24,7 @@ IDLE_MS = 500  # after all rows are there
 def main() -> int:
     """Start, look, close."""
     said = {"began": time.monotonic()}
-    from iterand_gui import app
+    from iterand_gui.shell import app
 
     make_application = app.make_application
 
@@ -43,7 +43,7 @@ def _watch(application: QApplication, rows: int, said: dict[str, float]) -> None
     from PySide6.QtCore import QEvent, QObject, QTimer
     from PySide6.QtWidgets import QTreeView, QWidget
 
-    from iterand_gui.main_window import MainWindow
+    from iterand_gui.shell.main_window import MainWindow
 
     class Watch(QObject):
         view: QTreeView

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from iterand_gui.display import QT_PACKAGES, no_display, why_not
+from iterand_gui.shell.no_display import QT_PACKAGES, no_display, why_not
 from tests.command_line import ROOT
 
 # Stands for Python when the demo is to be started, and tells what would have been.
@@ -22,7 +22,7 @@ class Blocker:
         if blocked and name.startswith(blocked):
             raise ImportError("libEGL.so.1: cannot open shared object file")
 sys.meta_path.insert(0, Blocker())
-from iterand_gui.app import main
+from iterand_gui.shell.app import main
 sys.exit(main(sys.argv[3:]))
 """
 UNREACHABLE = {"DISPLAY": ":45678"}

@@ -9,11 +9,11 @@ from pytestqt.qtbot import QtBot
 
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_gui.look.theme import Theme
-from iterand_gui.main_window import MainWindow
 from iterand_gui.pages.new import NewPage
 from iterand_gui.pages.settings import SettingsPage
 from iterand_gui.session.remembered import Memory
 from iterand_gui.session.session import Session
+from iterand_gui.shell.main_window import MainWindow
 from tests.gui.ending import put_away
 
 

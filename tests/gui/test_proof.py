@@ -28,7 +28,7 @@ PERSON = """
 import sys
 from pathlib import Path
 from PySide6.QtCore import QTimer
-from iterand_gui.app import Workbench, make_application
+from iterand_gui.shell.app import Workbench, make_application
 from iterand_gui.session.remembered import Memory
 from tests.command_line import TINY
 

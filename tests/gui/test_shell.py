@@ -22,11 +22,11 @@ from iterand_gui.session.command import Command
 from iterand_gui.session.remembered import RECENT, Memory
 from iterand_gui.session.selection import Selection
 from iterand_gui.session.session import Session
-from iterand_gui.widgets.command_palette import CommandPalette, rank
+from iterand_gui.shell.command_palette import CommandPalette, rank
+from iterand_gui.shell.shortcut_list import ShortcutList, of_actions, of_commands
+from iterand_gui.shell.status_bar import StatusBar
 from iterand_gui.widgets.empty_state import EmptyState
 from iterand_gui.widgets.messages import AT_ONCE, MessageBar, Messages
-from iterand_gui.widgets.shortcut_list import ShortcutList, of_actions, of_commands
-from iterand_gui.widgets.status_bar import StatusBar
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from benchmarks.screenshots.controls import double_keys, double_menu_keys, unnam
 from benchmarks.screenshots.cut_texts import cut_texts
 from benchmarks.screenshots.empty_plots import empty_plots
 from benchmarks.screenshots.views import EMPTY_VIEWS, VIEWS, Stage
-from iterand_gui.app import Workbench, make_application
 from iterand_gui.session.remembered import Memory
+from iterand_gui.shell.app import Workbench, make_application
 
 NARROWEST_PX, HEIGHT_PX = 1200, 720
 _STILL_S = 0.2

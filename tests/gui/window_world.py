@@ -13,7 +13,6 @@ from pytestqt.qtbot import QtBot
 
 from iterand_engine.store import RunState
 from iterand_gui.look.theme import Theme
-from iterand_gui.main_window import MainWindow
 from iterand_gui.pages.new import NewPage
 from iterand_gui.pages.run import RunPage
 from iterand_gui.pages.run.curves import CurvesTab
@@ -21,6 +20,7 @@ from iterand_gui.pages.runs import RunsPage
 from iterand_gui.plots.curve_plot import CurvePlot
 from iterand_gui.session.remembered import Memory
 from iterand_gui.session.session import Session
+from iterand_gui.shell.main_window import MainWindow
 from tests.command_line import TINY
 from tests.gui.ending import put_away
 from tests.slot_processes import Queue

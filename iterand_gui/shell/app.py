@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.machine.workspace import find_workspace_dir, open_workspace_dir
-from iterand_gui.display import QT_PACKAGES, become_demo, demo_instead_of_abort, no_display
 from iterand_gui.live import collector
+from iterand_gui.shell.no_display import QT_PACKAGES, become_demo, demo_instead_of_abort, no_display
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
-    from iterand_gui.main_window import MainWindow
     from iterand_gui.session.remembered import Memory
+    from iterand_gui.shell.main_window import MainWindow
 
 
 # What the first page needs of the engine and of other packages; a test compares.
@@ -172,8 +172,8 @@ class Workbench:
         Raises:
             UserError: it cannot be used; the one shown stays.
         """
-        from iterand_gui.main_window import MainWindow
         from iterand_gui.session.session import Session
+        from iterand_gui.shell.main_window import MainWindow
 
         workspace = open_workspace_dir(folder)
         session = Session(workspace, memory=self._memory)

@@ -28,10 +28,10 @@ from iterand_gui.pages.base import Page
 from iterand_gui.session.command import Command
 from iterand_gui.session.remembered import Memory
 from iterand_gui.session.session import Session
-from iterand_gui.widgets.command_palette import CommandPalette
+from iterand_gui.shell.command_palette import CommandPalette
+from iterand_gui.shell.navigation import Navigation
+from iterand_gui.shell.status_bar import StatusBar
 from iterand_gui.widgets.messages import Message, MessageBar
-from iterand_gui.widgets.navigation import Navigation
-from iterand_gui.widgets.status_bar import StatusBar
 
 _FIRST_SIZE = (1200, 760)
 _THEMES = (("system", "As the &system"), ("light", "&Light"), ("dark", "&Dark"))
@@ -255,7 +255,7 @@ class MainWindow(QMainWindow):
 
     def _show_shortcuts(self) -> None:
         from iterand_gui.plots.frame import PlotFrame
-        from iterand_gui.widgets.shortcut_list import ShortcutList, of_actions, of_commands
+        from iterand_gui.shell.shortcut_list import ShortcutList, of_actions, of_commands
 
         own = [] if self.page is None else self.page.commands()
         inside = [] if self.page is None else self.page.findChildren(QWidget)
