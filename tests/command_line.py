@@ -20,8 +20,8 @@ import yaml
 from iterand_engine.cli import main
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import RunDetail, RunRow, Store, queries, queue
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 120.0
 STEPS_PER_EPOCH = 8
 TINY: dict[str, dict[str, Any]] = {

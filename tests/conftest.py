@@ -20,6 +20,8 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.store import Store
 from iterand_gui.live.collector import collect_due
 from tests.slot_processes import Queue, copy_of_the_program, queue_in
 
@@ -56,6 +58,19 @@ def workspace_dir(tmp_path: Path) -> Path:
     folder = tmp_path / "workspace"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def workspace(workspace_dir: Path) -> Workspace:
+    """A workspace with nothing in it."""
+    return open_workspace_dir(workspace_dir)
+
+
+@pytest.fixture
+def store(workspace: Workspace) -> Iterator[Store]:
+    """The open store of an empty workspace."""
+    with Store.open(workspace) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ from iterand_engine.runs.make import make_runs
 from iterand_engine.slots.drain import start_missing
 from iterand_engine.store import RunState, Store, queries, slots
 from iterand_engine.store.records import SlotRow
-from tests.command_line import PATIENCE_S, ROOT, TINY
+from tests.command_line import PATIENCE_S, TINY
+from tests.paths import ROOT
 
 ENDLESS = {"epochs": 1_000_000, "lr": 0.01}
 SHORT = {"epochs": 1, "batch_size": 64, "lr": 0.1}

@@ -25,8 +25,8 @@ from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.results.epoch_masks import EpochMasks, pack, write_epoch
 from iterand_engine.store import Locked, NewRun, Recorder, RunState, Store
 from tests.command_line import config_file, finished, start
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "python.md"
 LAYERS = ("convs.0.weight", "head.weight")
 STEPS = np.arange(6, dtype=np.int64)

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from iterand_engine.config import catalog
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 CODE_FOLDERS = ("iterand_engine", "iterand_gui", "tests", "benchmarks")
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from iterand_engine.version import __version__
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 # Run by a Python that sees the installed wheel first; prints what it found as JSON.
 LOOK = """
 import json, sys

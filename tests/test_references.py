@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
+
 # Written in parts, so that this file does not contain what it looks for.
 FOREIGN = re.compile(
     r"(?<![\w.~}-])/(?:"

@@ -19,6 +19,7 @@ from iterand_engine.data.fingerprint import content_fingerprint, dataset_fingerp
 from iterand_engine.data.locate import locate_all
 from iterand_engine.data.open import open_dataset
 from iterand_engine.errors import UserError
+from tests.paths import ROOT
 
 CPU = torch.device("cpu")
 
@@ -212,7 +213,7 @@ def test_that_folder_fingerprints_follow_names_and_sizes(tmp_path: Path) -> None
 
 
 def test_that_the_documented_npz_file_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
     code = text.split("```python\n")[1].split("```")[0]
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "docs/datasets.md", "exec"), {})
@@ -222,7 +223,7 @@ def test_that_the_documented_npz_file_opens(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_that_the_documentation_names_every_dataset_and_file_wanted() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
     for location in locate_all([]):
         assert f"`{location.name}`" in text
         if location.name not in ("digits", "imagenet"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from iterand_gui.shell.no_display import QT_PACKAGES, no_display, why_not
-from tests.command_line import ROOT
+from tests.paths import ROOT
 
 # Stands for Python when the demo is to be started, and tells what would have been.
 SHOWS_ITS_ARGUMENTS = '#!/bin/sh\necho "started: $*"\nexit 7\n'

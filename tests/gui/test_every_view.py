@@ -16,8 +16,8 @@ from benchmarks.screenshots.runs import DIVERGED, GROUPS, KILLED, LIVE, STOPPED,
 from benchmarks.screenshots.views import EMPTY_VIEWS, VIEWS, View
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import RunState, Store, sweeps
-from tests.command_line import ROOT
 from tests.gui.recorded_runs import LAYERS, TOTAL, make_run, recorded, write_log, write_masks, writing
+from tests.paths import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.config.run_config import RunConfig
-from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.preflight.messages import Answer
 from iterand_gui.live.probe_client import ProbeClient
 
@@ -69,11 +69,6 @@ class Told:
 
 
 MakeClient = Callable[..., ProbeClient]
-
-
-@pytest.fixture
-def workspace(workspace_dir: Path) -> Workspace:
-    return open_workspace_dir(workspace_dir)
 
 
 @pytest.fixture

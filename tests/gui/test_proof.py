@@ -18,8 +18,8 @@ from iterand_engine.store import RunState, Store, queries
 from iterand_gui.look.format import percent
 from iterand_gui.pages.runs.lines.columns import COLUMN
 from iterand_gui.pages.runs.panel_parts import FindingView
-from tests.command_line import ROOT
 from tests.gui.window_world import World, click, open_window
+from tests.paths import ROOT
 from tests.slot_processes import Queue, kill
 
 SHOWN_WITHIN_S = 5.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from iterand_engine.config.catalog import METHODS
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.config.yaml import parse_yaml
-from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import RunState, Store
 from iterand_engine.store.records import Environment
 from iterand_gui.live.store_reader import SeriesPart
@@ -26,13 +24,6 @@ from iterand_gui.pages.run.run_facts import environment_rows, read_facts
 from iterand_gui.session.next_steps import StepKind, next_steps
 from tests.gui.recorded_runs import BASE, SHAPES, make_run, write_log, write_masks
 from tests.run_rows import run_row
-
-
-@pytest.fixture
-def store(workspace_dir: Path) -> Iterator[Store]:
-    with Store.open(open_workspace_dir(workspace_dir)) as opened:
-        yield opened
-
 
 # Next steps.
 

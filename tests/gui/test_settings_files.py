@@ -24,8 +24,8 @@ from iterand_gui.pages.settings.data import DataSection
 from iterand_gui.pages.settings.disk import DiskSection
 from iterand_gui.pages.settings.extensions import ExtensionsSection
 from iterand_gui.session.remembered import Memory
-from tests.command_line import ROOT
 from tests.gui.settings_world import World, opened
+from tests.paths import ROOT
 
 DATASET = "tiny-imagenet"
 FILE = "tiny-imagenet-200.zip"

@@ -15,8 +15,8 @@ from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import Store
 from iterand_gui.pages import PAGES
 from tests.gui.recorded_runs import recorded
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 # Starts the window as `iterand-gui` does, and closes it once its table has a row and a module is there.
 START = """
 import gc, json, sys

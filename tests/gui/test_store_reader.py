@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
-from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import (
     Recorder,
     RunState,
@@ -25,12 +23,6 @@ from iterand_engine.store import (
 from iterand_gui.live import store_reader
 from iterand_gui.live.store_reader import RunsChange, StoreReader, Wish
 from tests.gui.stores import CONFIG, new_run, owned, points
-
-
-@pytest.fixture
-def store(workspace_dir: Path) -> Iterator[Store]:
-    with Store.open(open_workspace_dir(workspace_dir)) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.machine import processes
-from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import Recorder, RunState, Store
 from iterand_gui.live import store_reader
 from iterand_gui.live.store_reader import RunsChange, SeriesPart, StoreReader
@@ -21,12 +20,6 @@ from iterand_gui.live.store_watcher import StoreWatcher
 from tests.gui.stores import CONFIG, new_run, owned, points
 
 WAIT_MS = 10_000
-
-
-@pytest.fixture
-def store(workspace_dir: Path) -> Iterator[Store]:
-    with Store.open(open_workspace_dir(workspace_dir)) as opened:
-        yield opened
 
 
 @pytest.fixture

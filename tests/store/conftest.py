@@ -18,8 +18,8 @@ from iterand_engine.machine import processes
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import NewRun, Recorder, Store
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 20.0
 CHILD_START = """
 import sys, time

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from iterand_engine.store import Recorder, RunState
+from tests.paths import ROOT
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "store.md"
+PAGE = ROOT / "docs" / "store.md"
 
 
 def test_that_the_code_in_the_page_reads_a_series(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 
 from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
-from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.results.series_csv import HEAD, write_series
 from iterand_engine.store import NewRun, Recorder, RunState, Store
 
@@ -21,12 +19,6 @@ CONFIG = {
     "method": {"name": "iterand"},
 }
 LAYERS = ("conv1.weight", "fc, last")
-
-
-@pytest.fixture
-def store(workspace_dir: Path) -> Iterator[Store]:
-    with Store.open(open_workspace_dir(workspace_dir)) as opened:
-        yield opened
 
 
 class Ended(Exception):  # noqa: N818 - what a user wants who cancels

@@ -16,7 +16,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import entries_of_file
 from iterand_engine.extensions.checks import CheckResult
 from iterand_engine.machine.resources import resource
-from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.preflight.contract import CHECKS, check_all
 from iterand_engine.preflight.extension_process import running_file
 from tests.command_line import iterand
@@ -34,11 +34,6 @@ def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     yield
     assert not own_entries()
-
-
-@pytest.fixture
-def workspace(workspace_dir: Path) -> Workspace:
-    return open_workspace_dir(workspace_dir)
 
 
 def checked(path: Path, data: Path | None = None) -> list[CheckResult]:

@@ -21,8 +21,8 @@ from iterand_engine.preflight.probe_process import answer
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import Surroundings, work
 from iterand_engine.store import Store, queries
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 GPU = Device("GPU-1", "cuda", "NVIDIA Small", 8_000_000_000, 5_000_000_000, bf16=True)
 
 

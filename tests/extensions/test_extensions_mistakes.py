@@ -10,7 +10,7 @@ import pytest
 
 from iterand_engine.config.catalog import own_entries
 from iterand_engine.errors import ExitCode
-from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store import RunState
 from tests.own_code_files import HEAD, SIGNATURES, reason_of, train, trusted
 
@@ -20,11 +20,6 @@ def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     yield
     assert not own_entries()
-
-
-@pytest.fixture
-def workspace(workspace_dir: Path) -> Workspace:
-    return open_workspace_dir(workspace_dir)
 
 
 MISTAKES: list[tuple[str, str, str]] = [

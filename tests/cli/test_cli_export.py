@@ -22,7 +22,8 @@ from iterand_engine.results.epoch_masks import read_epoch
 from iterand_engine.runs import train
 from iterand_engine.store import queries
 from iterand_engine.training.trainer import Trainer
-from tests.command_line import ROOT, config_file, iterand, opened
+from tests.command_line import config_file, iterand, opened
+from tests.paths import ROOT
 
 DOCS = (ROOT / "docs" / "exports.md").read_text(encoding="utf-8")
 EPOCHS = 3

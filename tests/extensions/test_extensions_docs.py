@@ -11,8 +11,9 @@ import pytest
 
 from iterand_engine.config.catalog import own_entries
 from iterand_engine.machine.workspace import open_workspace_dir
-from tests.command_line import ROOT, iterand
+from tests.command_line import iterand
 from tests.own_code_files import describe_here
+from tests.paths import ROOT
 
 PAGE = ROOT / "docs" / "extending.md"
 

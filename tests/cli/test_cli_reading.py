@@ -18,7 +18,8 @@ from iterand_engine.machine.run_log import RunLog, log_path, read_from
 from iterand_engine.machine.settings import Settings
 from iterand_engine.store import NewRun, Recorder, RunState, Store, queries
 from iterand_engine.version import __version__
-from tests.command_line import ROOT, TINY, Done, config_file, iterand, opened, until
+from tests.command_line import TINY, Done, config_file, iterand, opened, until
+from tests.paths import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ import pytest
 
 from iterand_engine.config.run_config import RunConfig, apply_sets, read_mapping
 from iterand_engine.errors import UserError
-
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
 
 
 def changed(mapping: dict[str, Any], *sets: str, folder: Path = ROOT) -> tuple[RunConfig, list[str]]:

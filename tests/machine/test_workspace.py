@@ -17,15 +17,10 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine.filesystems import filesystem_warning, folder_bytes, free_bytes
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir, write_atomic
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 RUN_ID = "6f1f7c1e-4d8f-4b57-9f5b-0c8e5b6a7d11"
 Mount = namedtuple("Mount", "mountpoint fstype")
-
-
-@pytest.fixture
-def workspace(workspace_dir: Path) -> Workspace:
-    return open_workspace_dir(workspace_dir)
 
 
 def test_that_opening_makes_the_folders_and_may_be_repeated(tmp_path: Path) -> None:

@@ -41,11 +41,6 @@ def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     assert not left
 
 
-@pytest.fixture
-def workspace(workspace_dir: Path) -> Workspace:
-    return open_workspace_dir(workspace_dir)
-
-
 def states(workspace: Workspace) -> dict[str, str]:
     return {file.file: file.state.value for file in extension_files(workspace)}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,9 +20,10 @@ from iterand_engine.results import filter_fields
 from iterand_engine.results.filter_fields import ALIASES, COLUMNS, find_field, option_fields
 from iterand_engine.results.filters import Condition, Filter, parse
 from iterand_engine.store import RunRow, RunState
+from tests.paths import ROOT
 from tests.run_rows import run_row
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "filters.md"
+PAGE = ROOT / "docs" / "filters.md"
 NOW = 1_000_000.0
 # Of a RunRow, what a person does not ask for.
 NO_FIELDS = {

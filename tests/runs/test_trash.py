@@ -22,8 +22,8 @@ from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.trash import delete_runs, empty, entries, mend, undelete_runs
 from iterand_engine.store import NewRun, Recorder, RunState, Store, queries, trash
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 FILES = {"config.yaml": b"name: one", "checkpoints/step.pt": b"weights", "masks/epoch-00000.npz": b"bits"}
 CONFIG = {
     "data": {"dataset": "digits"},

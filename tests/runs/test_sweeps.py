@@ -17,8 +17,8 @@ from iterand_engine.config.presets import preset
 from iterand_engine.config.yaml import parse_yaml
 from iterand_engine.errors import UserError
 from iterand_engine.runs.sweeps import Plan, parse_seeds, plan, split_values
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 QUICK = preset("quickstart").mapping
 
 

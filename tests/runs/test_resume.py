@@ -28,9 +28,9 @@ from iterand_engine.store import RunState, Store, queries
 from iterand_engine.training import checkpoint, final_state, trainer
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.trainer import Hooks, Trainer
+from tests.paths import ROOT
 from tests.training_tasks import METHODS, ListSink, config_of, state_bytes, task_of
 
-ROOT = Path(__file__).resolve().parents[1]
 EPOCHS, STEPS_PER_EPOCH = 3, 5
 STEPS = EPOCHS * STEPS_PER_EPOCH
 CLOCK = "epoch_s"

@@ -15,8 +15,7 @@ from iterand_engine.config.catalog import DATASETS, METHODS, MODELS
 from iterand_engine.config.presets import presets
 from iterand_engine.config.run_config import RunConfig, load_yaml, to_yaml
 from iterand_engine.errors import UserError
-
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
 
 # The contract, written down a second time on purpose: a released default never changes.
 DEFAULTS = yaml.safe_load("""

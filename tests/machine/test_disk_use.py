@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from iterand_engine.machine.disk_use import DiskKind, LargeThing, largest, measure, measure_run
-from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.machine.workspace import Workspace
+from tests.paths import ROOT
 
 # Where a file of a run lies, and what it is.
 RUN_FILES = {
@@ -44,11 +45,6 @@ FILES = {
 def put(path: Path, size_bytes: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(bytes(size_bytes))
-
-
-@pytest.fixture
-def workspace(workspace_dir: Path) -> Workspace:
-    return open_workspace_dir(workspace_dir)
 
 
 def test_that_an_empty_workspace_uses_nothing(tmp_path: Path) -> None:
@@ -176,7 +172,7 @@ def test_that_the_largest_things_outside_the_trash_come_first(workspace: Workspa
 def test_that_the_example_of_the_page_works(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page = (Path(__file__).resolve().parents[1] / "docs" / "disk.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "disk.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     run_id = str(uuid.uuid4())
     put(workspace.run_dir(run_id) / "masks" / "epoch-00000.npz", 77)

@@ -19,12 +19,12 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine import launch as launching
 from iterand_engine.machine import processes
 from iterand_engine.machine.launch import Launch
-from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.slots.launches import slot_launch, worker_launch
 from iterand_engine.store import RunState, slots
 from iterand_engine.store.records import Claim, SlotKey
 from iterand_gui.live import launcher as qt
-from tests.command_line import ROOT
+from tests.paths import ROOT
 from tests.slot_processes import Queue, kill
 
 MODULES = {"subprocess": "iterand_engine.machine.launch", "qt": "iterand_gui.live.launcher"}
@@ -60,12 +60,6 @@ while not pathlib.Path(sys.argv[1]).exists():
 def module(request: pytest.FixtureRequest) -> str:
     """Each launcher in turn, by its module."""
     return MODULES[request.param]
-
-
-@pytest.fixture
-def workspace(workspace_dir: Path) -> Workspace:
-    """A workspace with nothing in it."""
-    return open_workspace_dir(workspace_dir)
 
 
 def start_and_end(module: str, launch: Launch) -> None:

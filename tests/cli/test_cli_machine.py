@@ -27,7 +27,8 @@ from iterand_engine.store import RunState, queries
 from iterand_engine.training import trainer
 from iterand_engine.version import __version__
 from iterand_gui.live.lines import Progress, read_progress
-from tests.command_line import ROOT, config_file, iterand, opened
+from tests.command_line import config_file, iterand, opened
+from tests.paths import ROOT
 
 PROGRESS = trainer.Progress(
     step=120,

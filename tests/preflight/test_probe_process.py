@@ -22,6 +22,7 @@ from iterand_engine.preflight.probe_client import (
     probe_command,
     probe_environment,
 )
+from tests.paths import ROOT
 
 PATIENCE_S = 120.0
 OWN_CODE = """
@@ -277,7 +278,7 @@ def test_that_what_does_not_fit_is_said_before_queueing(own_code: Workspace) -> 
 def test_that_the_pages_example_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page = (Path(__file__).resolve().parents[1] / "docs" / "probe.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "probe.md").read_text(encoding="utf-8")
     example = page.partition("```python\n")[2].partition("```")[0]
     path = tmp_path / "config.yaml"
     path.write_text(

@@ -50,11 +50,6 @@ def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     assert not own_entries()
 
 
-@pytest.fixture
-def workspace(workspace_dir: Path) -> Workspace:
-    return open_workspace_dir(workspace_dir)
-
-
 def queued(workspace: Workspace, **sections: Mapping[str, Any]) -> str:
     """Make a tiny run without training it; returns its id."""
     mapping = {name: {**options, **sections.get(name, {})} for name, options in TINY.items()}

@@ -16,7 +16,6 @@ from iterand_engine.machine.resources import resource
 from iterand_engine.runs import train
 from iterand_engine.store import RunState, queries
 from tests.command_line import (
-    ROOT,
     STEPS_PER_EPOCH,
     config_file,
     finished,
@@ -26,6 +25,7 @@ from tests.command_line import (
     start,
     until,
 )
+from tests.paths import ROOT
 
 ENDLESS = {"epochs": 100_000, "lr": 0.1}
 
