@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -20,14 +20,12 @@ from iterand_engine.cli.common import (
     share,
     show_table,
 )
+from iterand_engine.cli.table import Table
 from iterand_engine.results.filters import Filter, parse
 from iterand_engine.results.search import find_runs
 from iterand_engine.store import Locked, RunRow, RunState, queries
 from iterand_engine.store import sweeps as store_sweeps
 from iterand_engine.store.records import SweepRow
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 SHORT_ID = 8
 FiltersArgument = Annotated[
