@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal
 
 from iterand_engine.config.run_config import RunConfig
-from iterand_engine.runs import sweeps, trash
+from iterand_engine.runs import sweeps
+from iterand_engine.runs.trash import undelete_runs
 from iterand_engine.slots import drain
-from iterand_engine.store import RunState, labels, queries, queue
+from iterand_engine.store import RunState, labels, queries, queue, trash
 from iterand_gui.live.launcher import start_detached
 from iterand_gui.live.tasks import Control, Job
 
@@ -116,8 +117,8 @@ class Actions(QObject):
         session, chosen = self._session, tuple(ids)
 
         def work(_: Control) -> str:
-            problems = trash.delete_runs(session.workspace, session.store, chosen)
-            return " ".join([f"{runs(len(chosen))} moved to the trash.", *problems])
+            trash.discard(session.store, chosen)
+            return f"{runs(len(chosen))} moved to the trash."
 
         job = self._say(work, "Delete", ("Undo", lambda: self.undelete(chosen)), ("trash", chosen))
         job.succeeded.connect(lambda _: self._deleted.append(chosen))
@@ -138,7 +139,7 @@ class Actions(QObject):
         self._deleted = [other for other in self._deleted if other != tuple(ids)]
 
         def work(_: Control) -> str:
-            problems = trash.undelete_runs(session.workspace, session.store, ids)
+            problems = undelete_runs(session.workspace, session.store, ids)
             return " ".join([f"{runs(len(ids))} taken back from the trash.", *problems])
 
         self._say(work, "Undo", topic=("trash", tuple(ids)))
