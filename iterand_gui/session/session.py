@@ -50,7 +50,7 @@ class Session(QObject):
         self.selection = Selection(self)
         self.watcher = StoreWatcher(self.store, self)
         self.watcher.failed.connect(self.messages.error)
-        self.actions = Actions(self)
+        self.actions = Actions(workspace, self.store, self.jobs, self.messages, self)
         self._probe: ProbeClient | None = None
 
     def start(self) -> None:
