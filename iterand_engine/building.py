@@ -15,7 +15,7 @@ from iterand_engine.faults import explain
 from iterand_engine.method_options import MethodOptions
 from iterand_engine.methods.base import Method, Plan, RedrawEvent
 from iterand_engine.models.spec import InputSpec
-from iterand_engine.own_code import OwnCodeError, explained, kind_of
+from iterand_engine.own_code import OwnCodeError, kind_of
 
 
 def build_network(options: ModelConfig, spec: InputSpec) -> nn.Module:
@@ -73,7 +73,7 @@ def _guard_forward(module: nn.Module, entry: Entry, classes: int) -> None:
         except UserError:
             raise
         except Exception as error:
-            if explained(error) is None and explain(error).kind == "defect":
+            if explain(error).kind == "defect":
                 raise OwnCodeError(
                     f"{entry.own}: the model {entry.name!r} fails for images of shape {tuple(images.shape)}: "
                     f"{type(error).__name__}: {str(error).partition(chr(10))[0]}."

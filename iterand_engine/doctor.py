@@ -20,6 +20,7 @@ from iterand_engine.data.locate import locate_all
 from iterand_engine.devices import cpu_device, default_threads, list_devices
 from iterand_engine.errors import UserError
 from iterand_engine.filesystems import filesystem_warning, folder_bytes, free_bytes
+from iterand_engine.fingerprints import fill_fingerprints
 from iterand_engine.run_making import data_roots
 from iterand_engine.store import Store, queries
 from iterand_engine.store.dialect import damage
@@ -165,6 +166,8 @@ def _workspace(workspace: Workspace) -> Iterator[Finding]:
 def _store(workspace: Workspace) -> Finding:
     try:
         with Store.open(workspace) as store:
+            if store.was_upgraded:
+                fill_fingerprints(store, data_roots(workspace, Settings.load(workspace)))
             count = len(queries.runs(store))
         broken = damage(workspace.db_path)
     except UserError as error:

@@ -16,9 +16,10 @@ from iterand_engine.devices import Device, cpu_device, find_device, list_devices
 from iterand_engine.environment import git_commit
 from iterand_engine.errors import UserError
 from iterand_engine.extensions import copy_into, used_by, used_code
+from iterand_engine.fingerprints import note_fingerprint
 from iterand_engine.places import my_devices
 from iterand_engine.processes import ProcessIdentity
-from iterand_engine.run_identity import group_key
+from iterand_engine.run_identity import behaviour_of, group_key
 from iterand_engine.store import NewRun, Store
 from iterand_engine.workspace import Settings, Workspace, write_atomic
 
@@ -50,7 +51,9 @@ def make_run(
     """
     (made,) = _resolved(workspace, [config])
     with _written(workspace, [made]):
-        return store.create_run(made.run, waiter, first)
+        run_id = store.create_run(made.run, waiter, first)
+    _note_data(store, [made])
+    return run_id
 
 
 def make_runs(
@@ -59,7 +62,9 @@ def make_runs(
     """Store new runs, queued in their order, all or none; as `make_run` does, and raises."""
     made = _resolved(workspace, configs)
     with _written(workspace, made):
-        return store.create_runs([one.run for one in made], first)
+        run_ids = store.create_runs([one.run for one in made], first)
+    _note_data(store, made)
+    return run_ids
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,8 @@ def _resolved(workspace: Workspace, configs: Sequence[RunConfig]) -> list[_Made]
             name=whole.display_name,
             config=whole.to_mapping(),
             group_key=group_key(whole, fingerprint=fingerprint, precision=precision, extensions=hashes),
+            fingerprint=fingerprint,
+            behaviour=behaviour_of(whole),
             seed=whole.training.seed,
             device_kind=device.kind,
             precision=precision,
@@ -99,6 +106,13 @@ def _resolved(workspace: Workspace, configs: Sequence[RunConfig]) -> list[_Made]
         )
         made.append(_Made(run_id, whole, used_code(whole), run))
     return made
+
+
+def _note_data(store: Store, made: Sequence[_Made]) -> None:
+    """Earlier runs of the same data may lack its fingerprint."""
+    for dataset, fingerprint in {(one.config.data.dataset, one.run.fingerprint) for one in made}:
+        assert fingerprint is not None
+        note_fingerprint(store, dataset, fingerprint)
 
 
 def _device(text: str, found: Sequence[Device], mine: Sequence[Device]) -> Device:

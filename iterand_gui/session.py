@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from iterand_engine.extensions import activate
+from iterand_engine.fingerprints import fill_fingerprints
 from iterand_engine.store import Store
 from iterand_engine.workspace import Settings, Workspace
 from iterand_gui.actions import Actions
@@ -57,6 +58,10 @@ class Session(QObject):
         for note in self.own_code_notes:
             self.messages.warn(note)
         self.watcher.start()
+        if self.store.was_upgraded:
+            roots = [*self._settings.data_roots, self.workspace.data_dir]
+            job = self.jobs.run(lambda _: fill_fingerprints(self.store, roots), "Complete the upgrade")
+            job.failed.connect(self.messages.error)
 
     @property
     def settings(self) -> Settings:

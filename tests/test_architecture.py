@@ -59,6 +59,7 @@ GUI_MAY_IMPORT = {
     "filesystems",
     "filter_fields",
     "filters",
+    "fingerprints",
     "grouping",
     "launching",
     "mask_files",

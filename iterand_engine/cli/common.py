@@ -19,6 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from iterand_engine.extensions import activated
+from iterand_engine.fingerprints import fill_fingerprints
+from iterand_engine.run_making import data_roots
 from iterand_engine.store import Locked, Store
 from iterand_engine.workspace import Settings, Workspace, open_workspace_dir
 
@@ -75,6 +77,8 @@ def opened(folder: Path | None) -> Iterator[Opened]:
     workspace = workspace_at(folder)
     settings = Settings.load(workspace)
     with Store.open(workspace) as store, activated(workspace):
+        if store.was_upgraded:
+            fill_fingerprints(store, data_roots(workspace, settings))
         yield Opened(workspace, store, settings)
 
 

@@ -1,8 +1,8 @@
-"""Make `released/workspace-NNNN.tar.gz`: a whole workspace with runs that were trained, once for each schema.
+"""Make `released/workspace-NNNN.tar.gz`: a whole workspace of the present schema with runs that were trained.
 
 Beside the databases of `make_released.py`, which hold every kind of row, it has what an upgrade is for: runs
 of the digits that wait, were stopped and have finished, and one for each way to end, with the sentence that
-was stored then. What is there never changes.
+was stored then. What is there never changes; a schema needs one if the step behind it reads what runs left.
 
 python -m tests.store.make_released_workspace
 """
@@ -71,7 +71,9 @@ class Maker:
     def made(self, name: str, **sections: Mapping[str, Any]) -> str:
         """A queued run."""
         names = {*BASE, *sections}
-        mapping = {section: {**BASE[section], **sections.get(section, {})} for section in names}
+        mapping: dict[str, Any] = {
+            section: {**BASE[section], **sections.get(section, {})} for section in names
+        }
         mapping |= {"method": sections["method"]} if "method" in sections else {}
         config = RunConfig.from_mapping({"name": name, **mapping})
         return make_run(self.workspace, self.store, config)
@@ -215,10 +217,11 @@ def packed(folder: Path) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=9) as archive:
         for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                entry = tarfile.TarInfo(path.relative_to(folder).as_posix())
-                entry.size = path.stat().st_size
-                archive.addfile(entry, io.BytesIO(path.read_bytes()))
+            entry = tarfile.TarInfo(path.relative_to(folder).as_posix())
+            content = path.read_bytes() if path.is_file() else b""
+            entry.size = len(content)
+            entry.type, entry.mode = (tarfile.REGTYPE, 0o644) if path.is_file() else (tarfile.DIRTYPE, 0o755)
+            archive.addfile(entry, io.BytesIO(content))
     return stream.getvalue()
 
 
