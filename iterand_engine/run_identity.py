@@ -91,7 +91,7 @@ def key_of(
     Raises:
         KeyError: the mapping is not complete.
     """
-    counted = {name: value for name, value in mapping.items() if name not in _NOT_COUNTED and value != {}}
+    counted = {name: value for name, value in mapping.items() if name not in _NOT_COUNTED}
     counted["training"] = _but(mapping["training"], "seed")
     counted["data"] = _but(mapping["data"], "path")
     counted |= {"fingerprint": fingerprint, "precision": precision, "extensions": sorted(extensions)}
@@ -110,11 +110,12 @@ def _but(section: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _without_neutral(options: BaseModel, dumped: Mapping[str, Any]) -> dict[str, Any]:
     """Options as JSON values, without those that have the value that they were born with."""
     fields = type(options).model_fields
-    return {
+    kept = {
         name: _inner(getattr(options, name), value)
         for name, value in dumped.items()
         if not is_neutral(fields[name], value)
     }
+    return {name: value for name, value in kept.items() if value != {}}  # else a section that was added
 
 
 def _inner(value: object, dumped: Any) -> Any:

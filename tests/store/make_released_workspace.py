@@ -62,6 +62,32 @@ def broken(width_factor: float, spec) -> nn.Module:
 """
 
 
+# How each run ends; of a queued one, why it is in the queue again.
+KINDS = {
+    "finished": "finished",
+    "stopped": "stopped",
+    "queued": None,
+    "diverged": "diverged",
+    "memory": "out_of_memory",
+    "device": "device",
+    "system": "disk",
+    "defect": "program",
+    "extension": "extension",
+    "code gone": "extension",
+    "no such card": "device",
+    "brought": None,
+    "data gone": "data",
+    "data gone later": "data",
+    "checkpoint gone": "disk",
+    "silent": "lost",
+    "killed": "lost",
+    "never started": "lost",
+    "not started yet": "lost",
+    "withdrawn": "stopped",
+    "device thrice": "device",
+}
+
+
 class Maker:
     """Makes and ends runs in a workspace."""
 
@@ -111,6 +137,13 @@ class Maker:
         }
         np.savez_compressed(path, **parts)  # type: ignore[arg-type]
         return self.made(name, data={"dataset": "npz", "path": str(path), **data}), path
+
+
+def add_all(maker: Maker) -> None:
+    """A run for each way to end; one way needs own code, which is put into the workspace and enabled."""
+    trusted(maker.workspace, "mine.py", BROKEN)
+    for add in (add_trained, add_failed, add_data, add_checkpoint_gone, add_lost):
+        add(maker)
 
 
 def add_trained(maker: Maker) -> None:
@@ -231,11 +264,8 @@ def main() -> None:
         raise SystemExit(f"{TARGET} is there: a released schema never changes")
     with tempfile.TemporaryDirectory() as folder, without_trust(Path(folder, "config")):
         workspace = open_workspace_dir(Path(folder, "workspace"))
-        trusted(workspace, "mine.py", BROKEN)
         with Store.open(workspace) as store:
-            maker = Maker(workspace, store)
-            for add in (add_trained, add_failed, add_data, add_checkpoint_gone, add_lost):
-                add(maker)
+            add_all(Maker(workspace, store))
             for row in queries.runs(store):
                 print(f"{row.name}: {row.state}: {row.reason}")
         TARGET.write_bytes(packed(workspace.root))

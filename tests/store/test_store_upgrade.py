@@ -25,35 +25,11 @@ from iterand_engine.training.trainer import Trainer
 from iterand_engine.worker import Outcome, work
 from iterand_engine.workspace import Settings, Workspace, open_workspace_dir
 from tests.command_line import iterand, opened
-from tests.store.make_released_workspace import HALTED_AT
+from tests.store.make_released_workspace import HALTED_AT, KINDS
 from tests.training_tasks import ListSink, task_of
 
 RELEASED = Path(__file__).parent / "released"
 STEPS = 15
-# Of every run of the workspace: how it ended. Nothing had been said of the queued ones but one.
-KINDS = {
-    "finished": "finished",
-    "stopped": "stopped",
-    "queued": None,
-    "diverged": "diverged",
-    "memory": "out_of_memory",
-    "device": "device",
-    "system": "disk",
-    "defect": "program",
-    "extension": "extension",
-    "code gone": "extension",
-    "no such card": "device",
-    "brought": None,
-    "data gone": "data",
-    "data gone later": "data",
-    "checkpoint gone": "disk",
-    "silent": "lost",
-    "killed": "lost",
-    "never started": "lost",
-    "not started yet": "lost",
-    "withdrawn": "stopped",
-    "device thrice": "device",
-}
 
 
 @pytest.fixture
