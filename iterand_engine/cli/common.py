@@ -19,8 +19,6 @@ from rich.table import Table
 from rich.text import Text
 
 from iterand_engine.extensions import activated
-from iterand_engine.fingerprints import fill_fingerprints
-from iterand_engine.run_making import data_roots
 from iterand_engine.store import Locked, Store
 from iterand_engine.workspace import Settings, Workspace, open_workspace_dir
 
@@ -78,8 +76,16 @@ def opened(folder: Path | None) -> Iterator[Opened]:
     settings = Settings.load(workspace)
     with Store.open(workspace) as store, activated(workspace):
         if store.was_upgraded:
-            fill_fingerprints(store, data_roots(workspace, settings))
+            _complete_upgrade(store, settings)
         yield Opened(workspace, store, settings)
+
+
+def _complete_upgrade(store: Store, settings: Settings) -> None:
+    # Once for a workspace, so that no other command loads what reads data.
+    from iterand_engine.fingerprints import fill_fingerprints
+    from iterand_engine.run_making import data_roots
+
+    fill_fingerprints(store, data_roots(store.workspace, settings))
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
-import tarfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -26,25 +25,16 @@ from iterand_engine.worker import Outcome, work
 from iterand_engine.workspace import Settings, Workspace, open_workspace_dir
 from tests.command_line import iterand, opened
 from tests.store.make_released_workspace import HALTED_AT, KINDS
+from tests.store.unpacking import RELEASED, unpacked
 from tests.training_tasks import ListSink, task_of
 
-RELEASED = Path(__file__).parent / "released"
 STEPS = 15
 
 
 @pytest.fixture
 def old(workspace_dir: Path) -> Workspace:
-    """The workspace as the second schema left it, with the data of its runs in its own folder."""
-    workspace = open_workspace_dir(workspace_dir)
-    with tarfile.open(RELEASED / "workspace-0002.tar.gz") as archive:
-        archive.extractall(workspace.root, filter="data")
-    with closing(sqlite3.connect(workspace.db_path)) as connection, connection:
-        for number, text in connection.execute("SELECT number, config FROM run").fetchall():
-            config = json.loads(text)
-            if config["data"]["path"] is not None:
-                config["data"]["path"] = str(workspace.data_dir / Path(config["data"]["path"]).name)
-            connection.execute("UPDATE run SET config = ? WHERE number = ?", (json.dumps(config), number))
-    return workspace
+    """The workspace as the second schema left it."""
+    return unpacked(workspace_dir)
 
 
 @pytest.fixture
