@@ -14,7 +14,7 @@ RELEASED = Path(__file__).parent / "released"
 
 
 def unpacked(folder: Path, schema: str = "0002") -> Workspace:
-    """The workspace as that schema left it, in an empty folder; its runs find their data in the data folder."""
+    """The workspace as that schema left it, in an empty folder; its runs find their data there."""
     workspace = open_workspace_dir(folder)
     with tarfile.open(RELEASED / f"workspace-{schema}.tar.gz") as archive:
         archive.extractall(workspace.root, filter="data")
