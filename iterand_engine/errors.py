@@ -7,9 +7,12 @@ what to do. Everything else is a defect of the program and is left to raise.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from enum import Enum, IntEnum, auto
 from typing import Literal
+
+Concern = Literal["extension", "data", "device", "disk"]
 
 
 class Advice(Enum):
@@ -26,12 +29,25 @@ class Advice(Enum):
 class UserError(Exception):
     """Something the user can mend; its text is the one sentence shown to them.
 
-    `advice` is what helps, where each door says in its own words how that is done.
+    `advice` is what helps, where each door says in its own words how that is done. `concern` says what the
+    error is about, where `concerning` noted it: a run that it ends stores that.
     """
+
+    concern: Concern | None = None
 
     def __init__(self, sentence: str, advice: Advice | None = None) -> None:
         super().__init__(sentence)
         self.advice = advice
+
+
+@contextmanager
+def concerning(concern: Concern) -> Iterator[None]:
+    """Note on every UserError from within what it is about; what was noted further within stays."""
+    try:
+        yield
+    except UserError as error:
+        error.concern = error.concern or concern
+        raise
 
 
 Wrong = Literal["value", "truth value", "unknown", "missing", "together"]
