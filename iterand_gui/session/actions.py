@@ -12,6 +12,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from iterand_engine.config.axes import SEED
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.runs import sweeps
@@ -159,7 +160,7 @@ class Actions(QObject):
                 last = max(other.seed for other in everything if other.group_key == key)
                 config = dict(queries.run(self._store, row.id).config)
                 seeds = range(last + 1, last + 1 + count)
-                made += len(self._queue(sweeps.plan(config, [], list(seeds), Path.cwd()), first=False))
+                made += len(self._queue(sweeps.plan(config, {SEED: seeds}, Path.cwd()), first=False))
             return f"{runs(made)} queued"
 
         self._say(work, "Add seeds")
