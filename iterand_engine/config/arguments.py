@@ -16,7 +16,7 @@ Bound = int | float | None
 
 @dataclass(frozen=True)
 class Argument:
-    """One option of own code.
+    """One option of an entry of the catalog, built in or own code.
 
     `ge`, `gt`, `le` and `lt` bound a number as pydantic's fields of these names do; `choices` are the texts
     that a choice takes. `born` is as in `options.option`, for one that a built-in entry gets after its
