@@ -76,8 +76,11 @@ class DatasetEntry(Entry):
 
 @dataclass(frozen=True)
 class MethodEntry(Entry):
-    """A training method; `options` names the options class that its `arguments` are added to, which is its own
-    or one that methods share (`MethodOptions`, `ScoreOptions`). The method gets its arguments by name."""
+    """A training method.
+
+    `options` names the options class that its `arguments` are added to: its own, or one that methods share
+    (`MethodOptions`, `ScoreOptions`). The method gets its arguments by name.
+    """
 
     options: str
 
