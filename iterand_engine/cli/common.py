@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from iterand_engine.extensions.active import activated
+from iterand_engine.machine import texts
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import Locked, Store
@@ -135,9 +136,7 @@ def share(value: float | Locked | None) -> str:
     """An accuracy for people: 91.24 %, `locked`, or - where there is none."""
     if isinstance(value, Locked):
         return str(value)
-    if value is None or math.isnan(value):
-        return "-"
-    return f"{100 * value:.2f} %"
+    return _or_dash(texts.percent(value))
 
 
 def plain_share(value: float | Locked | None) -> str:
@@ -149,22 +148,14 @@ def plain_share(value: float | Locked | None) -> str:
 
 def duration(seconds: float) -> str:
     """A length of time in its two largest units: 3 h 12 min, 41 s; - where it is not known."""
-    if not math.isfinite(seconds):
-        return "-"
-    left = round(max(0.0, seconds))
-    for unit, unit_s, part, part_s in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
-        if left >= unit_s:
-            whole, rest = divmod(left, unit_s)
-            return f"{whole} {unit} {rest // part_s} {part}"
-    return f"{left} s"
+    return _or_dash(texts.duration(seconds, in_full=True))
 
 
 def size(count_bytes: float | None) -> str:
     """A number of bytes: 11.6 MB (decimal, as disks are sold); - where it is not known."""
-    if count_bytes is None:
-        return "-"
-    for unit in ("B", "kB", "MB", "GB"):
-        if count_bytes < 1000:
-            return f"{count_bytes:.0f} {unit}" if unit == "B" else f"{count_bytes:.1f} {unit}"
-        count_bytes /= 1000
-    return f"{count_bytes:.1f} TB"
+    return _or_dash(texts.size(count_bytes, tenths=True))
+
+
+def _or_dash(text: str) -> str:
+    """A terminal may have no long dash."""
+    return "-" if text == texts.MISSING else text

@@ -110,11 +110,11 @@ def counts_always(field: FieldInfo) -> bool:
 
 
 def with_arguments(base: type[S], arguments: tuple[Argument, ...], name: str | None = None) -> type[S]:
-    """The options class of own code: those of a section, and one for each argument.
+    """The options class of a choice with arguments: those of a section, and one for each argument.
 
     Args:
         base: the section's options.
-        arguments: of the own code; none gives `base` itself where there is no `name`.
+        arguments: of the entry of the catalog; none gives `base` itself where there is no `name`.
         name: replaces the value and default of the option `name`, as methods need.
     Returns:
         One class for equal arguments, so that equal configurations compare equal.

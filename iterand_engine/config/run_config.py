@@ -249,7 +249,8 @@ def method_options_class(name: str) -> type[MethodOptions]:
     """The options class of a method by its catalog name; UserError where there is none."""
     entry = find("method", METHODS, name, "method.name")
     options: type[MethodOptions] = load_target(entry.options)
-    return options if entry.own is None else with_arguments(options, entry.arguments, entry.name)
+    is_its_own = options.model_fields["name"].default == entry.name
+    return with_arguments(options, entry.arguments, None if is_its_own else entry.name)
 
 
 def model_options_class(name: str) -> type[ModelConfig]:

@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 
 from iterand_engine.config.axes import SEED
 from iterand_engine.config.run_config import RunConfig
+from iterand_engine.machine.texts import counted
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.runs import sweeps
 from iterand_engine.runs.trash import undelete_runs
@@ -63,8 +64,8 @@ class Actions(QObject):
             states = [self._store.request_stop(run_id) for run_id in ids]
             stopping = states.count(RunState.STOPPING)
             gone = states.count(RunState.STOPPED)
-            parts = [f"{runs(stopping)} will save and stop"] if stopping else []
-            parts += [f"{runs(gone)} left the queue"] if gone else []
+            parts = [f"{counted(stopping, 'run')} will save and stop"] if stopping else []
+            parts += [f"{counted(gone, 'run')} left the queue"] if gone else []
             return "; ".join(parts) or "Nothing to stop: none of these is queued or running"
 
         self._say(work, "Stop")
@@ -75,7 +76,7 @@ class Actions(QObject):
         def work(_: Control) -> str:
             queue.enqueue(self._store, ids, first=True)
             self._start_slots()
-            return f"{runs(len(ids))} back in the queue, at its head"
+            return f"{counted(len(ids), 'run')} back in the queue, at its head"
 
         self._say(work, "Resume")
 
@@ -87,7 +88,9 @@ class Actions(QObject):
             for run_id in ids:
                 self._store.request_stop(run_id)
             return (
-                f"{runs(len(ids))} asked to stop" if ids else "Nothing to stop: no run is queued or running"
+                f"{counted(len(ids), 'run')} asked to stop"
+                if ids
+                else "Nothing to stop: no run is queued or running"
             )
 
         self._say(work, "Stop all")
@@ -100,7 +103,11 @@ class Actions(QObject):
             ids = [row.id for row in queries.runs(self._store) if row.state is RunState.INTERRUPTED]
             queue.enqueue(self._store, ids, first=True)
             self._start_slots()
-            return f"{runs(len(ids))} back in the queue, at its head" if ids else "No run is interrupted"
+            return (
+                f"{counted(len(ids), 'run')} back in the queue, at its head"
+                if ids
+                else "No run is interrupted"
+            )
 
         self._say(work, "Resume all")
 
@@ -109,7 +116,7 @@ class Actions(QObject):
 
         def work(_: Control) -> str:
             queue.enqueue(self._store, ids, first=True)
-            return f"{runs(len(ids))} moved to the head of the queue"
+            return f"{counted(len(ids), 'run')} moved to the head of the queue"
 
         self._say(work, "Move")
 
@@ -119,7 +126,7 @@ class Actions(QObject):
 
         def work(_: Control) -> str:
             trash.discard(self._store, chosen)
-            return f"{runs(len(chosen))} moved to the trash."
+            return f"{counted(len(chosen), 'run')} moved to the trash."
 
         job = self._say(work, "Delete", ("Undo", lambda: self.undelete(chosen)), ("trash", chosen))
         job.succeeded.connect(lambda _: self._deleted.append(chosen))
@@ -140,7 +147,7 @@ class Actions(QObject):
 
         def work(_: Control) -> str:
             problems = undelete_runs(self._workspace, self._store, ids)
-            return " ".join([f"{runs(len(ids))} taken back from the trash.", *problems])
+            return " ".join([f"{counted(len(ids), 'run')} taken back from the trash.", *problems])
 
         self._say(work, "Undo", topic=("trash", tuple(ids)))
 
@@ -161,7 +168,7 @@ class Actions(QObject):
                 config = dict(queries.run(self._store, row.id).config)
                 seeds = range(last + 1, last + 1 + count)
                 made += len(self._queue(sweeps.plan(config, {SEED: seeds}, Path.cwd()), first=False))
-            return f"{runs(made)} queued"
+            return f"{counted(made, 'run')} queued"
 
         self._say(work, "Add seeds")
 
@@ -173,7 +180,7 @@ class Actions(QObject):
         def work(_: Control) -> str:
             ids = self._queue(plan, first=first)
             what = f"sweep {plan.name!r}" if plan.is_sweep else plan.name
-            return f"{runs(len(ids))} queued: {what}"
+            return f"{counted(len(ids), 'run')} queued: {what}"
 
         job = self._say(work, "Queue")
         if on_done is not None:
@@ -255,8 +262,3 @@ class Actions(QObject):
         job.succeeded.connect(lambda text: self._messages.say(text, action, topic))
         job.failed.connect(self._messages.error)
         return job
-
-
-def runs(count: int) -> str:
-    """`1 run`, `3 runs`."""
-    return f"{count} run" if count == 1 else f"{count} runs"

@@ -19,9 +19,9 @@ from iterand_engine.cli.demo import METHOD_NAMES, WIDTHS, demo_configs
 from iterand_engine.cli.progress import LiveDisplay, PatientConsole, PlainDisplay
 from iterand_engine.cli.run_json import QueueList, Results, RunDocument, RunEntry, RunList
 from iterand_engine.config.catalog import DATASETS
+from iterand_engine.config.dataset_files import Download
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data import fetch
-from iterand_engine.data.downloads import Source
 from iterand_engine.machine import devices
 from iterand_engine.store import RunState, queries
 from iterand_engine.training import trainer
@@ -125,7 +125,7 @@ def test_that_data_is_fetched_with_progress_on_stderr(
 ) -> None:
     content = b"pixels" * 1000
     (tmp_path / "there.gz").write_bytes(content)
-    source = Source("file.gz", ((tmp_path / "there.gz").as_uri(),), hashlib.md5(content).hexdigest())
+    source = Download("file.gz", ((tmp_path / "there.gz").as_uri(),), hashlib.md5(content).hexdigest())
     monkeypatch.setattr(fetch, "sources", lambda name: (source,))
     if terminal:
         monkeypatch.setenv("FORCE_COLOR", "1")
@@ -144,7 +144,7 @@ def test_that_programs_read_how_far_a_download_is(
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     sources = tuple(
-        Source(name, ((tmp_path / name).as_uri(),), hashlib.md5(content).hexdigest())
+        Download(name, ((tmp_path / name).as_uri(),), hashlib.md5(content).hexdigest())
         for name, content in contents.items()
     )
     monkeypatch.setattr(fetch, "sources", lambda name: sources)

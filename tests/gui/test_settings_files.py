@@ -146,9 +146,11 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     site.mkdir()
     md5 = hashlib.md5(serving.content, usedforsecurity=False).hexdigest()
     (site / "sitecustomize.py").write_text(
-        "from iterand_engine.data import downloads\n"
-        f"source = downloads.Source({FILE!r}, ({serving.url!r},), {md5!r})\n"
-        f"downloads._SOURCES[{DATASET!r}] = lambda: (source,)\n",
+        "from dataclasses import replace\n"
+        "from iterand_engine.config.catalog import DATASETS\n"
+        "from iterand_engine.config.dataset_files import Download\n"
+        f"file = Download({FILE!r}, ({serving.url!r},), {md5!r})\n"
+        f"DATASETS[{DATASET!r}] = replace(DATASETS[{DATASET!r}], downloads=(file,))\n",
         encoding="utf-8",
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(site), str(ROOT))))

@@ -17,11 +17,11 @@ from PySide6.QtWidgets import QHBoxLayout, QSplitter, QTabWidget, QVBoxLayout, Q
 
 from iterand_engine.config.presets import Preset
 from iterand_engine.errors import UserError
+from iterand_engine.machine.texts import counted
 from iterand_gui.forms.form import OptionForm
 from iterand_gui.forms.head import ALL_KEYS
 from iterand_gui.forms.values import Entries, FormState, varying
 from iterand_gui.look import theme
-from iterand_gui.look.format import counted
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.new.forecast import Forecast
 from iterand_gui.pages.new.launch import Launch

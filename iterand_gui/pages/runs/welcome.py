@@ -13,10 +13,10 @@ from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy,
 from iterand_engine.config.axes import SEED
 from iterand_engine.config.presets import preset
 from iterand_engine.errors import UserError
+from iterand_engine.machine import texts as shown
 from iterand_engine.machine.devices import list_devices, trainable_devices
 from iterand_engine.runs import sweeps
 from iterand_gui.live.tasks import Control
-from iterand_gui.look import format as shown
 from iterand_gui.look import theme
 from iterand_gui.session.session import Session
 

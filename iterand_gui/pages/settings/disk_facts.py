@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iterand_engine.machine.disk_use import DiskKind, DiskUse, LargeThing, largest
+from iterand_engine.machine.texts import age, counted, size
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.runs import trash
 from iterand_engine.runs.trash import TrashEntry
 from iterand_engine.store import RunRow, Store, queries
 from iterand_gui.live.tasks import Control
-from iterand_gui.look.format import age, counted, size
 
 LARGEST = 10
 LARGE_BYTES = 1_000_000
