@@ -235,7 +235,7 @@ class Run:
         if not (stored := self.mask_epochs):
             raise UserError(f"Run {self.id} has no masks: it is dense, or has not begun to train.")
         masks = read_epoch(self.folder / "masks", stored[-1] if epoch is None else epoch)
-        return {name: masks.mask(name) for name in masks.packed}
+        return {name: mask.kept for name, mask in masks.layers.items()}
 
     def frame(self, names: Sequence[str] | None = None) -> Any:
         """A pandas DataFrame of series side by side, with a column `step`; NaN where one has no point.
