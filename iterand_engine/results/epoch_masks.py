@@ -18,10 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from iterand_engine.config.catalog import METHODS
 from iterand_engine.errors import UserError
-from iterand_engine.machine.workspace import write_atomic
+from iterand_engine.machine.workspace import Workspace, write_atomic
 from iterand_engine.results import stored_mask
 from iterand_engine.results.stored_mask import Arrays, LayerMask, UnknownMaskError
+from iterand_engine.store import RunRow
 
 KEY_EVERY = 10
 _NAME = re.compile(r"epoch-(\d{5,})\.npz")
@@ -49,6 +51,19 @@ class EpochMasks:
     epoch: int
     layers: dict[str, LayerMask]
     histograms: dict[str, Histogram]
+
+
+def has_masks(workspace: Workspace, run: RunRow) -> bool | None:
+    """Whether a run has masks, and so a sparsity: what its method's entry says, or else what is recorded.
+
+    Nothing is known (None) of a run without a step whose method does not say, or is no longer there.
+    """
+    entry = METHODS.get(run.method)
+    if entry is not None and entry.has_masks is not None:
+        return entry.has_masks
+    if stored_epochs(workspace.run_dir(run.id) / "masks"):
+        return True
+    return False if run.step else None
 
 
 def epoch_path(folder: Path, epoch: int) -> Path:

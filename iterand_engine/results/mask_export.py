@@ -15,11 +15,10 @@ import numpy as np
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.machine.workspace import Workspace, write_atomic
 from iterand_engine.results import stored_mask
-from iterand_engine.results.epoch_masks import EpochMasks, read_epoch, stored_epochs
+from iterand_engine.results.epoch_masks import EpochMasks, has_masks, read_epoch, stored_epochs
 from iterand_engine.store import RunDetail, Store, queries
 
 BEST, LAST = "best", "last"
-DENSE = "dense"
 
 
 class ExportFormat(StrEnum):
@@ -91,8 +90,10 @@ def masks_epoch(workspace: Workspace, store: Store, detail: RunDetail, epoch: st
     Raises:
         UserError: the run has no masks, or none of that epoch.
     """
-    if detail.method == DENSE:
-        raise UserError(f"Run {detail.id} is dense: it has no masks; export --format safetensors instead.")
+    if has_masks(workspace, detail) is False:
+        raise UserError(
+            f"Run {detail.id} is {detail.method}: it has no masks; export --format safetensors instead."
+        )
     stored = stored_epochs(workspace.run_dir(detail.id) / "masks")
     if not stored:
         raise UserError(f"Run {detail.id} has no masks yet: it has not begun to train.")

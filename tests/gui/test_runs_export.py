@@ -118,7 +118,7 @@ def test_that_runs_that_have_nothing_to_export_are_told(open_runs_page: OpenRuns
     dialog.reject()
     world.until(lambda: world.said)
     assert world.said[-1].text == (
-        f"Written: 2 files in {tmp_path}; 1 of 3 runs has no masks (dense or not started)"
+        f"Written: 2 files in {tmp_path}; 1 of 3 runs has no masks (trained without them, or not started)"
     )
     world.settle()
 
