@@ -21,7 +21,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import activated
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, find_workspace_dir
-from iterand_engine.results.epoch_masks import read_epoch, stored_epochs
+from iterand_engine.results.epoch_masks import has_masks, read_epoch, stored_epochs
 from iterand_engine.results.filter_fields import find_field
 from iterand_engine.results.filters import Filter, parse
 from iterand_engine.results.search import find_runs
@@ -213,7 +213,7 @@ class Run:
 
     @property
     def mask_epochs(self) -> list[int]:
-        """Epochs whose masks are stored, ascending; 0 is before training. None for a dense run."""
+        """Epochs whose masks are stored, ascending; 0 is before training. Empty for a run without masks."""
         return stored_epochs(self.folder / "masks")
 
     def series(self, name: str) -> Series:
@@ -233,9 +233,12 @@ class Run:
             UserError: there are no masks, or none of this epoch.
         """
         if not (stored := self.mask_epochs):
-            raise UserError(f"Run {self.id} has no masks: it is dense, or has not begun to train.")
+            with activated(self._of._workspace):
+                never = has_masks(self._of._workspace, self.row) is False
+            why = f"it is {self.row.method}, which trains without" if never else "it has not begun to train"
+            raise UserError(f"Run {self.id} has no masks: {why}.")
         masks = read_epoch(self.folder / "masks", stored[-1] if epoch is None else epoch)
-        return {name: masks.mask(name) for name in masks.packed}
+        return {name: mask.kept for name, mask in masks.layers.items()}
 
     def frame(self, names: Sequence[str] | None = None) -> Any:
         """A pandas DataFrame of series side by side, with a column `step`; NaN where one has no point.

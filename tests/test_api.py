@@ -22,7 +22,8 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.results.epoch_masks import EpochMasks, pack, write_epoch
+from iterand_engine.results.epoch_masks import EpochMasks, write_epoch
+from iterand_engine.results.stored_mask import pack_kept
 from iterand_engine.store import Locked, NewRun, Recorder, RunState, Store
 from tests.command_line import config_file, finished, start
 from tests.paths import ROOT
@@ -98,7 +99,7 @@ def record_series(recorder: Recorder) -> None:
 
 def masks(epoch: int, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> EpochMasks:
     """Masks of one layer."""
-    return EpochMasks(epoch, {LAYERS[0]: pack(mask)}, {LAYERS[0]: mask.shape}, {})
+    return EpochMasks(epoch, {LAYERS[0]: pack_kept(mask)}, {})
 
 
 @pytest.fixture(scope="module")

@@ -123,7 +123,7 @@ def _counts(workspace: Workspace, run_id: str) -> tuple[int, int]:
     if not stored:
         return weights, weights
     masks = read_epoch(folder / "masks", stored[-1])
-    removed = sum(int((~masks.mask(name)).sum()) for name in masks.packed)
+    removed = sum(int((~mask.kept).sum()) for mask in masks.layers.values())
     return weights, weights - removed
 
 

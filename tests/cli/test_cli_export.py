@@ -110,10 +110,10 @@ def test_that_the_documented_five_lines_read_masks_with_numpy_alone(
     exec("\n".join(lines), names)
     names["file"].close()
     kept = read_epoch(Workspace(masked.folder).run_dir(masked.run_id) / "masks", EPOCHS)
-    assert set(names["masks"]) == set(kept.packed)
+    assert set(names["masks"]) == set(kept.layers)
     for name, mask in names["masks"].items():
         assert mask.dtype == bool
-        assert np.array_equal(mask, kept.mask(name))
+        assert np.array_equal(mask, kept.layers[name].kept)
     assert "conv1.weight" in capsys.readouterr().out
 
 
@@ -141,7 +141,9 @@ def test_that_masks_of_any_epoch_can_be_had(masked: Trained, tmp_path: Path) -> 
         assert masked.export("--format", "masks", "--epoch", str(epoch), "--out", out)[0] == 0
         with np.load(out, allow_pickle=False) as file:
             assert int(file["epoch"]) == epoch
-            assert np.array_equal(file["mask_0"], next(iter(read_epoch(folder, epoch).packed.values())))
+            assert np.array_equal(
+                file["mask_0"], next(iter(read_epoch(folder, epoch).layers.values())).packed
+            )
 
 
 def test_that_best_is_the_first_epoch_of_the_highest_validation_accuracy(

@@ -14,6 +14,7 @@ from iterand_engine.config.sets import apply_changes, read_change
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results import epoch_masks
+from iterand_engine.results.stored_mask import pack_kept
 from iterand_engine.store import Axis, NewRun, Recorder, RunState, Store
 
 LOOK_EVERY, REDRAW_EVERY, STEPS_PER_EPOCH, EPOCHS = 10, 30, 100, 4
@@ -172,8 +173,8 @@ def write_masks(workspace: Workspace, run_id: str, epoch: int = 0, share: float 
     """Masks on disk, of which a share of the weights is kept."""
     folder = workspace.make_run_dir(run_id) / "masks"
     masks = {name: np.arange(np.prod(shape)) < share * np.prod(shape) for name, shape in SHAPES.items()}
-    packed = {name: epoch_masks.pack(mask) for name, mask in masks.items()}
-    epoch_masks.write_epoch(folder, epoch_masks.EpochMasks(epoch, packed, SHAPES, {}), None)
+    packed = {name: pack_kept(mask.reshape(SHAPES[name])) for name, mask in masks.items()}
+    epoch_masks.write_epoch(folder, epoch_masks.EpochMasks(epoch, packed, {}), None)
 
 
 def write_log(workspace: Workspace, run_id: str, text: str, mode: str = "a") -> Path:

@@ -98,8 +98,8 @@ def test_that_files_are_listed_with_their_sizes(store: Store) -> None:
 def test_that_panels_are_remembered_by_known_keys_in_their_order() -> None:
     assert known_keys(["lr", "accuracy", "gone", 3]) == ("accuracy", "lr")
     assert known_keys([]) == ("accuracy", "flips")
-    assert [panel.key for panel in shown_panels(("accuracy", "flips"), "dense")] == ["accuracy", "loss"]
-    assert [panel.key for panel in shown_panels(("accuracy", "flips"), "iterand")] == ["accuracy", "flips"]
+    assert [panel.key for panel in shown_panels(("accuracy", "flips"), masks=False)] == ["accuracy", "loss"]
+    assert [panel.key for panel in shown_panels(("accuracy", "flips"), masks=True)] == ["accuracy", "flips"]
     assert len({panel.key for panel in PANELS}) == len(PANELS)
 
 

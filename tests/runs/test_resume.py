@@ -83,7 +83,7 @@ class Place:
         found["best"] = final_state.digest(best), best.facts["epoch"]
         for epoch in stored_epochs(folder / "masks"):
             masks = read_epoch(folder / "masks", epoch)
-            found[f"masks {epoch}"] = {name: bits.tobytes() for name, bits in masks.packed.items()}
+            found[f"masks {epoch}"] = {name: mask.packed.tobytes() for name, mask in masks.layers.items()}
         detail = queries.run(self.store, run_id)
         found["results"] = (detail.step, detail.epoch, detail.val_accuracy)
         found["test"] = queries.test_accuracy(self.store, run_id, lock=False)
@@ -319,8 +319,8 @@ def test_that_damaged_masks_do_not_keep_a_run_from_going_on(place: Place, stoppe
     assert note.endswith(" Training goes on without the masks of epoch 1.")
     expected = place.uninterrupted("iterand")
     for epoch in (2, 3):
-        packed = read_epoch(folder, epoch).packed
-        assert {name: bits.tobytes() for name, bits in packed.items()} == expected[f"masks {epoch}"]
+        layers = read_epoch(folder, epoch).layers
+        assert {name: mask.packed.tobytes() for name, mask in layers.items()} == expected[f"masks {epoch}"]
 
 
 def test_that_a_run_stopped_before_its_first_checkpoint_begins_again(place: Place) -> None:

@@ -161,6 +161,6 @@ def read_sizes(workspace: Workspace, run_id: str) -> dict[str, LayerSize]:
         return {}
     masks = read_epoch(folder, epochs[-1])
     return {
-        name: LayerSize(math.prod(masks.shapes[name]), int(np.bitwise_count(packed).sum()))
-        for name, packed in masks.packed.items()
+        name: LayerSize(math.prod(mask.shape), int(np.count_nonzero(mask.kept)))
+        for name, mask in masks.layers.items()
     }

@@ -6,12 +6,14 @@ Hidden, it listens to nothing and its table stands still; shown again, it catche
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from PySide6.QtCore import QPoint, Qt, QTimer, SignalInstance, Slot
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from iterand_engine.machine.processes import host_id
+from iterand_engine.results.epoch_masks import has_masks
 from iterand_engine.results.filters import Filter
 from iterand_engine.store import RunState
 from iterand_gui.live.store_reader import RunsChange, with_accuracy
@@ -85,6 +87,7 @@ class RunsPage(Page):
             tuple(rows),
             self.model.group_at(one) if one is not None else None,
             self.model.sweep_at(one) if one is not None else None,
+            partial(has_masks, self.session.workspace),
         )
 
     def showing(self) -> None:
