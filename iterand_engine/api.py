@@ -23,8 +23,7 @@ from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, find_workspace_dir
 from iterand_engine.results.epoch_masks import read_epoch, stored_epochs
 from iterand_engine.results.filter_fields import find_field
-from iterand_engine.results.filters import Filter, parse
-from iterand_engine.results.search import find_runs
+from iterand_engine.results.filters import Filter, find_runs, parse
 from iterand_engine.store import Environment, Event, Locked, RunRow, RunState, Series, Store, queries
 
 _TEST_ACCURACY = "test_accuracy"
@@ -184,7 +183,7 @@ class Run:
     @property
     def val_accuracy(self) -> float | None:
         """On the validation images after the last epoch so far, 0-1; None where none was evaluated."""
-        return self.row.val_accuracy
+        return self.row.accuracy_so_far
 
     @property
     def test_accuracy(self) -> float | Locked | None:

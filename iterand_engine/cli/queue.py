@@ -243,7 +243,7 @@ def _list(at: Opened, *, as_json: bool) -> None:
     rows = store_queue.queued(at.store)
     why = drain.why_waiting(at.store, at.settings, rows[0]) if rows else None
     if as_json:
-        entries = [RunEntry.of(row, None, None) for row in rows]
+        entries = [RunEntry.of(row, None) for row in rows]
         result(QueueList(runs=entries, waits=why).model_dump_json(indent=2))
         return
     if not rows:

@@ -23,8 +23,7 @@ from iterand_engine.cli.common import (
 )
 from iterand_engine.cli.run_json import RunEntry, RunList
 from iterand_engine.config.presets import presets as all_presets
-from iterand_engine.results.filters import Filter, parse
-from iterand_engine.results.search import find_runs
+from iterand_engine.results.filters import Filter, find_runs, parse
 from iterand_engine.store import Locked, RunRow, RunState, queries
 from iterand_engine.store import sweeps as store_sweeps
 from iterand_engine.store.records import SweepRow
@@ -52,7 +51,7 @@ def runs(
         tests = queries.test_accuracies(at.store, run_ids, lock=at.settings.test_lock)
         sweeps = _Sweeps(store_sweeps.sweeps(at.store))
     if json:
-        entries = [RunEntry.of(row, row.val_accuracy, tests[row.id], sweeps.ids(row.id)) for row in rows]
+        entries = [RunEntry.of(row, tests[row.id], sweeps.ids(row.id)) for row in rows]
         result(RunList(runs=entries).model_dump_json(indent=2))
     elif rows:
         show_table(_runs_table(rows, tests, sweeps))
@@ -105,7 +104,7 @@ def _runs_table(rows: Sequence[RunRow], tests: Mapping[str, float | Locked | Non
             row.state,
             row.epoch,
             _step(row),
-            share(row.val_accuracy),
+            share(row.accuracy_so_far),
             share(tests[row.id]),
             duration(now - row.created_at),
             *cells,

@@ -36,7 +36,6 @@ class _Found:
     """All that is shown of a run, read at one time."""
 
     detail: RunDetail
-    accuracy: float | None
     test: float | Locked | None
     values: dict[str, float]
     messages: list[Event]
@@ -54,7 +53,6 @@ def show(run: RunArgument, json: JsonOption = False, workspace: WorkspaceOption 
     if json:
         document = RunDocument.of(
             found.detail,
-            found.accuracy,
             found.test,
             found.values,
             sweeps=[sweep.id for sweep in found.sweeps],
@@ -74,7 +72,6 @@ def _read(at: Opened, run_id: str) -> _Found:
     told = bool(messages) and "\n" in messages[-1].text
     return _Found(
         detail=detail,
-        accuracy=queries.val_accuracies(at.store, [detail])[run_id],
         test=queries.test_accuracy(at.store, run_id, lock=at.settings.test_lock),
         values=queries.last_values(at.store, run_id),
         messages=messages,
@@ -119,7 +116,7 @@ def _facts(found: _Found) -> Table:
         "epoch": str(detail.epoch),
         "step": f"{detail.step} / {detail.total_steps}" if detail.total_steps else str(detail.step),
         "time": duration(detail.elapsed_s),
-        "val accuracy": share(found.accuracy),
+        "val accuracy": share(detail.accuracy_so_far),
         "test accuracy": share(found.test),
         "precision": f"{detail.precision} on {detail.device_kind}",
         "own code": ", ".join(f"{use.file} ({use.sha256[:12]})" for use in detail.extensions),

@@ -85,7 +85,6 @@ class BoardReader:
             slots=tuple(store_slots.slots(store)),
             live=tuple(live),
             queued=tuple(queued),
-            accuracies=queries.val_accuracies(store, live),
             losses={run_id: values for run_id, (_, values) in self._losses.items()},
             waits=drain.why_waiting(store, self._at.settings, queued[0]) if queued else "",
             troubled=self._troubled,

@@ -6,8 +6,7 @@ from collections.abc import Collection, Sequence
 
 from iterand_engine.cli.common import Opened
 from iterand_engine.errors import UserError
-from iterand_engine.results.filters import parse
-from iterand_engine.results.search import find_runs
+from iterand_engine.results.filters import find_runs, parse
 from iterand_engine.store import RunState, queries
 
 RUNS_HELP = "Runs by id, beginning of an id, or name; or a filter such as state:failed."

@@ -20,6 +20,7 @@ from iterand_engine.machine.devices import list_devices
 from iterand_engine.machine.environment import differences
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.results.groups import is_same_experiment
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import Surroundings, work
 from iterand_engine.store import RunDetail, RunState, Series, SeriesInfo, Store, queries
@@ -133,7 +134,7 @@ def compare(store: Store, original: RunDetail, other: Store, repeated: RunDetail
     difference = first_difference(store, original.id, other, repeated.id, steps)
     both_finished = original.state is repeated.state is RunState.FINISHED
     notes = []
-    if original.group_key != repeated.group_key:
+    if not is_same_experiment(original, repeated):
         notes.append("the content of the dataset, or the meaning of the options, is not what it was")
     return Comparison(
         steps=steps,

@@ -6,7 +6,6 @@ such series) are `UserError`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -23,12 +22,12 @@ from iterand_engine.store.records import (
     Locked,
     RunDetail,
     RunRow,
-    RunState,
     Series,
     SeriesInfo,
 )
 from iterand_engine.store.run_select import (
     SHOWN,
+    accuracies_so_far,
     fields_of,
     newest,
     portions,
@@ -36,13 +35,12 @@ from iterand_engine.store.run_select import (
     run_rows_of,
     unknown_run,
 )
-from iterand_engine.store.series_rows import StoredSeries, read_series, series_keys, stored_series, tails
+from iterand_engine.store.series_rows import StoredSeries, read_series, series_keys, stored_series
 
 if TYPE_CHECKING:
     from iterand_engine.store.store import Store
 
 _run = schema.run
-_VAL_ACCURACY = "val_accuracy"
 
 
 def runs(store: Store, *, ids: Collection[str] | None = None, limit: int | None = None) -> list[RunRow]:
@@ -79,8 +77,9 @@ def run(store: Store, run_id: str) -> RunDetail:
             raise unknown_run(run_id)
         query = select(starts).where(starts.c.run_id == run_id).order_by(starts.c.start)
         environments = tuple(Environment(e.start, e.at, e.snapshot) for e in connection.execute(query))
+        so_far = accuracies_so_far(connection, [row])
     return RunDetail(
-        **fields_of(row),
+        **fields_of(row, so_far),
         config=row.config,
         environments=environments,
         extensions=tuple(ExtensionUse(**use) for use in row.extensions or ()),
@@ -163,25 +162,6 @@ def checkpoints(store: Store, run_id: str) -> list[Checkpoint]:
     )
     with store.reading() as connection:
         return [Checkpoint(*row) for row in connection.execute(query.order_by(at.step.desc(), at.id.desc()))]
-
-
-def val_accuracies(store: Store, rows: Sequence[RunRow]) -> dict[str, float | None]:
-    """The validation accuracy of each run's last epoch, also of runs that have not finished.
-
-    Args:
-        rows: the runs; one that has finished knows it itself, of others the series does.
-    Returns:
-        By run id the accuracy, 0-1; None where no epoch was evaluated on validation images.
-    """
-    found = {row.id: row.val_accuracy for row in rows}
-    began = [row for row in rows if row.step and row.stored_state is not RunState.FINISHED]
-    asked = [row.id for row in began if row.val_accuracy is None]
-    with store.reading() as connection:
-        for some in portions(asked):
-            for run_id, tail in tails(connection, _VAL_ACCURACY, some):
-                value = float(tail.last_values()[0])
-                found[run_id] = None if math.isnan(value) else value
-    return found
 
 
 def test_accuracies(store: Store, run_ids: Sequence[str], *, lock: bool) -> dict[str, float | Locked | None]:

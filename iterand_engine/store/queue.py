@@ -24,7 +24,7 @@ _LISTED = 5
 def queued(store: Store) -> list[RunRow]:
     """The queued runs, the next one first."""
     with store.reading() as connection:
-        rows = connection.execute(run_select.in_queue(run_select.short_query()))
+        rows = connection.execute(run_select.in_queue(run_select.short_query())).all()
         return run_select.run_rows_of(connection, rows)
 
 

@@ -81,6 +81,7 @@ class RunRow:
 
     `state` is derived (what a person should see), `stored_state` is what the row says. `step` counts the
     updates done; `elapsed_s` is training time over all starts. `rewind` rises when series were cut back.
+    `val_accuracy` is what the run ended with, `accuracy_so_far` that of its last epoch, also before its end.
     `queue_rank` orders the queue, lower is sooner, and is None outside it; a queued run is `waiting` while a
     process waits to train it itself. `device_errors` counts the starts that a broken device ended.
     """
@@ -110,6 +111,7 @@ class RunRow:
     program_version: str
     git_commit: str | None
     val_accuracy: float | None
+    accuracy_so_far: float | None
     final_digest: str | None
     reason: str | None
     device_errors: int
@@ -231,6 +233,7 @@ class Series:
     the first point here within the series and `rewind` the run's counter at the time of reading.
     """
 
+    run_id: str
     name: str
     axis: Axis
     layers: tuple[str, ...] | None

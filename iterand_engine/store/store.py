@@ -219,7 +219,7 @@ class Store:
         with self.reading() as connection:
             query = run_select.row_query().where(run_select.LOOKS_LIVE)
             rows = connection.execute(query.order_by(_run.c.number.desc())).all()
-        return [row for row in map(run_select.run_row_of, rows) if row.state.is_live]
+            return [row for row in run_select.judged_rows(connection, rows) if row.state.is_live]
 
     def settle(self) -> list[str]:
         """Store what became of runs whose process is gone or never came.

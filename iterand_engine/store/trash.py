@@ -60,7 +60,8 @@ def discarded(store: Store) -> list[DiscardedRun]:
     query = query.order_by(_run.c.deleted_at.desc(), _run.c.number.desc())
     with store.reading() as connection:
         rows = connection.execute(query).all()
-    return [DiscardedRun(run_select.run_row_of(row), row.deleted_at) for row in rows]
+        found = run_select.judged_rows(connection, rows)
+    return [DiscardedRun(run, row.deleted_at) for run, row in zip(found, rows, strict=True)]
 
 
 def forget(store: Store, run_ids: Sequence[str]) -> None:

@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from iterand_engine.errors import UserError
 from iterand_engine.store import (
-    Axis,
     Changes,
     ChangeWatcher,
     Event,
     RunRow,
     RunState,
+    Series,
     SlotRow,
     Store,
     SweepRow,
@@ -45,44 +42,13 @@ class RunsChange:
 
     `is_all` marks what completes the first reading.
 
-    `configs` are of the new ones (they never change); `accuracies` are the validation accuracies of the rows,
-    also of runs that have not finished.
+    `configs` are of the new ones (they never change).
     """
 
     rows: tuple[RunRow, ...]
     configs: Mapping[str, Json]
-    accuracies: Mapping[str, float | None]
     removed: frozenset[str]
     is_all: bool
-
-    def current_rows(self) -> Iterator[RunRow]:
-        """The rows, each `with_accuracy`."""
-        return (with_accuracy(row, self.accuracies) for row in self.rows)
-
-
-def with_accuracy(row: RunRow, accuracies: Mapping[str, float | None]) -> RunRow:
-    """A run with the validation accuracy of its last epoch, also where it has not finished."""
-    accuracy = accuracies.get(row.id, row.val_accuracy)
-    # Few runs are under way, and copying a row takes longer than all else.
-    return row if row.val_accuracy == accuracy else replace(row, val_accuracy=accuracy)
-
-
-@dataclass(frozen=True)
-class SeriesPart:
-    """New points of one series: what a view had from point number `first` on no longer holds.
-
-    Shapes: steps int64 (n,); values float32 (n,) or, with `layers`, (n, len(layers)). `rewind` is the run's
-    counter of how often it was cut back.
-    """
-
-    run_id: str
-    name: str
-    axis: Axis
-    layers: tuple[str, ...] | None
-    first: int
-    steps: NDArray[np.int64]
-    values: NDArray[np.float32]
-    rewind: int
 
 
 @dataclass(frozen=True)
@@ -95,12 +61,15 @@ class RunEvents:
 
 @dataclass(frozen=True)
 class Reading:
-    """What one look found; None where a part is as it was. Series and messages by subscription."""
+    """What one look found; None where a part is as it was. Series and messages by subscription.
+
+    Of a series there are the new points: what a view had from point number `first` on no longer holds.
+    """
 
     runs: RunsChange | None = None
     slots: tuple[SlotRow, ...] | None = None
     sweeps: tuple[SweepRow, ...] | None = None
-    series: Mapping[int, tuple[SeriesPart, ...]] = field(default_factory=dict)
+    series: Mapping[int, tuple[Series, ...]] = field(default_factory=dict)
     events: Mapping[int, tuple[RunEvents, ...]] = field(default_factory=dict)
 
 
@@ -244,33 +213,21 @@ class StoreReader:
         return RunsChange(
             tuple(news),
             {row.id: config for row, config in pairs},
-            queries.val_accuracies(self._store, news),
             frozenset(gone),
             is_all=not unread and (self._is_first or bool(self._unread)),
         ), unread
 
-    def _parts(self, wanted: _Wanted, changed: set[str]) -> tuple[SeriesPart, ...]:
+    def _parts(self, wanted: _Wanted, changed: set[str]) -> tuple[Series, ...]:
         wish = wanted.wish
         ids = wish.run_ids if wanted.is_new else [run_id for run_id in wish.run_ids if run_id in changed]
-        parts: list[SeriesPart] = []
+        parts: list[Series] = []
         for name in wish.names if ids else ():
             since = {run_id: wanted.given[run_id, name] for run_id in ids if (run_id, name) in wanted.given}
             for run_id, found in queries.series_of(self._store, list(ids), name, since).items():
                 before = since.get(run_id)
                 cut_back = before is not None and before[0] != found.rewind
                 if len(found.steps) or cut_back:
-                    parts.append(
-                        SeriesPart(
-                            run_id,
-                            name,
-                            found.axis,
-                            found.layers,
-                            found.first,
-                            found.steps,
-                            found.values,
-                            found.rewind,
-                        )
-                    )
+                    parts.append(found)
         return tuple(parts)
 
     def _events(self, wanted: _Wanted, changed: set[str]) -> tuple[RunEvents, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal
 
 from iterand_engine.config.run_config import RunConfig
+from iterand_engine.results.groups import by_experiment
 from iterand_engine.runs import sweeps, trash
 from iterand_engine.slots import drain
 from iterand_engine.store import RunState, labels, queries, queue
@@ -153,12 +154,13 @@ class Actions(QObject):
         session = self._session
 
         def work(_: Control) -> str:
-            everything = queries.runs(session.store)
-            chosen = {row.group_key: row for row in everything if row.id in set(ids)}
-            made = 0
-            for key, row in chosen.items():
-                last = max(other.seed for other in everything if other.group_key == key)
-                config = dict(queries.run(session.store, row.id).config)
+            chosen, made = frozenset(ids), 0
+            for rows in by_experiment(queries.runs(session.store)).values():
+                oldest = next((row for row in reversed(rows) if row.id in chosen), None)
+                if oldest is None:
+                    continue
+                last = max(row.seed for row in rows)
+                config = dict(queries.run(session.store, oldest.id).config)
                 seeds = range(last + 1, last + 1 + count)
                 made += len(self._queue(sweeps.plan(config, [], list(seeds), Path.cwd()), first=False))
             return f"{runs(made)} queued"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from iterand_engine.results.groups import is_same_experiment
 from iterand_engine.store import RunRow, RunState
 
 if TYPE_CHECKING:
@@ -130,8 +131,8 @@ def compared(session: Session, row: RunRow) -> tuple[str, ...]:
     chosen = session.selection.ids
     if len(chosen) > 1 and row.id in chosen:
         return chosen
-    seeds = (other.id for other in session.watcher.runs.values() if other.group_key == row.group_key)
-    return (*(other for other in seeds if other != row.id), row.id)
+    seeds = (other for other in session.watcher.runs.values() if is_same_experiment(other, row))
+    return (*(other.id for other in seeds if other.id != row.id), row.id)
 
 
 def _learning_rate(config: Mapping[str, object]) -> float | None:

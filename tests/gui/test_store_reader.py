@@ -46,7 +46,7 @@ def test_that_the_first_look_gives_everything_and_the_next_nothing(store: Store,
 def test_that_an_empty_workspace_is_told_as_read(reader: StoreReader) -> None:
     first = reader.look()
     assert first is not None
-    assert first.runs == RunsChange((), {}, {}, frozenset(), is_all=True)
+    assert first.runs == RunsChange((), {}, frozenset(), is_all=True)
 
 
 def test_that_only_changed_runs_are_told_and_configurations_once(store: Store, reader: StoreReader) -> None:

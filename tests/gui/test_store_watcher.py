@@ -13,9 +13,9 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.machine import processes
-from iterand_engine.store import Recorder, RunState, Store
+from iterand_engine.store import Recorder, RunState, Series, Store
 from iterand_gui.live import store_reader
-from iterand_gui.live.store_reader import RunsChange, SeriesPart, StoreReader
+from iterand_gui.live.store_reader import RunsChange, StoreReader
 from iterand_gui.live.store_watcher import StoreWatcher
 from tests.gui.stores import CONFIG, new_run, owned, points
 
@@ -70,7 +70,7 @@ def test_that_points_of_a_live_run_arrive_by_subscription(
 ) -> None:
     run_id = store.create_run(new_run())
     token = owned(store, run_id)
-    got: list[SeriesPart] = []
+    got: list[Series] = []
     subscription = watcher.subscribe([run_id], ["loss"])
     subscription.arrived.connect(got.extend)
     watcher.start()

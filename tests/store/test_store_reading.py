@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
@@ -60,9 +61,9 @@ def test_that_the_accuracy_so_far_is_known_of_every_run(
         place.new_run("queued"): None,
     }
     rows = queries.runs(place.store)
-    found = queries.val_accuracies(place.store, rows)
-    assert found == expected
-    assert list(found) == [row.id for row in rows]
+    assert {row.id: row.accuracy_so_far for row in rows} == expected
+    details = (queries.run(place.store, run_id) for run_id in expected)
+    assert {detail.id: detail.accuracy_so_far for detail in details} == expected
 
 
 def test_that_one_series_of_several_runs_is_read_at_once(
@@ -127,13 +128,13 @@ def test_that_of_ten_thousand_runs_only_the_live_are_judged_singly(
         connection.execute(schema.run.update().where(schema.run.c.id != made).values(state="finished"))
     live, _ = place.started_run("live")
     judged: list[str] = []
-    judge = run_select.run_row_of
+    judge = run_select.fields_of
 
-    def noted(row: Any) -> RunRow:
+    def noted(row: Any, so_far: Mapping[str, float | None]) -> dict[str, Any]:
         judged.append(row.id)
-        return judge(row)
+        return judge(row, so_far)
 
-    monkeypatch.setattr(run_select, "run_row_of", noted)
+    monkeypatch.setattr(run_select, "fields_of", noted)
     assert len(queries.runs(place.store)) == 10_001
     assert judged == [live]
 

@@ -17,8 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_engine.store import RunRow
-from iterand_gui.live.store_reader import SeriesPart
+from iterand_engine.store import RunRow, Series
 from iterand_gui.live.store_watcher import Subscription
 from iterand_gui.look import theme
 from iterand_gui.pages.run.panels import CLOCK, MARKS, NO_MASKS, PANELS, Panel, known_keys, shown_panels
@@ -131,7 +130,7 @@ class CurvesTab(RunTab):
         self._show_positions(self.row)
         self._show_marks()
 
-    def _take(self, parts: tuple[SeriesPart, ...]) -> None:
+    def _take(self, parts: tuple[Series, ...]) -> None:
         row = self.row
         if row is None:
             return

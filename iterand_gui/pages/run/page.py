@@ -154,7 +154,7 @@ class RunPage(Page):
             self._test = self._test if before is not None and before.id == row.id else ""
             self._ask_test()
         config = watcher.configs.get(row.id, {})
-        self.header.show_run(row, config, watcher.accuracies.get(row.id), self._test)
+        self.header.show_run(row, config, self._test)
         self.outcome.show_run(row)
         self._stack.setCurrentWidget(self._content)
 
