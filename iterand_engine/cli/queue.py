@@ -42,7 +42,7 @@ from iterand_engine.store.records import SlotKey
 
 SHORT_ID = 8
 _LISTED_IDS = 5
-_GOES_ON = (RunState.STOPPED, RunState.INTERRUPTED)
+_RESUMABLE = tuple(state for state in RunState if state.is_resumable)
 
 
 def queue(
@@ -184,11 +184,11 @@ def _to_resume(at: Opened, names: list[str], *, interrupted: bool, everything: b
     if sum((bool(names), interrupted, everything)) != 1:
         raise UserError("Name the runs to resume after --resume, or say --interrupted or --all instead.")
     if names:
-        run_ids = meant_runs(at, names, (*_GOES_ON, RunState.FAILED))
+        run_ids = meant_runs(at, names, _RESUMABLE)
         for run_id in run_ids:
             check_code(at.workspace, run_id, queries.run(at.store, run_id).extensions)
         return run_ids
-    wanted = _GOES_ON if everything else (RunState.INTERRUPTED,)
+    wanted = {*_RESUMABLE} - {RunState.FAILED} if everything else {RunState.INTERRUPTED}
     rows = queries.runs(at.store)
     failed = sum(row.state is RunState.FAILED for row in rows)
     if everything and failed:

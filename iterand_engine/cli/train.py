@@ -20,7 +20,7 @@ from iterand_engine.runs.make import make_run
 from iterand_engine.store import RunState, queries
 from iterand_engine.store import queue as store_queue
 
-GOES_ON = (RunState.QUEUED, RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
+GOES_ON = tuple(state for state in RunState if state is RunState.QUEUED or state.is_resumable)
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="OPTION=VALUE", help="Change an option, e.g. --set training.lr=0.05."),

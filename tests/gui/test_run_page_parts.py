@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from iterand_engine.config.catalog import METHODS
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.config.yaml import parse_yaml
+from iterand_engine.results.next_steps import StepKind
 from iterand_engine.store import RunState, Series, Store
 from iterand_engine.store.records import Environment
 from iterand_gui.pages.run import log_reader
@@ -20,7 +21,7 @@ from iterand_gui.pages.run.log_reader import folded, read_news
 from iterand_gui.pages.run.option_rows import option_rows, yaml_of
 from iterand_gui.pages.run.panels import PANELS, known_keys, shown_panels
 from iterand_gui.pages.run.run_facts import environment_rows, read_facts
-from iterand_gui.session.next_steps import StepKind, next_steps
+from iterand_gui.session.next_steps import next_steps
 from tests.gui.recorded_runs import BASE, SHAPES, make_run, write_log, write_masks
 from tests.run_rows import run_row
 

@@ -11,6 +11,7 @@ from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
+from iterand_engine.results.next_steps import StepKind
 from iterand_engine.store import RunRow, queries
 from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.live.tasks import Control
@@ -26,7 +27,7 @@ from iterand_gui.pages.run.outcome import Outcome
 from iterand_gui.pages.run.tab import RunTab
 from iterand_gui.plots.link import PlotLink
 from iterand_gui.session.command import Command, Json
-from iterand_gui.session.next_steps import StepKind, do
+from iterand_gui.session.next_steps import do
 from iterand_gui.session.session import Session
 from iterand_gui.widgets.empty_state import EmptyState, Offer
 
