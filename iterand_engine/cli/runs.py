@@ -24,8 +24,7 @@ from iterand_engine.cli.common import (
 from iterand_engine.cli.run_json import RunEntry, RunList
 from iterand_engine.config.presets import presets as all_presets
 from iterand_engine.results.filters import Filter, find_runs, parse
-from iterand_engine.store import Locked, RunRow, RunState, queries
-from iterand_engine.store import sweeps as store_sweeps
+from iterand_engine.store import Locked, RunRow, RunState
 from iterand_engine.store.records import SweepRow
 
 SHORT_ID = 8
@@ -46,10 +45,10 @@ def runs(
     """List runs, the newest first: all, or those that a filter finds."""
     with opened(workspace) as at:
         wanted = parse(" ".join(filters or ()))
-        rows = [row for row, _ in find_runs(at.store, wanted)]
+        rows = [row for row, _ in find_runs(at.store.reader, wanted)]
         run_ids = [row.id for row in rows]
-        tests = queries.test_accuracies(at.store, run_ids, lock=at.settings.test_lock)
-        sweeps = _Sweeps(store_sweeps.sweeps(at.store))
+        tests = at.store.reader.test_accuracies(run_ids, lock=at.settings.test_lock)
+        sweeps = _Sweeps(at.store.reader.sweeps())
     if json:
         entries = [RunEntry.of(row, tests[row.id], sweeps.ids(row.id)) for row in rows]
         result(RunList(runs=entries).model_dump_json(indent=2))

@@ -10,7 +10,6 @@ from iterand_engine.cli.common import Opened, WorkspaceOption, opened, result
 from iterand_engine.cli.which_runs import RUNS_HELP, meant_runs
 from iterand_engine.errors import UserError
 from iterand_engine.store import RunState
-from iterand_engine.store import queue as store_queue
 
 _STOPPABLE = (RunState.QUEUED, *(state for state in RunState if state.is_live))
 
@@ -39,10 +38,10 @@ def stop(
 
 def _stop_all(at: Opened) -> None:
     """Stop queued runs first, the last in line before the others, so that no slot takes one meanwhile."""
-    queued = [run.id for run in store_queue.queued(at.store)]
+    queued = [run.id for run in at.store.reader.queued()]
     states = [at.store.request_stop(run_id) for run_id in reversed(queued)]
     taken_out = states.count(RunState.STOPPED)
-    live = at.store.live_runs()
+    live = at.store.reader.live_runs()
     if taken_out:
         what = "run stopped before it" if taken_out == 1 else "runs stopped before they"
         result(f"{taken_out} queued {what} started")

@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.results.filter_fields import Field, Kind, find_field
-from iterand_engine.store import queries
 from iterand_engine.store.records import RunState
 
 if TYPE_CHECKING:
-    from iterand_engine.store import RunRow, Store
+    from iterand_engine.store import Reader, RunRow
     from iterand_engine.store.records import Json
 
 Value = int | float | str | bool | None
@@ -140,17 +139,17 @@ def parse(text: str) -> Filter:
 
 
 def find_runs(
-    store: Store, wanted: Filter, *, ids: Collection[str] | None = None
+    reader: Reader, wanted: Filter, *, ids: Collection[str] | None = None
 ) -> list[tuple[RunRow, Json]]:
     """The runs that meet a filter, newest first, each with its configuration.
 
     Args:
-        store: where they are.
+        reader: of the store where they are.
         wanted: what they must meet.
         ids: only of these.
     """
     now = time.time()
-    found = queries.runs_with_configs(store, ids=ids)
+    found = reader.runs_with_configs(ids=ids)
     return [(row, config) for row, config in found if wanted.matches(row, config, now)]
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from iterand_engine.errors import UserError
 from iterand_engine.machine.workspace import Workspace, is_run_id
-from iterand_engine.store import RunRow, Store, queries, trash
+from iterand_engine.store import RunRow, Store, trash
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def undelete_runs(workspace: Workspace, store: Store, run_ids: Sequence[str]) ->
         mend(workspace, store, run_ids)
         raise
     problems = mend(workspace, store, run_ids)
-    started = [row for row in queries.runs(store, ids=run_ids) if row.started_at is not None]
+    started = [row for row in store.reader.runs(ids=run_ids) if row.started_at is not None]
     return problems + [
         f"The files of run {row.id} ({row.name}) are not in the trash any more; only its results came back."
         for row in started
@@ -85,7 +85,7 @@ def mend(workspace: Workspace, store: Store, run_ids: Iterable[str] = ()) -> lis
     Returns:
         A sentence for each run whose files cannot be moved.
     """
-    deleted = (entry.row.id for entry in trash.discarded(store))
+    deleted = (entry.row.id for entry in store.reader.discarded())
     waiting = list(dict.fromkeys((*deleted, *_names(workspace), *run_ids)))
     problems: list[str] = []
     while waiting:  # until there is nothing to move: others may be at it too
@@ -104,7 +104,7 @@ def mend(workspace: Workspace, store: Store, run_ids: Iterable[str] = ()) -> lis
 
 def entries(workspace: Workspace, store: Store) -> list[TrashEntry]:
     """What is in the trash, the last deleted first, then files of runs that the store no longer knows."""
-    found = [TrashEntry(entry.row.id, entry.row, entry.deleted_at) for entry in trash.discarded(store)]
+    found = [TrashEntry(entry.row.id, entry.row, entry.deleted_at) for entry in store.reader.discarded()]
     found.sort(key=lambda entry: entry.deleted_at or 0.0, reverse=True)
     ours = {entry.run_id for entry in found} | _visible(store, _names(workspace))
     return found + [TrashEntry(name, None, None) for name in _names(workspace) if name not in ours]
@@ -183,7 +183,7 @@ def _remove(path: Path) -> None:
 
 
 def _visible(store: Store, run_ids: Sequence[str]) -> set[str]:
-    return {row.id for row in queries.runs(store, ids=run_ids)}
+    return {row.id for row in store.reader.runs(ids=run_ids)}
 
 
 def _names(workspace: Workspace) -> list[str]:

@@ -6,11 +6,12 @@ a run writes it; `queries` reads. See docs/store.md.
 
 from __future__ import annotations
 
-from iterand_engine.store import queries
-from iterand_engine.store.dialect import Changes, ChangeWatcher
+from iterand_engine.store.dialect import ChangeWatcher
+from iterand_engine.store.reading import ChangeFeed, Reader
 from iterand_engine.store.recorder import Recorder
 from iterand_engine.store.records import (
     Axis,
+    Changes,
     Checkpoint,
     Claim,
     DiscardedRun,
@@ -30,11 +31,13 @@ from iterand_engine.store.records import (
     SlotPlace,
     SlotRow,
     SweepRow,
+    TimedRun,
 )
 from iterand_engine.store.store import Store
 
 __all__ = [
     "Axis",
+    "ChangeFeed",
     "ChangeWatcher",
     "Changes",
     "Checkpoint",
@@ -47,6 +50,7 @@ __all__ = [
     "Level",
     "Locked",
     "NewRun",
+    "Reader",
     "Recorder",
     "RunDetail",
     "RunRow",
@@ -58,5 +62,5 @@ __all__ = [
     "SlotRow",
     "Store",
     "SweepRow",
-    "queries",
+    "TimedRun",
 ]

@@ -1,6 +1,6 @@
 """What the store hands out and takes in: plain frozen values, no database and no torch.
 
-Limits: `RunRow` carries no test accuracy on purpose; it leaves the store through `queries.test_accuracies`.
+Limits: `RunRow` carries no test accuracy on purpose; it leaves the store through `Reader.test_accuracies`.
 Times are seconds since 1970 by the database's clock; steps count optimiser updates.
 """
 
@@ -272,6 +272,26 @@ class Series:
     values: NDArray[np.float32]
     first: int
     rewind: int
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What moved since the last look: new revision by run id, and the ids that are gone."""
+
+    revisions: Mapping[str, int]
+    removed: frozenset[str]
+
+
+@dataclass(frozen=True)
+class TimedRun:
+    """What a run did: its configuration, updates, and the seconds they took over all of its starts.
+
+    Evaluation, recording and saving are in the seconds.
+    """
+
+    config: Json
+    steps: int
+    elapsed_s: float
 
 
 @dataclass(frozen=True)

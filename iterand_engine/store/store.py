@@ -19,9 +19,11 @@ from sqlalchemy.exc import DBAPIError
 from iterand_engine.errors import OwnershipLost, UserError
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.store import dialect, run_select, run_update, schema, slot_rows
+from iterand_engine.store import dialect, run_update, schema, slot_rows
 from iterand_engine.store.migrate import check_database, prepare_database
-from iterand_engine.store.records import Json, NewRun, RunRow, RunState
+from iterand_engine.store.queries import SqliteReader
+from iterand_engine.store.reading import Reader
+from iterand_engine.store.records import Json, NewRun, RunState
 
 _STOP = RunState.STOPPED.value
 _run = schema.run
@@ -41,6 +43,7 @@ class Store:
         self.workspace = workspace
         self._reader = dialect.read_engine(workspace.db_path)
         self._writer = dialect.write_engine(workspace.db_path)
+        self.reader: Reader = SqliteReader(workspace.db_path, self.reading)
 
     @classmethod
     def open(cls, workspace: Workspace) -> Store:
@@ -183,17 +186,6 @@ class Store:
                 insert(starts).values(run_id=run_id, start=number, at=now, snapshot=dict(environment))
             )
 
-    def resolve(self, text: str) -> str:
-        """The run that a user means.
-
-        Args:
-            text: an id, the beginning of just one id, or the name of just one run.
-        Raises:
-            UserError: none is meant, or several (named with their ids).
-        """
-        with self.reading() as connection:
-            return run_update.named(connection, text, _run.c.deleted_at.is_(None))
-
     def request_stop(self, run_id: str) -> RunState:
         """Ask a run to save and stop.
 
@@ -221,13 +213,6 @@ class Store:
         with self.writing() as connection:
             run_update.run_row(connection, run_id)
             run_update.change(connection, run_id, {"desired_state": None})
-
-    def live_runs(self) -> list[RunRow]:
-        """Runs that a process trains now or is about to, newest first."""
-        with self.reading() as connection:
-            query = run_select.row_query().where(run_select.LOOKS_LIVE)
-            rows = connection.execute(query.order_by(_run.c.number.desc())).all()
-            return [row for row in run_select.judged_rows(connection, rows) if row.state.is_live]
 
     def settle(self) -> list[str]:
         """Store what became of runs whose process is gone or never came.

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, delete, select
 
 from iterand_engine.errors import UserError
-from iterand_engine.store import dialect, run_select, run_update, schema
-from iterand_engine.store.records import DiscardedRun, RunState
+from iterand_engine.store import dialect, run_update, schema
+from iterand_engine.store.records import RunState
 
 if TYPE_CHECKING:
     from iterand_engine.store.store import Store
@@ -54,16 +54,6 @@ def restore(store: Store, run_ids: Sequence[str]) -> None:
             run_update.change(connection, run_id, {"deleted_at": None})
 
 
-def discarded(store: Store) -> list[DiscardedRun]:
-    """The runs in the trash, the last one put there first."""
-    query = run_select.any_row_query().where(_run.c.deleted_at.is_not(None))
-    query = query.order_by(_run.c.deleted_at.desc(), _run.c.number.desc())
-    with store.reading() as connection:
-        rows = connection.execute(query).all()
-        found = run_select.judged_rows(connection, rows)
-    return [DiscardedRun(run, row.deleted_at) for run, row in zip(found, rows, strict=True)]
-
-
 def forget(store: Store, run_ids: Sequence[str]) -> None:
     """Delete runs in the trash with all that is recorded of them, and sweeps of which no run is left.
 
@@ -80,16 +70,6 @@ def forget(store: Store, run_ids: Sequence[str]) -> None:
             left = select(members.sweep_id)
             gone = schema.sweep.c.id.in_(of_run) & schema.sweep.c.id.not_in(left)
             connection.execute(delete(schema.sweep).where(gone))
-
-
-def resolve_discarded(store: Store, text: str) -> str:
-    """The run in the trash that a user means, as `Store.resolve`.
-
-    Raises:
-        UserError: none is meant, or several.
-    """
-    with store.reading() as connection:
-        return run_update.named(connection, text, _run.c.deleted_at.is_not(None), "in the trash ")
 
 
 def _check_discarded(connection: Connection, run_id: str) -> None:

@@ -235,7 +235,7 @@ class _Eye(QObject):
 
     def _read(self) -> Reading | None:
         if self._reader is None:
-            self._reader = StoreReader(self._store)
+            self._reader = StoreReader(self._store.reader)
             for number, wish in self._wishes.items():
                 self._reader.want(number, wish)
         return self._reader.look()

@@ -17,7 +17,7 @@ from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.groups import by_experiment
 from iterand_engine.runs import sweeps, trash
 from iterand_engine.slots import drain
-from iterand_engine.store import RunState, Store, labels, queries, queue
+from iterand_engine.store import RunState, Store, labels, queue
 from iterand_gui.live.launcher import start_detached
 from iterand_gui.live.tasks import Control, Job, Jobs
 from iterand_gui.widgets.messages import Messages
@@ -82,7 +82,7 @@ class Actions(QObject):
         """Ask every queued and running run to stop."""
 
         def work(_: Control) -> str:
-            ids = [row.id for row in (*queue.queued(self._store), *self._store.live_runs())]
+            ids = [row.id for row in (*self._store.reader.queued(), *self._store.reader.live_runs())]
             for run_id in ids:
                 self._store.request_stop(run_id)
             return (
@@ -96,7 +96,7 @@ class Actions(QObject):
 
         def work(_: Control) -> str:
             self._store.settle()
-            ids = [row.id for row in queries.runs(self._store) if row.state is RunState.INTERRUPTED]
+            ids = [row.id for row in self._store.reader.runs() if row.state is RunState.INTERRUPTED]
             queue.enqueue(self._store, ids, first=True)
             self._start_slots()
             return f"{runs(len(ids))} back in the queue, at its head" if ids else "No run is interrupted"
@@ -153,12 +153,12 @@ class Actions(QObject):
 
         def work(_: Control) -> str:
             chosen, made = frozenset(ids), 0
-            for rows in by_experiment(queries.runs(self._store)).values():
+            for rows in by_experiment(self._store.reader.runs()).values():
                 oldest = next((row for row in reversed(rows) if row.id in chosen), None)
                 if oldest is None:
                     continue
                 last = max(row.seed for row in rows)
-                config = dict(queries.run(self._store, oldest.id).config)
+                config = dict(self._store.reader.run(oldest.id).config)
                 seeds = range(last + 1, last + 1 + count)
                 made += len(self._queue(sweeps.plan(config, [], list(seeds), Path.cwd()), first=False))
             return f"{runs(made)} queued"
@@ -190,7 +190,7 @@ class Actions(QObject):
         """Add tags to runs and take others from them; those that a run has besides stay."""
 
         def work(_: Control) -> None:
-            for row in queries.runs(self._store, ids=ids):
+            for row in self._store.reader.runs(ids=ids):
                 labels.set_tags(
                     self._store, row.id, [*(tag for tag in row.tags if tag not in removed), *added]
                 )
@@ -201,7 +201,7 @@ class Actions(QObject):
         """Open the form with what decides a run's result (data, network, method, training), for a new run."""
 
         def work(_: Control) -> dict[str, Any]:
-            config = RunConfig.from_mapping(queries.run(self._store, run_id).config)
+            config = RunConfig.from_mapping(self._store.reader.run(run_id).config)
             mapping = {part: config.to_mapping()[part] for part in ("data", "model", "method", "training")}
             del mapping["training"]["seed"]
             return mapping
@@ -220,7 +220,7 @@ class Actions(QObject):
         """
 
         def work(_: Control) -> Clone | dict[str, Any]:
-            config = RunConfig.from_mapping(queries.run(self._store, run_id).config)
+            config = RunConfig.from_mapping(self._store.reader.run(run_id).config)
             if not changes:
                 return config.to_mapping()
             unnamed = {"name": None} if config.name else {}

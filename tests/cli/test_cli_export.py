@@ -20,7 +20,6 @@ from iterand_engine.data.dataset import Split
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.epoch_masks import read_epoch
 from iterand_engine.runs import train
-from iterand_engine.store import queries
 from iterand_engine.training.trainer import Trainer
 from tests.command_line import config_file, iterand, opened
 from tests.paths import ROOT
@@ -148,7 +147,7 @@ def test_that_best_is_the_first_epoch_of_the_highest_validation_accuracy(
     masked: Trained, tmp_path: Path
 ) -> None:
     with opened(masked.folder) as (_, store):
-        accuracies = queries.series(store, masked.run_id, "val_accuracy").values.tolist()
+        accuracies = store.reader.series(masked.run_id, "val_accuracy").values.tolist()
     best = accuracies.index(max(accuracies)) + 1
     for form in ("masks", "safetensors"):
         _, out, _ = masked.export("--format", form, "--epoch", "best", "--out", tmp_path / form)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from iterand_engine.machine import processes
-from iterand_engine.store import NewRun, Recorder, RunState, queries
+from iterand_engine.store import NewRun, Recorder, RunState
 from iterand_engine.version import __version__
 from tests.command_line import TINY, Done, config_file, iterand, opened
 
@@ -54,7 +54,7 @@ def refused(done: Done) -> str:
 def test_that_a_mistake_is_answered_in_one_sentence(workspace_dir: Path, words: list[str], said: str) -> None:
     assert said in refused(iterand(*words, "--workspace", workspace_dir))
     with opened(workspace_dir) as (_, store):
-        assert queries.runs(store) == []  # nothing was made
+        assert store.reader.runs() == []  # nothing was made
 
 
 @pytest.mark.parametrize("words", [["runs"], ["settings"], ["data", "list"], ["extensions", "list"]])
@@ -93,7 +93,7 @@ def test_that_a_mistake_found_while_training_is_stored_with_the_run(
     assert done.code == 2
     assert done.out == f"run {done.run_id} failed step=0\n"
     with opened(workspace_dir) as (_, store):
-        run = queries.run(store, done.run_id)
+        run = store.reader.run(done.run_id)
     assert run.state is RunState.FAILED
     assert run.reason is not None
     assert run.reason in done.err

@@ -16,7 +16,7 @@ from iterand_engine.config.presets import presets
 from iterand_engine.machine import processes
 from iterand_engine.machine.run_log import RunLog, log_path, read_from
 from iterand_engine.machine.settings import Settings
-from iterand_engine.store import NewRun, Recorder, RunState, Store, queries
+from iterand_engine.store import NewRun, Recorder, RunState, Store
 from iterand_engine.version import __version__
 from tests.command_line import TINY, Done, config_file, iterand, opened, until
 from tests.paths import ROOT
@@ -87,7 +87,7 @@ def test_that_show_json_keeps_its_contract(trained: tuple[Path, str]) -> None:
     )
     assert len(shown["final_digest"]) == 64
     with opened(folder) as (_, store):
-        assert shown["series"]["loss"] == queries.series(store, run_id, "loss").values[-1]
+        assert shown["series"]["loss"] == store.reader.series(run_id, "loss").values[-1]
 
 
 def test_that_numbers_that_are_none_become_null_and_a_live_step_shows(workspace_dir: Path) -> None:
@@ -143,7 +143,7 @@ def test_that_the_lock_shows_a_test_accuracy_nowhere_until_a_run_is_unlocked(
         assert iterand("unlock", run_id[:8], "--workspace", folder).out == f"run {run_id} unlocked\n"
         assert len(seen()) == 4
         with opened(folder) as (_, store):
-            assert queries.run(store, run_id).test_unlocked
+            assert store.reader.run(run_id).test_unlocked
     finally:
         iterand("settings", "set", "test_lock", "false", "--workspace", folder)
 

@@ -14,7 +14,7 @@ import pytest
 
 from iterand_engine.machine.resources import resource
 from iterand_engine.runs import train
-from iterand_engine.store import RunState, queries
+from iterand_engine.store import RunState
 from tests.command_line import (
     STEPS_PER_EPOCH,
     config_file,
@@ -77,7 +77,7 @@ def test_that_a_request_in_the_store_stops_training(workspace_dir: Path, tmp_pat
     def ask() -> None:
         until(lambda: (run := only_run(workspace_dir)) is not None and run.step > 0)
         with opened(workspace_dir) as (_, store):
-            store.request_stop(queries.runs(store)[0].id)
+            store.request_stop(store.reader.runs()[0].id)
 
     asking = threading.Thread(target=ask)
     asking.start()
@@ -162,7 +162,7 @@ def test_that_a_resumed_run_goes_on_to_the_same_end(workspace_dir: Path, tmp_pat
     assert "goes on from step 11" in resumed.err
     assert resumed.out.split()[2:] == whole.out.split()[2:]
     with opened(workspace_dir) as (_, store):
-        digests = {queries.run(store, run_id).final_digest for run_id in (parts, whole.run_id)}
+        digests = {store.reader.run(run_id).final_digest for run_id in (parts, whole.run_id)}
     assert len(digests) == 1
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from iterand_engine.cli import trash as trash_commands
 from iterand_engine.machine import processes
-from iterand_engine.store import NewRun, queries
+from iterand_engine.store import NewRun
 from tests.command_line import TINY, Done, iterand, opened
 
 LARGE_BYTES = 3_000_000
@@ -26,7 +26,7 @@ def new_run(folder: Path, name: str, size_bytes: int = LARGE_BYTES) -> str:
 
 def shown(folder: Path) -> set[str]:
     with opened(folder) as (_, store):
-        return {row.id for row in queries.runs(store)}
+        return {row.id for row in store.reader.runs()}
 
 
 def files(folder: Path) -> set[str]:

@@ -15,7 +15,7 @@ from iterand_engine.machine import processes
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.runs.group_key import group_key
-from iterand_engine.store import NewRun, Recorder, RunState, Store, queries
+from iterand_engine.store import NewRun, Recorder, RunState, Store
 from iterand_gui.pages.compare import ComparePage
 from iterand_gui.plots.curve_plot import CurvePlot
 from iterand_gui.plots.points_plot import PointsPlot
@@ -156,7 +156,7 @@ class World:
         self.settle()
 
     def _is_new(self, run_id: str) -> bool:
-        (stored,) = queries.runs(self.store, ids=[run_id])
+        (stored,) = self.store.reader.runs(ids=[run_id])
         return self.session.watcher.runs[run_id].revision == stored.revision
 
     def show(self) -> None:

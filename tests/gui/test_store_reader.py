@@ -15,11 +15,11 @@ from iterand_engine.store import (
     SlotKey,
     Store,
     labels,
-    queries,
     slots,
     sweeps,
     trash,
 )
+from iterand_engine.store.queries import SqliteReader
 from iterand_gui.live import store_reader
 from iterand_gui.live.store_reader import RunsChange, StoreReader, Wish
 from tests.gui.stores import CONFIG, new_run, owned, points
@@ -27,7 +27,7 @@ from tests.gui.stores import CONFIG, new_run, owned, points
 
 @pytest.fixture
 def reader(store: Store) -> Iterator[StoreReader]:
-    reading = StoreReader(store)
+    reading = StoreReader(store.reader)
     yield reading
     reading.close()
 
@@ -195,7 +195,7 @@ def test_that_a_look_that_failed_is_made_up_for_whole(
         recorder.finish(RunState.STOPPED)
     reader.want(1, Wish((run_id,), ("loss",), events=True))
     with monkeypatch.context() as broken:
-        broken.setattr(queries, "events", raising(OSError("disk I/O error")))
+        broken.setattr(SqliteReader, "events", raising(OSError("disk I/O error")))
         with pytest.raises(OSError, match="disk I/O error"):
             reader.look()
     reading = reader.look()

@@ -20,7 +20,7 @@ from iterand_engine.preflight.messages import Answer, Memory, Request
 from iterand_engine.preflight.probe_process import answer
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import Surroundings, work
-from iterand_engine.store import Store, queries
+from iterand_engine.store import Store
 from tests.paths import ROOT
 
 GPU = Device("GPU-1", "cuda", "NVIDIA Small", 8_000_000_000, 5_000_000_000, bf16=True)
@@ -136,7 +136,7 @@ def test_that_time_is_foretold_from_recorded_runs_of_the_same_network(tmp_path: 
             return run_seconds(store, RunConfig.from_mapping(mapping), asked(workspace, mapping))
 
         assert foretold(base) is None
-        rows = [queries.run(store, trained(workspace, store, base)) for _ in range(2)]
+        rows = [store.reader.run(trained(workspace, store, base)) for _ in range(2)]
         step_s = sum(row.elapsed_s for row in rows) / sum(row.step for row in rows)
         assert foretold(base) == pytest.approx(16 * step_s)
         assert foretold(longer) == pytest.approx(240 * step_s)

@@ -29,6 +29,7 @@ NOW = 1_000_000.0
 NO_FIELDS = {
     *("stored_state", "stop_requested", "test_unlocked", "owner", "heartbeat_at", "last_step_at"),
     *("revision", "rewind", "waiting", "queue_rank", "device_errors"),
+    *("fingerprint", "end_kind"),
     "accuracy_so_far",  # which the field val_accuracy reads
 }
 ROW = run_row(

@@ -19,7 +19,7 @@ from iterand_engine.errors import ExitCode
 from iterand_engine.machine import environment, processes
 from iterand_engine.runs import adopt, train
 from iterand_engine.runs.reproduce import Difference, first_difference, reproduce_run
-from iterand_engine.store import NewRun, Recorder, Store, queries
+from iterand_engine.store import NewRun, Recorder, Store
 from iterand_engine.training import trainer
 from iterand_engine.training.optimizer import learning_rate
 from iterand_engine.version import __version__
@@ -158,4 +158,4 @@ def test_that_the_earliest_difference_of_all_series_counts(workspace_dir: Path) 
         two = recorded(store, both([1, 2, 4], [[1, 1], [3, 2]]))
         found = first_difference(store, one, store, two, 9)
         assert str(found) == "step 1, series flips (conv1.weight): 2 / 3"
-        assert queries.run(store, one).step == 0
+        assert store.reader.run(one).step == 0

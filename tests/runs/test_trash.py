@@ -21,7 +21,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.trash import delete_runs, empty, entries, mend, undelete_runs
-from iterand_engine.store import NewRun, Recorder, RunState, Store, queries, trash
+from iterand_engine.store import NewRun, Recorder, RunState, Store, trash
 from tests.paths import ROOT
 
 FILES = {"config.yaml": b"name: one", "checkpoints/step.pt": b"weights", "masks/epoch-00000.npz": b"bits"}
@@ -63,7 +63,7 @@ class Place:
         return empty(self.workspace, self.store, entries(self.workspace, self.store))
 
     def shown(self) -> set[str]:
-        return {row.id for row in queries.runs(self.store)}
+        return {row.id for row in self.store.reader.runs()}
 
     def where(self, run_id: str) -> str:
         """The folders that have the run's files, all of them."""
@@ -85,14 +85,14 @@ def place(workspace_dir: Path) -> Iterator[Place]:
 
 def test_that_deleting_moves_the_files_and_undeleting_brings_everything_back(place: Place) -> None:
     kept, gone = place.new_run(), place.new_run()
-    before = queries.run(place.store, gone)
+    before = place.store.reader.run(gone)
     assert place.delete(gone) == []
     assert (place.shown(), place.trash()) == ({kept}, [gone])
     assert (place.where(kept), place.where(gone)) == ("runs", "trash")
     assert place.undelete(gone) == []
     assert (place.shown(), place.trash()) == ({kept, gone}, [])
     assert place.where(gone) == "runs"
-    assert queries.run(place.store, gone).config == before.config
+    assert place.store.reader.run(gone).config == before.config
 
 
 def test_that_files_that_are_lost_are_told_when_a_run_comes_back(place: Place) -> None:
@@ -383,4 +383,4 @@ def test_that_of_several_at_work_the_last_leaves_files_and_store_together(place:
         thread.join()
     for run in runs:
         assert place.where(run) == ("runs" if run in place.shown() else "trash")
-        assert (run in place.shown()) != (run in [e.row.id for e in trash.discarded(place.store)])
+        assert (run in place.shown()) != (run in [e.row.id for e in place.store.reader.discarded()])

@@ -26,7 +26,7 @@ import sys, time
 from pathlib import Path
 from iterand_engine.machine import processes
 from iterand_engine.errors import OwnershipLost
-from iterand_engine.store import NewRun, Recorder, RunState, Store, queries
+from iterand_engine.store import NewRun, Recorder, RunState, Store
 from iterand_engine.machine.workspace import open_workspace_dir
 store = Store.open(open_workspace_dir(sys.argv[1]))
 """

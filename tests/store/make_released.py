@@ -22,7 +22,6 @@ from iterand_engine.store import (
     SlotKey,
     Store,
     labels,
-    queries,
     queue,
     schema,
     slots,
@@ -81,7 +80,7 @@ def train_finished(store: Store) -> None:
 
 def add_surroundings(store: Store) -> None:
     """What belongs to no run alone, and what people add: a sweep, a slot with a waiter, labels, the trash."""
-    ids = {row.name: row.id for row in queries.runs(store)}
+    ids = {row.name: row.id for row in store.reader.runs()}
     sweeps.add_sweep(store, "sweep", CONFIG, {"training.seed": [1, 2]}, [ids["finished"], ids["queued"]])
     labels.set_tags(store, ids["finished"], ["good", "paper"])
     labels.set_notes(store, ids["finished"], "worth a look")

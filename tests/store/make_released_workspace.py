@@ -31,7 +31,7 @@ from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.adopt import adopted
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import Surroundings, work
-from iterand_engine.store import SlotKey, Store, queries, queue, schema, slots
+from iterand_engine.store import SlotKey, Store, queue, schema, slots
 from tests.own_code_files import trusted
 
 TARGET = Path(__file__).parent / "released" / f"workspace-{schema.SCHEMA_REVISION}.tar.gz"
@@ -227,7 +227,7 @@ def _fail_device(maker: Maker, run_id: str) -> None:
     error = torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered")
     with suppress(type(error)), adopted(maker.store, run_id, maker.store.claim(run_id)):
         raise error
-    reason = queries.run(maker.store, run_id).reason or ""
+    reason = maker.store.reader.run(run_id).reason or ""
     slots.device_error(maker.store, key, token, run_id, reason.rstrip("."))
     slots.reopen(maker.store, key.host, None)
     slots.release(maker.store, key, token, only_if_idle=False)
@@ -266,7 +266,7 @@ def main() -> None:
         workspace = open_workspace_dir(Path(folder, "workspace"))
         with Store.open(workspace) as store:
             add_all(Maker(workspace, store))
-            for row in queries.runs(store):
+            for row in store.reader.runs():
                 print(f"{row.name}: {row.state}: {row.reason}")
         TARGET.write_bytes(packed(workspace.root))
     print(f"{TARGET}: {TARGET.stat().st_size} bytes")

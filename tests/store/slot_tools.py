@@ -18,7 +18,6 @@ from iterand_engine.store import (
     SlotKey,
     SlotPlace,
     SlotRow,
-    queries,
     slots,
 )
 
@@ -53,7 +52,7 @@ def held(place: Place, at: SlotPlace = CPU, identity: ProcessIdentity = HERE) ->
 
 
 def only_slot(place: Place) -> SlotRow:
-    (row,) = slots.slots(place.store)
+    (row,) = place.store.reader.slots()
     return row
 
 
@@ -80,7 +79,7 @@ def change(place: Place, statement: str) -> None:
 
 
 def state(place: Place, run_id: str) -> RunState:
-    return queries.run(place.store, run_id).state
+    return place.store.reader.run(run_id).state
 
 
 def asking_for(name: str, kind: str, device: str | None) -> NewRun:

@@ -35,7 +35,6 @@ from iterand_engine.store import (
     SlotKey,
     SlotPlace,
     Store,
-    queries,
     queue,
     slots,
     states,
@@ -350,17 +349,17 @@ class Slots(RuleBasedStateMachine):
 
     @invariant()
     def the_store_agrees(self) -> None:
-        rows = {row.id: row for row in queries.runs(self.store)}
+        rows = {row.id: row for row in self.store.reader.runs()}
         assert {id_: row.state for id_, row in rows.items()} == {
             id_: run.state if run.state is not RunState.RUNNING else RunState.STARTING
             for id_, run in self.model.runs.items()
         }
-        assert [row.id for row in queue.queued(self.store)] == self.model.queue
+        assert [row.id for row in self.store.reader.queued()] == self.model.queue
         for id_, run in self.model.runs.items():
             assert rows[id_].waiting == (run.waiter is not None)
             assert rows[id_].device_errors == run.device_errors
             assert (rows[id_].queue_rank is not None) == (run.state is RunState.QUEUED)
-        found = {row.key: row for row in slots.slots(self.store)}
+        found = {row.key: row for row in self.store.reader.slots()}
         for place, slot in self.model.slots.items():
             row = found.get(place.key)
             assert (row.run_id if row else None) == self.model.occupant(place)

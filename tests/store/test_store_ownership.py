@@ -15,7 +15,7 @@ import pytest
 from iterand_engine.errors import OwnershipLost, UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.processes import ProcessIdentity
-from iterand_engine.store import Recorder, RunState, queries, states
+from iterand_engine.store import Recorder, RunState, states
 from iterand_engine.store.states import Signs, derived_state
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def start_trainer(place: Place, run_id: str, host: str = "") -> subprocess.Popen
 
 
 def state(place: Place, run_id: str) -> RunState:
-    return queries.run(place.store, run_id).state
+    return place.store.reader.run(run_id).state
 
 
 def backdate(place: Place, column: str, seconds: float) -> None:
@@ -87,8 +87,8 @@ with Recorder(store, sys.argv[2], sys.argv[3]) as recorder:
     go.touch()
     assert sorted(child.wait(timeout=60) for child in children) == [0, 7]
     assert state(place, run_id) is RunState.FINISHED
-    assert queries.series(place.store, run_id, "loss").steps.tolist() == list(range(100))
-    assert len(queries.run(place.store, run_id).environments) == 1
+    assert place.store.reader.series(run_id, "loss").steps.tolist() == list(range(100))
+    assert len(place.store.reader.run(run_id).environments) == 1
 
 
 def test_that_of_many_claims_at_once_one_succeeds(place: Place) -> None:
@@ -110,22 +110,22 @@ def test_that_a_killed_process_leaves_its_run_interrupted(place: Place, until: U
     run_id = place.new_run()
     child = start_trainer(place, run_id)
     assert state(place, run_id) is RunState.RUNNING
-    assert [row.id for row in place.store.live_runs()] == [run_id]
+    assert [row.id for row in place.store.reader.live_runs()] == [run_id]
     assert place.store.settle() == []
     child.kill()  # it stays a zombie until it is waited for, and that already counts as gone
     until(lambda: state(place, run_id) is RunState.INTERRUPTED)
     assert psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE
     child.wait()
     assert state(place, run_id) is RunState.INTERRUPTED
-    assert queries.run(place.store, run_id).stored_state is RunState.RUNNING
-    assert place.store.live_runs() == []
+    assert place.store.reader.run(run_id).stored_state is RunState.RUNNING
+    assert place.store.reader.live_runs() == []
     assert place.store.settle() == [run_id]
-    detail = queries.run(place.store, run_id)
+    detail = place.store.reader.run(run_id)
     assert detail.stored_state is RunState.INTERRUPTED
     assert f"process {child.pid} ended without a word" in (detail.reason or "")
-    assert queries.events(place.store, run_id)[-1].level == "warning"
+    assert place.store.reader.events(run_id)[-1].level == "warning"
     assert place.store.settle() == []
-    steps = queries.series(place.store, run_id, "loss").steps
+    steps = place.store.reader.series(run_id, "loss").steps
     assert steps.tolist() == list(range(len(steps)))
     with Recorder(place.store, run_id, place.taken(run_id)) as recorder:
         recorder.append("loss", [len(steps)], [0])
@@ -141,10 +141,10 @@ def test_that_a_process_whose_run_was_taken_writes_nothing_more(place: Place, un
     backdate(place, "heartbeat_at", states.STALE_AFTER_S + 1)
     assert state(place, run_id) is RunState.INTERRUPTED
     token = place.taken(run_id)
-    before = queries.run(place.store, run_id)
+    before = place.store.reader.run(run_id)
     psutil.Process(child.pid).resume()
     assert child.wait(timeout=60) == 7
-    after = queries.run(place.store, run_id)
+    after = place.store.reader.run(run_id)
     assert (after.revision, after.step, after.state) == (before.revision, before.step, RunState.STARTING)
     with Recorder(place.store, run_id, token) as recorder:
         recorder.finish(RunState.STOPPED)
@@ -189,19 +189,19 @@ def test_that_a_failed_run_goes_on_once_the_cause_is_mended(place: Place) -> Non
         recorder.finish(RunState.FAILED, reason="the disk is full")
     place.store.claim(run_id)
     assert state(place, run_id) is RunState.STARTING
-    assert queries.run(place.store, run_id).reason is None
+    assert place.store.reader.run(run_id).reason is None
 
 
 def test_that_stopping_what_does_not_run_says_how_it_stands(place: Place) -> None:
     queued = place.new_run()
     assert place.store.request_stop(queued) is RunState.STOPPED
-    assert queries.run(place.store, queued).reason == "stopped before it started"
+    assert place.store.reader.run(queued).reason == "stopped before it started"
     claimed = place.new_run()
     place.store.claim(claimed)
     assert place.store.request_stop(claimed) is RunState.STOPPING
     backdate(place, "owner_deadline", states.ADOPT_WITHIN_S + 1)
     assert place.store.request_stop(claimed) is RunState.STOPPED
-    assert queries.run(place.store, claimed).reason == "stopped before it started"
+    assert place.store.reader.run(claimed).reason == "stopped before it started"
     with pytest.raises(UserError, match="There is no run 'x'"):
         place.store.request_stop("x")
 

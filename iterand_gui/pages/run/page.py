@@ -12,7 +12,7 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
 from iterand_engine.results.next_steps import StepKind
-from iterand_engine.store import RunRow, queries
+from iterand_engine.store import RunRow
 from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.live.tasks import Control
 from iterand_gui.look import format as texts
@@ -191,7 +191,7 @@ class RunPage(Page):
         run_id, lock = row.id, session.settings.test_lock
 
         def work(_: Control) -> tuple[str, str]:
-            found = queries.test_accuracies(session.store, [run_id], lock=lock).get(run_id)
+            found = session.store.reader.test_accuracies([run_id], lock=lock).get(run_id)
             return run_id, "" if found is None else texts.percent(found)
 
         session.jobs.run(work, "Read the result").succeeded.connect(self._take_test)

@@ -10,7 +10,7 @@ from iterand_engine.machine.disk_use import DiskKind, DiskUse, LargeThing, large
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.runs import trash as trash_files
 from iterand_engine.runs.trash import TrashEntry
-from iterand_engine.store import RunRow, Store, queries
+from iterand_engine.store import RunRow, Store
 from iterand_gui.live.tasks import Control
 from iterand_gui.look.format import age, counted, size
 
@@ -85,7 +85,7 @@ def read(workspace: Workspace, store: Store, control: Control) -> DiskFacts:
     trashed = [_trashed(entry, use.trash.get(entry.run_id, 0), now) for entry in entries]
     deleted = {entry.run_id for entry in entries}
     things = [thing for thing in largest(use, LARGEST, LARGE_BYTES) if thing.name not in deleted]
-    runs = {row.id: row for row in queries.runs(store, ids=[t.name for t in things if t.what == "run"])}
+    runs = {row.id: row for row in store.reader.runs(ids=[t.name for t in things if t.what == "run"])}
     return DiskFacts(
         use,
         tuple(sorted(trashed, key=lambda one: -one.size_bytes)),
