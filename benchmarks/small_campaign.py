@@ -21,6 +21,7 @@ from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import Surroundings, work
 from iterand_engine.store import Locked, RunRow, RunState, Store
+from iterand_engine.store.runs import claim_run
 
 METHODS: dict[str, dict[str, object]] = {
     "dense": {"name": "dense", "weight_init": "kaiming-uniform"},
@@ -61,7 +62,7 @@ def train(options: argparse.Namespace) -> None:
                 continue
             run_id = make_run(workspace, store, config(name, options.data, options.threads))
             around = Surroundings(note=lambda text: print(text, file=sys.stderr))
-            outcome = work(workspace, store, run_id, store.claim(run_id), around)
+            outcome = work(workspace, store, run_id, claim_run(store, run_id), around)
             print(f"{name} {outcome}", flush=True)
 
 

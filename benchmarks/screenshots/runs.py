@@ -20,6 +20,7 @@ from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.sweeps import plan, queue_plans
 from iterand_engine.slots.drain import start_missing
 from iterand_engine.store import RunRow, RunState, Store
+from iterand_engine.store.runs import request_stop, settle_runs
 
 _BASE = ("method.weight_init=kaiming-uniform", "compute.threads=1", "compute.device=cpu")
 _PATIENCE_S = 300.0
@@ -96,7 +97,7 @@ def stored_runs(folder: Path) -> None:
         for number, run in enumerate(reversed(missing), start=1):
             print(f"Run {number} of {len(missing)}: {run.name} seed {run.seed}", flush=True)
             _train(workspace, store, run)
-        store.settle()
+        settle_runs(store)
 
 
 def _train(workspace: Workspace, store: Store, run: RunRow) -> None:
@@ -107,7 +108,7 @@ def _train(workspace: Workspace, store: Store, run: RunRow) -> None:
     if until is not None:
         _wait(lambda: process.poll() is not None or _is_at_a_third(store, run), f"a third of {run.name}")
         if until is RunState.STOPPED:
-            store.request_stop(run.id)
+            request_stop(store, run.id)
         else:
             process.kill()
     process.wait()
@@ -138,7 +139,7 @@ def training(folder: Path) -> Iterator[None]:
             yield
         finally:
             for run in (*store.reader.queued(), *store.reader.live_runs()):
-                store.request_stop(run.id)
+                request_stop(store, run.id)
             _wait(lambda: not store.reader.live_runs(), "the runs to stop")
 
 

@@ -16,6 +16,7 @@ from iterand_engine.runs.faults import explain
 from iterand_engine.runs.report import train_reported
 from iterand_engine.slots.on_end import announce_run
 from iterand_engine.store import RunState, slots
+from iterand_engine.store.runs import claim_run
 
 if TYPE_CHECKING:
     from iterand_engine.runs.train import Outcome
@@ -39,7 +40,7 @@ def train_here(
     """
     with StopSignals() as signals:
         if now:
-            return _train(at, run_id, at.store.claim(run_id), None, signals)
+            return _train(at, run_id, claim_run(at.store, run_id), None, signals)
         claim = wait_for_slot(at, run_id, before, signals)
         if claim is None:
             run = at.store.reader.run(run_id)

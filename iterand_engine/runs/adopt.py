@@ -21,6 +21,7 @@ from iterand_engine.machine.environment import differences, snapshot
 from iterand_engine.machine.processes import current
 from iterand_engine.runs.faults import FaultKind, explain
 from iterand_engine.store import EndKind, Recorder, RunState, Store
+from iterand_engine.store.runs import adopt_run
 
 _END_KINDS: Mapping[FaultKind, EndKind] = {
     "memory": "out_of_memory",
@@ -101,7 +102,7 @@ def adopted(
         except UserError as error:
             _give_up(store, run_id, token, error)
             raise
-        store.adopt(run_id, token, current(), start.environment)
+        adopt_run(store, run_id, token, current(), start.environment)
         recorder = stack.enter_context(Recorder(store, run_id, token, on_wait=note))
         try:
             yield recorder, start
@@ -122,7 +123,7 @@ def adopted(
 
 
 def _give_up(store: Store, run_id: str, token: str, error: UserError) -> None:
-    store.adopt(run_id, token, current(), {})
+    adopt_run(store, run_id, token, current(), {})
     with Recorder(store, run_id, token) as recorder:
         _finish_unusable(store, run_id, recorder, error)
 

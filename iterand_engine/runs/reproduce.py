@@ -24,6 +24,7 @@ from iterand_engine.results.groups import is_same_experiment
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import Surroundings, work
 from iterand_engine.store import RunDetail, RunState, Series, SeriesInfo, Store
+from iterand_engine.store.runs import claim_run
 
 EPOCH_SECONDS = "epoch_s"
 
@@ -104,7 +105,7 @@ def reproduce_run(
         Settings(data_roots=tuple(roots)).save(place)
         with Store.open(place) as other:
             again = make_run(place, other, _repeated_config(original))
-            work(place, other, again, other.claim(again), _until(limit, around or Surroundings()))
+            work(place, other, again, claim_run(other, again), _until(limit, around or Surroundings()))
             return compare(store, original, other, other.reader.run(again), limit)
 
 

@@ -28,6 +28,7 @@ from iterand_engine.slots.places import our_processes, places, threads_at
 from iterand_engine.store import RunState, Store, slots
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store.records import Claim, SlotKey, SlotPlace
+from iterand_engine.store.runs import request_stop
 
 BEAT_S = 2.0
 LOOK_S = 0.3  # between two looks for a run
@@ -152,7 +153,7 @@ class HeldSlot:
         if self._worker is not None and self._worker.has_ended():
             self._judge(self._worker)
         if self._stopping and self._worker is not None:
-            self._store.request_stop(self._worker.claim.run_id)
+            request_stop(self._store, self._worker.claim.run_id)
             self._stopping = False
         if now_s >= self._beat_at_s:
             self._beat(now_s)

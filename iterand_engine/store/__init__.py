@@ -1,7 +1,10 @@
 """The one database through which training, commands and the window speak (torch-free).
 
-`Store` opens a workspace's database and makes, claims and stops runs; `Recorder` is how the process that owns
-a run writes it; `queries` reads. See docs/store.md.
+`Store` opens a workspace's database and gives connections, nothing else. Changes are functions that take the
+store: `runs` makes, claims and stops runs, `queue` orders them, `slots`, `sweeps`, `labels` and `trash` are
+named for what they change. Readings are the methods of `Store.reader`, one object because `Reader` is a
+protocol that other stores can implement. `Recorder` is how the process that owns a run writes it. See
+docs/store.md.
 """
 
 from __future__ import annotations

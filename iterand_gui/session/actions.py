@@ -18,6 +18,7 @@ from iterand_engine.results.groups import by_experiment
 from iterand_engine.runs import sweeps, trash
 from iterand_engine.slots import drain
 from iterand_engine.store import RunState, Store, labels, queue
+from iterand_engine.store.runs import request_stop, settle_runs
 from iterand_gui.live.launcher import start_detached
 from iterand_gui.live.tasks import Control, Job, Jobs
 from iterand_gui.widgets.messages import Messages
@@ -59,7 +60,7 @@ class Actions(QObject):
         """Ask runs to save and stop; queued ones leave the queue."""
 
         def work(_: Control) -> str:
-            states = [self._store.request_stop(run_id) for run_id in ids]
+            states = [request_stop(self._store, run_id) for run_id in ids]
             stopping = states.count(RunState.STOPPING)
             gone = states.count(RunState.STOPPED)
             parts = [f"{runs(stopping)} will save and stop"] if stopping else []
@@ -84,7 +85,7 @@ class Actions(QObject):
         def work(_: Control) -> str:
             ids = [row.id for row in (*self._store.reader.queued(), *self._store.reader.live_runs())]
             for run_id in ids:
-                self._store.request_stop(run_id)
+                request_stop(self._store, run_id)
             return (
                 f"{runs(len(ids))} asked to stop" if ids else "Nothing to stop: no run is queued or running"
             )
@@ -95,7 +96,7 @@ class Actions(QObject):
         """Put every interrupted run back in the queue, at its head."""
 
         def work(_: Control) -> str:
-            self._store.settle()
+            settle_runs(self._store)
             ids = [row.id for row in self._store.reader.runs() if row.state is RunState.INTERRUPTED]
             queue.enqueue(self._store, ids, first=True)
             self._start_slots()

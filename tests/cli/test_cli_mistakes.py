@@ -8,6 +8,7 @@ import pytest
 
 from iterand_engine.machine import processes
 from iterand_engine.store import NewRun, Recorder, RunState
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 from iterand_engine.version import __version__
 from tests.command_line import TINY, Done, config_file, iterand, opened
 
@@ -102,7 +103,7 @@ def test_that_a_mistake_found_while_training_is_stored_with_the_run(
 def test_that_a_name_that_several_runs_have_is_refused_with_their_ids(workspace_dir: Path) -> None:
     with opened(workspace_dir) as (_, store):
         made = [
-            store.create_run(NewRun("twin", {**TINY, "name": "twin"}, "key", 1, "cpu", "fp32", __version__))
+            create_run(store, NewRun("twin", {**TINY, "name": "twin"}, "key", 1, "cpu", "fp32", __version__))
             for _ in range(2)
         ]
     sentence = refused(iterand("show", "twin", "--workspace", workspace_dir))
@@ -114,11 +115,11 @@ def test_that_only_a_run_that_nobody_trains_and_that_has_not_ended_is_resumed(
     workspace_dir: Path, state: RunState
 ) -> None:
     with opened(workspace_dir) as (_, store):
-        run_id = store.create_run(
-            NewRun("one", {**TINY, "name": "one"}, "key", 1, "cpu", "fp32", __version__)
+        run_id = create_run(
+            store, NewRun("one", {**TINY, "name": "one"}, "key", 1, "cpu", "fp32", __version__)
         )
-        token = store.claim(run_id)
-        store.adopt(run_id, token, processes.current(), {})
+        token = claim_run(store, run_id)
+        adopt_run(store, run_id, token, processes.current(), {})
         with Recorder(store, run_id, token) as recorder:
             recorder.progress(1, 0, 16)
             recorder.drain()

@@ -15,6 +15,7 @@ from iterand_engine.store import queue as store_queue
 from iterand_engine.store import slots as store_slots
 from iterand_engine.store.labels import set_notes, set_tags
 from iterand_engine.store.records import SlotKey
+from iterand_engine.store.runs import adopt_run, claim_run
 from tests.command_line import (
     config_file,
     did,
@@ -29,8 +30,8 @@ KEY = SlotKey(processes.host_id(), "cpu", 0)
 def end_as(
     store: Store, run_id: str, state: RunState, reason: str | None = None, end_kind: EndKind | None = None
 ) -> None:
-    token = store.claim(run_id)
-    store.adopt(run_id, token, processes.current(), {"threads": 1})
+    token = claim_run(store, run_id)
+    adopt_run(store, run_id, token, processes.current(), {"threads": 1})
     with Recorder(store, run_id, token) as recorder:
         recorder.finish(state, end_kind=end_kind, reason=reason)
 
@@ -235,8 +236,8 @@ def test_that_stop_says_what_it_asked(no_slots: Path, tmp_path: Path) -> None:
     waiting, live, ended, other = queued(no_slots)
     with opened(no_slots) as (_, store):
         end_as(store, ended.id, RunState.FINISHED)
-        token = store.claim(live.id)
-        store.adopt(live.id, token, processes.current(), {})
+        token = claim_run(store, live.id)
+        adopt_run(store, live.id, token, processes.current(), {})
         done = did(no_slots, "stop", waiting.id[:8], live.id, ended.id, live.id)
         assert done.out.splitlines() == [
             f"run {waiting.id} stopped",
@@ -328,8 +329,8 @@ def test_that_show_gives_an_interrupted_run_its_last_lines_and_the_next_step(
     with opened(no_slots) as (_, store):
         end_as(store, interrupted.id, RunState.INTERRUPTED, "the power went")
         end_as(store, failed.id, RunState.FAILED, "no memory")
-        token = store.claim(told.id)
-        store.adopt(told.id, token, processes.current(), {})
+        token = claim_run(store, told.id)
+        adopt_run(store, told.id, token, processes.current(), {})
         store_queue.died(store, told.id, token, "killed by SIGKILL", "line 49 [red]")
     text = did(no_slots, "show", interrupted.id).out
     assert text.endswith("Last lines of its log\n" + "\n".join(lines[-12:]) + "\n")

@@ -24,7 +24,8 @@ from iterand_engine.preflight import contract_runs
 from iterand_engine.results.filter_fields import find_field
 from iterand_engine.runs.adopt import adopted
 from iterand_engine.runs.make import make_run
-from iterand_engine.store import ExtensionUse, RunState, Store
+from iterand_engine.store import ExtensionUse, RunState
+from iterand_engine.store.runs import claim_run
 from tests.command_line import TINY, Done, config_file, finished, iterand, opened, start
 from tests.own_code_files import (
     DATA,
@@ -71,7 +72,7 @@ def refused(workspace: Workspace, run_id: str) -> str:
 def refusal_of_worker(workspace: Workspace, run_id: str) -> str:
     """What a worker says that does not take up a run."""
     with opened(workspace.root) as (_, store):
-        token = store.claim(run_id)
+        token = claim_run(store, run_id)
         with pytest.raises(UserError) as refused, adopted(store, run_id, token):
             pass
     return str(refused.value)
@@ -263,7 +264,7 @@ def test_that_a_run_that_cannot_be_stored_leaves_no_files(
         assert len(list(workspace.runs_dir.iterdir())) == 1  # a worker could have found its files
         raise UserError("The database has been locked.")
 
-    monkeypatch.setattr(Store, "create_run", locked)
+    monkeypatch.setattr("iterand_engine.runs.make.create_run", locked)
     with opened(workspace.root) as (_, store), pytest.raises(UserError, match="locked"):
         make_run(workspace, store, RunConfig.from_mapping(TINY))
     assert list(workspace.runs_dir.iterdir()) == []

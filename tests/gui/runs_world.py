@@ -16,6 +16,7 @@ from iterand_engine.machine import processes
 from iterand_engine.machine.launch import Launch
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import NewRun, Recorder, RunState, Store, SweepRow, sweeps
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 from iterand_gui.pages.runs import RunsPage
 from iterand_gui.pages.runs.lines.columns import COLUMN
 from iterand_gui.session.session import Session
@@ -53,14 +54,14 @@ def add_run(store: Store, name: str = "tiny", *, device_kind: str = "cpu", **opt
         "0.1.0",
         total_steps=TOTAL_STEPS,
     )
-    return store.create_run(new)
+    return create_run(store, new)
 
 
 @contextmanager
 def recorded(store: Store, run_id: str, steps: int = 50, accuracy: float = 0.5) -> Iterator[Recorder]:
     """A run that this process trains, with some points of two series."""
-    token = store.claim(run_id)
-    store.adopt(run_id, token, processes.current(), {"device": "cpu"})
+    token = claim_run(store, run_id)
+    adopt_run(store, run_id, token, processes.current(), {"device": "cpu"})
     with Recorder(store, run_id, token) as recorder:
         recorder.declare("train_loss", "step")
         recorder.declare("val_accuracy", "epoch")

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QPushButton, QToolButton
 from iterand_engine.machine import processes
 from iterand_engine.machine.settings import Settings
 from iterand_engine.store import Recorder, RunRow, RunState, SlotKey, Store, labels, slots
+from iterand_engine.store.runs import adopt_run
 from iterand_gui.pages.runs.panel_parts import FindingView
 from iterand_gui.session.actions import Clone
 from tests.gui.runs_world import OpenRuns, World, add_run, add_sweep, end, recorded
@@ -206,7 +207,7 @@ def test_that_the_reason_of_waiting_follows_slots_and_other_runs(open_runs_page:
     assert claim is not None
     assert claim.run_id == ids[0]
     world.until(lambda: f"trains run {ids[0][:8]}" in view._reason.text())
-    store.adopt(claim.run_id, claim.token, processes.current(), {"device": "cpu"})
+    adopt_run(store, claim.run_id, claim.token, processes.current(), {"device": "cpu"})
     with Recorder(store, claim.run_id, claim.token) as recorder:
         recorder.finish(RunState.FINISHED)
     world.until(lambda: view._reason.text() == "It is next: a slot is about to take it.")
@@ -232,7 +233,7 @@ def test_that_a_run_that_waits_no_more_tells_no_reason(open_runs_page: OpenRuns)
     assert told(world) == ["Starting"]
     assert world.page.panel.findings[0]._reason.text() == ""
     store = world.store
-    store.adopt(claim.run_id, claim.token, processes.current(), {"device": "cpu"})
+    adopt_run(store, claim.run_id, claim.token, processes.current(), {"device": "cpu"})
     with Recorder(store, claim.run_id, claim.token) as recorder:
         recorder.finish(RunState.FINISHED)
 

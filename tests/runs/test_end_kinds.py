@@ -11,6 +11,7 @@ from iterand_engine.errors import UserError, concerning
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.adopt import adopted
 from iterand_engine.store import EndKind, RunDetail, RunState, Store, queue
+from iterand_engine.store.runs import claim_run
 from tests.store.make_released_workspace import KINDS, Maker, add_all
 
 
@@ -50,7 +51,7 @@ def test_that_what_ends_a_process_is_stored_too(
 ) -> None:
     with Store.open(workspace) as store:
         run_id = Maker(workspace, store).made("run")
-        with pytest.raises(BaseException), adopted(store, run_id, store.claim(run_id)):  # noqa: B017, PT011
+        with pytest.raises(BaseException), adopted(store, run_id, claim_run(store, run_id)):  # noqa: B017, PT011
             raise error
         assert store.reader.run(run_id).end_kind == kind
 

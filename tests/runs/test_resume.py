@@ -25,6 +25,7 @@ from iterand_engine.runs.files import load_checkpoint
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import Outcome, Surroundings, work
 from iterand_engine.store import RunState, Store
+from iterand_engine.store.runs import claim_run
 from iterand_engine.training import checkpoint, final_state, trainer
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.trainer import Hooks, Trainer
@@ -57,7 +58,7 @@ class Place:
     def start(self, run_id: str, stop_at: int | None = None) -> Outcome:
         """Claim and train a run, to its end or until so many updates are done."""
         around = Surroundings(note=self.notes.append, should_stop=lambda step: step == stop_at)
-        return work(self.workspace, self.store, run_id, self.store.claim(run_id), around)
+        return work(self.workspace, self.store, run_id, claim_run(self.store, run_id), around)
 
     def uninterrupted(self, method: str) -> dict[str, Any]:
         """What a run that nobody stops leaves behind."""
@@ -128,6 +129,7 @@ from iterand_engine.store import Store
 from iterand_engine.training import trainer
 from iterand_engine.runs.train import Surroundings, work
 from iterand_engine.machine.workspace import open_workspace_dir
+from iterand_engine.store.runs import claim_run
 
 def killed_at_eight(step):
     if step == 8:
@@ -137,7 +139,7 @@ def killed_at_eight(step):
 trainer.FLUSH_S = 0.0  # so that the store has more than the last checkpoint has
 workspace = open_workspace_dir(sys.argv[1])
 store = Store.open(workspace)
-work(workspace, store, sys.argv[2], store.claim(sys.argv[2]), Surroundings(should_stop=killed_at_eight))
+work(workspace, store, sys.argv[2], claim_run(store, sys.argv[2]), Surroundings(should_stop=killed_at_eight))
 """
 
 

@@ -22,6 +22,7 @@ from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.trash import delete_runs, empty, entries, mend, undelete_runs
 from iterand_engine.store import NewRun, Recorder, RunState, Store, trash
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 from tests.paths import ROOT
 
 FILES = {"config.yaml": b"name: one", "checkpoints/step.pt": b"weights", "masks/epoch-00000.npz": b"bits"}
@@ -41,7 +42,7 @@ class Place:
 
     def new_run(self, name: str = "run") -> str:
         """A queued run with files."""
-        run_id = self.store.create_run(NewRun(name, CONFIG, "group", 1, "cpu", "fp32", "0.1.0"))
+        run_id = create_run(self.store, NewRun(name, CONFIG, "group", 1, "cpu", "fp32", "0.1.0"))
         folder = self.workspace.make_run_dir(run_id)
         for file, content in FILES.items():
             (folder / file).write_bytes(content)
@@ -97,8 +98,8 @@ def test_that_deleting_moves_the_files_and_undeleting_brings_everything_back(pla
 
 def test_that_files_that_are_lost_are_told_when_a_run_comes_back(place: Place) -> None:
     never_started, gone = place.new_run(), place.new_run()
-    token = place.store.claim(gone)
-    place.store.adopt(gone, token, processes.current(), {})
+    token = claim_run(place.store, gone)
+    adopt_run(place.store, gone, token, processes.current(), {})
     with Recorder(place.store, gone, token) as recorder:
         recorder.finish(RunState.STOPPED)
     assert place.delete(gone, never_started) == []
@@ -111,8 +112,8 @@ def test_that_files_that_are_lost_are_told_when_a_run_comes_back(place: Place) -
 
 def test_that_a_run_that_is_trained_cannot_be_deleted_nor_those_named_with_it(place: Place) -> None:
     idle, live = place.new_run(), place.new_run()
-    token = place.store.claim(live)
-    place.store.adopt(live, token, processes.current(), {"threads": 1})
+    token = claim_run(place.store, live)
+    adopt_run(place.store, live, token, processes.current(), {"threads": 1})
     with pytest.raises(UserError, match=f"Run {live} is starting: stop it first"):
         place.delete(idle, live)
     assert place.shown() == {idle, live}
@@ -129,7 +130,7 @@ def test_that_only_deleted_runs_are_brought_back_all_or_none(place: Place) -> No
 
 
 def test_that_a_run_without_files_can_be_deleted_and_brought_back(place: Place) -> None:
-    run_id = place.store.create_run(NewRun("bare", CONFIG, "group", 1, "cpu", "fp32", "0.1.0"))
+    run_id = create_run(place.store, NewRun("bare", CONFIG, "group", 1, "cpu", "fp32", "0.1.0"))
     assert place.delete(run_id) == []
     assert place.undelete(run_id) == []
     place.delete(run_id)
@@ -170,7 +171,7 @@ def test_that_links_are_removed_and_what_they_lead_to_stays(place: Place, tmp_pa
     (precious / "file").write_text("keep me")
     inside, linked = (
         place.new_run(),
-        place.store.create_run(NewRun("linked", CONFIG, "group", 1, "cpu", "fp32", "0.1.0")),
+        create_run(place.store, NewRun("linked", CONFIG, "group", 1, "cpu", "fp32", "0.1.0")),
     )
     (place.workspace.run_dir(inside) / "exports" / "link").symlink_to(precious, target_is_directory=True)
     (place.workspace.run_dir(inside) / "file").symlink_to(precious / "file")

@@ -27,6 +27,7 @@ from iterand_engine.slots.drain import start_missing, why_waiting
 from iterand_engine.slots.places import my_devices, places, threads_at
 from iterand_engine.store import RunState, Store, slots
 from iterand_engine.store.records import SlotKey
+from iterand_engine.store.runs import request_stop
 from tests.command_line import TINY
 
 GIB = 2**30
@@ -263,7 +264,7 @@ def test_that_a_run_says_what_it_waits_for(machine: Machine) -> None:
     assert slots.claim_next(machine.store, key, token) is not None
     assert machine.why(second) == f"Slot 0 of GPU-1111 trains run {first[:8]} (tiny)."
     slots.beat(machine.store, key, token, "held: the program changed")
-    machine.store.request_stop(first)
+    request_stop(machine.store, first)
     (on_cpu,) = machine.queue("cpu")
     assert machine.why(on_cpu) == (
         "No slot of this machine takes it: it asks for 'cpu' (cpu); see the settings devices and cpu_slot."

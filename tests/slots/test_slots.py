@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from iterand_engine.store import RunRow, RunState
 from iterand_engine.store.queue import enqueue
+from iterand_engine.store.runs import request_stop
 from tests.slot_processes import ENDLESS, Queue, kill
 
 SHOWN_WITHIN_S = 5.0
@@ -73,7 +74,7 @@ def test_that_a_worker_outlives_its_slot_and_keeps_the_place_from_the_next_one(q
     queue.until(lambda: queue.slots()[0].held and queue.holder_pid() != holder)
     queue.until_stepping(first)
     assert (queue.worker_pid(first), queue.state(second)) == (worker, RunState.QUEUED)
-    queue.store.request_stop(first)
+    request_stop(queue.store, first)
     queue.until_state(second, RunState.FINISHED)
     assert queue.state(first) is RunState.STOPPED
     assert in_turn(queue.store.reader.runs())
@@ -106,7 +107,7 @@ def test_that_a_run_whose_slot_and_worker_are_killed_goes_on_when_it_is_resumed(
     enqueue(queue.store, [run_id], first=True)
     queue.start()
     queue.until(lambda: queue.state(run_id) is RunState.RUNNING)
-    queue.store.request_stop(run_id)
+    request_stop(queue.store, run_id)
     queue.until_state(run_id, RunState.STOPPED)
     assert len(queue.store.reader.run(run_id).environments) == 2
     texts = (queue.workspace.run_dir(run_id) / "worker.log").read_text()

@@ -15,6 +15,7 @@ from iterand_engine.slots import held_slot
 from iterand_engine.slots.drain import drain, start_missing, why_waiting
 from iterand_engine.slots.places import places
 from iterand_engine.store import RunState, slots
+from iterand_engine.store.runs import request_stop
 from iterand_engine.store.sweeps import add_sweep
 from tests.own_code_files import trusted
 from tests.slot_processes import ENDLESS, Queue, kill
@@ -162,7 +163,7 @@ def test_that_a_new_version_of_the_program_holds_the_queue_until_it_is_told_to_g
     package = program / "iterand_engine" / "version.py"
     before = program_stamp()
     package.write_text(package.read_text().replace(f'"{before}"', '"99.0"'))
-    queue.store.request_stop(first)
+    request_stop(queue.store, first)
     queue.until(lambda: (queue.slots()[0].message or "").startswith("held"))
     sentence = (
         f"the program changed from {before} to 99.0; `iterand queue --continue` goes on with the new one"

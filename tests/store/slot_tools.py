@@ -20,6 +20,7 @@ from iterand_engine.store import (
     SlotRow,
     slots,
 )
+from iterand_engine.store.runs import adopt_run
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -64,7 +65,7 @@ def next_id(place: Place, at: SlotPlace, token: str) -> str | None:
 
 def adopt(place: Place, claim: Claim | list[SlotRow] | None) -> Claim:
     assert isinstance(claim, Claim)
-    place.store.adopt(claim.run_id, claim.token, HERE, {"threads": 1})
+    adopt_run(place.store, claim.run_id, claim.token, HERE, {"threads": 1})
     return claim
 
 

@@ -40,6 +40,7 @@ from iterand_engine.store import (
     states,
     trash,
 )
+from iterand_engine.store.runs import adopt_run, create_run, request_stop, settle_runs
 
 if TYPE_CHECKING:
     pass
@@ -173,7 +174,7 @@ class Slots(RuleBasedStateMachine):
         }
         waiter = self.process() if waits else None
         new = NewRun(wish, config, "g", 1, kind, "fp32", "0")
-        run_id = self.store.create_run(new, waiter, first)
+        run_id = create_run(self.store, new, waiter, first)
         self.model.runs[run_id] = Known(wish, waiter=waiter)
         self.model.enter(run_id, first)
 
@@ -236,7 +237,7 @@ class Slots(RuleBasedStateMachine):
     def adopt(self, data: st.DataObject) -> None:
         run_id = self.pick(data, RunState.STARTING)
         run = self.model.runs[run_id]
-        self.store.adopt(run_id, run.token, self.process(), {})
+        adopt_run(self.store, run_id, run.token, self.process(), {})
         run.state, run.lost_starts = RunState.RUNNING, 0
 
     @precondition(lambda self: self.model.having(RunState.RUNNING))
@@ -267,7 +268,7 @@ class Slots(RuleBasedStateMachine):
             queue.died(self.store, run_id, run.token, "it was killed", "")
         else:
             self.change("UPDATE run SET owner_deadline = 0 WHERE id = ?", run_id)
-            assert run_id in self.store.settle()
+            assert run_id in settle_runs(self.store)
         run.lost_starts += 1
         if run.lost_starts > 2:
             self.model.leave(run_id, RunState.FAILED)
@@ -325,7 +326,7 @@ class Slots(RuleBasedStateMachine):
             return
         match how:
             case "stop":
-                self.store.request_stop(run_id)
+                request_stop(self.store, run_id)
             case "withdraw":
                 queue.withdraw(self.store, run_id, RunState.STOPPED)
             case _:

@@ -21,7 +21,7 @@ print("ready", flush=True)
 while not Path(sys.argv[2]).exists():
     time.sleep(0.01)
 def train(claim):
-    store.adopt(claim.run_id, claim.token, me, {})
+    adopt_run(store, claim.run_id, claim.token, me, {})
     busy.touch(exist_ok=False)
     with Recorder(store, claim.run_id, claim.token) as recorder:
         time.sleep(0.002)
@@ -49,7 +49,7 @@ from iterand_engine.store import Claim, SlotPlace
 config = {"data": {"dataset": "x"}, "model": {"name": "x", "width_factor": 1}, "method": {"name": "x"}}
 for number in range(4):
     new = NewRun("waited", config, "g", 1, "cpu", "fp32", "0")
-    run_id = store.create_run(new, me, True)
+    run_id = create_run(store, new, me, True)
     while not isinstance(claim := slots.claim_waiting(store, run_id, [SlotPlace(key, "x", "cpu")]), Claim):
         time.sleep(0.01)
     train(claim)

@@ -27,6 +27,7 @@ from iterand_engine.store import (
     trash,
 )
 from iterand_engine.store.migrate import MIGRATIONS, prepare_database
+from iterand_engine.store.runs import create_run
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -128,7 +129,7 @@ def test_that_queued_runs_of_the_first_schema_keep_their_order(released: Workspa
         assert [row.name for row in store.reader.queued()] == ["queued", "sooner", "later"]
         made = store.reader.run(store.reader.queued()[0].id)
         assert (made.extensions, made.notes, made.tags, made.device_errors) == ((), "", (), 0)
-        last = store.create_run(NewRun("last", made.config, "group", 3, "cpu", "fp32", "0.1.0"))
+        last = create_run(store, NewRun("last", made.config, "group", 3, "cpu", "fp32", "0.1.0"))
         assert store.reader.queued()[-1].id == last
 
 
@@ -216,7 +217,7 @@ while not go.exists():
     time.sleep(0.001)
 with Store.open(fresh) as store:
     config = {"data": {"dataset": "x"}, "model": {"name": "x", "width_factor": 1}, "method": {"name": "x"}}
-    store.create_run(NewRun("run", config, "g", 1, "cpu", "fp32", "0"))
+    create_run(store, NewRun("run", config, "g", 1, "cpu", "fp32", "0"))
 """
     go = tmp_path / "go"
     children = [place.child(script, str(tmp_path / "fresh"), str(go)) for _ in range(3)]

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import NewRun, Recorder, RunState, Series, Store, blocks
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 
 LAYERS = ("a", "b", "c")
 SERIES = {"loss": None, "mask_flips": LAYERS}
@@ -31,7 +32,7 @@ class RecordedSeries(RuleBasedStateMachine):
             "model": {"name": "x", "width_factor": 1},
             "method": {"name": "x"},
         }
-        self.run_id = self.store.create_run(NewRun("run", config, "g", 1, "cpu", "fp32", "0"))
+        self.run_id = create_run(self.store, NewRun("run", config, "g", 1, "cpu", "fp32", "0"))
         self.held: dict[str, list[tuple[int, list[float]]]] = {name: [] for name in SERIES}
         self.next_step = 0
         self.rewinds = 0
@@ -39,8 +40,8 @@ class RecordedSeries(RuleBasedStateMachine):
         self.recorder = self.resumed()
 
     def resumed(self) -> Recorder:
-        token = self.store.claim(self.run_id)
-        self.store.adopt(self.run_id, token, processes.current(), {})
+        token = claim_run(self.store, self.run_id)
+        adopt_run(self.store, self.run_id, token, processes.current(), {})
         recorder = Recorder(self.store, self.run_id, token)
         for name, layers in SERIES.items():
             recorder.declare(name, "step", layers)

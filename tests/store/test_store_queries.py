@@ -27,6 +27,7 @@ from iterand_engine.store import (
     run_select,
     schema,
 )
+from iterand_engine.store.runs import claim_run, clear_request, request_stop, unlock_runs
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -117,9 +118,9 @@ def test_that_an_unknown_run_is_a_users_mistake(place: Place) -> None:
     for ask in (
         lambda: place.store.reader.run("x"),
         lambda: place.store.reader.test_accuracy("x", lock=False),
-        lambda: place.store.claim("x"),
-        lambda: place.store.clear_request("x"),
-        lambda: place.store.unlock(["x"]),
+        lambda: claim_run(place.store, "x"),
+        lambda: clear_request(place.store, "x"),
+        lambda: unlock_runs(place.store, ["x"]),
     ):
         with pytest.raises(UserError, match="There is no run 'x'"):
             ask()
@@ -169,7 +170,7 @@ def test_that_the_lock_holds_test_accuracy_back_until_a_run_is_unlocked(place: P
     assert place.store.reader.test_accuracy(one, lock=False) == 0.25
     assert place.store.reader.test_accuracy(one, lock=True) is Locked.LOCKED
     assert str(Locked.LOCKED) == "locked"
-    place.store.unlock([two], scope="group")
+    unlock_runs(place.store, [two], scope="group")
     assert place.store.reader.test_accuracies([one, two], lock=True) == {one: Locked.LOCKED, two: 0.5}
     assert [row.test_unlocked for row in place.store.reader.runs()] == [True, False]
     with place.store.reading() as connection:
@@ -186,7 +187,7 @@ def test_that_a_run_without_test_accuracy_has_none_locked_or_not(place: Place) -
 def test_that_unlocking_is_all_or_nothing(place: Place) -> None:
     run_id = finish(place, "one", 0.25)
     with pytest.raises(UserError, match="There is no run 'x'"):
-        place.store.unlock([run_id, "x"])
+        unlock_runs(place.store, [run_id, "x"])
     assert place.store.reader.test_accuracy(run_id, lock=True) is Locked.LOCKED
 
 
@@ -207,14 +208,14 @@ def test_that_a_watcher_sees_the_commits_of_other_processes_only_once(
     assert watcher.poll() is None
     child = place.child("""
 config = {"data": {"dataset": "x"}, "model": {"name": "x", "width_factor": 1}, "method": {"name": "x"}}
-print(store.create_run(NewRun("run", config, "g", 1, "cpu", "fp32", "0")))
+print(create_run(store, NewRun("run", config, "g", 1, "cpu", "fp32", "0")))
 """)
     run_id = child.communicate(timeout=60)[0].strip()
     changes = watcher.poll()
     assert changes is not None
     assert changes.revisions == {run_id: 1}
     assert watcher.poll() is None
-    place.store.request_stop(own)
+    request_stop(place.store, own)
     changes = watcher.poll()
     assert changes is not None
     assert (dict(changes.revisions), changes.removed) == ({own: 2}, frozenset())
@@ -249,7 +250,7 @@ def test_that_deleting_a_run_deletes_all_of_it(place: Place) -> None:
         recorder.event("info", "x")
         recorder.publish_checkpoint(1, 0, "x", "y", "training")
         recorder.finish(RunState.FINISHED, test_accuracy=1.0)
-    place.store.unlock([run_id])
+    unlock_runs(place.store, [run_id])
     with place.store.writing() as connection:
         connection.execute(schema.run.delete())
     with place.store.reading() as connection:

@@ -13,6 +13,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import ExtensionUse, NewRun, Recorder, RunState, queue, states
+from iterand_engine.store.runs import adopt_run, claim_run, create_run, create_runs, request_stop, settle_runs
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -54,24 +55,24 @@ def lapse(place: Place) -> None:
 
 def test_that_runs_made_together_keep_their_order(place: Place) -> None:
     place.new_run("before")
-    made = place.store.create_runs([new("a"), new("b"), new("c")])
+    made = create_runs(place.store, [new("a"), new("b"), new("c")])
     assert order(place) == ["before", "a", "b", "c"]
     assert [row.id for row in place.store.reader.runs()][:3] == made[::-1]
-    place.store.create_runs([new("x"), new("y")], first=True)
+    create_runs(place.store, [new("x"), new("y")], first=True)
     assert order(place) == ["x", "y", "before", "a", "b", "c"]
-    assert place.store.create_runs([]) == []
+    assert create_runs(place.store, []) == []
 
 
 def test_that_runs_are_made_all_or_none(place: Place) -> None:
     broken = replace(new("b"), config={**CONFIG, "seed": object()})
     with pytest.raises(Exception, match="not JSON serializable"):
-        place.store.create_runs([new("a"), broken])
+        create_runs(place.store, [new("a"), broken])
     assert place.store.reader.runs() == []
 
 
 def test_that_a_run_knows_the_own_code_it_uses(place: Place) -> None:
     uses = (ExtensionUse("mine.py", "ab" * 32), ExtensionUse("more.py", "cd" * 32))
-    run_id = place.store.create_run(replace(new("run"), extensions=uses))
+    run_id = create_run(place.store, replace(new("run"), extensions=uses))
     assert place.store.reader.run(run_id).extensions == uses
     assert place.store.reader.run(place.new_run()).extensions == ()
 
@@ -90,7 +91,7 @@ def test_that_an_ended_run_goes_back_to_the_queue(place: Place, state: RunState)
 
 def test_that_a_run_whose_process_died_goes_back_to_the_queue(place: Place) -> None:
     run_id = place.new_run()
-    place.store.adopt(run_id, place.store.claim(run_id), GONE, {})
+    adopt_run(place.store, run_id, claim_run(place.store, run_id), GONE, {})
     queue.enqueue(place.store, [run_id])
     assert place.store.reader.run(run_id).state is RunState.QUEUED
     assert "ended without a word" in place.store.reader.events(run_id)[-1].text
@@ -167,7 +168,7 @@ def test_that_a_run_that_is_queued_no_more_is_not_withdrawn(place: Place) -> Non
 
 def test_that_stopping_a_queued_run_takes_it_out_of_the_queue(place: Place) -> None:
     run_id = place.new_run(waiter=HERE)
-    assert place.store.request_stop(run_id) is RunState.STOPPED
+    assert request_stop(place.store, run_id) is RunState.STOPPED
     row = place.store.reader.run(run_id)
     assert (row.queue_rank, row.waiting, row.heartbeat_at) == (None, False, None)
     assert order(place) == []
@@ -177,16 +178,16 @@ def test_that_a_start_nobody_adopts_goes_back_to_the_head_twice_and_then_fails(p
     run_id = place.new_run("lost")
     place.new_run("other")
     for _ in range(2):
-        place.store.claim(run_id)
-        assert place.store.settle() == []
+        claim_run(place.store, run_id)
+        assert settle_runs(place.store) == []
         lapse(place)
         assert place.store.reader.run(run_id).state is RunState.INTERRUPTED
-        assert place.store.settle() == [run_id]
+        assert settle_runs(place.store) == [run_id]
         assert order(place) == ["lost", "other"]
         assert "no process came to train it within 60 s" in place.store.reader.events(run_id)[-1].text
-    place.store.claim(run_id)
+    claim_run(place.store, run_id)
     lapse(place)
-    assert place.store.settle() == [run_id]
+    assert settle_runs(place.store) == [run_id]
     row = place.store.reader.run(run_id)
     assert row.state is RunState.FAILED
     assert row.reason == (
@@ -194,32 +195,32 @@ def test_that_a_start_nobody_adopts_goes_back_to_the_head_twice_and_then_fails(p
     )
     assert order(place) == ["other"]
     queue.enqueue(place.store, [run_id])  # what comes in from outside is counted anew
-    place.store.claim(run_id)
+    claim_run(place.store, run_id)
     lapse(place)
-    assert place.store.settle() == [run_id]
+    assert settle_runs(place.store) == [run_id]
     assert order(place) == ["lost", "other"]
 
 
 def test_that_only_starts_in_a_row_are_counted(place: Place) -> None:
     run_id = place.new_run()
     for _ in range(2):
-        place.store.claim(run_id)
+        claim_run(place.store, run_id)
         lapse(place)
-        place.store.settle()
+        settle_runs(place.store)
     with Recorder(place.store, run_id, place.taken(run_id)) as recorder:
         recorder.finish(RunState.INTERRUPTED, reason="the machine was shut down")
-    place.store.claim(run_id)
+    claim_run(place.store, run_id)
     lapse(place)
-    place.store.settle()
+    settle_runs(place.store)
     assert place.store.reader.run(run_id).state is RunState.QUEUED
 
 
 def test_that_a_lost_start_that_was_to_stop_is_stopped(place: Place) -> None:
     run_id = place.new_run()
-    place.store.claim(run_id)
-    assert place.store.request_stop(run_id) is RunState.STOPPING
+    claim_run(place.store, run_id)
+    assert request_stop(place.store, run_id) is RunState.STOPPING
     lapse(place)
-    assert place.store.settle() == [run_id]
+    assert settle_runs(place.store) == [run_id]
     assert place.store.reader.run(run_id).state is RunState.STOPPED
 
 
@@ -236,7 +237,9 @@ def test_that_a_death_that_a_slot_saw_is_told_with_the_last_lines_of_the_log(pla
 def test_that_a_death_before_the_start_is_a_lost_start(place: Place) -> None:
     run_id = place.new_run()
     for expected in (RunState.QUEUED, RunState.QUEUED, RunState.FAILED):
-        queue.died(place.store, run_id, place.store.claim(run_id), "its worker ended with exit code 1", "boo")
+        queue.died(
+            place.store, run_id, claim_run(place.store, run_id), "its worker ended with exit code 1", "boo"
+        )
         row = place.store.reader.run(run_id)
         assert row.state is expected
         assert "its worker ended with exit code 1" in (row.reason or "")

@@ -17,6 +17,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import Recorder, RunRow, RunState, Store, blocks, run_select, schema
+from iterand_engine.store.runs import adopt_run, claim_run, request_stop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,9 +107,9 @@ def test_that_a_list_says_of_each_run_what_the_run_says_itself(place: Place) -> 
     place.new_run("no more", waiter=replace(processes.current(), pid=2**22 + 1))
     dead = place.new_run("dead")
     gone = replace(processes.current(), start_ticks=1)
-    place.store.adopt(dead, place.store.claim(dead), gone, {})
-    place.store.claim(place.new_run("claimed"))
-    place.store.request_stop(place.started_run("stopping")[0])
+    adopt_run(place.store, dead, claim_run(place.store, dead), gone, {})
+    claim_run(place.store, place.new_run("claimed"))
+    request_stop(place.store, place.started_run("stopping")[0])
     rows = place.store.reader.runs()
     assert len({(row.state, row.waiting) for row in rows}) == 8
     for row in rows:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from iterand_engine.errors import UserError
 from iterand_engine.store import Axis, Recorder, RunState, outbox
 from iterand_engine.store.blocks import capacity
+from iterand_engine.store.runs import clear_request, request_stop
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -244,10 +245,10 @@ def test_that_a_request_to_stop_arrives(
 ) -> None:
     monkeypatch.setattr(outbox, "HEARTBEAT_S", 0.05)
     assert not recorder.stop_requested
-    assert place.store.request_stop(run[0]) is RunState.STOPPING
+    assert request_stop(place.store, run[0]) is RunState.STOPPING
     assert place.store.reader.run(run[0]).state is RunState.STOPPING
     until(lambda: recorder.stop_requested)
-    place.store.clear_request(run[0])
+    clear_request(place.store, run[0])
     until(lambda: not recorder.stop_requested)
 
 

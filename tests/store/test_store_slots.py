@@ -18,6 +18,7 @@ from iterand_engine.store import (
     slots,
     states,
 )
+from iterand_engine.store.runs import create_run, request_stop
 from tests.store.slot_tools import (
     CPU,
     CPU_2,
@@ -153,16 +154,16 @@ def test_that_a_slot_takes_only_what_suits_its_device(
 ) -> None:
     for at in (CPU, GPU_A, GPU_B):
         token = held(place, at)
-        run_id = place.store.create_run(asking_for("run", kind, device))
+        run_id = create_run(place.store, asking_for("run", kind, device))
         assert slots.release(place.store, at.key, token, only_if_idle=True) is (at not in takers)
         token = token if at in takers else held(place, at)
         assert next_id(place, at, token) == (run_id if at in takers else None)
-        place.store.request_stop(run_id)
-        waited = place.store.create_run(asking_for("waited", kind, device), waiter=HERE)
+        request_stop(place.store, run_id)
+        waited = create_run(place.store, asking_for("waited", kind, device), waiter=HERE)
         claim = slots.claim_waiting(place.store, waited, [replace(at, key=replace(at.key, position=1))])
         assert isinstance(claim, Claim) is (at in takers)
         if claim == []:
-            place.store.request_stop(waited)
+            request_stop(place.store, waited)
 
 
 def test_that_a_place_is_left_to_the_process_that_waits_first(place: Place) -> None:
@@ -238,14 +239,14 @@ def test_that_waiters_take_places_in_the_order_they_came(place: Place) -> None:
 
 
 def test_that_waiters_for_other_devices_do_not_hinder_each_other(place: Place) -> None:
-    place.store.create_run(asking_for("gpu", "cuda", "cuda"), waiter=HERE)
+    create_run(place.store, asking_for("gpu", "cuda", "cuda"), waiter=HERE)
     waited = place.new_run("cpu", waiter=HERE)
     assert isinstance(slots.claim_waiting(place.store, waited, [GPU_A, CPU]), Claim)
 
 
 def test_that_a_run_that_left_the_queue_is_waited_for_no_longer(place: Place) -> None:
     waited = place.new_run(waiter=HERE)
-    place.store.request_stop(waited)
+    request_stop(place.store, waited)
     with pytest.raises(UserError, match="is stopped: it waits in the queue no longer"):
         slots.claim_waiting(place.store, waited, [CPU])
     queue.enqueue(place.store, [waited], waiter=HERE)

@@ -14,6 +14,7 @@ from iterand_engine.store import (
     slots,
     states,
 )
+from iterand_engine.store.runs import adopt_run, create_run, settle_runs
 from tests.store.slot_tools import (
     CPU,
     CPU_2,
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
 def test_that_a_closed_slot_is_used_by_nobody_until_it_is_reopened(place: Place) -> None:
     token = held(place, GPU_A)
-    place.store.create_run(asking_for("run", "cuda", "cuda"))
-    waited = place.store.create_run(asking_for("waited", "cuda", "cuda"), waiter=HERE)
+    create_run(place.store, asking_for("run", "cuda", "cuda"))
+    waited = create_run(place.store, asking_for("waited", "cuda", "cuda"), waiter=HERE)
     slots.close(place.store, GPU_A.key, token, "the card fell off the bus")
     assert only_slot(place).closed_reason == "the card fell off the bus"
     assert next_id(place, GPU_A, token) is None
@@ -77,8 +78,8 @@ def test_that_a_holder_hears_what_it_is_asked(place: Place) -> None:
 
 
 def test_that_a_device_error_closes_the_slot_and_gives_the_run_to_another(place: Place) -> None:
-    place.store.create_run(asking_for("one", "cuda", "cuda"))
-    other = place.store.create_run(asking_for("two", "cuda", "cuda"))
+    create_run(place.store, asking_for("one", "cuda", "cuda"))
+    other = create_run(place.store, asking_for("two", "cuda", "cuda"))
     a, b = held(place, GPU_A), held(place, GPU_B)
     claim = adopt(place, slots.claim_next(place.store, GPU_A.key, a))
     finish(place, claim, RunState.INTERRUPTED)
@@ -137,11 +138,11 @@ def test_that_the_runs_of_a_slot_that_died_with_its_process_are_settled(place: P
     token = held(place)
     claim = slots.claim_next(place.store, CPU.key, token)
     assert claim is not None
-    place.store.adopt(claim.run_id, claim.token, worker, {})
+    adopt_run(place.store, claim.run_id, claim.token, worker, {})
     child.kill()
     until(lambda: state(place, claim.run_id) is RunState.INTERRUPTED)
     assert only_slot(place).run_id is None
-    assert place.store.settle() == []  # the slot's process is about to say why
+    assert settle_runs(place.store) == []  # the slot's process is about to say why
     assert place.store.reader.run(claim.run_id).stored_state is RunState.STARTING
     assert next_id(place, CPU, token) is None  # by now it has nothing more to say
     assert place.store.reader.run(claim.run_id).stored_state is RunState.INTERRUPTED

@@ -9,6 +9,7 @@ import pytest
 
 from iterand_engine.errors import UserError
 from iterand_engine.store import Recorder, RunState, Store, dialect, queue, sweeps, trash
+from iterand_engine.store.runs import request_stop
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -57,7 +58,7 @@ def test_that_a_sweep_ends_once_with_its_last_run(place: Place) -> None:
     assert ended_by(place, two) == ["both"]
     assert ended_by(place, two) == []
     assert ended_by(place, one) == []
-    place.store.request_stop(three)
+    request_stop(place.store, three)
     assert ended_by(place, three) == ["all"]
     assert all(row.ended_at for row in place.store.reader.sweeps())
 

@@ -23,6 +23,7 @@ from iterand_engine.store import (
     sweeps,
     trash,
 )
+from iterand_engine.store.runs import adopt_run, claim_run, request_stop, unlock_runs
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -41,7 +42,7 @@ def finished(place: Place) -> str:
         recorder.finish(RunState.FINISHED, val_accuracy=0.5, test_accuracy=0.25)
     labels.set_tags(place.store, run_id, ["good"])
     labels.set_notes(place.store, run_id, "worth a look")
-    place.store.unlock([run_id])
+    unlock_runs(place.store, [run_id])
     return run_id
 
 
@@ -61,9 +62,9 @@ def test_that_no_reading_shows_a_discarded_run(place: Place, finished: str) -> N
         lambda: store.reader.run(finished),
         lambda: store.reader.series(finished, "loss"),
         lambda: store.reader.test_accuracy(finished, lock=False),
-        lambda: store.claim(finished),
-        lambda: store.request_stop(finished),
-        lambda: store.unlock([finished]),
+        lambda: claim_run(store, finished),
+        lambda: request_stop(store, finished),
+        lambda: unlock_runs(store, [finished]),
         lambda: queue.enqueue(store, [finished]),
         lambda: trash.discard(store, [finished]),
         lambda: labels.set_notes(store, finished, "x"),
@@ -113,8 +114,8 @@ def test_that_live_runs_are_not_discarded_nor_what_is_named_with_them(place: Pla
 
 def test_that_a_run_whose_process_died_can_be_discarded(place: Place) -> None:
     run_id = place.new_run()
-    token = place.store.claim(run_id)
-    place.store.adopt(run_id, token, replace(HERE, start_ticks=HERE.start_ticks - 1), {})
+    token = claim_run(place.store, run_id)
+    adopt_run(place.store, run_id, token, replace(HERE, start_ticks=HERE.start_ticks - 1), {})
     trash.discard(place.store, [run_id])
     (entry,) = place.store.reader.discarded()
     assert entry.row.stored_state is RunState.INTERRUPTED

@@ -22,6 +22,7 @@ from iterand_engine.runs.group_key import group_key
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import Outcome, work
 from iterand_engine.store import RunDetail, RunRow, RunState, Store, identities
+from iterand_engine.store.runs import claim_run
 from iterand_engine.training import checkpoint, final_state
 from iterand_engine.training.trainer import Trainer
 from tests.command_line import iterand, opened
@@ -63,7 +64,7 @@ def by_name(store: Store) -> dict[str, RunRow]:
 
 
 def train(store: Store, run_id: str) -> Outcome:
-    return work(store.workspace, store, run_id, store.claim(run_id))
+    return work(store.workspace, store, run_id, claim_run(store, run_id))
 
 
 def roots(store: Store) -> list[Path]:
