@@ -17,8 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from iterand_engine.config.arguments import Argument
-from iterand_engine.errors import UserError
+from iterand_engine.config.options import Argument
+from iterand_engine.errors import UserError, concerning
 
 CodeKind = Literal["model", "dataset", "method", "rule"]
 WORDS: Mapping[CodeKind, str] = {
@@ -57,7 +57,8 @@ class Declaration:
     """What one decorator declares.
 
     `line` is the decorator's; `base` is, for a method, the built-in method whose options it has ("" for one
-    that has none of them); `needs_path` is, for a dataset, whether it cannot do without data.path.
+    that has none of them), and `has_masks` what its class says (None: nothing, or it was declared before
+    classes said so); `needs_path` is, for a dataset, whether it cannot do without data.path.
     """
 
     kind: CodeKind
@@ -67,6 +68,7 @@ class Declaration:
     arguments: tuple[Argument, ...] = ()
     base: str = ""
     needs_path: bool = False
+    has_masks: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,8 @@ def load(source: Source) -> Loaded:
         return _State.loaded[source]
     if source.sha256 not in _State.permitted:
         raise RuntimeError(f"own code must not run in this process: {source.path}")
-    loaded = _run(source, _read(source))
+    with concerning("extension"):
+        loaded = _run(source, _read(source))
     _State.loaded[source] = loaded
     return loaded
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from iterand_engine.config.catalog import METHODS, MODELS, Entry, find
 from iterand_engine.config.method_options import MethodOptions
-from iterand_engine.config.own_code import OwnCodeError, explained, kind_of
+from iterand_engine.config.own_code import OwnCodeError, kind_of
 from iterand_engine.config.run_config import ModelConfig
 from iterand_engine.errors import UserError
 from iterand_engine.models.spec import InputSpec
@@ -51,14 +51,15 @@ def make_method(module: nn.Module, options: MethodOptions, plan: Plan) -> Method
         plan: of the run.
     Raises:
         UserError: the network does not suit the method.
-        OwnCodeError: own code trains nothing; `before_step` raises it where it returns something else than a
-            RedrawEvent or None.
+        OwnCodeError: own code trains nothing, or its `has_masks` is not so; `before_step` raises it where it
+            returns something else than a RedrawEvent or None.
     """
     entry = find("method", METHODS, options.name)
     method = entry.load()(module, options, plan, **entry.arguments_in(options))
     assert isinstance(method, Method)
     if entry.own is not None:
         _check_trained(method, entry)
+        _check_masks(method, entry)
         _check_events(method, entry)
     return method
 
@@ -73,7 +74,7 @@ def _guard_forward(module: nn.Module, entry: Entry, classes: int) -> None:
         except UserError:
             raise
         except Exception as error:
-            if explained(error) is None and explain(error).kind == "defect":
+            if explain(error).kind == "defect":
                 raise OwnCodeError(
                     f"{entry.own}: the model {entry.name!r} fails for images of shape {tuple(images.shape)}: "
                     f"{type(error).__name__}: {str(error).partition(chr(10))[0]}."
@@ -101,6 +102,15 @@ def _check_trained(method: Method, entry: Entry) -> None:
     if not trained:
         raise OwnCodeError(
             f"{entry.own}: `trained` of the method {entry.name!r} is empty: nothing would learn."
+        )
+
+
+def _check_masks(method: Method, entry: Entry) -> None:
+    """Readers of a run believe `has_masks`, so it must be true."""
+    if method.has_masks not in (None, bool(method.layers)):
+        raise OwnCodeError(
+            f"{entry.own}: the method {entry.name!r} has {len(method.layers)} masked layers, and has_masks "
+            f"of its class is {method.has_masks}; write has_masks = {bool(method.layers)}."
         )
 
 

@@ -20,11 +20,11 @@ from iterand_engine.cli.demo import METHOD_NAMES, WIDTHS, demo_configs
 from iterand_engine.cli.progress import LiveDisplay, PatientConsole, PlainDisplay
 from iterand_engine.cli.run_json import QueueList, Results, RunDocument, RunEntry, RunList
 from iterand_engine.config.catalog import DATASETS
+from iterand_engine.config.dataset_files import Download
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data import fetch
-from iterand_engine.data.downloads import Source
 from iterand_engine.machine import devices
-from iterand_engine.store import RunState, queries
+from iterand_engine.store import RunState
 from iterand_engine.training import trainer
 from iterand_engine.version import __version__
 from iterand_gui.live.lines import Progress, read_progress
@@ -127,7 +127,7 @@ def test_that_data_is_fetched_with_progress_on_stderr(
 ) -> None:
     content = b"pixels" * 1000
     (tmp_path / "there.gz").write_bytes(content)
-    source = Source("file.gz", ((tmp_path / "there.gz").as_uri(),), hashlib.md5(content).hexdigest())
+    source = Download("file.gz", ((tmp_path / "there.gz").as_uri(),), hashlib.md5(content).hexdigest())
     monkeypatch.setattr(fetch, "sources", lambda name: (source,))
     if terminal:
         monkeypatch.setenv("FORCE_COLOR", "1")
@@ -146,7 +146,7 @@ def test_that_programs_read_how_far_a_download_is(
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     sources = tuple(
-        Source(name, ((tmp_path / name).as_uri(),), hashlib.md5(content).hexdigest())
+        Download(name, ((tmp_path / name).as_uri(),), hashlib.md5(content).hexdigest())
         for name, content in contents.items()
     )
     monkeypatch.setattr(fetch, "sources", lambda name: sources)
@@ -200,7 +200,7 @@ def test_that_the_demo_trains_three_methods_at_two_widths_and_ends_with_a_table(
         assert dense[6] == dense[7] == edge_popup[6] == iterand_row[6]
         assert abs(kept - weights / 2) < 10
     with opened(workspace_dir) as (_, store):
-        rows = queries.runs(store)
+        rows = store.reader.runs()
     assert {row.state for row in rows} == {RunState.FINISHED}
     assert {row.name for row in rows} == {f"demo-{m}-x{w:g}" for m in METHOD_NAMES for w in WIDTHS}
 
