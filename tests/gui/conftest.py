@@ -11,9 +11,16 @@ from pytestqt.qtbot import QtBot
 
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import Store
+from iterand_gui.look import theme
 from iterand_gui.session.session import Session
 from tests.gui.runs_world import World
 from tests.gui.runs_world import opened as opened_page
+
+
+@pytest.fixture(autouse=True)
+def own_run_colours() -> None:
+    """No colour is given out yet, whatever tests ran before in this process: two curves never share one."""
+    theme.run_colours.cache_clear()
 
 
 @pytest.fixture

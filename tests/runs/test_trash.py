@@ -256,7 +256,7 @@ def test_that_files_that_cannot_be_removed_are_tried_again(
 # A process is killed before or after one of its calls.
 CRASH = """
 import os, sys
-from iterand_engine import trash_files
+from iterand_engine.runs import trash as trash_files
 from iterand_engine.store import Store, trash
 from iterand_engine.machine.workspace import open_workspace_dir
 workspace_dir, command, moment, module, name, run_id = sys.argv[1:]

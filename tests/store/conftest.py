@@ -24,7 +24,7 @@ PATIENCE_S = 20.0
 CHILD_START = """
 import sys, time
 from pathlib import Path
-from iterand_engine import processes
+from iterand_engine.machine import processes
 from iterand_engine.errors import OwnershipLost
 from iterand_engine.store import NewRun, Recorder, RunState, Store, queries
 from iterand_engine.machine.workspace import open_workspace_dir
