@@ -25,7 +25,7 @@ from iterand_engine.store import Store
 from iterand_gui.live.collector import collect_due
 from tests.slot_processes import Queue, copy_of_the_program, queue_in
 
-LEAK_GRACE_S = 5.0  # a thread or process that is about to end may take this long
+LEAK_GRACE_S = 30.0  # a thread or process that is about to end may take this long
 
 # A loaded machine is slow now and then; that is not what a test is about. And a change is judged by the same
 # examples as the one before it; `--hypothesis-profile=searching` looks for new ones.

@@ -24,6 +24,7 @@ from iterand_engine.data.torchvision_import import import_torchvision
 from iterand_engine.data.transforms.crops import random_resized_crops, sample_words
 from iterand_engine.data.transforms.decode import ImageForm, evaluation_view, training_view
 from iterand_engine.errors import UserError
+from tests.patience import PATIENCE_S
 
 CPU = torch.device("cpu")
 
@@ -223,7 +224,7 @@ def test_that_loading_processes_give_what_this_process_gives_and_end_with_close(
         assert loading_processes()
     finally:
         helped.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while loading_processes() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not loading_processes()

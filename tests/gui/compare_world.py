@@ -22,8 +22,8 @@ from iterand_gui.plots.points_plot import PointsPlot
 from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.gui.ending import put_away
+from tests.patience import WAIT_MS
 
-WAIT_MS = 20_000
 EPOCHS, STEPS_PER_EPOCH = 4, 10
 STEPS = EPOCHS * STEPS_PER_EPOCH
 _AXES = {"loss": "step", "lr": "step", "val_accuracy": "epoch", "elapsed_s": "clock"}

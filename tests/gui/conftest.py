@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.machine.workspace import open_workspace_dir
@@ -15,6 +17,29 @@ from iterand_gui.look import theme
 from iterand_gui.session.session import Session
 from tests.gui.runs_world import World
 from tests.gui.runs_world import opened as opened_page
+from tests.patience import WAIT_MS
+
+
+class PatientBot(QtBot):
+    """A bot whose waits without a time of their own are as patient as all others."""
+
+    def waitUntil(self, callback: Callable[[], object], *, timeout: int = WAIT_MS) -> None:  # noqa: N802
+        """Wait until something is so."""
+        super().waitUntil(callback, timeout=timeout)
+
+    def waitSignal(self, *words: Any, timeout: int = WAIT_MS, **options: Any) -> Any:  # noqa: N802
+        """Wait for a signal that the block, or something that it started, emits."""
+        return super().waitSignal(*words, timeout=timeout, **options)
+
+    def waitExposed(self, widget: QWidget, *, timeout: int = WAIT_MS) -> Any:  # noqa: N802
+        """Wait for a widget that the block shows."""
+        return super().waitExposed(widget, timeout=timeout)
+
+
+@pytest.fixture
+def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:
+    """pytest-qt's, more patient."""
+    return PatientBot(request)
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,8 @@ from iterand_gui.session.remembered import Memory
 from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.gui.ending import put_away
+from tests.patience import WAIT_MS
 
-WAIT_MS = 20_000
 S = TypeVar("S", bound=Section)
 CONFIG = {
     "data": {"dataset": "digits"},

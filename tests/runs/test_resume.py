@@ -29,6 +29,7 @@ from iterand_engine.training import checkpoint, final_state, trainer
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.trainer import Hooks, Trainer
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 from tests.training_tasks import METHODS, ListSink, config_of, state_bytes, task_of
 
 EPOCHS, STEPS_PER_EPOCH = 3, 5
@@ -147,7 +148,9 @@ def test_that_a_killed_process_costs_only_the_steps_since_its_last_checkpoint(
 ) -> None:
     run_id = place.new_run(config_for(method))
     arguments = [sys.executable, "-c", KILLED, str(place.workspace.root), run_id]
-    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        arguments, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert queries.run(place.store, run_id).state is RunState.INTERRUPTED
     assert [entry.step for entry in queries.checkpoints(place.store, run_id)][:1] in ([5], [])

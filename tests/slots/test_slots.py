@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from iterand_engine.store import RunRow, RunState, queries
 from iterand_engine.store.queue import enqueue
+from tests.patience import PATIENCE_S, seconds_here
 from tests.slot_processes import ENDLESS, Queue, kill
 
 SHOWN_WITHIN_S = 5.0
@@ -54,7 +55,7 @@ def test_that_two_windows_and_a_drain_never_train_two_runs_on_one_place(queue: Q
             return all(queue.state(run_id) is RunState.FINISHED for run_id in run_ids)
 
         queue.until(all_finished)
-        assert [process.wait(30) for process in (one, other, drain)] == [0, 0, 0]
+        assert [process.wait(PATIENCE_S) for process in (one, other, drain)] == [0, 0, 0]
     assert most == 1
     assert in_turn(queries.runs(queue.store))
     assert all(len(queries.run(queue.store, run_id).environments) == 1 for run_id in run_ids)
@@ -87,7 +88,7 @@ def test_that_a_killed_worker_is_interrupted_with_its_last_words_and_the_queue_g
     killed_s = time.monotonic()
     queue.until_state(first, RunState.INTERRUPTED)
     queue.until(lambda: queries.runs(queue.store, ids=[first])[0].stored_state is RunState.INTERRUPTED)
-    assert time.monotonic() - killed_s < SHOWN_WITHIN_S
+    assert time.monotonic() - killed_s < seconds_here(SHOWN_WITHIN_S)
     run = queries.run(queue.store, first)
     assert run.reason is not None
     assert run.reason.startswith("its worker was killed by SIGKILL")

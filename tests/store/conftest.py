@@ -19,8 +19,8 @@ from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import NewRun, Recorder, Store
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 
-PATIENCE_S = 20.0
 CHILD_START = """
 import sys, time
 from pathlib import Path

@@ -31,6 +31,7 @@ from iterand_engine.store import (
     trash,
 )
 from iterand_engine.store.migrate import MIGRATIONS, prepare_database
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -228,7 +229,7 @@ with Store.open(fresh) as store:
         assert child.stdout is not None
         child.stdout.readline()
     go.touch()
-    assert [child.wait(timeout=60) for child in children] == [0, 0, 0]
+    assert [child.wait(timeout=PATIENCE_S) for child in children] == [0, 0, 0]
     with Store.open(open_workspace_dir(tmp_path / "fresh")) as store:
         assert len(queries.runs(store)) == 3
 

@@ -17,6 +17,7 @@ from iterand_engine.machine import processes
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import Recorder, RunState, queries, states
 from iterand_engine.store.states import Signs, derived_state
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -85,7 +86,7 @@ with Recorder(store, sys.argv[2], sys.argv[3]) as recorder:
         assert child.stdout is not None
         child.stdout.readline()
     go.touch()
-    assert sorted(child.wait(timeout=60) for child in children) == [0, 7]
+    assert sorted(child.wait(timeout=PATIENCE_S) for child in children) == [0, 7]
     assert state(place, run_id) is RunState.FINISHED
     assert queries.series(place.store, run_id, "loss").steps.tolist() == list(range(100))
     assert len(queries.run(place.store, run_id).environments) == 1
@@ -100,7 +101,7 @@ except Exception as error:
     print(type(error).__name__)
 """
     children = [place.child(script, run_id) for _ in range(3)]
-    said = [child.communicate(timeout=60)[0].strip() for child in children]
+    said = [child.communicate(timeout=PATIENCE_S)[0].strip() for child in children]
     assert said.count("UserError") == 2
     token = next(word for word in said if word != "UserError")
     place.store.adopt(run_id, token, processes.current(), {})
@@ -143,7 +144,7 @@ def test_that_a_process_whose_run_was_taken_writes_nothing_more(place: Place, un
     token = place.taken(run_id)
     before = queries.run(place.store, run_id)
     psutil.Process(child.pid).resume()
-    assert child.wait(timeout=60) == 7
+    assert child.wait(timeout=PATIENCE_S) == 7
     after = queries.run(place.store, run_id)
     assert (after.revision, after.step, after.state) == (before.revision, before.step, RunState.STARTING)
     with Recorder(place.store, run_id, token) as recorder:

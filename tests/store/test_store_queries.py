@@ -28,6 +28,7 @@ from iterand_engine.store import (
     run_select,
     schema,
 )
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -210,7 +211,7 @@ def test_that_a_watcher_sees_the_commits_of_other_processes_only_once(
 config = {"data": {"dataset": "x"}, "model": {"name": "x", "width_factor": 1}, "method": {"name": "x"}}
 print(store.create_run(NewRun("run", config, "g", 1, "cpu", "fp32", "0")))
 """)
-    run_id = child.communicate(timeout=60)[0].strip()
+    run_id = child.communicate(timeout=PATIENCE_S)[0].strip()
     changes = watcher.poll()
     assert changes is not None
     assert changes.revisions == {run_id: 1}

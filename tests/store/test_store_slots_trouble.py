@@ -131,7 +131,7 @@ def test_that_claims_of_slots_count_as_starts_that_may_be_lost(place: Place) -> 
 
 def test_that_the_runs_of_a_slot_that_died_with_its_process_are_settled(place: Place, until: Until) -> None:
     place.new_run()
-    child = place.child("print(__import__('os').getpid(), flush=True)\ntime.sleep(60)")
+    child = place.child("print(__import__('os').getpid(), flush=True)\ntime.sleep(600)")
     assert child.stdout is not None
     worker = processes.identity_of(int(child.stdout.readline()))
     assert worker is not None
