@@ -23,7 +23,7 @@ from tests.patience import WAIT_MS
 class PatientBot(QtBot):
     """A bot whose waits without a time of their own are as patient as all others."""
 
-    def waitUntil(self, callback: Callable[[], object], *, timeout: int = WAIT_MS) -> None:  # noqa: N802
+    def waitUntil(self, callback: Callable[[], bool | None], *, timeout: int = WAIT_MS) -> None:  # noqa: N802
         """Wait until something is so."""
         super().waitUntil(callback, timeout=timeout)
 
