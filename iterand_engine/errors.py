@@ -6,13 +6,32 @@ what to do. Everything else is a defect of the program and is left to raise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from enum import IntEnum
+from typing import Literal
+
+Concern = Literal["extension", "data", "device", "disk"]
 
 
 class UserError(Exception):
-    """Something the user can mend; its text is the one sentence shown to them."""
+    """Something the user can mend; its text is the one sentence shown to them.
+
+    `concern` says what the error is about, where `concerning` noted it: a run that it ends stores that.
+    """
+
+    concern: Concern | None = None
+
+
+@contextmanager
+def concerning(concern: Concern) -> Iterator[None]:
+    """Note on every UserError from within what it is about; what was noted further within stays."""
+    try:
+        yield
+    except UserError as error:
+        error.concern = error.concern or concern
+        raise
 
 
 class OwnershipLost(Exception):  # noqa: N818 - a fact about the run, not a fault of this process

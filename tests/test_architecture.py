@@ -20,6 +20,69 @@ CODE_FOLDERS = ("iterand_engine", "iterand_gui", "tests", "benchmarks")
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
 MAX_ROOMS = 20
 
+# Below iterand_engine: what trains or opens trained weights. Everything else must do without torch.
+MAY_IMPORT_TORCH = {
+    "benchmarking",
+    "building",
+    "contract_checks",
+    "contract_runs",
+    "data",
+    "inspecting",
+    "masking",
+    "measuring",
+    "methods",
+    "models",
+    "network_exports",
+    "probe",
+    "random_source",
+    "reproduce",
+    "run_files",
+    "training",
+    "worker",
+}
+# What the window may import of the engine; the rest it starts as a process.
+GUI_MAY_IMPORT = {
+    "analysis",
+    "catalog",
+    "config",
+    "dataset_places",
+    "devices",
+    "differing",
+    "disk_use",
+    "environment",
+    "errors",
+    "exports",
+    "extension_files",
+    "extensions",
+    "estimates",
+    "filesystems",
+    "filter_fields",
+    "filters",
+    "fingerprints",
+    "grouping",
+    "launching",
+    "mask_files",
+    "method_options",
+    "options",
+    "places",
+    "presets",
+    "probe_messages",
+    "probing",
+    "processes",
+    "queueing",
+    "resources",
+    "run_log",
+    "run_search",
+    "series_files",
+    "store",
+    "sweep_grid",
+    "sweeps",
+    "trash_files",
+    "workspace",
+    "yaml_text",
+}
+QT = ("iterand_gui", "PySide6", "PySide2", "PyQt5", "PyQt6", "qtpy", "pyqtgraph")
+TORCH = ("torch", "torchvision")
 UNIX_ONLY_MODULES = ("fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty")
 UNIX_ONLY_NAMES = re.compile(
     r"os\.(fork\w*|sched_\w+|setsid|[gs]ete?[ug]id|killpg|getpgid|uname|statvfs|mkfifo|O_DIRECT)"

@@ -76,7 +76,17 @@ def opened(folder: Path | None) -> Iterator[Opened]:
     workspace = workspace_at(folder)
     settings = Settings.load(workspace)
     with Store.open(workspace) as store, activated(workspace):
+        if store.was_upgraded:
+            _complete_upgrade(store, settings)
         yield Opened(workspace, store, settings)
+
+
+def _complete_upgrade(store: Store, settings: Settings) -> None:
+    # Once for a workspace, so that no other command loads what reads data.
+    from iterand_engine.machine.settings import data_roots
+    from iterand_engine.runs.fingerprints import fill_fingerprints
+
+    fill_fingerprints(store, data_roots(store.workspace, settings))
 
 
 @contextmanager

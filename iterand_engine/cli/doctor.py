@@ -25,6 +25,7 @@ from iterand_engine.machine.devices import cpu_device, default_threads, list_dev
 from iterand_engine.machine.filesystems import filesystem_warning, folder_bytes, free_bytes
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.runs.fingerprints import fill_fingerprints
 from iterand_engine.store import Store, queries
 from iterand_engine.store.dialect import damage
 from iterand_engine.store.schema import SCHEMA_REVISION
@@ -182,6 +183,8 @@ def _workspace(workspace: Workspace) -> Iterator[Finding]:
 def _store(workspace: Workspace) -> Finding:
     try:
         with Store.open(workspace) as store:
+            if store.was_upgraded:
+                fill_fingerprints(store, data_roots(workspace, Settings.load(workspace)))
             count = len(queries.runs(store))
         broken = damage(workspace.db_path)
     except UserError as error:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from iterand_engine.config.own_code import FOLDER
-from iterand_engine.runs.faults import OUT_OF_MEMORY
 from iterand_engine.store import RunDetail, RunState
 
 SHORT_ID = 8
@@ -41,16 +39,15 @@ def next_step(run: RunDetail, checkpoint_step: int | None, config_file: Path) ->
 
 def _after_failure(run: RunDetail, config_file: Path, resume: str) -> str:
     """What helps depends on the cause: a resumed run has the options and the code that it was made with."""
-    reason = run.reason or ""
-    if reason.startswith(OUT_OF_MEMORY):
+    if run.end_kind == "out_of_memory":
         training = run.config["training"]
         assert isinstance(training, dict)
         smaller = f"--set training.batch_size={max(1, training['batch_size'] // 2)}"
         return f"`iterand queue {config_file} {smaller}` trains anew with less; {resume} as it is"
-    if reason.startswith(f"{FOLDER}/"):
-        file = Path(reason.partition(",")[0]).name
+    if run.end_kind == "extension" and run.environments:  # else its code could not even be run
+        files = " or ".join(use.file for use in run.extensions)
         return (
-            f"mend {file} and enable it, then `iterand queue {config_file}` trains anew; this run keeps"
+            f"mend {files} and enable it, then `iterand queue {config_file}` trains anew; this run keeps"
             " the code that it was made with"
         )
     return f"mend the cause, then {resume}"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from iterand_engine.store import Locked, RunDetail, RunRow
+from iterand_engine.store import EndKind, Locked, RunDetail, RunRow
 
 SCHEMA_VERSION = 1
 TestAccuracy = float | Locked | None
@@ -34,6 +34,7 @@ class RunEntry(_Json):
     method: str
     seed: int
     group_key: str
+    fingerprint: str | None
     precision: str
     device_kind: str
     val_accuracy: float | None
@@ -43,6 +44,7 @@ class RunEntry(_Json):
     started_at: float | None
     ended_at: float | None
     elapsed_s: float
+    end_kind: EndKind | None
     reason: str | None
     tags: tuple[str, ...]
     sweeps: tuple[str, ...]
@@ -97,7 +99,10 @@ class RunDocument(_Json):
     config: Mapping[str, object]
     results: Results
     series: dict[str, float]
+    group_key: str
+    fingerprint: str | None
     final_digest: str | None
+    end_kind: EndKind | None
     reason: str | None
     elapsed_s: float
     environments: list[Mapping[str, object]]
@@ -139,7 +144,10 @@ class RunDocument(_Json):
             config=detail.config,
             results=results,
             series=last_values,
+            group_key=detail.group_key,
+            fingerprint=detail.fingerprint,
             final_digest=detail.final_digest,
+            end_kind=detail.end_kind,
             reason=detail.reason,
             elapsed_s=detail.elapsed_s,
             environments=[start.snapshot for start in detail.environments],

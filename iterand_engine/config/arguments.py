@@ -19,7 +19,8 @@ class Argument:
     """One option of own code.
 
     `ge`, `gt`, `le` and `lt` bound a number as pydantic's fields of these names do; `choices` are the texts
-    that a choice takes.
+    that a choice takes. `born` is as in `options.option`, for one that a built-in entry gets after its
+    release; None, as for all own code, makes the argument count in every group key.
     """
 
     name: str
@@ -31,3 +32,4 @@ class Argument:
     le: Bound = None
     lt: Bound = None
     choices: tuple[str, ...] = ()
+    born: ArgumentValue | None = None

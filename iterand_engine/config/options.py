@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeGuard, TypeVar, Union, get_args,
 import annotated_types
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError, to_jsonable_python
 
 from iterand_engine.config.arguments import Argument
 from iterand_engine.errors import suggestion
@@ -54,15 +54,36 @@ class Choices:
     names: Mapping[str, object]
 
 
-def option(default: Any = ..., *, help: str, unit: str | None = None) -> Any:
+_RELEASED = object()  # of options that every group key has
+
+
+def option(default: Any = ..., *, help: str, unit: str | None = None, born: Any = _RELEASED) -> Any:
     """Declare an option: a pydantic field with help and unit for every surface.
 
     Args:
         default: its value where none is given; `...` makes it required.
         help: one line, without a full stop.
         unit: what the number counts, e.g. "steps".
+        born: for an option that is added to what was released before: the value with which everything is as
+            it was without the option, in practice its first default. A run that has this value keeps the
+            group key that it would have without the option; `born` never changes.
     """
-    return Field(default, description=help, json_schema_extra={"unit": unit} if unit else None)
+    extra: dict[str, Any] = {"unit": unit} if unit else {}
+    if born is not _RELEASED:
+        extra["born"] = to_jsonable_python(born)
+    return Field(default, description=help, json_schema_extra=extra or None)
+
+
+def is_neutral(field: FieldInfo, value: object) -> bool:
+    """Whether an option has the value that it was born with, in the form that JSON has it."""
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and "born" in extra and extra["born"] == value
+
+
+def counts_always(field: FieldInfo) -> bool:
+    """Whether every group key has the option, because it was there from the first release on."""
+    extra = field.json_schema_extra
+    return not (isinstance(extra, dict) and "born" in extra)
 
 
 def with_arguments(base: type[S], arguments: tuple[Argument, ...], name: str | None = None) -> type[S]:
@@ -84,7 +105,11 @@ def _extended(base: type[S], arguments: tuple[Argument, ...], name: str | None) 
     if name is not None:
         fields["name"] = (Literal[name], option(name, help=base.model_fields["name"].description or ""))
     for argument in arguments:
-        fields[argument.name] = (_annotation(argument), option(argument.default, help=argument.help))
+        born = _RELEASED if argument.born is None else argument.born
+        fields[argument.name] = (
+            _annotation(argument),
+            option(argument.default, help=argument.help, born=born),
+        )
     made: type[S] = create_model(base.__name__, __base__=base, __doc__=base.__doc__, **fields)
     return made
 

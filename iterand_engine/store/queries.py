@@ -73,7 +73,7 @@ def run(store: Store, run_id: str) -> RunDetail:
     """
     starts = schema.environment
     with store.reading() as connection:
-        details = (_run.c.config, _run.c.extensions, _run.c.notes)
+        details = (_run.c.config, _run.c.behaviour, _run.c.extensions, _run.c.notes)
         row = connection.execute(row_query(*details).where(_run.c.id == run_id)).one_or_none()
         if row is None:
             raise unknown_run(run_id)
@@ -82,6 +82,7 @@ def run(store: Store, run_id: str) -> RunDetail:
     return RunDetail(
         **fields_of(row),
         config=row.config,
+        behaviour=row.behaviour or {},
         environments=environments,
         extensions=tuple(ExtensionUse(**use) for use in row.extensions or ()),
         notes=row.notes or "",

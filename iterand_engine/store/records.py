@@ -18,6 +18,21 @@ from iterand_engine.machine.processes import ProcessIdentity
 
 Axis = Literal["step", "epoch", "clock", "event"]
 Level = Literal["info", "warning", "error"]
+# How a run ended, or came back to the queue: `lost` (its process went or never came), `disk` (what the
+# system refused, or a damaged file), `program` (a defect of it); the sentence for people is `reason`.
+EndKind = Literal[
+    "finished",
+    "stopped",
+    "out_of_memory",
+    "device",
+    "extension",
+    "data",
+    "diverged",
+    "lost",
+    "disk",
+    "program",
+    "other",
+]
 Json = Mapping[str, object]
 
 
@@ -60,6 +75,7 @@ class NewRun:
     """A run to be made. `config` is the whole resolved configuration as plain JSON values.
 
     `id` is a UUID given beforehand, where files of the run must be there before anybody can see it.
+    `fingerprint` is of the data, `behaviour` the tags that its group key has; see `run_identity`.
     """
 
     name: str
@@ -73,6 +89,8 @@ class NewRun:
     total_steps: int | None = None
     extensions: tuple[ExtensionUse, ...] = ()
     id: str | None = None
+    fingerprint: str | None = None
+    behaviour: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +101,8 @@ class RunRow:
     updates done; `elapsed_s` is training time over all starts. `rewind` rises when series were cut back.
     `queue_rank` orders the queue, lower is sooner, and is None outside it; a queued run is `waiting` while a
     process waits to train it itself. `device_errors` counts the starts that a broken device ended.
+    `fingerprint` is None for a run of an earlier schema whose data was not seen since; `end_kind` and
+    `reason` are None until there is something to say, and stay with a run that comes back to the queue.
     """
 
     id: str
@@ -105,12 +125,14 @@ class RunRow:
     width_factor: float
     seed: int
     group_key: str
+    fingerprint: str | None
     precision: str
     device_kind: str
     program_version: str
     git_commit: str | None
     val_accuracy: float | None
     final_digest: str | None
+    end_kind: EndKind | None
     reason: str | None
     device_errors: int
     test_unlocked: bool
@@ -133,9 +155,13 @@ class Environment:
 
 @dataclass(frozen=True)
 class RunDetail(RunRow):
-    """One run with its configuration, the environment of each start (oldest first), own code and notes."""
+    """One run with its configuration, the environment of each start (oldest first), own code and notes.
+
+    `behaviour` has the tags that its group key was made with, by name; see `run_identity`.
+    """
 
     config: Json
+    behaviour: Mapping[str, int]
     environments: tuple[Environment, ...]
     extensions: tuple[ExtensionUse, ...]
     notes: str

@@ -17,7 +17,7 @@ from iterand_engine.store.records import RunRow, RunState
 from iterand_engine.store.states import Signs, derived_state, owner_of
 
 _run = schema.run
-_NOT_SHOWN = {"number", "config", "test_accuracy", "extensions", "notes"}
+_NOT_SHOWN = {"number", "config", "test_accuracy", "extensions", "notes", "behaviour"}
 _JUDGED = {"state", "desired_state", "usual_step_s", "waiter", "lost_starts", "deleted_at"}
 _JUDGED |= {*schema.OWNER_COLUMNS} - {"heartbeat_at"}
 _SHOWN = [_run.c.id, *(c for c in _run.columns if c.name not in {"id"} | _NOT_SHOWN | _JUDGED)]

@@ -28,7 +28,13 @@ _run = schema.run
 
 
 class Store:
-    """A workspace's database; a context manager, usable from several threads."""
+    """A workspace's database; a context manager, usable from several threads.
+
+    `was_upgraded` is whether opening it brought an older database to the present schema: then
+    `fingerprints.fill_fingerprints` adds what the upgrade alone could not know.
+    """
+
+    was_upgraded = False
 
     def __init__(self, workspace: Workspace) -> None:
         """Connect to a database of the present schema; use `open`."""
@@ -44,8 +50,10 @@ class Store:
             UserError: the file is no such database, newer than this program, damaged or locked; or it must be
                 upgraded while runs are being trained.
         """
-        prepare_database(workspace.db_path)
-        return cls(workspace)
+        backup = prepare_database(workspace.db_path)
+        store = cls(workspace)
+        store.was_upgraded = backup is not None
+        return store
 
     @classmethod
     def open_to_read(cls, workspace: Workspace) -> Store:
@@ -202,7 +210,7 @@ class Store:
                 return RunState.STOPPING
             lost = state is not RunState(row.state) and row.owner_pid is None
             if state is RunState.QUEUED or lost:
-                run_update.end(connection, run_id, RunState.STOPPED, "stopped before it started")
+                run_update.end(connection, run_id, RunState.STOPPED, "stopped", "stopped before it started")
                 return RunState.STOPPED
             if state is not RunState(row.state):
                 run_update.interrupt(connection, row)
@@ -288,4 +296,6 @@ def _new_values(new: NewRun) -> dict[str, object]:
         "revision": 1,
         "rewind": 0,
         "extensions": [asdict(use) for use in new.extensions] or None,
+        "fingerprint": new.fingerprint,
+        "behaviour": dict(new.behaviour) if new.behaviour else None,
     }

@@ -36,7 +36,7 @@ def _discard(connection: Connection, row: Row[Any]) -> None:
     if state.is_live:
         raise UserError(f"Run {row.id} is {state}: stop it first (`iterand stop {row.id[:8]}`).")
     if state is RunState.QUEUED:
-        run_update.end(connection, row.id, RunState.STOPPED, "stopped before it started")
+        run_update.end(connection, row.id, RunState.STOPPED, "stopped", "stopped before it started")
     elif state is not RunState(row.state):
         run_update.interrupt(connection, row)
     run_update.change(connection, row.id, {"deleted_at": dialect.now()})

@@ -10,7 +10,7 @@ import pytest
 
 from iterand_engine.machine import processes
 from iterand_engine.machine.environment import program_stamp
-from iterand_engine.store import Recorder, RunState, Store, queries
+from iterand_engine.store import EndKind, Recorder, RunState, Store, queries
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store import slots as store_slots
 from iterand_engine.store.labels import set_notes, set_tags
@@ -27,11 +27,13 @@ from tests.command_line import (
 KEY = SlotKey(processes.host_id(), "cpu", 0)
 
 
-def end_as(store: Store, run_id: str, state: RunState, reason: str | None = None) -> None:
+def end_as(
+    store: Store, run_id: str, state: RunState, reason: str | None = None, end_kind: EndKind | None = None
+) -> None:
     token = store.claim(run_id)
     store.adopt(run_id, token, processes.current(), {"threads": 1})
     with Recorder(store, run_id, token) as recorder:
-        recorder.finish(state, reason=reason)
+        recorder.finish(state, end_kind=end_kind, reason=reason)
 
 
 def test_that_a_file_becomes_a_queued_run(no_slots: Path, tmp_path: Path) -> None:
@@ -357,19 +359,19 @@ def test_that_a_diverged_run_is_offered_a_calmer_one_that_works(no_slots: Path, 
 
 
 @pytest.mark.parametrize(
-    ("reason", "said"),
+    ("kind", "said"),
     [
-        ("Out of memory (20.0 GiB asked for at once): lower it.", "--set training.batch_size=16"),
-        ("extensions/mine.py, line 3, in mine: ValueError: no.", "keeps the code that it was made with"),
+        ("out_of_memory", "--set training.batch_size=16"),
+        ("extension", "keeps the code that it was made with"),
     ],
 )
 def test_that_a_failed_run_is_offered_what_can_help(
-    reason: str, said: str, no_slots: Path, tmp_path: Path
+    kind: EndKind, said: str, no_slots: Path, tmp_path: Path
 ) -> None:
     did(no_slots, "queue", config_file(tmp_path))
     (run,) = queued(no_slots)
     with opened(no_slots) as (_, store):
-        end_as(store, run.id, RunState.FAILED, reason)
+        end_as(store, run.id, RunState.FAILED, end_kind=kind)
     text = " ".join(did(no_slots, "show", run.id).out.split())  # a long line is broken
     assert said in text
     command = text.partition("`iterand queue ")[2].partition("`")[0]

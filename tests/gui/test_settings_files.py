@@ -147,9 +147,9 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     site.mkdir()
     md5 = hashlib.md5(serving.content, usedforsecurity=False).hexdigest()
     (site / "sitecustomize.py").write_text(
-        "from iterand_engine.data import sources\n"
-        f"source = sources.Source({FILE!r}, ({serving.url!r},), {md5!r})\n"
-        f"sources._SOURCES[{DATASET!r}] = lambda: (source,)\n",
+        "from iterand_engine.data import downloads\n"
+        f"source = downloads.Source({FILE!r}, ({serving.url!r},), {md5!r})\n"
+        f"downloads._SOURCES[{DATASET!r}] = lambda: (source,)\n",
         encoding="utf-8",
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(site), str(ROOT))))

@@ -140,7 +140,9 @@ def test_that_what_a_worker_started_ends_with_it(queue: Queue, met: Path) -> Non
 def test_that_a_worker_that_cannot_start_is_tried_three_times_and_then_its_run_failed(
     queue: Queue, program: Path
 ) -> None:
-    (program / "iterand_engine" / "worker_process.py").write_text("raise OSError('libcuda.so.1 is missing')")
+    (program / "iterand_engine" / "runs" / "worker_process.py").write_text(
+        "raise OSError('libcuda.so.1 is missing')"
+    )
     (run_id,) = queue.add({})
     states, _ = drained(queue)
     assert states == [RunState.QUEUED, RunState.QUEUED, RunState.FAILED]
@@ -157,7 +159,7 @@ def test_that_a_new_version_of_the_program_holds_the_queue_until_it_is_told_to_g
     first, second = queue.add(ENDLESS, {})
     queue.start()
     queue.until_stepping(first)
-    package = program / "iterand_engine" / "__init__.py"
+    package = program / "iterand_engine" / "version.py"
     before = program_stamp()
     package.write_text(package.read_text().replace(f'"{before}"', '"99.0"'))
     queue.store.request_stop(first)
