@@ -32,9 +32,8 @@ from py_compile import PycInvalidationMode
 import psutil
 from coverage import CoverageData
 
-from benchmarks.mutations import Mutant, mutants_of
+from benchmarks.mutations import ROOT, Mutant, all_mutants
 
-ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("pruning", "training", "store", "results")
 _TEST = re.compile(r"(tests/[^|]*?::[^|]*?)(?: \((?:setup|call|teardown)\))?(?:\||$)")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/\S+::.*?)(?: - |$)", re.MULTILINE)
@@ -199,16 +198,6 @@ class Trial:
     def unsound(self) -> list[str]:
         """Tests that are gone or failed without a mutant."""
         return sorted(test for test, sound in self._sound.items() if not sound)
-
-
-def all_mutants(rooms: Iterable[str]) -> list[Mutant]:
-    """Every mutant of some rooms of the engine, in the order of their files."""
-    found: list[Mutant] = []
-    for room in rooms:
-        for path in sorted((ROOT / "iterand_engine" / room).rglob("*.py")):
-            if "migrations" not in path.parts:
-                found += mutants_of(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
-    return found
 
 
 def report(

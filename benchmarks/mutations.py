@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
+ROOT = Path(__file__).resolve().parents[1]
 _Node = TypeVar("_Node", bound=ast.AST)
 
 _TURNED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
@@ -44,6 +46,16 @@ class Mutant:
     lines: range
     text: str
     said: str
+
+
+def all_mutants(rooms: Iterable[str]) -> list[Mutant]:
+    """Every mutant of some rooms of the engine, in the order of their files."""
+    found: list[Mutant] = []
+    for room in rooms:
+        for path in sorted((ROOT / "iterand_engine" / room).rglob("*.py")):
+            if "migrations" not in path.parts:
+                found += mutants_of(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
+    return found
 
 
 def mutants_of(path: str, text: str) -> list[Mutant]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 
 FIRST, LAST = (3, 11), (3, 13)
@@ -13,21 +12,21 @@ def unsupported(system: str, implementation: str, version: tuple[int, int]) -> s
 
     Args:
         system: as `sys.platform`.
-        implementation: as `platform.python_implementation()`.
+        implementation: as `sys.implementation.name`.
         version: of Python, major and minor.
     """
-    if system == "linux" and implementation == "CPython" and FIRST <= version <= LAST:
+    if system == "linux" and implementation == "cpython" and FIRST <= version <= LAST:
         return ""
-    wanted = f"Linux with CPython {_text(FIRST)} to {_text(LAST)}"
+    name = "CPython" if implementation == "cpython" else implementation
     return (
-        f"The workbench runs on {wanted}, and this is {implementation} {_text(version)} on {system}; "
-        f"install it into an environment of one of these."
+        f"The workbench runs on Linux with CPython {_text(FIRST)} to {_text(LAST)}, and this is {name} "
+        f"{_text(version)} on {system}; install it into an environment of one of these."
     )
 
 
 def require_supported() -> None:
     """End the process with that sentence and exit code 2 where the program does not run."""
-    sentence = unsupported(sys.platform, platform.python_implementation(), sys.version_info[:2])
+    sentence = unsupported(sys.platform, sys.implementation.name, sys.version_info[:2])
     if sentence:
         print(sentence, file=sys.stderr)
         raise SystemExit(2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import subprocess
 import sys
 import tomllib
@@ -18,17 +17,17 @@ from tests.paths import ROOT
 
 @pytest.mark.parametrize("version", [(3, 11), (3, 12), (3, 13)])
 def test_that_linux_and_these_versions_will_do(version: tuple[int, int]) -> None:
-    assert unsupported("linux", "CPython", version) == ""
+    assert unsupported("linux", "cpython", version) == ""
 
 
 @pytest.mark.parametrize(
     ("system", "implementation", "version", "said"),
     [
-        ("linux", "CPython", (3, 10), "this is CPython 3.10 on linux"),
-        ("linux", "CPython", (3, 14), "this is CPython 3.14 on linux"),
-        ("linux", "PyPy", (3, 11), "this is PyPy 3.11 on linux"),
-        ("darwin", "CPython", (3, 12), "this is CPython 3.12 on darwin"),
-        ("win32", "CPython", (3, 12), "this is CPython 3.12 on win32"),
+        ("linux", "cpython", (3, 10), "this is CPython 3.10 on linux"),
+        ("linux", "cpython", (3, 14), "this is CPython 3.14 on linux"),
+        ("linux", "pypy", (3, 11), "this is pypy 3.11 on linux"),
+        ("darwin", "cpython", (3, 12), "this is CPython 3.12 on darwin"),
+        ("win32", "cpython", (3, 12), "this is CPython 3.12 on win32"),
     ],
 )
 def test_that_anything_else_is_named_with_what_is_wanted(
@@ -50,9 +49,7 @@ def test_that_both_programs_end_there(
     assert ended.value.code == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.splitlines() == [
-        unsupported("darwin", platform.python_implementation(), sys.version_info[:2])
-    ]
+    assert said.err.splitlines() == [unsupported("darwin", sys.implementation.name, sys.version_info[:2])]
 
 
 def test_that_the_package_and_the_installation_want_the_same() -> None:
