@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.config.run_config import RunConfig
@@ -217,3 +218,11 @@ class World:
             self.hide()
         self.session.close()
         put_away(self.page, self.session)
+
+
+@pytest.fixture
+def world(qtbot: QtBot, workspace_dir: Path) -> Iterator[World]:
+    """An empty workspace with the Compare page."""
+    made = World(qtbot, workspace_dir)
+    yield made
+    made.close()

@@ -14,7 +14,9 @@ from pytestqt.qtbot import QtBot
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import Store
 from iterand_gui.look import theme
+from iterand_gui.plots.curve_plot import CurvePlot
 from iterand_gui.session.session import Session
+from tests.gui.plot_tools import show
 from tests.gui.runs_world import World
 from tests.gui.runs_world import opened as opened_page
 from tests.patience import WAIT_MS
@@ -57,6 +59,14 @@ def open_runs_page(
         yield lambda store_runs: stack.enter_context(
             opened_page(qtbot, workspace_dir, monkeypatch, store_runs)
         )
+
+
+@pytest.fixture
+def plot(qtbot: QtBot) -> CurvePlot:
+    """A plot of curves, shown, without any."""
+    plot = CurvePlot("Loss", empty_text="Start a run to see its loss")
+    show(qtbot, plot)
+    return plot
 
 
 @pytest.fixture

@@ -19,13 +19,6 @@ from tests.gui.plot_tools import colour, draw, floats, legend, noise, pixels, sh
 from tests.patience import PATIENCE_S, WAIT_MS
 
 
-@pytest.fixture
-def plot(qtbot: QtBot) -> CurvePlot:
-    plot = CurvePlot("Loss", empty_text="Start a run to see its loss")
-    show(qtbot, plot)
-    return plot
-
-
 def test_that_pyqtgraph_is_loaded_when_a_plot_is_first_seen() -> None:
     code = """
 import sys, numpy, time

@@ -17,13 +17,6 @@ from tests.patience import WAIT_MS
 EPOCHS = Positions(100.0)
 
 
-@pytest.fixture
-def plot(qtbot: QtBot) -> CurvePlot:
-    plot = CurvePlot("Loss", empty_text="Start a run to see its loss")
-    show(qtbot, plot)
-    return plot
-
-
 def test_that_linked_plots_show_the_same_stretch_and_one_crosshair(qtbot: QtBot) -> None:
     window = QWidget()
     column, link = QVBoxLayout(window), PlotLink(window)

@@ -20,10 +20,9 @@ from iterand_gui.pages.runs.lines.columns import COLUMN
 from iterand_gui.pages.runs.panel_parts import FindingView
 from tests.gui.window_world import World, click, open_window
 from tests.paths import ROOT
-from tests.patience import PATIENCE_S, seconds_here
+from tests.patience import PATIENCE_S, SHOWN_WITHIN_S, seconds_here
 from tests.slot_processes import Queue, kill
 
-SHOWN_WITHIN_S = 5.0
 # A person starts the window, queues what the form says, and watches; somebody else ends it.
 PERSON = """
 import sys

@@ -39,11 +39,6 @@ def mine(layer):
 """
 
 
-@pytest.fixture(autouse=True)
-def own_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-
-
 @pytest.fixture
 def world(qtbot: QtBot, workspace_dir: Path, tmp_path: Path) -> Iterator[World]:
     with opened(qtbot, workspace_dir, Memory(tmp_path / "window.json")) as made:

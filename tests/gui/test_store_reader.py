@@ -22,7 +22,8 @@ from iterand_engine.store import (
 )
 from iterand_gui.live import store_reader
 from iterand_gui.live.store_reader import RunsChange, StoreReader, Wish
-from tests.gui.stores import CONFIG, new_run, owned, points
+from tests.gui.stores import owned, points
+from tests.new_runs import CONFIG, new_run
 
 
 @pytest.fixture

@@ -11,13 +11,9 @@ import pytest
 from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.results.series_csv import HEAD, write_series
-from iterand_engine.store import NewRun, Recorder, RunState, Store
+from iterand_engine.store import Recorder, RunState, Store
+from tests.new_runs import new_run
 
-CONFIG = {
-    "data": {"dataset": "digits"},
-    "model": {"name": "conv2", "width_factor": 0.25},
-    "method": {"name": "iterand"},
-}
 LAYERS = ("conv1.weight", "fc, last")
 
 
@@ -26,7 +22,7 @@ class Ended(Exception):  # noqa: N818 - what a user wants who cancels
 
 
 def add_run(store: Store) -> str:
-    return store.create_run(NewRun("tiny", CONFIG, "key", 1, "cpu", "fp32", "0.1.0"))
+    return store.create_run(new_run("tiny"))
 
 
 def trained(store: Store, points: int) -> str:

@@ -26,7 +26,7 @@ from iterand_engine.runs.files import load_checkpoint
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import Outcome, Surroundings, work
 from iterand_engine.store import RunState, Store, queries
-from iterand_engine.training import checkpoint, final_state, trainer
+from iterand_engine.training import checkpoint, evaluation, final_state, trainer
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.trainer import Hooks, Trainer
 from tests.paths import ROOT
@@ -212,10 +212,10 @@ def test_that_any_checkpoint_leads_to_the_same_end(
 def test_that_the_last_epochs_validation_accuracy_stays_not_the_best(
     place: Place, monkeypatch: pytest.MonkeyPatch, break_at: str
 ) -> None:
-    evaluate, left = trainer.evaluate, [0.75, 0.5, 0.25]
+    left = [0.75, 0.5, 0.25]
 
     def falling(*words: Any) -> Any:
-        found = evaluate(*words)
+        found = evaluation.evaluate(*words)
         return replace(found, accuracy=left.pop(0)) if Split.VAL in words else found
 
     monkeypatch.setattr(trainer, "evaluate", falling)

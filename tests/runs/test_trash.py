@@ -21,15 +21,11 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.trash import delete_runs, empty, entries, mend, undelete_runs
-from iterand_engine.store import NewRun, Recorder, RunState, Store, queries, trash
+from iterand_engine.store import Recorder, RunState, Store, queries, trash
+from tests.new_runs import new_run
 from tests.paths import ROOT
 
 FILES = {"config.yaml": b"name: one", "checkpoints/step.pt": b"weights", "masks/epoch-00000.npz": b"bits"}
-CONFIG = {
-    "data": {"dataset": "digits"},
-    "model": {"name": "conv2", "width_factor": 0.5},
-    "method": {"name": "iterand"},
-}
 
 
 @dataclass
@@ -41,7 +37,7 @@ class Place:
 
     def new_run(self, name: str = "run") -> str:
         """A queued run with files."""
-        run_id = self.store.create_run(NewRun(name, CONFIG, "group", 1, "cpu", "fp32", "0.1.0"))
+        run_id = self.store.create_run(new_run(name))
         folder = self.workspace.make_run_dir(run_id)
         for file, content in FILES.items():
             (folder / file).write_bytes(content)
@@ -129,7 +125,7 @@ def test_that_only_deleted_runs_are_brought_back_all_or_none(place: Place) -> No
 
 
 def test_that_a_run_without_files_can_be_deleted_and_brought_back(place: Place) -> None:
-    run_id = place.store.create_run(NewRun("bare", CONFIG, "group", 1, "cpu", "fp32", "0.1.0"))
+    run_id = place.store.create_run(new_run("bare"))
     assert place.delete(run_id) == []
     assert place.undelete(run_id) == []
     place.delete(run_id)
@@ -170,7 +166,7 @@ def test_that_links_are_removed_and_what_they_lead_to_stays(place: Place, tmp_pa
     (precious / "file").write_text("keep me")
     inside, linked = (
         place.new_run(),
-        place.store.create_run(NewRun("linked", CONFIG, "group", 1, "cpu", "fp32", "0.1.0")),
+        place.store.create_run(new_run("linked")),
     )
     (place.workspace.run_dir(inside) / "exports" / "link").symlink_to(precious, target_is_directory=True)
     (place.workspace.run_dir(inside) / "file").symlink_to(precious / "file")

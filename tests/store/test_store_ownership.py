@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -14,15 +12,14 @@ import pytest
 
 from iterand_engine.errors import OwnershipLost, UserError
 from iterand_engine.machine import processes
-from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import Recorder, RunState, queries, states
 from iterand_engine.store.states import Signs, derived_state
 from tests.patience import PATIENCE_S
+from tests.store.slot_tools import ELSEWHERE, GONE, HERE, Until, state
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
 
-Until = Callable[[Callable[[], object]], None]
 # Adopts as the host named in sys.argv[4] (empty = truthfully), then records until it may not.
 TRAINER = """
 from dataclasses import replace
@@ -51,10 +48,6 @@ def start_trainer(place: Place, run_id: str, host: str = "") -> subprocess.Popen
     assert child.stdout is not None
     assert child.stdout.readline() == "training\n"
     return child
-
-
-def state(place: Place, run_id: str) -> RunState:
-    return queries.run(place.store, run_id).state
 
 
 def backdate(place: Place, column: str, seconds: float) -> None:
@@ -216,9 +209,6 @@ def test_that_resuming_forgets_the_old_request(place: Place) -> None:
     assert state(place, run_id) is RunState.STARTING
 
 
-HERE = processes.current()
-GONE = replace(HERE, start_ticks=HERE.start_ticks - 1)
-ELSEWHERE = ProcessIdentity("elsewhere", 1, 1, "boot")
 NOW = 10_000.0
 
 

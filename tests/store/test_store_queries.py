@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -29,11 +29,10 @@ from iterand_engine.store import (
     schema,
 )
 from tests.patience import PATIENCE_S
+from tests.store.slot_tools import Until
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
-
-Until = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture

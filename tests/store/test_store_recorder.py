@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from iterand_engine.errors import UserError
 from iterand_engine.store import Axis, Recorder, RunState, outbox, queries
 from iterand_engine.store.blocks import capacity
+from tests.store.slot_tools import Until, ramp
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
-
-Until = Callable[[Callable[[], object]], None]
-
-
-def ramp(first: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    steps = np.arange(first, first + count)
-    return steps, (steps / 7).astype(np.float32)
 
 
 def test_that_points_are_committed_soon_without_being_asked(

@@ -5,27 +5,18 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from iterand_engine.errors import OwnershipLost
 from iterand_engine.store import Recorder, RunState, outbox, queries
 from tests.patience import seconds_here
+from tests.store.slot_tools import Until, ramp
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
-
-Until = Callable[[Callable[[], object]], None]
-
-
-def ramp(first: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    steps = np.arange(first, first + count)
-    return steps, (steps / 7).astype(np.float32)
 
 
 def test_that_a_locked_database_loses_nothing_and_stops_nobody(
