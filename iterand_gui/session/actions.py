@@ -12,11 +12,14 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from iterand_engine.config.axes import SEED
 from iterand_engine.config.run_config import RunConfig
+from iterand_engine.machine.texts import counted
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.runs import sweeps, trash
+from iterand_engine.runs import sweeps
+from iterand_engine.runs.trash import undelete_runs
 from iterand_engine.slots import drain
-from iterand_engine.store import RunState, Store, labels, queries, queue
+from iterand_engine.store import RunState, Store, labels, queries, queue, trash
 from iterand_gui.live.launcher import start_detached
 from iterand_gui.live.tasks import Control, Job, Jobs
 from iterand_gui.widgets.messages import Messages
@@ -61,8 +64,8 @@ class Actions(QObject):
             states = [self._store.request_stop(run_id) for run_id in ids]
             stopping = states.count(RunState.STOPPING)
             gone = states.count(RunState.STOPPED)
-            parts = [f"{runs(stopping)} will save and stop"] if stopping else []
-            parts += [f"{runs(gone)} left the queue"] if gone else []
+            parts = [f"{counted(stopping, 'run')} will save and stop"] if stopping else []
+            parts += [f"{counted(gone, 'run')} left the queue"] if gone else []
             return "; ".join(parts) or "Nothing to stop: none of these is queued or running"
 
         self._say(work, "Stop")
@@ -73,7 +76,7 @@ class Actions(QObject):
         def work(_: Control) -> str:
             queue.enqueue(self._store, ids, first=True)
             self._start_slots()
-            return f"{runs(len(ids))} back in the queue, at its head"
+            return f"{counted(len(ids), 'run')} back in the queue, at its head"
 
         self._say(work, "Resume")
 
@@ -85,7 +88,9 @@ class Actions(QObject):
             for run_id in ids:
                 self._store.request_stop(run_id)
             return (
-                f"{runs(len(ids))} asked to stop" if ids else "Nothing to stop: no run is queued or running"
+                f"{counted(len(ids), 'run')} asked to stop"
+                if ids
+                else "Nothing to stop: no run is queued or running"
             )
 
         self._say(work, "Stop all")
@@ -98,7 +103,11 @@ class Actions(QObject):
             ids = [row.id for row in queries.runs(self._store) if row.state is RunState.INTERRUPTED]
             queue.enqueue(self._store, ids, first=True)
             self._start_slots()
-            return f"{runs(len(ids))} back in the queue, at its head" if ids else "No run is interrupted"
+            return (
+                f"{counted(len(ids), 'run')} back in the queue, at its head"
+                if ids
+                else "No run is interrupted"
+            )
 
         self._say(work, "Resume all")
 
@@ -107,7 +116,7 @@ class Actions(QObject):
 
         def work(_: Control) -> str:
             queue.enqueue(self._store, ids, first=True)
-            return f"{runs(len(ids))} moved to the head of the queue"
+            return f"{counted(len(ids), 'run')} moved to the head of the queue"
 
         self._say(work, "Move")
 
@@ -116,8 +125,8 @@ class Actions(QObject):
         chosen = tuple(ids)
 
         def work(_: Control) -> str:
-            problems = trash.delete_runs(self._workspace, self._store, chosen)
-            return " ".join([f"{runs(len(chosen))} moved to the trash.", *problems])
+            trash.discard(self._store, chosen)
+            return f"{counted(len(chosen), 'run')} moved to the trash."
 
         job = self._say(work, "Delete", ("Undo", lambda: self.undelete(chosen)), ("trash", chosen))
         job.succeeded.connect(lambda _: self._deleted.append(chosen))
@@ -137,8 +146,8 @@ class Actions(QObject):
         self._deleted = [other for other in self._deleted if other != tuple(ids)]
 
         def work(_: Control) -> str:
-            problems = trash.undelete_runs(self._workspace, self._store, ids)
-            return " ".join([f"{runs(len(ids))} taken back from the trash.", *problems])
+            problems = undelete_runs(self._workspace, self._store, ids)
+            return " ".join([f"{counted(len(ids), 'run')} taken back from the trash.", *problems])
 
         self._say(work, "Undo", topic=("trash", tuple(ids)))
 
@@ -158,8 +167,8 @@ class Actions(QObject):
                 last = max(other.seed for other in everything if other.group_key == key)
                 config = dict(queries.run(self._store, row.id).config)
                 seeds = range(last + 1, last + 1 + count)
-                made += len(self._queue(sweeps.plan(config, [], list(seeds), Path.cwd()), first=False))
-            return f"{runs(made)} queued"
+                made += len(self._queue(sweeps.plan(config, {SEED: seeds}, Path.cwd()), first=False))
+            return f"{counted(made, 'run')} queued"
 
         self._say(work, "Add seeds")
 
@@ -171,7 +180,7 @@ class Actions(QObject):
         def work(_: Control) -> str:
             ids = self._queue(plan, first=first)
             what = f"sweep {plan.name!r}" if plan.is_sweep else plan.name
-            return f"{runs(len(ids))} queued: {what}"
+            return f"{counted(len(ids), 'run')} queued: {what}"
 
         job = self._say(work, "Queue")
         if on_done is not None:
@@ -253,8 +262,3 @@ class Actions(QObject):
         job.succeeded.connect(lambda text: self._messages.say(text, action, topic))
         job.failed.connect(self._messages.error)
         return job
-
-
-def runs(count: int) -> str:
-    """`1 run`, `3 runs`."""
-    return f"{count} run" if count == 1 else f"{count} runs"

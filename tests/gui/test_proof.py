@@ -13,9 +13,9 @@ import pytest
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
+from iterand_engine.machine.texts import percent
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import RunState, Store, queries
-from iterand_gui.look.format import percent
 from iterand_gui.pages.runs.lines.columns import COLUMN
 from iterand_gui.pages.runs.panel_parts import FindingView
 from tests.gui.window_world import World, click, open_window

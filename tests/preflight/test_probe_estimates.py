@@ -14,8 +14,9 @@ import pytest
 
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.devices import Device
+from iterand_engine.machine.texts import size
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.preflight.estimates import disk_warning, gigabytes, memory_warning, run_seconds, warnings
+from iterand_engine.preflight.estimates import disk_warning, memory_warning, run_seconds, warnings
 from iterand_engine.preflight.messages import Answer, Memory, Request
 from iterand_engine.preflight.probe_process import answer
 from iterand_engine.runs.make import make_run
@@ -198,6 +199,6 @@ def test_that_disk_is_warned_of_for_all_runs_together(tmp_path: Path) -> None:
     assert disk_warning([(found, 60)], needed) is None
     told = disk_warning([(found, 40), (found, 20)], needed - 1)
     assert told is not None
-    assert told.startswith(f"60 runs need about {gigabytes(needed)} of disk")
+    assert told.startswith(f"60 runs need about {size(needed, tenths=True)} of disk")
     assert disk_warning([], 0) is None
     assert warnings(found, replace(GPU, memory_used_bytes=0), needed - 1, 60) == [told]

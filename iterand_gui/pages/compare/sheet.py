@@ -11,10 +11,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from iterand_engine.machine import texts as shown
 from iterand_engine.results.differences import short_names, value_text
 from iterand_engine.results.groups import Figure, figure
 from iterand_engine.store import Locked, RunState
-from iterand_gui.look import format as shown
 from iterand_gui.pages.compare.entries import Comparison, Entry
 from iterand_gui.pages.compare.facts import Known
 

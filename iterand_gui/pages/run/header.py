@@ -16,8 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from iterand_engine.machine import texts
 from iterand_engine.store import RunRow, RunState
-from iterand_gui.look import format as texts
 from iterand_gui.look import theme
 from iterand_gui.look.run_line import line_of_run
 from iterand_gui.session.next_steps import Step, next_steps

@@ -11,10 +11,10 @@ from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
+from iterand_engine.machine import texts
 from iterand_engine.store import RunRow, queries
 from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.live.tasks import Control
-from iterand_gui.look import format as texts
 from iterand_gui.look import theme
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.run.configuration import ConfigurationTab

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from iterand_engine.machine import texts as shown
 from iterand_engine.results.groups import Group, figure
 from iterand_engine.store import RunRow, SweepRow
 from iterand_engine.store.records import Locked
-from iterand_gui.look import format as shown
 from iterand_gui.look.run_line import Line, line_of_group, line_of_sweep
 from iterand_gui.pages.runs.lines.columns import seeds_text
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
+from iterand_engine.machine import texts as shown
 from iterand_engine.results.groups import Group, group_of
 from iterand_engine.results.sweep_grid import grid_of
 from iterand_engine.store import RunRow, RunState
 from iterand_gui.live.tasks import Control
-from iterand_gui.look import format as shown
 from iterand_gui.look import theme
 from iterand_gui.pages.runs import details, panel_facts
 from iterand_gui.pages.runs.chosen import Chosen

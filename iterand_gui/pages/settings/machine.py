@@ -19,13 +19,13 @@ from iterand_engine.machine.devices import (
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.processes import host_id
 from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.texts import counted
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.slots import drain
 from iterand_engine.slots.places import CPU, Place, our_processes, places
 from iterand_engine.store import Store, queue, slots
 from iterand_engine.store.records import SlotKey, SlotRow
 from iterand_gui.live.launcher import start_detached
-from iterand_gui.look.format import counted
 
 
 @dataclass(frozen=True)
