@@ -37,7 +37,8 @@ steady: $(ready)
 # In build/coverage: data that says which test runs which line, and pages.
 coverage: $(ready)
 	rm -rf build/coverage
-	QT_QPA_PLATFORM=offscreen $(python) -m pytest -n 2 --dist loadfile --cov --cov-context=test \
+	COVERAGE_FILE=$(CURDIR)/build/coverage/data COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml \
+		QT_QPA_PLATFORM=offscreen $(python) -m pytest -n 2 --dist loadfile --cov --cov-context=test \
 		--cov-report=term:skip-covered --cov-report=html:build/coverage/html
 
 lint: $(ready)

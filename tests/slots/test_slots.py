@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from itertools import pairwise
 
 from iterand_engine.store import RunRow, RunState, queries
@@ -129,13 +130,13 @@ def test_that_thirty_runs_are_trained_by_three_slots(queue: Queue) -> None:
     queue.start()
     most = 0
 
-    def ended() -> int:
+    def have_ended(count: int) -> bool:
         nonlocal most
         most = max(most, len(queue.store.live_runs()))
-        return sum(run.ended_at is not None for run in queries.runs(queue.store))
+        return sum(run.ended_at is not None for run in queries.runs(queue.store)) >= count
 
     for count in range(1, len(run_ids) + 1):  # patient with each: together they take long on a busy machine
-        queue.until(lambda count=count: ended() >= count)
+        queue.until(partial(have_ended, count))
     queue.until(lambda: not queue.slots())
     runs = queries.runs(queue.store)
     assert {run.id for run in runs} == set(run_ids)
