@@ -22,6 +22,7 @@ from iterand_engine.store.runs import claim_run
 from iterand_engine.training import checkpoint, final_state, trainer
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.trainer import Ending, Hooks, Trainer
+from tests.patience import PATIENCE_S
 from tests.training_tasks import ListSink, config_of, task_of, train
 
 ABSURD = {"epochs": 4, "lr": 1e30}
@@ -194,7 +195,7 @@ def test_that_a_job_after_a_failed_one_is_not_done_and_close_tells() -> None:
     hold, writer = threading.Event(), BackgroundWriter()
 
     def fails() -> None:
-        hold.wait(10)
+        hold.wait(PATIENCE_S)
         raise ValueError("first")
 
     writer.submit(fails)
@@ -207,7 +208,11 @@ def test_that_a_job_after_a_failed_one_is_not_done_and_close_tells() -> None:
 
 def test_that_two_jobs_wait_at_most() -> None:
     hold, writer, waited = threading.Event(), BackgroundWriter(), list[bool]()
-    jobs: list[Callable[[], None]] = [lambda: waited.append(hold.wait(10)), lambda: None, lambda: None]
+    jobs: list[Callable[[], None]] = [
+        lambda: waited.append(hold.wait(PATIENCE_S)),
+        lambda: None,
+        lambda: None,
+    ]
     for job in jobs:
         writer.submit(job)
     more = threading.Thread(target=writer.submit, args=(lambda: None,))
