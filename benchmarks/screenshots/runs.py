@@ -10,11 +10,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from iterand_engine.config.axes import SEED, read_values
 from iterand_engine.config.presets import preset
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.sweeps import plan, queue_plans
@@ -71,11 +72,16 @@ def _others() -> list[Planned]:
     ]
 
 
+def _changes(planned: Planned) -> dict[str, Sequence[object]]:
+    changes: dict[str, Sequence[object]] = dict(map(read_values, (*_BASE, *planned.sets)))
+    return changes | ({SEED: planned.seeds} if planned.seeds else {})
+
+
 def _queue(workspace: Workspace, store: Store, planned: list[Planned]) -> None:
     known = {run.name for run in queries.runs(store)} | {sweep.name for sweep in sweeps.sweeps(store)}
     base = preset("quickstart").mapping
     plans = [
-        plan({**base, "name": one.name}, [*_BASE, *one.sets], one.seeds, Path.cwd())
+        plan({**base, "name": one.name}, _changes(one), Path.cwd())
         for one in planned
         if one.name not in known
     ]

@@ -6,7 +6,7 @@ they are missing.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -24,16 +24,17 @@ from iterand_engine.cli.common import (
     show_table,
 )
 from iterand_engine.cli.run_json import QueueList, RunEntry
-from iterand_engine.cli.train import SetOption
+from iterand_engine.cli.train import SetOption, read_sets
 from iterand_engine.cli.which_runs import RUNS_HELP, meant_runs
+from iterand_engine.config.axes import SEED, parse_seeds, read_values
 from iterand_engine.config.presets import preset as find_preset
 from iterand_engine.config.run_config import read_mapping
-from iterand_engine.errors import UserError
+from iterand_engine.errors import OptionError, UserError
 from iterand_engine.extensions.active import check_code
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.processes import host_id
 from iterand_engine.preflight.probe_client import check_before_queueing
-from iterand_engine.runs.sweeps import Plan, QueuedPlan, check_data, parse_seeds, plan, queue_plans
+from iterand_engine.runs.sweeps import Plan, QueuedPlan, check_data, plan, queue_plans
 from iterand_engine.slots import drain
 from iterand_engine.store import RunState, queries
 from iterand_engine.store import queue as store_queue
@@ -96,7 +97,7 @@ def queue(
         raise UserError("Nothing says what to queue; name a file, or a preset as in `--preset quickstart`.")
     with opened(workspace) as at:
         if adds:
-            _add(at, _plans(items or [], preset, _words(sets, name), seeds), first=first)
+            _add(at, _plans(items or [], preset, _changes(sets or [], name, seeds)), first=first)
         elif resumes:
             _resume(at, _to_resume(at, items or [], interrupted=interrupted, everything=everything))
         elif goes_on:
@@ -107,9 +108,26 @@ def queue(
             _list(at, as_json=json)
 
 
-def _words(sets: list[str] | None, name: str | None) -> list[str]:
-    """What is set, the name among it."""
-    return [*(sets or ()), *([f"name={_quoted(name)}"] if name is not None else ())]
+def _changes(sets: list[str], name: str | None, seeds: str | None) -> dict[str, Sequence[object]]:
+    """The values of what is set, name and seeds among it; of several of one option the last counts."""
+    changes: dict[str, Sequence[object]] = {}
+    for option, values in read_sets(sets, read_values):
+        changes.pop(option, None)
+        changes[option] = values
+    if name is not None:
+        changes["name"] = (name,)
+    if seeds is not None and SEED in changes:
+        raise UserError(f"Seeds are given twice, by --seeds and by --set {SEED}: keep one of them.")
+    if seeds is not None:
+        changes[SEED] = _seeds(seeds)
+    return changes
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return parse_seeds(text)
+    except OptionError as error:
+        raise UserError(error.called("--seeds")) from None
 
 
 def move(
@@ -139,18 +157,17 @@ def _refuse_mixtures(asked: list[str], as_json: bool) -> None:
         raise UserError("--json is for the list: `iterand queue --json`.")
 
 
-def _plans(files: list[str], preset: str | None, sets: list[str], seeds: str | None) -> list[Plan]:
+def _plans(files: list[str], preset: str | None, changes: dict[str, Sequence[object]]) -> list[Plan]:
     """A plan for each file, or for the preset; all are checked before anything is queued."""
     if files and preset is not None:
         raise UserError(f"A file ({files[0]}) and a preset ({preset}) are both given; name one of them.")
-    numbers = () if seeds is None else parse_seeds(seeds)
     if preset is not None:
-        return [plan(find_preset(preset).mapping, sets, numbers, Path.cwd())]
+        return [plan(find_preset(preset).mapping, changes, Path.cwd())]
     mappings = {file: read_mapping(Path(file)) for file in files}
     plans = []
     for file in files:
         try:
-            plans.append(plan(mappings[file], sets, numbers, Path.cwd()))
+            plans.append(plan(mappings[file], changes, Path.cwd()))
         except UserError as error:
             raise UserError(f"{file}: {error}" if len(files) > 1 else str(error)) from None
     return plans
@@ -267,8 +284,3 @@ def _ids(run_ids: tuple[str, ...]) -> str:
 
 def _slot(key: SlotKey) -> str:
     return f"slot {key.position} of {key.device}"
-
-
-def _quoted(text: str) -> str:
-    """A text as YAML that means just that."""
-    return json.dumps(text, ensure_ascii=False)

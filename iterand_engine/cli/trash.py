@@ -23,11 +23,11 @@ from iterand_engine.cli.common import (
 )
 from iterand_engine.cli.which_runs import RUNS_HELP, meant_runs
 from iterand_engine.errors import UserError
-from iterand_engine.machine.disk_use import DiskUse, LargeThing, largest, measure, measure_run
+from iterand_engine.machine.disk_use import DiskUse, LargeThing, largest, measure_run
 from iterand_engine.machine.texts import counted
-from iterand_engine.runs.trash import TrashEntry, delete_runs, empty, entries, mend, undelete_runs
+from iterand_engine.runs.trash import TrashEntry, disk_use, empty, entries, undelete_runs
 from iterand_engine.store import queries
-from iterand_engine.store.trash import resolve_discarded
+from iterand_engine.store.trash import discard, resolve_discarded
 
 LISTED = 20  # entries of the trash; of the rest only the number is told
 LARGEST = 10
@@ -44,7 +44,7 @@ def delete(
         run_ids = meant_runs(at, runs)
         sizes = (sum(measure_run(at.workspace, run_id).values()) for run_id in run_ids)
         amount = f"{counted(len(run_ids), 'run')} ({size(sum(sizes))})"
-        _tell(delete_runs(at.workspace, at.store, run_ids))
+        discard(at.store, run_ids)
     result(f"Deleted {amount}; `iterand undelete` brings back, `iterand clean` frees the space.")
 
 
@@ -61,11 +61,10 @@ def undelete(
         raise UserError("Name the runs to bring back, or say --all.")
     with opened(workspace) as at:
         if not runs and not everything:
-            _tell(mend(at.workspace, at.store))
-            _show_trash(entries(at.workspace, at.store), measure(at.workspace))
+            _show_trash(entries(at.workspace, at.store), disk_use(at.workspace, at.store))
             return
         if everything:
-            run_ids = [one.run_id for one in entries(at.workspace, at.store) if one.row is not None]
+            run_ids = [one.run_id for one in entries(at.workspace, at.store) if one.deleted_at is not None]
         else:
             run_ids = list(dict.fromkeys(resolve_discarded(at.store, run) for run in runs or ()))
         _tell(undelete_runs(at.workspace, at.store, run_ids))
@@ -79,13 +78,10 @@ def clean(
 ) -> None:
     """List what is large, first the trash, and empty the trash."""
     with opened(workspace) as at:
-        _tell(mend(at.workspace, at.store))
-        use = measure(at.workspace)
+        use = disk_use(at.workspace, at.store)
         found = sorted(entries(at.workspace, at.store), key=lambda entry: -use.trash.get(entry.run_id, 0))
         _show_trash(found, use)
-        deleted = {entry.run_id for entry in found}  # files that could not be moved, which was said
-        others = [thing for thing in largest(use, LARGEST, LARGE_BYTES) if thing.name not in deleted]
-        _show_largest(at, others)
+        _show_largest(at, largest(use, LARGEST, LARGE_BYTES))
         _tell([f"Cannot look into {place}." for place in use.unreadable])
         if not found or dry_run:
             return

@@ -12,10 +12,10 @@ from dataclasses import KW_ONLY, dataclass, field
 from importlib import import_module
 from typing import Any, TypeVar
 
-from iterand_engine.config.arguments import Argument
 from iterand_engine.config.dataset_files import Download, Layout, Place
+from iterand_engine.config.options import Argument
 from iterand_engine.config.own_code import WORDS, CodeKind, Origin, target_of
-from iterand_engine.errors import UserError, suggestion
+from iterand_engine.errors import OptionError, UserError, suggestion
 
 E = TypeVar("E", bound="Entry")
 
@@ -101,21 +101,34 @@ def load_target(target: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def find(what: str, entries: Mapping[str, E], name: str) -> E:
+def find(what: str, entries: Mapping[str, E], name: str, option: str = "") -> E:
     """Look a name up and say clearly where it is unknown.
 
+    Args:
+        what: kind of the entries, in words.
+        entries: a catalog.
+        name: the one that is looked up.
+        option: dotted path of the option that has this value, if one has.
     Raises:
-        UserError: no entry has this name; the sentence lists those there are.
+        UserError: no entry has this name; the sentence lists those there are. An OptionError where an option
+            has it.
     """
     if name in entries:
         return entries[name]
+    sentence = _why_there_is_none(what, entries, name)
+    if option:
+        raise OptionError(sentence, option=option, value=name, allowed=" | ".join(entries))
+    raise UserError(sentence)
+
+
+def _why_there_is_none(what: str, entries: Mapping[str, Entry], name: str) -> str:
     for (kind, missing), reason in _Own.now.missing.items():
         if (WORDS[kind], missing) == (what, name):
-            raise UserError(f"There is no {what} {name!r} now: {reason}")
+            return f"There is no {what} {name!r} now: {reason}"
     known = ", ".join(entries)
     files = ", ".join(_Own.now.unknown)
     hint = f" Own code that is not enabled may declare it: {files}." if files else ""
-    raise UserError(f"There is no {what} {name!r}{suggestion(name, entries)} (known: {known}).{hint}")
+    return f"There is no {what} {name!r}{suggestion(name, entries)} (known: {known}).{hint}"
 
 
 def _by_name(*entries: E) -> dict[str, E]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from iterand_engine.config.arguments import Argument
+from iterand_engine.config.options import Argument
 from iterand_engine.errors import UserError, concerning
 
 CodeKind = Literal["model", "dataset", "method", "rule"]

@@ -169,10 +169,10 @@ class RunDetail(RunRow):
 
 @dataclass(frozen=True)
 class DiscardedRun:
-    """A run in the trash, and since when."""
+    """A run in the trash, and since when; None where its removal for good has begun."""
 
     row: RunRow
-    deleted_at: float
+    deleted_at: float | None
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from iterand_engine.config.axes import SEED
 from iterand_engine.results.differences import ABSENT, differences, short_names, value_of, value_text
 from iterand_engine.results.groups import Figure, Group, figure
-from iterand_engine.runs.sweeps import SEED
 from iterand_engine.store import RunRow, RunState, SweepRow
 from iterand_engine.store.records import Json
 

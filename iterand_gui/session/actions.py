@@ -12,12 +12,14 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from iterand_engine.config.axes import SEED
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.texts import counted
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.runs import sweeps, trash
+from iterand_engine.runs import sweeps
+from iterand_engine.runs.trash import undelete_runs
 from iterand_engine.slots import drain
-from iterand_engine.store import RunState, Store, labels, queries, queue
+from iterand_engine.store import RunState, Store, labels, queries, queue, trash
 from iterand_gui.live.launcher import start_detached
 from iterand_gui.live.tasks import Control, Job, Jobs
 from iterand_gui.widgets.messages import Messages
@@ -123,8 +125,8 @@ class Actions(QObject):
         chosen = tuple(ids)
 
         def work(_: Control) -> str:
-            problems = trash.delete_runs(self._workspace, self._store, chosen)
-            return " ".join([f"{counted(len(chosen), 'run')} moved to the trash.", *problems])
+            trash.discard(self._store, chosen)
+            return f"{counted(len(chosen), 'run')} moved to the trash."
 
         job = self._say(work, "Delete", ("Undo", lambda: self.undelete(chosen)), ("trash", chosen))
         job.succeeded.connect(lambda _: self._deleted.append(chosen))
@@ -144,7 +146,7 @@ class Actions(QObject):
         self._deleted = [other for other in self._deleted if other != tuple(ids)]
 
         def work(_: Control) -> str:
-            problems = trash.undelete_runs(self._workspace, self._store, ids)
+            problems = undelete_runs(self._workspace, self._store, ids)
             return " ".join([f"{counted(len(ids), 'run')} taken back from the trash.", *problems])
 
         self._say(work, "Undo", topic=("trash", tuple(ids)))
@@ -165,7 +167,7 @@ class Actions(QObject):
                 last = max(other.seed for other in everything if other.group_key == key)
                 config = dict(queries.run(self._store, row.id).config)
                 seeds = range(last + 1, last + 1 + count)
-                made += len(self._queue(sweeps.plan(config, [], list(seeds), Path.cwd()), first=False))
+                made += len(self._queue(sweeps.plan(config, {SEED: seeds}, Path.cwd()), first=False))
             return f"{counted(made, 'run')} queued"
 
         self._say(work, "Add seeds")

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from iterand_engine.config.run_config import RunConfig, apply_sets
+from iterand_engine.config.run_config import RunConfig
+from iterand_engine.config.sets import apply_changes, read_change
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results import epoch_masks
@@ -42,7 +43,8 @@ _EVENT = ("redrawn", "revived")
 
 def make_run(store: Store, *sets: str, name: str = "tiny", seed: int = 1, precision: str = "fp32") -> str:
     """A queued run; `sets` as on the command line."""
-    mapping, _ = apply_sets(BASE, [f"name={name}", f"training.seed={seed}", *sets], folder=Path.cwd())
+    changes = [("name", name), ("training.seed", seed), *map(read_change, sets)]
+    mapping, _ = apply_changes(BASE, changes, folder=Path.cwd())
     config = RunConfig.from_mapping(mapping).to_mapping()
     return store.create_run(NewRun(name, config, f"group of {name}", seed, "cpu", precision, "0.1.0"))
 

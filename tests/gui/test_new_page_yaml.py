@@ -166,4 +166,4 @@ def test_that_a_text_that_is_used_says_so_only_where_it_drops_a_sweep(
     (message,) = said
     assert message.action is not None
     message.action[1]()
-    assert page.form.state.sets == ("training.lr=0.2,0.3",)
+    assert page.form.state.changes == {"training.lr": (0.2, 0.3)}

@@ -8,6 +8,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from iterand_engine.config.axes import SEED
 from iterand_engine.runs.sweeps import plan
 from iterand_engine.store import RunState, Store, queries
 from iterand_gui.pages.runs.lines.columns import COLUMN
@@ -231,7 +232,7 @@ def test_that_what_was_queued_elsewhere_is_chosen_when_the_page_is_shown(open_ru
     world = open_runs_page(lambda store: ids.append(add_run(store)))
     world.choose(*ids)
     world.page.hiding()
-    job = world.session.actions.queue(plan(config(seed=7).to_mapping(), [], [7, 8], Path.cwd()))
+    job = world.session.actions.queue(plan(config(seed=7).to_mapping(), {SEED: (7, 8)}, Path.cwd()))
     with world.qtbot.waitSignal(job.ended, timeout=WAIT_MS):
         pass
     assert world.session.selection.ids == tuple(ids), "while another page is in view, it stays as it is"

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iterand_engine.config import catalog
-from iterand_engine.config.arguments import Argument
 from iterand_engine.config.catalog import METHODS, Entry
+from iterand_engine.config.options import Argument
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.results import filter_fields

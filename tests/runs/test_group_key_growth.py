@@ -8,10 +8,9 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel
 
-from iterand_engine.config.arguments import Argument
 from iterand_engine.config.catalog import DATASETS, MODELS, RULES, Entry
 from iterand_engine.config.method_options import IteRandOptions, LayerRule, RuleChoice, rule_options_class
-from iterand_engine.config.options import Options, counts_always, option
+from iterand_engine.config.options import Argument, Options, counts_always, option
 from iterand_engine.config.run_config import (
     DataConfig,
     ModelConfig,

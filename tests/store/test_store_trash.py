@@ -84,6 +84,7 @@ def test_that_a_restored_run_is_as_it_was(place: Place, finished: str) -> None:
     (entry,) = trash.discarded(place.store)
     assert entry.row.name == "finished"
     assert entry.row.val_accuracy == 0.5
+    assert entry.deleted_at is not None
     assert entry.deleted_at > before.created_at
     trash.restore(place.store, [finished])
     after = queries.run(place.store, finished)

@@ -75,14 +75,17 @@ class Outlook:
 
 
 def make_plan(
-    workspace: Workspace, base: Mapping[str, object], sets: Sequence[str], seeds: Sequence[int], folder: Path
+    workspace: Workspace,
+    base: Mapping[str, object],
+    changes: Mapping[str, Sequence[object]],
+    folder: Path,
 ) -> Planned:
     """Plan what a form says; reads files, so it runs beside the window.
 
     Raises:
         UserError: the form does not say it rightly.
     """
-    plan = sweeps.plan(base, sets, seeds, folder)
+    plan = sweeps.plan(base, changes, folder)
     kinds: dict[str, Kind] = {}
     for cell in plan.cells:
         key = kind_key(cell.config)

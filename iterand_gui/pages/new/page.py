@@ -284,7 +284,7 @@ class NewPage(Page):
     def _plan(self) -> None:
         state, turn, workspace = self.form.state, self._turn, self.session.workspace
         job = self.session.jobs.run(
-            lambda _: make_plan(workspace, state.base, state.sets, state.seeds, self.form.folder), "Plan"
+            lambda _: make_plan(workspace, state.base, state.changes, self.form.folder), "Plan"
         )
         job.succeeded.connect(lambda planned: self._take_plan(turn, planned))
         job.failed.connect(lambda text: self._cannot_plan(turn, text))
