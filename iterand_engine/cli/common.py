@@ -8,21 +8,23 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from iterand_engine.extensions.active import activated
 from iterand_engine.machine import texts
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.store import Locked, Store
+from iterand_engine.store.records import Locked
+
+if TYPE_CHECKING:
+    from iterand_engine.store import Store
 
 WIDE = 200  # columns of a table that is piped: nothing is cut off there
 
@@ -66,20 +68,32 @@ def workspace_at(folder: Path | None) -> Workspace:
 
 
 @contextmanager
-def opened(folder: Path | None) -> Iterator[Opened]:
+def opened(folder: Path | None, *, names_entries: bool = True) -> Iterator[Opened]:
     """Open a workspace and its store for one command; its enabled own code can be named meanwhile.
 
     Args:
         folder: as given by `--workspace`.
+        names_entries: whether a method, model, dataset or option can be named at all; if not, the catalogs
+            are not imported, which takes as long as all else that lists runs.
     Raises:
         UserError: the folder or its database cannot be used.
     """
+    from iterand_engine.store import Store
+
     workspace = workspace_at(folder)
     settings = Settings.load(workspace)
-    with Store.open(workspace) as store, activated(workspace):
-        if store.was_upgraded:
-            _complete_upgrade(store, settings)
-        yield Opened(workspace, store, settings)
+    with Store.open(workspace) as store:
+        needs_entries = names_entries or store.was_upgraded
+        with _own_code(workspace) if needs_entries else nullcontext():
+            if store.was_upgraded:
+                _complete_upgrade(store, settings)
+            yield Opened(workspace, store, settings)
+
+
+def _own_code(workspace: Workspace) -> AbstractContextManager[object]:
+    from iterand_engine.extensions.active import activated
+
+    return activated(workspace)
 
 
 def _complete_upgrade(store: Store, settings: Settings) -> None:

@@ -13,18 +13,10 @@ from enum import Enum, auto
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Literal, get_args, get_origin
 
-from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, RULES, own_code_that_is_off
-from iterand_engine.config.method_options import rule_options_class
-from iterand_engine.config.options import Options, describe
-from iterand_engine.config.run_config import (
-    RunConfig,
-    data_options_class,
-    method_options_class,
-    model_options_class,
-)
 from iterand_engine.errors import UserError, suggestion
 
 if TYPE_CHECKING:
+    from iterand_engine.config.options import Options
     from iterand_engine.store import RunRow
 
 AGE = "age_s"
@@ -87,6 +79,17 @@ COLUMNS: Mapping[str, Field] = {
 
 def option_fields() -> dict[str, Field]:
     """Every option of every method by its dotted key; made anew each time, because own code adds options."""
+    # Imported here: a list of all runs needs no catalogs, which take as long to import as it does.
+    from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, RULES
+    from iterand_engine.config.method_options import rule_options_class
+    from iterand_engine.config.options import describe
+    from iterand_engine.config.run_config import (
+        RunConfig,
+        data_options_class,
+        method_options_class,
+        model_options_class,
+    )
+
     types: dict[str, set[object]] = {}
     sections: list[tuple[type[Options], str]] = [
         (RunConfig, ""),
@@ -132,6 +135,8 @@ def _unknown(name: str, options: Iterable[str]) -> str:
         return (
             f"{name} is no field, because a filter would tell test results past the lock: use val_accuracy."
         )
+    from iterand_engine.config.catalog import own_code_that_is_off
+
     off = ", ".join(own_code_that_is_off())
     hint = f" Own code that is not enabled may have it ({off}): see `iterand extensions list`." if off else ""
     known = {*COLUMNS, *ALIASES, *options, *(key.rpartition(".")[2] for key in options)}

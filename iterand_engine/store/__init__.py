@@ -1,14 +1,15 @@
 """The one database through which training, commands and the window speak (torch-free).
 
 `Store` opens a workspace's database and makes, claims and stops runs; `Recorder` is how the process that owns
-a run writes it; `queries` reads. See docs/store.md.
+a run writes it; `queries` reads. What needs the database is imported when it is first used.
+See docs/store.md.
 """
 
 from __future__ import annotations
 
-from iterand_engine.store import queries
-from iterand_engine.store.dialect import Changes, ChangeWatcher
-from iterand_engine.store.recorder import Recorder
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from iterand_engine.store.records import (
     Axis,
     Checkpoint,
@@ -31,7 +32,12 @@ from iterand_engine.store.records import (
     SlotRow,
     SweepRow,
 )
-from iterand_engine.store.store import Store
+
+if TYPE_CHECKING:
+    from iterand_engine.store import queries
+    from iterand_engine.store.dialect import Changes, ChangeWatcher
+    from iterand_engine.store.recorder import Recorder
+    from iterand_engine.store.store import Store
 
 __all__ = [
     "Axis",
@@ -60,3 +66,19 @@ __all__ = [
     "SweepRow",
     "queries",
 ]
+
+_HOMES = {  # all that needs the database: records alone are read without SQLAlchemy
+    "ChangeWatcher": "dialect",
+    "Changes": "dialect",
+    "Recorder": "recorder",
+    "Store": "store",
+}
+
+if not TYPE_CHECKING:  # a checker would take any name at all for one of ours
+
+    def __getattr__(name: str) -> object:
+        if name == "queries":
+            return import_module(f"{__name__}.queries")
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal
 
 from iterand_engine.machine.processes import ProcessIdentity
+
+if TYPE_CHECKING:  # what lists runs needs no numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 Axis = Literal["step", "epoch", "clock", "event"]
 Level = Literal["info", "warning", "error"]

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.core import TyperGroup
 
 from iterand_engine.cli import common, data, demo, doctor
-from iterand_engine.cli.app import make_app
+from iterand_engine.cli.app import COMMANDS
 from iterand_engine.cli.demo import METHOD_NAMES, WIDTHS, demo_configs
 from iterand_engine.cli.progress import LiveDisplay, PatientConsole, PlainDisplay
 from iterand_engine.cli.run_json import QueueList, Results, RunDocument, RunEntry, RunList
@@ -51,10 +52,11 @@ def test_that_version_and_help_are_told() -> None:
 
 def commands() -> list[str]:
     """Every command, those of a group with the group's name before them."""
-    app = make_app()
-    names = [info.callback.__name__ for info in app.registered_commands if info.callback]
-    for group in (group.typer_instance for group in app.registered_groups if group.typer_instance):
-        names += [f"{group.info.name} {info.name}" for info in group.registered_commands]
+    names = [command.name for command in COMMANDS if not command.is_group]
+    for group in (command for command in COMMANDS if command.is_group):
+        loaded = group.load()
+        assert isinstance(loaded, TyperGroup)
+        names += [f"{group.name} {name}" for name in loaded.commands]
     return names
 
 

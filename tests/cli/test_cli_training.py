@@ -203,13 +203,14 @@ def test_that_changed_options_are_named_where_a_method_lacks_them(
     assert (run.name, run.method, run.step) == ("short one", "edge-popup", STEPS_PER_EPOCH)
 
 
-def test_that_a_command_that_is_interrupted_while_it_is_loaded_leaves_without_a_word() -> None:
-    # The import of the commands takes most of a second; Ctrl+C comes in the middle of it.
-    script = """
+@pytest.mark.parametrize("module", ["app", "runs"])
+def test_that_a_command_that_is_interrupted_while_it_is_loaded_leaves_without_a_word(module: str) -> None:
+    # The import of a command takes most of a second; Ctrl+C comes in the middle of it.
+    script = f"""
 import importlib.abc, signal, sys
 class Interrupted(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name == "iterand_engine.cli.app":
+        if name == "iterand_engine.cli.{module}":
             signal.raise_signal(signal.SIGINT)
 sys.meta_path.insert(0, Interrupted())
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
