@@ -154,7 +154,10 @@ def _method(made: Any, name: str) -> dict[str, Any]:
     by_target = {entry.target: entry.name for entry in METHODS.values() if entry.own is None}
     base = next((by_target[parent] for parent in parents if parent in by_target), "")
     taken = (method_options_class(base) if base else MethodOptions).model_fields
-    return {"arguments": arguments_of(made, ("module", "options", "plan"), taken), "base": base}
+    arguments = arguments_of(made, ("module", "options", "plan"), taken)
+    if made.has_masks not in (True, False, None):
+        raise DeclarationError(f"has_masks of {made.__name__} is {made.has_masks!r}; allowed: True or False")
+    return {"arguments": arguments, "base": base, "has_masks": made.has_masks}
 
 
 model = Decorator("model", _model)

@@ -160,7 +160,7 @@ from pathlib import Path
 
 from iterand_engine.cli import main
 from iterand_engine.cli.option_docs import configuration_page
-from iterand_engine.store import Store, queries
+from iterand_engine.store import Store
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_gui.forms.specs import specs
 from iterand_gui.pages.compare.metrics import METRICS
@@ -183,7 +183,7 @@ run_id = trained.split()[1]
 found["show"] = json.loads(iterand("show", run_id, "--json", *at))
 with Store.open(open_workspace_dir(Path(folder))) as store:
     found["series"] = {
-        name: queries.series(store, run_id, name).values.tolist() for name in ("threads", "lr")
+        name: store.reader.series(run_id, name).values.tolist() for name in ("threads", "lr")
     }
 found["docs"] = configuration_page()
 chosen = {"data.dataset": ("levels",), "model.name": ("conv2",), "method.name": ("patient",)}

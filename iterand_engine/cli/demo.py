@@ -36,7 +36,7 @@ from iterand_engine.errors import ExitCode
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.epoch_masks import read_epoch, stored_epochs
-from iterand_engine.store import Locked, Store, queries
+from iterand_engine.store import Locked, Store
 
 DENSE = "dense"
 METHOD_NAMES = (DENSE, "edge-popup", "iterand")
@@ -87,13 +87,13 @@ def demo_row(workspace: Workspace, store: Store, run_id: str, *, lock: bool) -> 
         run_id: which run.
         lock: the workspace's setting `test_lock`.
     """
-    run = queries.run(store, run_id)
+    run = store.reader.run(run_id)
     weights, kept = _counts(workspace, run_id)
     return DemoRow(
         method=METHODS[run.method].label,
         width_factor=run.width_factor,
         val_accuracy=run.val_accuracy,
-        test_accuracy=queries.test_accuracy(store, run_id, lock=lock),
+        test_accuracy=store.reader.test_accuracy(run_id, lock=lock),
         weights=weights,
         kept=kept,
         seconds=run.elapsed_s,
@@ -123,7 +123,7 @@ def _counts(workspace: Workspace, run_id: str) -> tuple[int, int]:
     if not stored:
         return weights, weights
     masks = read_epoch(folder / "masks", stored[-1])
-    removed = sum(int((~masks.mask(name)).sum()) for name in masks.packed)
+    removed = sum(int((~mask.kept).sum()) for mask in masks.layers.values())
     return weights, weights - removed
 
 

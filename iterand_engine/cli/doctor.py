@@ -27,7 +27,7 @@ from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.texts import counted
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.fingerprints import fill_fingerprints
-from iterand_engine.store import Store, queries
+from iterand_engine.store import Store
 from iterand_engine.store.dialect import damage
 from iterand_engine.store.schema import SCHEMA_REVISION
 
@@ -186,7 +186,7 @@ def _store(workspace: Workspace) -> Finding:
         with Store.open(workspace) as store:
             if store.was_upgraded:
                 fill_fingerprints(store, data_roots(workspace, Settings.load(workspace)))
-            count = len(queries.runs(store))
+            count = len(store.reader.runs())
         broken = damage(workspace.db_path)
     except UserError as error:
         return Finding("store", False, str(error), is_needed=True)

@@ -36,14 +36,14 @@ from iterand_engine.machine.processes import host_id
 from iterand_engine.preflight.probe_client import check_before_queueing
 from iterand_engine.runs.sweeps import Plan, QueuedPlan, check_data, plan, queue_plans
 from iterand_engine.slots import drain
-from iterand_engine.store import RunState, queries
+from iterand_engine.store import RunState
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store import slots as store_slots
 from iterand_engine.store.records import SlotKey
 
 SHORT_ID = 8
 _LISTED_IDS = 5
-_GOES_ON = (RunState.STOPPED, RunState.INTERRUPTED)
+_RESUMABLE = tuple(state for state in RunState if state.is_resumable)
 
 
 def queue(
@@ -140,7 +140,7 @@ def move(
         raise UserError("Nothing says where to; `iterand move RUN --first` moves to the head of the queue.")
     with opened(workspace) as at:
         run_ids = meant_runs(at, runs, (RunState.QUEUED,))
-        for row in queries.runs(at.store, ids=run_ids):
+        for row in at.store.reader.runs(ids=run_ids):
             if row.state is not RunState.QUEUED:
                 raise UserError(
                     f"Run {row.id} is {row.state}, not queued; `iterand queue --resume {row.id[:SHORT_ID]}`"
@@ -201,12 +201,12 @@ def _to_resume(at: Opened, names: list[str], *, interrupted: bool, everything: b
     if sum((bool(names), interrupted, everything)) != 1:
         raise UserError("Name the runs to resume after --resume, or say --interrupted or --all instead.")
     if names:
-        run_ids = meant_runs(at, names, (*_GOES_ON, RunState.FAILED))
+        run_ids = meant_runs(at, names, _RESUMABLE)
         for run_id in run_ids:
-            check_code(at.workspace, run_id, queries.run(at.store, run_id).extensions)
+            check_code(at.workspace, run_id, at.store.reader.run(run_id).extensions)
         return run_ids
-    wanted = _GOES_ON if everything else (RunState.INTERRUPTED,)
-    rows = queries.runs(at.store)
+    wanted = {*_RESUMABLE} - {RunState.FAILED} if everything else {RunState.INTERRUPTED}
+    rows = at.store.reader.runs()
     failed = sum(row.state is RunState.FAILED for row in rows)
     if everything and failed:
         say(f"{failed} failed {'run is' if failed == 1 else 'runs are'} left out: name those that can go on.")
@@ -224,7 +224,7 @@ def _resume(at: Opened, run_ids: list[str]) -> None:
 
 def _continue(at: Opened) -> None:
     """Slots of an older program start anew when their runs have ended; without such, missing ones start."""
-    here = [slot for slot in store_slots.slots(at.store) if slot.key.host == host_id() and slot.held]
+    here = [slot for slot in at.store.reader.slots() if slot.key.host == host_id() and slot.held]
     older = [slot.key for slot in here if slot.program != program_stamp()]
     store_slots.ask(at.store, older, "restart")
     for key in older:
@@ -236,7 +236,7 @@ def _continue(at: Opened) -> None:
 def _reopen(at: Opened, device: str) -> None:
     reopened = store_slots.reopen(at.store, host_id(), device)
     if not reopened:
-        closed = {slot.key.device for slot in store_slots.slots(at.store) if slot.closed_reason is not None}
+        closed = {slot.key.device for slot in at.store.reader.slots() if slot.closed_reason is not None}
         known = f"closed: {', '.join(sorted(closed))}" if closed else "none is closed"
         raise UserError(f"No slot of a device {device!r} is closed on this machine ({known}).")
     for key in reopened:
@@ -249,7 +249,7 @@ def _start_slots(at: Opened) -> bool:
     started = drain.start_missing(at.workspace, at.store)
     for key in started:
         result(f"started {_slot(key)}")
-    queued = store_queue.queued(at.store)
+    queued = at.store.reader.queued()
     if not started and queued:
         why = drain.why_waiting(at.store, at.settings, queued[0])
         say(f"run {queued[0].id[:SHORT_ID]} is first: {why}")
@@ -257,10 +257,10 @@ def _start_slots(at: Opened) -> bool:
 
 
 def _list(at: Opened, *, as_json: bool) -> None:
-    rows = store_queue.queued(at.store)
+    rows = at.store.reader.queued()
     why = drain.why_waiting(at.store, at.settings, rows[0]) if rows else None
     if as_json:
-        entries = [RunEntry.of(row, None, None) for row in rows]
+        entries = [RunEntry.of(row, None) for row in rows]
         result(QueueList(runs=entries, waits=why).model_dump_json(indent=2))
         return
     if not rows:

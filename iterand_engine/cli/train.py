@@ -19,11 +19,11 @@ from iterand_engine.extensions.active import check_code
 from iterand_engine.machine import processes
 from iterand_engine.machine.settings import data_roots
 from iterand_engine.runs.make import make_run
-from iterand_engine.store import RunState, queries
+from iterand_engine.store import RunState
 from iterand_engine.store import queue as store_queue
 
 R = TypeVar("R")
-GOES_ON = (RunState.QUEUED, RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
+GOES_ON = tuple(state for state in RunState if state is RunState.QUEUED or state.is_resumable)
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="OPTION=VALUE", help="Change an option, e.g. --set training.lr=0.05."),
@@ -59,8 +59,8 @@ def train(
 def resume(run: RunArgument, now: NowOption = False, workspace: WorkspaceOption = None) -> None:
     """Go on with a stopped, interrupted or failed run, from its last checkpoint."""
     with opened(workspace) as at:
-        run_id = at.store.resolve(run)
-        found = queries.run(at.store, run_id)
+        run_id = at.store.reader.resolve(run)
+        found = at.store.reader.run(run_id)
         before = found.state
         if before not in GOES_ON:
             raise UserError(f"Run {run_id} is {before}: only one that is {', '.join(GOES_ON)} can go on.")

@@ -26,8 +26,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine.disk_use import DiskUse, LargeThing, largest, measure_run
 from iterand_engine.machine.texts import counted
 from iterand_engine.runs.trash import TrashEntry, disk_use, empty, entries, undelete_runs
-from iterand_engine.store import queries
-from iterand_engine.store.trash import discard, resolve_discarded
+from iterand_engine.store.trash import discard
 
 LISTED = 20  # entries of the trash; of the rest only the number is told
 LARGEST = 10
@@ -66,7 +65,7 @@ def undelete(
         if everything:
             run_ids = [one.run_id for one in entries(at.workspace, at.store) if one.deleted_at is not None]
         else:
-            run_ids = list(dict.fromkeys(resolve_discarded(at.store, run) for run in runs or ()))
+            run_ids = list(dict.fromkeys(at.store.reader.resolve_discarded(run) for run in runs or ()))
         _tell(undelete_runs(at.workspace, at.store, run_ids))
     result(f"Brought back {counted(len(run_ids), 'run')}.")
 
@@ -139,7 +138,7 @@ def _show_largest(at: Opened, things: Sequence[LargeThing]) -> None:
     if not things:
         return
     ids = [thing.name for thing in things if thing.what == "run"]
-    names = {row.id: row.name for row in queries.runs(at.store, ids=ids)}
+    names = {row.id: row.name for row in at.store.reader.runs(ids=ids)}
     result("\nAlso large, and left alone:")
     table = make_table("what", "size", "to free it", right=("size",))
     for thing in things:

@@ -80,9 +80,11 @@ class MethodEntry(Entry):
 
     `options` names the options class that its `arguments` are added to: its own, or one that methods share
     (`MethodOptions`, `ScoreOptions`). The method gets its arguments by name.
+    `has_masks` says whether its runs have masks, and so a sparsity; None where only a run can show it.
     """
 
     options: str
+    has_masks: bool | None
 
 
 @dataclass(frozen=True)
@@ -201,11 +203,11 @@ DATASETS = _by_name(
 _METHODS = "iterand_engine.pruning.methods"
 _OPTIONS = "iterand_engine.config.method_options"
 METHODS = _by_name(
-    MethodEntry("dense", "Dense", f"{_METHODS}.dense:Dense", f"{_OPTIONS}:DenseOptions"),
+    MethodEntry("dense", "Dense", f"{_METHODS}.dense:Dense", f"{_OPTIONS}:DenseOptions", False),
     MethodEntry(
-        "edge-popup", "Edge-popup", f"{_METHODS}.edge_popup:EdgePopup", f"{_OPTIONS}:EdgePopupOptions"
+        "edge-popup", "Edge-popup", f"{_METHODS}.edge_popup:EdgePopup", f"{_OPTIONS}:EdgePopupOptions", True
     ),
-    MethodEntry("iterand", "IteRand", f"{_METHODS}.iterand:IteRand", f"{_OPTIONS}:IteRandOptions"),
+    MethodEntry("iterand", "IteRand", f"{_METHODS}.iterand:IteRand", f"{_OPTIONS}:IteRandOptions", True),
 )
 
 RULES = _by_name(Entry("uniform", "Uniform (the paper's)", "iterand_engine.pruning.redraw_rules:uniform"))

@@ -57,7 +57,8 @@ class Declaration:
     """What one decorator declares.
 
     `line` is the decorator's; `base` is, for a method, the built-in method whose options it has ("" for one
-    that has none of them); `needs_path` is, for a dataset, whether it cannot do without data.path.
+    that has none of them), and `has_masks` what its class says (None: nothing, or it was declared before
+    classes said so); `needs_path` is, for a dataset, whether it cannot do without data.path.
     """
 
     kind: CodeKind
@@ -67,6 +68,7 @@ class Declaration:
     arguments: tuple[Argument, ...] = ()
     base: str = ""
     needs_path: bool = False
+    has_masks: bool | None = None
 
 
 @dataclass(frozen=True)

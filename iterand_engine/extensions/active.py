@@ -215,8 +215,14 @@ def _entry(declaration: Declaration, source: Source) -> Entry:
             own=origin,
         )
     if one.kind == "method":
-        options = METHODS[one.base].options if one.base else _NO_PARENT
-        return MethodEntry(one.name, one.label, target, options, arguments=one.arguments, own=origin)
+        base = METHODS[one.base] if one.base else None
+        return MethodEntry(
+            *(one.name, one.label, target),
+            options=base.options if base else _NO_PARENT,
+            has_masks=base.has_masks if base and one.has_masks is None else one.has_masks,
+            arguments=one.arguments,
+            own=origin,
+        )
     return Entry(one.name, one.label, target, arguments=one.arguments, own=origin)
 
 

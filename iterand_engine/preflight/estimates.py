@@ -17,7 +17,6 @@ from iterand_engine.preflight.messages import Answer, Disk, LayerFacts, Memory
 from iterand_engine.results.epoch_masks import KEY_EVERY
 from iterand_engine.store import Store
 from iterand_engine.store.records import Json
-from iterand_engine.store.timing import timed_runs
 
 FLOAT_BYTES = 4
 _RUNTIME_BYTES = {"cpu": 420_000_000, "cuda": 700_000_000}
@@ -214,8 +213,7 @@ def run_seconds(store: Store, config: RunConfig, answer: Answer) -> float | None
         Seconds: its steps times the seconds that a step took in recorded runs of the same network, dataset,
         batch size and precision. None where none was recorded.
     """
-    recorded = timed_runs(
-        store,
+    recorded = store.reader.timed_runs(
         model=config.model.name,
         width_factor=config.model.width_factor,
         dataset=config.data.dataset,

@@ -37,11 +37,15 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Field:
-    """One thing to filter by: a column of a run, or with `path` an option of its configuration."""
+    """One thing to filter by: a column of a run, or with `path` an option of its configuration.
+
+    `attribute` is where a run's row has it, if that is not `key`.
+    """
 
     key: str
     kind: Kind
     path: tuple[str, ...] = ()
+    attribute: str = ""
 
     def read(self, row: RunRow, config: Mapping[str, object], now: float) -> object:
         """The value that a run has; None where it has none.
@@ -52,7 +56,7 @@ class Field:
             now: seconds since 1970, for its age.
         """
         if not self.path:
-            return now - row.created_at if self.key == AGE else getattr(row, self.key)
+            return now - row.created_at if self.key == AGE else getattr(row, self.attribute or self.key)
         value: object = config
         for part in self.path:
             if type(value) is not dict and not isinstance(value, Mapping):  # the first is far cheaper
@@ -70,7 +74,8 @@ COLUMNS: Mapping[str, Field] = {
     **_columns(Kind.TEXT, "name"),
     **_columns(Kind.STATE, "state"),
     **_columns(Kind.TEXT, "dataset", "model", "method", "precision", "device_kind"),
-    **_columns(Kind.NUMBER, "width_factor", "seed", "step", "epoch", "total_steps", "val_accuracy"),
+    **_columns(Kind.NUMBER, "width_factor", "seed", "step", "epoch", "total_steps"),
+    "val_accuracy": Field("val_accuracy", Kind.NUMBER, attribute="accuracy_so_far"),
     **_columns(Kind.NUMBER, AGE, "elapsed_s", "created_at", "started_at", "ended_at"),
     **_columns(Kind.TEXT, "program_version", "reason", "tags"),
     **_columns(Kind.ID, "group_key", "git_commit", "final_digest"),

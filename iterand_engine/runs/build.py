@@ -51,14 +51,15 @@ def make_method(module: nn.Module, options: MethodOptions, plan: Plan) -> Method
         plan: of the run.
     Raises:
         UserError: the network does not suit the method.
-        OwnCodeError: own code trains nothing; `before_step` raises it where it returns something else than a
-            RedrawEvent or None.
+        OwnCodeError: own code trains nothing, or its `has_masks` is not so; `before_step` raises it where it
+            returns something else than a RedrawEvent or None.
     """
     entry = find("method", METHODS, options.name)
     method = entry.load()(module, options, plan, **entry.arguments_in(options))
     assert isinstance(method, Method)
     if entry.own is not None:
         _check_trained(method, entry)
+        _check_masks(method, entry)
         _check_events(method, entry)
     return method
 
@@ -101,6 +102,15 @@ def _check_trained(method: Method, entry: Entry) -> None:
     if not trained:
         raise OwnCodeError(
             f"{entry.own}: `trained` of the method {entry.name!r} is empty: nothing would learn."
+        )
+
+
+def _check_masks(method: Method, entry: Entry) -> None:
+    """Readers of a run believe `has_masks`, so it must be true."""
+    if method.has_masks not in (None, bool(method.layers)):
+        raise OwnCodeError(
+            f"{entry.own}: the method {entry.name!r} has {len(method.layers)} masked layers, and has_masks "
+            f"of its class is {method.has_masks}; write has_masks = {bool(method.layers)}."
         )
 
 

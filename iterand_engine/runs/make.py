@@ -21,6 +21,7 @@ from iterand_engine.runs.fingerprints import note_fingerprint
 from iterand_engine.runs.group_key import behaviour_of, group_key
 from iterand_engine.slots.places import my_devices
 from iterand_engine.store import NewRun, Store
+from iterand_engine.store.runs import create_run, create_runs
 from iterand_engine.version import __version__
 
 
@@ -46,7 +47,7 @@ def make_run(
     """
     (made,) = _resolved(workspace, [config])
     with _written(workspace, [made]):
-        run_id = store.create_run(made.run, waiter, first)
+        run_id = create_run(store, made.run, waiter, first)
     _note_data(store, [made])
     return run_id
 
@@ -57,7 +58,7 @@ def make_runs(
     """Store new runs, queued in their order, all or none; as `make_run` does, and raises."""
     made = _resolved(workspace, configs)
     with _written(workspace, made):
-        run_ids = store.create_runs([one.run for one in made], first)
+        run_ids = create_runs(store, [one.run for one in made], first)
     _note_data(store, made)
     return run_ids
 

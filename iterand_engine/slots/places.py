@@ -88,7 +88,7 @@ def places(
 
 def our_processes(store: Store) -> set[int]:
     """Process ids of the workers of a workspace on this machine."""
-    owners = [run.owner for run in store.live_runs()]
+    owners = [run.owner for run in store.reader.live_runs()]
     return {owner.pid for owner in owners if owner is not None and owner.host == processes.host_id()}
 
 

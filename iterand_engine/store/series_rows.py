@@ -117,6 +117,7 @@ def read_series(
         read[id_] = steps[skip:], values[skip:]
     return [
         Series(
+            key.run_id,
             name,
             cast(Axis, key.axis),
             None if key.layers is None else tuple(key.layers),

@@ -16,10 +16,12 @@ from iterand_engine.config.axes import SEED
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.texts import counted
 from iterand_engine.machine.workspace import Workspace
+from iterand_engine.results.groups import by_experiment
 from iterand_engine.runs import sweeps
 from iterand_engine.runs.trash import undelete_runs
 from iterand_engine.slots import drain
-from iterand_engine.store import RunState, Store, labels, queries, queue, trash
+from iterand_engine.store import RunState, Store, labels, queue, trash
+from iterand_engine.store.runs import request_stop, settle_runs
 from iterand_gui.live.launcher import start_detached
 from iterand_gui.live.tasks import Control, Job, Jobs
 from iterand_gui.widgets.messages import Messages
@@ -61,7 +63,7 @@ class Actions(QObject):
         """Ask runs to save and stop; queued ones leave the queue."""
 
         def work(_: Control) -> str:
-            states = [self._store.request_stop(run_id) for run_id in ids]
+            states = [request_stop(self._store, run_id) for run_id in ids]
             stopping = states.count(RunState.STOPPING)
             gone = states.count(RunState.STOPPED)
             parts = [f"{counted(stopping, 'run')} will save and stop"] if stopping else []
@@ -84,9 +86,9 @@ class Actions(QObject):
         """Ask every queued and running run to stop."""
 
         def work(_: Control) -> str:
-            ids = [row.id for row in (*queue.queued(self._store), *self._store.live_runs())]
+            ids = [row.id for row in (*self._store.reader.queued(), *self._store.reader.live_runs())]
             for run_id in ids:
-                self._store.request_stop(run_id)
+                request_stop(self._store, run_id)
             return (
                 f"{counted(len(ids), 'run')} asked to stop"
                 if ids
@@ -99,8 +101,8 @@ class Actions(QObject):
         """Put every interrupted run back in the queue, at its head."""
 
         def work(_: Control) -> str:
-            self._store.settle()
-            ids = [row.id for row in queries.runs(self._store) if row.state is RunState.INTERRUPTED]
+            settle_runs(self._store)
+            ids = [row.id for row in self._store.reader.runs() if row.state is RunState.INTERRUPTED]
             queue.enqueue(self._store, ids, first=True)
             self._start_slots()
             return (
@@ -160,12 +162,13 @@ class Actions(QObject):
         """
 
         def work(_: Control) -> str:
-            everything = queries.runs(self._store)
-            chosen = {row.group_key: row for row in everything if row.id in set(ids)}
-            made = 0
-            for key, row in chosen.items():
-                last = max(other.seed for other in everything if other.group_key == key)
-                config = dict(queries.run(self._store, row.id).config)
+            chosen, made = frozenset(ids), 0
+            for rows in by_experiment(self._store.reader.runs()).values():
+                oldest = next((row for row in reversed(rows) if row.id in chosen), None)
+                if oldest is None:
+                    continue
+                last = max(row.seed for row in rows)
+                config = dict(self._store.reader.run(oldest.id).config)
                 seeds = range(last + 1, last + 1 + count)
                 made += len(self._queue(sweeps.plan(config, {SEED: seeds}, Path.cwd()), first=False))
             return f"{counted(made, 'run')} queued"
@@ -197,7 +200,7 @@ class Actions(QObject):
         """Add tags to runs and take others from them; those that a run has besides stay."""
 
         def work(_: Control) -> None:
-            for row in queries.runs(self._store, ids=ids):
+            for row in self._store.reader.runs(ids=ids):
                 labels.set_tags(
                     self._store, row.id, [*(tag for tag in row.tags if tag not in removed), *added]
                 )
@@ -208,7 +211,7 @@ class Actions(QObject):
         """Open the form with what decides a run's result (data, network, method, training), for a new run."""
 
         def work(_: Control) -> dict[str, Any]:
-            config = RunConfig.from_mapping(queries.run(self._store, run_id).config)
+            config = RunConfig.from_mapping(self._store.reader.run(run_id).config)
             mapping = {part: config.to_mapping()[part] for part in ("data", "model", "method", "training")}
             del mapping["training"]["seed"]
             return mapping
@@ -227,7 +230,7 @@ class Actions(QObject):
         """
 
         def work(_: Control) -> Clone | dict[str, Any]:
-            config = RunConfig.from_mapping(queries.run(self._store, run_id).config)
+            config = RunConfig.from_mapping(self._store.reader.run(run_id).config)
             if not changes:
                 return config.to_mapping()
             unnamed = {"name": None} if config.name else {}

@@ -24,7 +24,7 @@ from iterand_engine.config.dataset_files import Download
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data import fetch
 from iterand_engine.machine import devices
-from iterand_engine.store import RunState, queries
+from iterand_engine.store import RunState
 from iterand_engine.training import trainer
 from iterand_engine.version import __version__
 from iterand_gui.live.lines import Progress, read_progress
@@ -200,7 +200,7 @@ def test_that_the_demo_trains_three_methods_at_two_widths_and_ends_with_a_table(
         assert dense[6] == dense[7] == edge_popup[6] == iterand_row[6]
         assert abs(kept - weights / 2) < 10
     with opened(workspace_dir) as (_, store):
-        rows = queries.runs(store)
+        rows = store.reader.runs()
     assert {row.state for row in rows} == {RunState.FINISHED}
     assert {row.name for row in rows} == {f"demo-{m}-x{w:g}" for m in METHOD_NAMES for w in WIDTHS}
 

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from iterand_engine.cli.app import COMMANDS, Command
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store import NewRun, Store
+from iterand_engine.store.runs import create_run
 from tests.command_line import iterand
 from tests.paths import ROOT
 
@@ -78,7 +79,8 @@ def test_that_shells_complete_commands_and_the_options_of_one(monkeypatch: pytes
 def test_that_the_list_of_runs_imports_nothing_that_trains_writes_or_migrates(
     workspace: Workspace, store: Store
 ) -> None:
-    store.create_run(
+    create_run(
+        store,
         NewRun(
             "listed",
             {
@@ -91,7 +93,7 @@ def test_that_the_list_of_runs_imports_nothing_that_trains_writes_or_migrates(
             "cpu",
             "fp32",
             "0.1.0",
-        )
+        ),
     )
     modules = modules_after("runs", "--workspace", workspace.root)
     needless = ("alembic", "numpy", "torch", "PIL", "pynvml", "sqlalchemy.orm")

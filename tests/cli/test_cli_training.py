@@ -14,7 +14,8 @@ import pytest
 
 from iterand_engine.machine.resources import resource
 from iterand_engine.runs import train
-from iterand_engine.store import RunState, queries
+from iterand_engine.store import RunState
+from iterand_engine.store.runs import claim_run, request_stop
 from tests.command_line import (
     STEPS_PER_EPOCH,
     config_file,
@@ -77,7 +78,7 @@ def test_that_a_request_in_the_store_stops_training(workspace_dir: Path, tmp_pat
     def ask() -> None:
         until(lambda: (run := only_run(workspace_dir)) is not None and run.step > 0)
         with opened(workspace_dir) as (_, store):
-            store.request_stop(queries.runs(store)[0].id)
+            request_stop(store, store.reader.runs()[0].id)
 
     asking = threading.Thread(target=ask)
     asking.start()
@@ -162,7 +163,7 @@ def test_that_a_resumed_run_goes_on_to_the_same_end(workspace_dir: Path, tmp_pat
     assert "goes on from step 11" in resumed.err
     assert resumed.out.split()[2:] == whole.out.split()[2:]
     with opened(workspace_dir) as (_, store):
-        digests = {queries.run(store, run_id).final_digest for run_id in (parts, whole.run_id)}
+        digests = {store.reader.run(run_id).final_digest for run_id in (parts, whole.run_id)}
     assert len(digests) == 1
 
 
@@ -187,7 +188,7 @@ def _stopped_before_the_end(config: Path, folder: Path) -> str:
     with common.opened(folder) as at:
         run_id = training.new_run(at, load_yaml(config))
         around = train.Surroundings(should_stop=lambda step: step == 11)
-        train.work(at.workspace, at.store, run_id, at.store.claim(run_id), around)
+        train.work(at.workspace, at.store, run_id, claim_run(at.store, run_id), around)
     return run_id
 
 

@@ -105,6 +105,14 @@ def test_that_a_method_has_the_options_of_its_parent(parent: str, base: str, tmp
     text = f"@method\nclass Mine({parent}):\n  trained = []\n  def __init__(self, module, options, plan): ..."
     (found,) = declared(tmp_path, MODEL_HEAD + text)
     assert found.base == base
+    assert found.has_masks is {"iterand": True, "edge-popup": True, "dense": False, "": None}[base]
+
+
+@pytest.mark.parametrize(("said", "masks"), [("True", True), ("False", False)])
+def test_that_a_method_says_for_itself_whether_it_has_masks(said: str, masks: bool, tmp_path: Path) -> None:
+    text = f"@method\nclass Mine(Method):\n  trained = []\n  has_masks = {said}\n"
+    (found,) = declared(tmp_path, MODEL_HEAD + text + "  def __init__(self, module, options, plan): ...")
+    assert found.has_masks is masks
 
 
 MISTAKES: list[tuple[str, str]] = [
@@ -196,6 +204,10 @@ MISTAKES: list[tuple[str, str]] = [
         "some must be a class derived from IteRand, EdgePopup, Dense or Method.",
     ),
     ("@method\nclass Some(Method): ...", "Some does not define trained."),
+    (
+        "@method\nclass Some(Dense):\n  has_masks = 'no'\n  def __init__(self, module, options, plan): ...",
+        "line 3: has_masks of Some is 'no'; allowed: True or False.",
+    ),
     (
         "@method\nclass Some(IteRand):\n  def __init__(s, module, options, plan, sparsity: float = 1): ...",
         "'sparsity' of Some has a name that is taken",

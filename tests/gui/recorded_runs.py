@@ -14,7 +14,9 @@ from iterand_engine.config.sets import apply_changes, read_change
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results import epoch_masks
+from iterand_engine.results.stored_mask import pack_kept
 from iterand_engine.store import Axis, NewRun, Recorder, RunState, Store
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 
 LOOK_EVERY, REDRAW_EVERY, STEPS_PER_EPOCH, EPOCHS = 10, 30, 100, 4
 TOTAL = STEPS_PER_EPOCH * EPOCHS
@@ -46,7 +48,7 @@ def make_run(store: Store, *sets: str, name: str = "tiny", seed: int = 1, precis
     changes = [("name", name), ("training.seed", seed), *map(read_change, sets)]
     mapping, _ = apply_changes(BASE, changes, folder=Path.cwd())
     config = RunConfig.from_mapping(mapping).to_mapping()
-    return store.create_run(NewRun(name, config, f"group of {name}", seed, "cpu", precision, "0.1.0"))
+    return create_run(store, NewRun(name, config, f"group of {name}", seed, "cpu", precision, "0.1.0"))
 
 
 class Writer:
@@ -141,8 +143,8 @@ def writing(
     store: Store, run_id: str, layers: tuple[str, ...] = LAYERS, total: int = TOTAL
 ) -> Iterator[Writer]:
     """Own a run as its worker does, in this process; the caller says how it ends."""
-    token = store.claim(run_id)
-    store.adopt(run_id, token, processes.current(), ENVIRONMENT)
+    token = claim_run(store, run_id)
+    adopt_run(store, run_id, token, processes.current(), ENVIRONMENT)
     with Recorder(store, run_id, token) as recorder:
         yield Writer(recorder, layers, total)
 
@@ -172,8 +174,8 @@ def write_masks(workspace: Workspace, run_id: str, epoch: int = 0, share: float 
     """Masks on disk, of which a share of the weights is kept."""
     folder = workspace.make_run_dir(run_id) / "masks"
     masks = {name: np.arange(np.prod(shape)) < share * np.prod(shape) for name, shape in SHAPES.items()}
-    packed = {name: epoch_masks.pack(mask) for name, mask in masks.items()}
-    epoch_masks.write_epoch(folder, epoch_masks.EpochMasks(epoch, packed, SHAPES, {}), None)
+    packed = {name: pack_kept(mask.reshape(SHAPES[name])) for name, mask in masks.items()}
+    epoch_masks.write_epoch(folder, epoch_masks.EpochMasks(epoch, packed, {}), None)
 
 
 def write_log(workspace: Workspace, run_id: str, text: str, mode: str = "a") -> Path:

@@ -12,9 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from iterand_engine.config.axes import SEED
 from iterand_engine.config.presets import preset
-from iterand_engine.store import RunState, queries
-from iterand_engine.store import queue as store_queue
-from iterand_engine.store import sweeps as store_sweeps
+from iterand_engine.store import RunState
 from iterand_gui.pages.new.outlook import kind_key, look_ahead, make_plan
 from iterand_gui.pages.new.page import NewPage
 from iterand_gui.pages.new.presets import PresetList
@@ -66,9 +64,9 @@ def test_that_several_values_are_a_sweep_that_is_queued_whole(
     session.actions.show_page.connect(pages.append)
     page.queue()
     qtbot.waitUntil(lambda: pages == ["runs"], timeout=WAIT_MS)
-    rows = store_queue.queued(session.store)
+    rows = session.store.reader.queued()
     assert [(row.width_factor, row.seed) for row in rows][:3] == [(0.0625, 1), (0.125, 1), (0.0625, 2)]
-    (sweep,) = store_sweeps.sweeps(session.store)
+    (sweep,) = session.store.reader.sweeps()
     assert sweep.axes == {"model.width_factor": [0.0625, 0.125], "training.seed": [1, 2, 3]}
 
 
@@ -80,7 +78,7 @@ def test_that_a_mistake_stands_beside_its_field_and_keeps_from_queueing(
     assert page.launch.button.text() == "1 problem: go there"
     assert page.summary.text("steps") == "—"
     page.queue()
-    assert queries.runs(session.store) == []
+    assert session.store.reader.runs() == []
     page.form.set_text("method.sparsity", "0.5")
     qtbot.waitUntil(lambda: page.launch.button.text() == "&Queue 1 run", timeout=WAIT_MS)
 
@@ -125,7 +123,7 @@ def test_that_a_wrong_path_stands_beside_the_path(page: NewPage, session: Sessio
     assert page._tabs.currentWidget() is page.form
     assert field.isVisible()
     page.queue()
-    assert queries.runs(session.store) == []
+    assert session.store.reader.runs() == []
 
 
 def test_that_text_and_form_are_one_configuration(page: NewPage, qtbot: QtBot, tmp_path: Path) -> None:
@@ -180,7 +178,7 @@ def test_that_a_hidden_page_asks_nothing(page: NewPage, session: Session, qtbot:
     page.form.set_text("model.width_factor", "0.125")
     assert not session.probe.is_busy
     assert not page._planner.isActive()
-    assert RunState.QUEUED not in {row.state for row in queries.runs(session.store)}
+    assert RunState.QUEUED not in {row.state for row in session.store.reader.runs()}
 
 
 def test_that_a_clone_marks_what_was_changed_and_drops_the_name(

@@ -19,7 +19,7 @@ from iterand_engine.extensions.files import FileState, enable, extension_files
 from iterand_engine.machine.disk_use import measure
 from iterand_engine.machine.settings import Settings
 from iterand_engine.runs.trash import entries
-from iterand_engine.store import queries, trash
+from iterand_engine.store import trash
 from iterand_gui.pages.settings.data import DataSection
 from iterand_gui.pages.settings.disk import DiskSection
 from iterand_gui.pages.settings.extensions import ExtensionsSection
@@ -223,7 +223,7 @@ def test_that_disk_use_is_shown_by_kind_and_the_trash_is_emptied_after_a_look_at
     assert section.trash.text() == "The trash is empty: nothing to free."
     assert not section.free.isVisible()
     assert not entries(world.workspace, world.session.store)
-    assert [row.id for row in queries.runs(world.session.store)] == [kept]
+    assert [row.id for row in world.session.store.reader.runs()] == [kept]
     assert measure(world.workspace).run_bytes(kept) == 2_000_000
 
 
@@ -270,7 +270,7 @@ def test_that_large_runs_are_moved_to_the_trash_and_measured_there(world: World)
     assert message.action is not None
     message.action[1]()
     world.until(lambda: section.large_part.isVisible())
-    assert [row.id for row in queries.runs(world.session.store)] == [run_id]
+    assert [row.id for row in world.session.store.reader.runs()] == [run_id]
 
 
 # Extensions

@@ -21,7 +21,8 @@ from iterand_engine.preflight.messages import Answer, Memory, Request
 from iterand_engine.preflight.probe_process import answer
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import Surroundings, work
-from iterand_engine.store import Store, queries
+from iterand_engine.store import Store
+from iterand_engine.store.runs import claim_run
 from tests.paths import ROOT
 
 GPU = Device("GPU-1", "cuda", "NVIDIA Small", 8_000_000_000, 5_000_000_000, bf16=True)
@@ -46,7 +47,7 @@ def asked(workspace: Workspace, mapping: dict[str, Any]) -> Answer:
 
 def trained(workspace: Workspace, store: Store, mapping: dict[str, Any]) -> str:
     run_id = make_run(workspace, store, RunConfig.from_mapping(mapping))
-    work(workspace, store, run_id, store.claim(run_id))
+    work(workspace, store, run_id, claim_run(store, run_id))
     return run_id
 
 
@@ -88,7 +89,7 @@ def test_that_files_are_as_large_as_foretold(tmp_path: Path) -> None:
 
     with Store.open(workspace) as store:
         run_id = make_run(workspace, store, RunConfig.from_mapping(mapping))
-        work(workspace, store, run_id, store.claim(run_id), Surroundings(on_progress=checkpoint_size))
+        work(workspace, store, run_id, claim_run(store, run_id), Surroundings(on_progress=checkpoint_size))
     folder, expected = workspace.run_dir(run_id), asked(workspace, mapping).disk
 
     networks = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
@@ -137,7 +138,7 @@ def test_that_time_is_foretold_from_recorded_runs_of_the_same_network(tmp_path: 
             return run_seconds(store, RunConfig.from_mapping(mapping), asked(workspace, mapping))
 
         assert foretold(base) is None
-        rows = [queries.run(store, trained(workspace, store, base)) for _ in range(2)]
+        rows = [store.reader.run(trained(workspace, store, base)) for _ in range(2)]
         step_s = sum(row.elapsed_s for row in rows) / sum(row.step for row in rows)
         assert foretold(base) == pytest.approx(16 * step_s)
         assert foretold(longer) == pytest.approx(240 * step_s)

@@ -24,7 +24,7 @@ from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.runs import group_key as run_identity
 from iterand_engine.runs.group_key import Behaviour, behaviour_of, group_key, key_of
 from iterand_engine.runs.make import make_run
-from iterand_engine.store import Store, queries
+from iterand_engine.store import Store
 from tests.training_tasks import config_of
 
 # The options that every group key has. An option that is added to a section or a method of today is not
@@ -222,7 +222,7 @@ def test_that_the_tags_of_a_run_are_stored_beside_its_key(
     workspace = open_workspace_dir(workspace_dir)
     monkeypatch.setattr(run_identity, "BEHAVIOURS", MADE_UP)
     with Store.open(workspace) as store:
-        plain, tagged = (queries.run(store, make_run(workspace, store, one)) for one in (small, large))
+        plain, tagged = (store.reader.run(make_run(workspace, store, one)) for one in (small, large))
     assert (plain.behaviour, tagged.behaviour) == ({}, {"draws": 2})
     assert (plain.fingerprint, tagged.fingerprint) == ("digits-v1", "digits-v1")
     key_here = partial(key_of, tagged.config, fingerprint="digits-v1", precision="fp32")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,7 @@ class RedrawEvent:
 class Method(ABC):
     """One way to train a network; made for one run, and owns nothing that a checkpoint would miss."""
 
+    has_masks: ClassVar[bool | None] = None  # whether `layers` will have any; None where a class does not say
     layers: tuple[MaskedLayer, ...] = ()
 
     @property

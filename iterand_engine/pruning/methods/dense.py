@@ -12,6 +12,8 @@ from iterand_engine.pruning.methods.base import Method, Plan
 class Dense(Method):
     """Trains all parameters of a network, drawn from the same source as the other methods'."""
 
+    has_masks = False
+
     def __init__(self, module: nn.Module, options: DenseOptions, plan: Plan) -> None:
         draw_network(module, options.weight_init, seed=plan.seed)
         self._module = module

@@ -14,6 +14,8 @@ from iterand_engine.pruning.selection import kept_mask
 class EdgePopup(Method):
     """Keeps, in each layer, the weights with the highest scores."""
 
+    has_masks = True
+
     def __init__(self, module: nn.Module, options: ScoreOptions, plan: Plan) -> None:
         network = mask_model(
             module,

@@ -14,7 +14,7 @@ from iterand_engine.config import metrics
 from iterand_engine.config.metrics import BY_LAYER, METRICS, Unit
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.epoch_masks import read_epoch, stored_epochs
-from iterand_gui.live.store_reader import SeriesPart
+from iterand_engine.store import Series
 from iterand_gui.plots.heat.columns import Matrix
 from iterand_gui.plots.heat.heatmap import Quantity
 from iterand_gui.plots.reduction import Steps
@@ -93,7 +93,7 @@ class LayerBook:
         """The layers as a reader wants them: without the name of the parameter, which is the same for all."""
         return tuple(name.removesuffix(_WEIGHT) or name for name in self.layers)
 
-    def take(self, part: SeriesPart) -> None:
+    def take(self, part: Series) -> None:
         """Take new points of one of `SERIES`."""
         if part.layers is None:
             return
@@ -164,6 +164,6 @@ def read_sizes(workspace: Workspace, run_id: str) -> dict[str, LayerSize]:
         return {}
     masks = read_epoch(folder, epochs[-1])
     return {
-        name: LayerSize(math.prod(masks.shapes[name]), int(np.bitwise_count(packed).sum()))
-        for name, packed in masks.packed.items()
+        name: LayerSize(math.prod(mask.shape), int(np.count_nonzero(mask.kept)))
+        for name, mask in masks.layers.items()
     }

@@ -8,8 +8,6 @@ from typing import Final
 
 from iterand_engine.config.metrics import METRICS, Metric, Plot, Unit
 
-NO_MASKS: Final = ("dense",)  # methods that record nothing of masks
-
 
 @dataclass(frozen=True)
 class Shown:
@@ -86,9 +84,8 @@ def known_keys(keys: Iterable[object]) -> tuple[str, ...]:
     return found or tuple(panel.key for panel in PANELS if panel.is_first)
 
 
-def shown_panels(chosen: Collection[str], method: str) -> tuple[Panel, ...]:
-    """The chosen panels that runs of a method have; the loss stands in where none is left or only one."""
-    masks = method not in NO_MASKS
+def shown_panels(chosen: Collection[str], masks: bool) -> tuple[Panel, ...]:
+    """The chosen panels that a run has, with masks or without; the loss stands in where not two are left."""
     keys = {panel.key for panel in PANELS if panel.key in chosen and (masks or not panel.of_masks)}
     if len(keys) < len(set(chosen)) and len(keys) < 2:
         keys.add("loss")

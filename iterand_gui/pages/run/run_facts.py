@@ -10,7 +10,7 @@ from pathlib import Path
 from iterand_engine.machine import texts
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.differences import value_text
-from iterand_engine.store import RunDetail, Store, queries
+from iterand_engine.store import RunDetail, Store
 from iterand_engine.store.records import Environment
 
 
@@ -59,7 +59,7 @@ def read_facts(workspace: Workspace, store: Store, run_id: str) -> RunFacts:
     Raises:
         UserError: there is no such run.
     """
-    return RunFacts(queries.run(store, run_id), tuple(_entries(workspace.run_dir(run_id))))
+    return RunFacts(store.reader.run(run_id), tuple(_entries(workspace.run_dir(run_id))))
 
 
 def environment_rows(environments: tuple[Environment, ...]) -> tuple[EnvironmentRow, ...]:

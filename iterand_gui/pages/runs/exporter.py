@@ -40,7 +40,7 @@ class _Kind:
 class ExportKind(Enum):
     """What can be written."""
 
-    MASKS = _Kind("masks", "dense or not started", ".masks.npz", "Masks (*.npz)")
+    MASKS = _Kind("masks", "trained without them, or not started", ".masks.npz", "Masks (*.npz)")
     NETWORK = _Kind("pruned network", "not finished", ".safetensors", "Pruned network (*.safetensors)")
     SERIES = _Kind("series", "nothing recorded", ".csv", "Series (*.csv)")
 

@@ -6,15 +6,17 @@ Hidden, it listens to nothing and its table stands still; shown again, it catche
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from PySide6.QtCore import QPoint, Qt, QTimer, SignalInstance, Slot
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from iterand_engine.machine.processes import host_id
+from iterand_engine.results.epoch_masks import has_masks
 from iterand_engine.results.filters import Filter
 from iterand_engine.store import RunState
-from iterand_gui.live.store_reader import RunsChange, with_accuracy
+from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.look import theme
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.runs.chosen import Chosen
@@ -77,14 +79,15 @@ class RunsPage(Page):
         """The chosen lines and their runs as they stand now."""
         lines = self.table.chosen_lines()
         ids = self.model.run_ids(lines[:-1]) + self.model.run_ids(lines[-1:])[::-1]
-        runs, accuracies = self.session.watcher.runs, self.session.watcher.accuracies
-        rows = [with_accuracy(runs[run_id], accuracies) for run_id in dict.fromkeys(ids) if run_id in runs]
+        runs = self.session.watcher.runs
+        rows = [runs[run_id] for run_id in dict.fromkeys(ids) if run_id in runs]
         one = lines[0] if len(lines) == 1 else None
         return Chosen(
             len(lines),
             tuple(rows),
             self.model.group_at(one) if one is not None else None,
             self.model.sweep_at(one) if one is not None else None,
+            partial(has_masks, self.session.workspace),
         )
 
     def showing(self) -> None:
