@@ -16,12 +16,12 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from iterand_engine.config.metrics import Unit
 from iterand_gui.look import theme
 from iterand_gui.plots.heat.area import HeatData
 from iterand_gui.plots.heat.columns import COLOURS, HeatColumns, MatrixTable, Scale, colour_table
 from iterand_gui.plots.heat.heatmap import Heatmap, Quantity
 from iterand_gui.plots.link import PlotLink
-from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Positions
 from tests.patience import WAIT_MS
 
