@@ -16,7 +16,7 @@ from torch import Tensor
 from iterand_engine.pruning import MaskedLayer
 from iterand_engine.pruning.mask_change import MaskChange
 from iterand_engine.pruning.methods.base import RedrawEvent
-from iterand_engine.store import Axis
+from iterand_engine.store import SeriesAxis
 from iterand_engine.training.sink import Sink
 
 _CAPACITY = 1024  # steps held on the device; a flush comes long before on anything but the smallest networks
@@ -81,7 +81,7 @@ class Journal:
         self._declare(tuple(layer.name for layer in layers))
 
     def _declare(self, layers: tuple[str, ...]) -> None:
-        axes: dict[Axis, tuple[str, ...]] = {
+        axes: dict[SeriesAxis, tuple[str, ...]] = {
             "step": _STEP_SERIES,
             "epoch": _EPOCH_SERIES,
             "clock": _CLOCK_SERIES,
