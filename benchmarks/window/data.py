@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.store import Axis, NewRun, Recorder, RunState, Store, sweeps
+from iterand_engine.store import NewRun, Recorder, RunState, SeriesAxis, Store, sweeps
 from iterand_engine.store.runs import adopt_run, claim_run, create_runs
 
 STEPS_A_EPOCH = 352  # of 45,000 images in batches of 128
@@ -33,7 +33,7 @@ _EPOCH = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "epoch_s")
 _CLOCK = ("images_per_s", "memory_bytes", "gpu_share", "elapsed_s")
 _LOOK = ("mask_distance_chance", "mask_flips", "mask_distance")
 _EVENT = ("redrawn", "revived")
-_Series = tuple[tuple[Axis, tuple[str, ...]], ...]
+_Series = tuple[tuple[SeriesAxis, tuple[str, ...]], ...]
 _PLAIN: _Series = (("step", _STEP), ("epoch", _EPOCH), ("clock", _CLOCK))
 _OF_MASKS: _Series = (("step", _LOOK), ("event", _EVENT))
 _NETWORKS = ("conv2", "conv4", "conv6", "resnet18", "resnet34")

@@ -16,7 +16,7 @@ from iterand_engine.results.groups import Group, group_of
 from iterand_engine.store import RunRow
 from iterand_engine.store.records import Json
 
-Place = tuple[int, ...]  # an index for each axis
+CellPlace = tuple[int, ...]  # an index for each axis
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ class Grid:
     """A sweep laid out: `cells` by place; `outside` are runs whose values are none of the axes'."""
 
     axes: tuple[GridAxis, ...]
-    cells: Mapping[Place, Group]
+    cells: Mapping[CellPlace, Group]
     outside: tuple[RunRow, ...]
 
     @property
-    def shape(self) -> Place:
+    def shape(self) -> CellPlace:
         """How many values each axis has."""
         return tuple(len(axis.values) for axis in self.axes)
 
-    def missing(self) -> list[Place]:
+    def missing(self) -> list[CellPlace]:
         """The places without a run, row by row."""
         places = itertools.product(*(range(count) for count in self.shape))
         return [place for place in places if place not in self.cells]
@@ -58,7 +58,7 @@ def grid_of(axes: Mapping[str, Sequence[object]], runs: Iterable[tuple[RunRow, J
     options = [option for option in axes if option != SEED]
     names = short_names(options)
     indexes = [_Index(option, axes[option]) for option in options]
-    members: dict[Place, list[RunRow]] = {}
+    members: dict[CellPlace, list[RunRow]] = {}
     outside: list[RunRow] = []
     for row, config in runs:
         along = [index.along(config) for index in indexes]
@@ -77,10 +77,10 @@ def _axis(option: str, name: str, values: Sequence[object]) -> GridAxis:
     return GridAxis(option, name, tuple(values), tuple(value_text(value) for value in values))
 
 
-def _folded(members: Mapping[Place, Sequence[RunRow]]) -> dict[Place, Group]:
+def _folded(members: Mapping[CellPlace, Sequence[RunRow]]) -> dict[CellPlace, Group]:
     """A group for each place; the same one where the same runs stand."""
     known: dict[tuple[str, ...], Group] = {}
-    cells: dict[Place, Group] = {}
+    cells: dict[CellPlace, Group] = {}
     for place, rows in members.items():
         ids = tuple(row.id for row in rows)
         if ids not in known:
@@ -95,9 +95,9 @@ class _Index:
     def __init__(self, option: str, values: Sequence[object]) -> None:
         self._path = tuple(option.split("."))
         self._values = values
-        self._found: dict[object, Place] = {}
+        self._found: dict[object, CellPlace] = {}
 
-    def along(self, config: Json) -> Place:
+    def along(self, config: Json) -> CellPlace:
         """One index; all of them where the run lacks the option; none where its value is not on the axis."""
         value = value_of(config, self._path)
         if value is ABSENT:
@@ -108,7 +108,7 @@ class _Index:
             self._found[value] = self._search(value)
         return self._found[value]
 
-    def _search(self, value: object) -> Place:
+    def _search(self, value: object) -> CellPlace:
         fits = [_fit(wanted, value) for wanted in self._values]
         best = max(fits, default=0)
         return (fits.index(best),) if best else ()

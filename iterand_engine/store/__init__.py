@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from iterand_engine.store.reading import ChangeFeed, Reader
 from iterand_engine.store.records import (
-    Axis,
     Changes,
     Checkpoint,
     Claim,
@@ -30,6 +29,7 @@ from iterand_engine.store.records import (
     RunRow,
     RunState,
     Series,
+    SeriesAxis,
     SeriesInfo,
     SlotKey,
     SlotPlace,
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from iterand_engine.store.store import Store
 
 __all__ = [
-    "Axis",
     "ChangeFeed",
     "ChangeWatcher",
     "Changes",
@@ -64,6 +63,7 @@ __all__ = [
     "RunRow",
     "RunState",
     "Series",
+    "SeriesAxis",
     "SeriesInfo",
     "SlotKey",
     "SlotPlace",

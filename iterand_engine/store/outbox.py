@@ -15,7 +15,7 @@ from collections.abc import Callable
 from sqlalchemy.exc import DBAPIError
 
 from iterand_engine.store import dialect
-from iterand_engine.store.run_writer import Ended, Item, Points, Progress, RunWriter
+from iterand_engine.store.run_writer import Item, Points, Progress, RunEnded, RunWriter
 from iterand_engine.store.states import HEARTBEAT_S
 
 COMMIT_EVERY_S = 0.2
@@ -69,7 +69,7 @@ class Outbox:
             self._check_open()
             self._waiting.append(item)
             self._waiting_bytes += size_bytes
-            self._ended = isinstance(item, Ended)
+            self._ended = isinstance(item, RunEnded)
             self._note_handed()
 
     def report(self, progress: Progress) -> None:

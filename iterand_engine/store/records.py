@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # what lists runs needs no numpy
     import numpy as np
     from numpy.typing import NDArray
 
-Axis = Literal["step", "epoch", "clock", "event"]
+SeriesAxis = Literal["step", "epoch", "clock", "event"]
 Level = Literal["info", "warning", "error"]
 # How a run ended, or came back to the queue: `lost` (its process went or never came), `disk` (what the
 # system refused, or a damaged file), `program` (a defect of it); the sentence for people is `reason`.
@@ -252,7 +252,7 @@ class SeriesInfo:
     """A declared series: `points` are stored, each one value or one value per layer."""
 
     name: str
-    axis: Axis
+    axis: SeriesAxis
     layers: tuple[str, ...] | None
     points: int
 
@@ -267,7 +267,7 @@ class Series:
 
     run_id: str
     name: str
-    axis: Axis
+    axis: SeriesAxis
     layers: tuple[str, ...] | None
     steps: NDArray[np.int64]
     values: NDArray[np.float32]

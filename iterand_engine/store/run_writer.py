@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, update
 from iterand_engine.errors import OwnershipLost
 from iterand_engine.store import dialect, schema
 from iterand_engine.store.blocks import extend
-from iterand_engine.store.records import Axis, EndKind, Level, RunState
+from iterand_engine.store.records import EndKind, Level, RunState, SeriesAxis
 from iterand_engine.store.schema import OWNER_COLUMNS
 from iterand_engine.store.series_rows import StoredSeries, add_series, cut_series, put_blocks, stored_series
 
@@ -29,7 +29,7 @@ class Declared:
     """A new series."""
 
     name: str
-    axis: Axis
+    axis: SeriesAxis
     layers: tuple[str, ...] | None
 
 
@@ -83,7 +83,7 @@ class Rewound:
 
 
 @dataclass(frozen=True)
-class Ended:
+class RunEnded:
     """How the run ended; None leaves a result as it was."""
 
     state: RunState
@@ -94,7 +94,7 @@ class Ended:
     final_digest: str | None
 
 
-Item = Declared | Points | Message | Published | Forgotten | Rewound | Ended
+Item = Declared | Points | Message | Published | Forgotten | Rewound | RunEnded
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ class _Batch:
                 )
             case Rewound():
                 self._rewind(item.step)
-            case Ended():
+            case RunEnded():
                 self._end(item)
 
     def flush(self) -> None:
@@ -273,7 +273,7 @@ class _Batch:
         self._connection.execute(delete(schema.checkpoint).where(at.run_id == self._run_id, at.step > step))
         self._update_run(rewind=schema.run.c.rewind + 1, step=step)
 
-    def _end(self, item: Ended) -> None:
+    def _end(self, item: RunEnded) -> None:
         self.flush()
         results = {
             "val_accuracy": item.val_accuracy,

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from iterand_engine.store import dialect, schema
 from iterand_engine.store.blocks import EMPTY, Block, Room, cut, unpack
-from iterand_engine.store.records import Axis, Series
+from iterand_engine.store.records import Series, SeriesAxis
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +38,7 @@ class StoredSeries:
 
     id: int
     name: str
-    axis: Axis
+    axis: SeriesAxis
     layers: tuple[str, ...] | None
     tail: Block
 
@@ -119,7 +119,7 @@ def read_series(
         Series(
             key.run_id,
             name,
-            cast(Axis, key.axis),
+            cast(SeriesAxis, key.axis),
             None if key.layers is None else tuple(key.layers),
             *(read.get(key.id) or unpack((), 0, _width(key))),
             first,
@@ -156,11 +156,11 @@ def _is_tail() -> ColumnElement[bool]:
 def _stored(row: Row[tuple[object, ...]]) -> StoredSeries:
     tail = EMPTY if row.ordinal is None else Block(row.ordinal, row.first_index, row.steps, row.points)
     layers = None if row.layers is None else tuple(row.layers)
-    return StoredSeries(row.id, row.name, cast(Axis, row.axis), layers, tail)
+    return StoredSeries(row.id, row.name, cast(SeriesAxis, row.axis), layers, tail)
 
 
 def add_series(
-    connection: Connection, run_id: str, name: str, axis: Axis, layers: tuple[str, ...] | None
+    connection: Connection, run_id: str, name: str, axis: SeriesAxis, layers: tuple[str, ...] | None
 ) -> StoredSeries:
     """Declare a series of a run."""
     values = {

@@ -15,7 +15,7 @@ from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results import epoch_masks
 from iterand_engine.results.stored_mask import pack_kept
-from iterand_engine.store import Axis, NewRun, Recorder, RunState, Store
+from iterand_engine.store import NewRun, Recorder, RunState, SeriesAxis, Store
 from iterand_engine.store.runs import adopt_run, claim_run, create_run
 
 LOOK_EVERY, REDRAW_EVERY, STEPS_PER_EPOCH, EPOCHS = 10, 30, 100, 4
@@ -67,12 +67,12 @@ class Writer:
         self.recorder = recorder
         self.layers, self.total, self.step = layers, total, 0
         self._random = np.random.default_rng(seed)
-        axes: dict[Axis, tuple[str, ...]] = {"step": _STEP, "epoch": _EPOCH, "clock": _CLOCK}
+        axes: dict[SeriesAxis, tuple[str, ...]] = {"step": _STEP, "epoch": _EPOCH, "clock": _CLOCK}
         for axis, names in axes.items():
             for one in names:
                 recorder.declare(one, axis)
         for one in (*_LOOK, *_EVENT) if layers else ():
-            of: Axis = "step" if one in _LOOK else "event"
+            of: SeriesAxis = "step" if one in _LOOK else "event"
             recorder.declare(one, of)
             recorder.declare(f"{one}.layers", of, layers)
 

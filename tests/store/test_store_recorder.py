@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from iterand_engine.errors import UserError
-from iterand_engine.store import Axis, Recorder, RunState, outbox
+from iterand_engine.store import Recorder, RunState, SeriesAxis, outbox
 from iterand_engine.store.blocks import capacity
 from iterand_engine.store.runs import clear_request, request_stop
 from tests.store.slot_tools import Until, ramp
@@ -98,7 +98,7 @@ def test_that_the_array_handed_over_may_be_used_again(
 
 
 @pytest.mark.parametrize("axis", ["step", "epoch", "event"])
-def test_that_steps_must_rise(recorder: Recorder, axis: Axis) -> None:
+def test_that_steps_must_rise(recorder: Recorder, axis: SeriesAxis) -> None:
     recorder.declare("other", axis)
     recorder.append("other", [5, 6], [0, 0])
     for steps in ([6], [7, 7], [8, 7]):

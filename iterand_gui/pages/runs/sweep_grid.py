@@ -24,7 +24,7 @@ from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QT
 
 from iterand_engine.machine import texts as shown
 from iterand_engine.results.groups import Group
-from iterand_engine.results.sweep_grid import Grid, Place
+from iterand_engine.results.sweep_grid import CellPlace, Grid
 from iterand_engine.store import RunState
 from iterand_gui.look import theme
 from iterand_gui.look.run_line import Line, line_of_group
@@ -56,9 +56,9 @@ class SweepGridModel(QAbstractTableModel):
         super().__init__(parent)
         self._grid = Grid((), {}, ())
         self._across: int | None = None
-        self._rows: list[Place] = []  # values of the axes that run down
-        self._lines: dict[Place, Line] = {}
-        self._best: Place | None = None
+        self._rows: list[CellPlace] = []  # values of the axes that run down
+        self._lines: dict[CellPlace, Line] = {}
+        self._best: CellPlace | None = None
         self._range = (0.0, 0.0)
 
     def show_grid(self, grid: Grid) -> None:
@@ -82,7 +82,7 @@ class SweepGridModel(QAbstractTableModel):
         """The cell of the highest accuracy among those that have finished."""
         return _ROOT if self._best is None else self._index_of(self._best)
 
-    def place(self, index: AnyIndex) -> Place:
+    def place(self, index: AnyIndex) -> CellPlace:
         """The place of a cell: an index for each axis."""
         inner = list(self._rows[index.row()])
         if self._across is not None:
@@ -190,7 +190,7 @@ class SweepGridModel(QAbstractTableModel):
         self._best = max(known, key=lambda place: known[place], default=None)
         self._range = (min(known.values()), max(known.values())) if known else (0.0, 0.0)
 
-    def _index_of(self, place: Place) -> QModelIndex:
+    def _index_of(self, place: CellPlace) -> QModelIndex:
         down = tuple(at for axis, at in enumerate(place) if axis != self._across)
         return self.index(self._rows.index(down), 0 if self._across is None else place[self._across])
 
