@@ -1,4 +1,4 @@
-"""What a file of own code imports: decorators that declare, and the classes that it works with.
+"""What a file of extension code imports: decorators that declare, and the classes that it works with.
 
     from iterand_engine.extending import Redraw, dataset, method, model, redraw_rule
 
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from pydantic import Field
 
 from iterand_engine.config.catalog import METHODS
+from iterand_engine.config.extension_code import CodeKind, Declaration, DeclarationError, running
 from iterand_engine.config.method_options import DenseOptions, EdgePopupOptions, IteRandOptions, MethodOptions
-from iterand_engine.config.own_code import CodeKind, Declaration, DeclarationError, running
 from iterand_engine.config.run_config import DataConfig, ModelConfig, method_options_class
 from iterand_engine.data.content import ArrayContent, FolderContent, ImageArrays, ImageFiles, image_files
 from iterand_engine.extensions.signatures import arguments_of, takes_none
@@ -77,7 +77,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,59}")
 
 
 class Decorator:
-    """Declares one kind of own code: `@model`, or with another name or label `@model(name="tiny")`."""
+    """Declares one kind of extension code: `@model`, or with another name or label `@model(name="tiny")`."""
 
     def __init__(self, kind: CodeKind, read: Callable[[Any, str], dict[str, Any]]) -> None:
         """Make the decorator of a kind; `read` gives what is particular to the kind."""

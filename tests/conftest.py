@@ -48,7 +48,7 @@ def pytest_runtest_teardown() -> Iterator[None]:
 def own_places(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No test sees or changes the user's workspace or enables own code, whatever it forgets to say."""
+    """No test sees or changes the user's workspace or enables extension code, whatever it forgets to say."""
     monkeypatch.delenv("ITERAND_WORKSPACE", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "user-data"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))

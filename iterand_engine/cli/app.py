@@ -109,15 +109,15 @@ COMMANDS = (  # in the order in which `--help` lists them
         "measure",
         "Time some training steps of a run, on random images, and say how long the whole run would take.",
     ),
-    Command("new", "extensions", "Write a commented start of own code, which works as it is."),
+    Command("new", "extensions", "Write a commented start of extension code, which works as it is."),
     Command(
         "check",
         "extensions",
-        "Run a file of own code in small trainings, and see whether it keeps its contract.",
+        "Run a file of extension code in small trainings, and see whether it keeps its contract.",
     ),
     Command("settings", "settings", "Show or change the workspace's settings.", is_group=True),
     Command("data", "data", "List and download datasets.", is_group=True),
-    Command("extensions", "extensions", "List, enable and disable own code.", is_group=True),
+    Command("extensions", "extensions", "List, enable and disable extension code.", is_group=True),
 )
 
 

@@ -62,7 +62,7 @@ def workspace_at(folder: Path | None) -> Workspace:
 
 @contextmanager
 def opened(folder: Path | None, *, names_entries: bool = True) -> Iterator[Opened]:
-    """Open a workspace and its store for one command; its enabled own code can be named meanwhile.
+    """Open a workspace and its store for one command; its enabled extension code can be named meanwhile.
 
     Args:
         folder: as given by `--workspace`.
@@ -77,13 +77,13 @@ def opened(folder: Path | None, *, names_entries: bool = True) -> Iterator[Opene
     settings = Settings.load(workspace)
     with Store.open(workspace) as store:
         needs_entries = names_entries or store.was_upgraded
-        with _own_code(workspace) if needs_entries else nullcontext():
+        with _extensions(workspace) if needs_entries else nullcontext():
             if store.was_upgraded:
                 _complete_upgrade(store, settings)
             yield Opened(workspace, store, settings)
 
 
-def _own_code(workspace: Workspace) -> AbstractContextManager[object]:
+def _extensions(workspace: Workspace) -> AbstractContextManager[object]:
     from iterand_engine.extensions.active import activated
 
     return activated(workspace)
@@ -99,7 +99,7 @@ def _complete_upgrade(store: Store, settings: Settings) -> None:
 
 @contextmanager
 def results_alone() -> Iterator[None]:
-    """Keep stdout for results while own code may run: what it prints goes to stderr."""
+    """Keep stdout for results while extension code may run: what it prints goes to stderr."""
     with redirect_stdout(sys.stderr):
         yield
 

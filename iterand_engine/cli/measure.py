@@ -19,7 +19,7 @@ from iterand_engine.cli.common import (
     say,
 )
 from iterand_engine.cli.train import SetOption, chosen_mapping, read_sets
-from iterand_engine.config.own_code import explained
+from iterand_engine.config.extension_code import explained
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.config.sets import apply_changes, read_change
 from iterand_engine.errors import UserError

@@ -118,7 +118,7 @@ def _facts(found: _Found) -> Table:
         "val accuracy": share(detail.accuracy_so_far),
         "test accuracy": share(found.test),
         "precision": f"{detail.precision} on {detail.device_kind}",
-        "own code": ", ".join(f"{use.file} ({use.sha256[:12]})" for use in detail.extensions),
+        "extension code": ", ".join(f"{use.file} ({use.sha256[:12]})" for use in detail.extensions),
         "final digest": detail.final_digest or "-",
         "files": found.folder,
     }

@@ -2,7 +2,7 @@
 
 A line here is all that makes a new one known to the command line, the configuration and the window.
 Targets are `module:attribute` strings, so that reading the catalog imports nothing heavy; `load` imports.
-Entries of the user's own code join them by `use_own` (see extensions.py); only a worker can load those.
+Entries of the user's extension code join them by `use_extensions` (see extensions.py); only a worker can load those.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from iterand_engine.config.dataset_files import Download, Layout, Place
+from iterand_engine.config.extension_code import WORDS, CodeKind, Origin, target_of
 from iterand_engine.config.options import Argument
-from iterand_engine.config.own_code import WORDS, CodeKind, Origin, target_of
 from iterand_engine.errors import OptionError, UserError, suggestion
 
 E = TypeVar("E", bound="Entry")
@@ -24,7 +24,7 @@ E = TypeVar("E", bound="Entry")
 class Entry:
     """One choice: its name in files, its label on screens and where its code is.
 
-    `arguments` are the options that it has besides those of its section; `own` says where own code declares
+    `arguments` are the options that it has besides those of its section; `own` says where extension code declares
     it, and is None for what is built in, which `target` names.
     """
 
@@ -35,7 +35,7 @@ class Entry:
     own: Origin | None = field(default=None, kw_only=True)
 
     def load(self) -> Any:
-        """Import and return the function or class behind it; own code only where `own_code.permitted`."""
+        """Import and return the function or class behind it; extension code only where `extension_code.permitted`."""
         return load_target(self.target) if self.own is None else target_of(self.own, self.name)
 
     def arguments_in(self, options: object) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class DatasetEntry(Entry):
     data.path and nowhere else.
     """
 
-    kind: str  # "arrays": held in memory; "folder": image files; "": own code, either
+    kind: str  # "arrays": held in memory; "folder": image files; "": extension code, either
     classes: int | None = None
     size_px: int | None = None
     channels: int | None = None
@@ -88,8 +88,8 @@ class MethodEntry(Entry):
 
 
 @dataclass(frozen=True)
-class OwnEntries:
-    """All that own code adds: its entries, for names that are not to be had the reason (a sentence), and the
+class ExtensionEntries:
+    """All that extension code adds: its entries, for names that are not to be had the reason (a sentence), and the
     files that are not enabled and may declare anything."""
 
     entries: tuple[Entry, ...] = ()
@@ -124,12 +124,12 @@ def find(what: str, entries: Mapping[str, E], name: str, option: str = "") -> E:
 
 
 def _why_there_is_none(what: str, entries: Mapping[str, Entry], name: str) -> str:
-    for (kind, missing), reason in _Own.now.missing.items():
+    for (kind, missing), reason in _Extensions.now.missing.items():
         if (WORDS[kind], missing) == (what, name):
             return f"There is no {what} {name!r} now: {reason}"
     known = ", ".join(entries)
-    files = ", ".join(_Own.now.unknown)
-    hint = f" Own code that is not enabled may declare it: {files}." if files else ""
+    files = ", ".join(_Extensions.now.unknown)
+    hint = f" Extension code that is not enabled may declare it: {files}." if files else ""
     return f"There is no {what} {name!r}{suggestion(name, entries)} (known: {known}).{hint}"
 
 
@@ -213,10 +213,10 @@ METHODS = _by_name(
 RULES = _by_name(Entry("uniform", "Uniform (the paper's)", "iterand_engine.pruning.redraw_rules:uniform"))
 
 
-class _Own:
-    """The entries of own code that are in the catalogs now, and the built-in ones that they hide."""
+class _Extensions:
+    """The entries of extension code that are in the catalogs now, and the built-in ones that they hide."""
 
-    now = OwnEntries()
+    now = ExtensionEntries()
     hidden: list[tuple[dict[str, Any], str, Entry]] = []  # noqa: RUF012 - one for the whole process
 
 
@@ -228,8 +228,8 @@ _CATALOGS: Mapping[CodeKind, dict[str, Any]] = {
 }
 
 
-def use_own(own: OwnEntries) -> OwnEntries:
-    """Put the entries of own code into the catalogs, in place of those there were.
+def use_extensions(own: ExtensionEntries) -> ExtensionEntries:
+    """Put the entries of extension code into the catalogs, in place of those there were.
 
     Args:
         own: their names differ from each other's. One that is built in is hidden meanwhile, as a run's own
@@ -237,32 +237,32 @@ def use_own(own: OwnEntries) -> OwnEntries:
     Returns:
         What there was, so that it can be put back.
     """
-    before, _Own.now = _Own.now, own
+    before, _Extensions.now = _Extensions.now, own
     for entry in before.entries:
         del catalog_of(entry)[entry.name]
-    for catalog, name, hidden in _Own.hidden:
+    for catalog, name, hidden in _Extensions.hidden:
         catalog[name] = hidden
-    _Own.hidden = []
+    _Extensions.hidden = []
     for entry in own.entries:
         catalog = catalog_of(entry)
         if entry.name in catalog:
-            _Own.hidden.append((catalog, entry.name, catalog[entry.name]))
+            _Extensions.hidden.append((catalog, entry.name, catalog[entry.name]))
         catalog[entry.name] = entry
     return before
 
 
-def own_entries() -> tuple[Entry, ...]:
-    """The entries of own code that are in the catalogs now."""
-    return _Own.now.entries
+def extension_entries() -> tuple[Entry, ...]:
+    """The entries of extension code that are in the catalogs now."""
+    return _Extensions.now.entries
 
 
-def own_code_that_is_off() -> tuple[str, ...]:
-    """What own code that is not enabled declares by name, and files of which that is not known."""
-    return (*sorted(name for _, name in _Own.now.missing), *_Own.now.unknown)
+def extensions_that_are_off() -> tuple[str, ...]:
+    """What extension code that is not enabled declares by name, and files of which that is not known."""
+    return (*sorted(name for _, name in _Extensions.now.missing), *_Extensions.now.unknown)
 
 
 def catalog_of(entry: Entry) -> dict[str, Any]:
-    """The catalog that an entry of own code belongs to."""
+    """The catalog that an entry of extension code belongs to."""
     assert entry.own is not None
     return _CATALOGS[entry.own.kind]
 

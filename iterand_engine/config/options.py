@@ -27,11 +27,11 @@ Bound = int | float | None
 
 @dataclass(frozen=True)
 class Argument:
-    """One option of an entry of the catalog; of own code, read from its signature and stored as JSON.
+    """One option of an entry of the catalog; of extension code, read from its signature and stored as JSON.
 
     `ge`, `gt`, `le` and `lt` bound a number as pydantic's fields of these names do; `choices` are the texts
     that a choice takes. `born` is as in `option`, for one that a built-in entry gets after its release; None,
-    as for all own code, makes the argument count in every group key.
+    as for all extension code, makes the argument count in every group key.
     """
 
     name: str

@@ -181,9 +181,9 @@ class RunConfig(Options):
 
     @field_validator("data", "model", mode="before")
     @classmethod
-    def _with_own_options(cls, value: Any, info: ValidationInfo) -> Any:
+    def _with_extension_options(cls, value: Any, info: ValidationInfo) -> Any:
         assert info.field_name is not None
-        return _own_section(info.field_name, value)
+        return _extension_section(info.field_name, value)
 
     @model_validator(mode="after")
     def _path_where_needed(self) -> RunConfig:
@@ -263,7 +263,7 @@ def data_options_class(name: str) -> type[DataConfig]:
     return with_arguments(DataConfig, find("dataset", DATASETS, name, "data.dataset").arguments)
 
 
-def _own_section(section: str, value: Any) -> Any:
+def _extension_section(section: str, value: Any) -> Any:
     """The options of a section whose choice has arguments of its own; any other value stays as it is."""
     key = _CHOICE_OF[section]
     name = value.get(key) if isinstance(value, Mapping) else None

@@ -61,7 +61,7 @@ def apply_changes(
     """Apply changes, in order, to a copy of a mapping.
 
     A change of method.name drops the options that the new method lacks, one of network, dataset or redraw
-    rule those that own code had, and names them.
+    rule those that extension code had, and names them.
 
     Args:
         mapping: options as read from a file or preset.
@@ -82,13 +82,13 @@ def apply_changes(
 def change(mapping: dict[str, Any], option: str, value: Any, *, folder: Path) -> list[str]:
     """Make one change in a mapping itself; arguments and errors as `apply_changes`. Returns the notes."""
     keys, notes = option.split("."), list[str]()
-    before = _own_options(mapping, keys)
+    before = _extension_options(mapping, keys)
     section = _put(mapping, keys, value)
     if keys == ["method", "name"] and isinstance(value, str):
         known = method_options_class(value).model_fields
         notes = _drop(section, [key for key in section if key not in known], value)
     elif before and isinstance(value, str):
-        now = _own_options(mapping, keys)
+        now = _extension_options(mapping, keys)
         notes = _drop(section, [key for key in section if key in before and key not in now], value)
     if keys[0] == "data":
         anchor_data_path(mapping, folder)
@@ -117,8 +117,8 @@ def _drop(section: dict[str, Any], foreign: list[str], name: str) -> list[str]:
     return [f"dropped {', '.join(foreign)}: {name} has no such option"] if foreign else []
 
 
-def _own_options(mapping: Mapping[str, Any], keys: list[str]) -> set[str]:
-    """The options of own code that the choice at `keys` brings, as things stand; none at another place."""
+def _extension_options(mapping: Mapping[str, Any], keys: list[str]) -> set[str]:
+    """The options of extension code that the choice at `keys` brings, as things stand; none at another place."""
     catalog = _OWN_OPTIONS_OF.get(tuple(keys))
     if catalog is None:
         return set()

@@ -19,7 +19,7 @@ from iterand_engine.config.catalog import DATASETS, DatasetEntry, find, load_tar
 from iterand_engine.data.content import ArrayContent, Content, Contents, check_arrays
 from iterand_engine.data.locate import located
 from iterand_engine.data.open import MEMORY_SHARE, form_of_files
-from iterand_engine.data.readers.own import read_content
+from iterand_engine.data.readers.extension import read_content
 from iterand_engine.data.splits import split_counts
 from iterand_engine.data.transforms.augment import PADDING_PX
 from iterand_engine.data.transforms.decode import RESIZED_PX, ImageForm
@@ -60,7 +60,7 @@ def data_facts(config: DataConfig, roots: Sequence[Path], memory_bytes: int) -> 
         memory_bytes: of the machine, or of the GPU where that is less.
     Raises:
         UserError: the data is not there, cannot be read, or leaves nothing to train on.
-        OwnCodeError: own code returned something else than a dataset.
+        ExtensionError: extension code returned something else than a dataset.
     """
     found = contents(config, roots)
     form = ImageForm.of(found.side_px)
@@ -96,7 +96,7 @@ def _filter_bytes(size: int) -> int:
 
 @dataclass(frozen=True)
 class _Source:
-    """What a dataset of files, or of own code, depends on; `arguments` are those of own code, as text."""
+    """What a dataset of files, or of extension code, depends on; `arguments` are those of extension code, as text."""
 
     entry: DatasetEntry
     path: Path

@@ -1,7 +1,7 @@
 """Where each dataset is or would be. Torch-free; reads folder entries only.
 
 A dataset is searched below every data root in the given order, at the places that its catalog entry names: in
-a folder of its own name, and where torchvision's dataset classes put it. One of the user's own code is at
+a folder of its own name, and where torchvision's dataset classes put it. One of the user's extension code is at
 data.path, or is its code alone.
 """
 

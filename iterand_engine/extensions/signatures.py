@@ -1,4 +1,4 @@
-"""Read the options of own code from the signature of its function or class.
+"""Read the options of extension code from the signature of its function or class.
 
 Every argument behind those that the program itself gives becomes an option: it needs a type and a default.
 Types are int, float, bool, str and Literal of texts, also in Annotated with a pydantic Field for bounds and
@@ -20,6 +20,7 @@ import annotated_types
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from iterand_engine.config.extension_code import DeclarationError
 from iterand_engine.config.options import (
     Argument,
     ArgumentKind,
@@ -28,7 +29,6 @@ from iterand_engine.config.options import (
     option_error,
     with_arguments,
 )
-from iterand_engine.config.own_code import DeclarationError
 
 _KINDS: dict[type, ArgumentKind] = {int: "int", float: "float", bool: "bool", str: "str"}
 _EXAMPLES = {int: "4", float: "0.1", bool: "False", str: "'soft'"}

@@ -29,7 +29,7 @@ class Kind(Enum):
 
     NUMBER = auto()
     TEXT = auto()
-    EITHER = auto()  # a number or a word such as auto, or (own code) whatever it is
+    EITHER = auto()  # a number or a word such as auto, or (extension code) whatever it is
     TRUTH = auto()
     STATE = auto()
     ID = auto()  # text that is named by its beginning
@@ -83,7 +83,7 @@ COLUMNS: Mapping[str, Field] = {
 
 
 def option_fields() -> dict[str, Field]:
-    """Every option of every method by its dotted key; made anew each time, because own code adds options."""
+    """Every option of every method by its dotted key; made anew each time, because extension code adds options."""
     # Imported here: a list of all runs needs no catalogs, which take as long to import as it does.
     from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, RULES
     from iterand_engine.config.method_options import rule_options_class
@@ -140,10 +140,14 @@ def _unknown(name: str, options: Iterable[str]) -> str:
         return (
             f"{name} is no field, because a filter would tell test results past the lock: use val_accuracy."
         )
-    from iterand_engine.config.catalog import own_code_that_is_off
+    from iterand_engine.config.catalog import extensions_that_are_off
 
-    off = ", ".join(own_code_that_is_off())
-    hint = f" Own code that is not enabled may have it ({off}): see `iterand extensions list`." if off else ""
+    off = ", ".join(extensions_that_are_off())
+    hint = (
+        f" Extension code that is not enabled may have it ({off}): see `iterand extensions list`."
+        if off
+        else ""
+    )
     known = {*COLUMNS, *ALIASES, *options, *(key.rpartition(".")[2] for key in options)}
     return (
         f"There is no field {name!r}{suggestion(name, sorted(known))} (fields are a run's columns and the"

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from iterand_engine.config.own_code import OwnCodeError
+from iterand_engine.config.extension_code import ExtensionError
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import OwnershipLost, UserError, concerning
 from iterand_engine.extensions.active import run_code
@@ -79,7 +79,7 @@ def adopted(
 ) -> Iterator[tuple[Recorder, Start]]:
     """Own a claimed run for as long as the context lasts, and store what ends it early.
 
-    Within the context this process may run the own code that the run was made with.
+    Within the context this process may run the extension code that the run was made with.
 
     Args:
         store: holds the run.
@@ -117,8 +117,8 @@ def adopted(
             state = RunState.INTERRUPTED if fault.kind == "device" else RunState.FAILED
             kind = "stopped" if isinstance(error, KeyboardInterrupt) else _END_KINDS[fault.kind]
             recorder.finish(state, end_kind=kind, reason=fault.sentence)
-            if isinstance(error, SystemExit):  # of own code: it must not look like an end that is well
-                raise OwnCodeError(fault.sentence) from error
+            if isinstance(error, SystemExit):  # of extension code: it must not look like an end that is well
+                raise ExtensionError(fault.sentence) from error
             raise
 
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from iterand_engine.config.own_code import explained
+from iterand_engine.config.extension_code import explained
 from iterand_engine.machine import texts
 
 FaultKind = Literal["memory", "device", "extension", "system", "defect"]
@@ -43,7 +43,7 @@ class Fault:
 
     Args:
         kind: memory (the run asks for more than there is), device (another device may do better), extension
-            (it arose in the user's own code), system (disk, permissions), or defect (of the program).
+            (it arose in the user's extension code), system (disk, permissions), or defect (of the program).
         sentence: for the user, with what to do.
         asked_bytes: the allocation that failed, where the error tells it.
     """

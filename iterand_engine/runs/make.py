@@ -65,7 +65,7 @@ def make_runs(
 
 @dataclass(frozen=True)
 class _Made:
-    """A run to be stored: its id, its configuration with name and precision fixed, and its own code."""
+    """A run to be stored: its id, its configuration with name and precision fixed, and its extension code."""
 
     id: str
     config: RunConfig
@@ -130,7 +130,7 @@ def _device(text: str, found: Sequence[Device], mine: Sequence[Device]) -> Devic
 def _written(workspace: Workspace, made: Sequence[_Made]) -> Iterator[None]:
     """The files of runs that are stored within the context; gone again where they are not.
 
-    They come first, because a worker may take a run as soon as it is stored, and runs its copy of own code.
+    They come first, because a worker may take a run as soon as it is stored, and runs its copy of extension code.
     """
     try:
         for one in made:

@@ -70,7 +70,7 @@ class Locked(StrEnum):
 
 @dataclass(frozen=True)
 class ExtensionUse:
-    """A file of the user's own code that a run uses, with the hash of its content then."""
+    """A file of the user's extension code that a run uses, with the hash of its content then."""
 
     file: str
     sha256: str
@@ -163,7 +163,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class RunDetail(RunRow):
-    """One run with its configuration, the environment of each start (oldest first), own code and notes.
+    """One run with its configuration, the environment of each start (oldest first), extension code and notes.
 
     `behaviour` has the tags that its group key was made with, by name; see `run_identity`.
     """

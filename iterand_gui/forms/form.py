@@ -165,7 +165,7 @@ class OptionForm(QWidget):
 
     @Slot()
     def renew(self) -> None:
-        """Look again which options there are, after own code was enabled or disabled."""
+        """Look again which options there are, after extension code was enabled or disabled."""
         self._chosen = {}
         self._refresh()
 

@@ -1,7 +1,7 @@
 """Which options a form shows, and what it says of each, from the engine's declarations alone. No Qt.
 
 Which dataset, network, method and redraw rule are chosen decides what options there are: a method has its
-own, and so has own code. An option that is declared in the engine is here at once.
+own, and so has extension code. An option that is declared in the engine is here at once.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Session(QObject):
     """
 
     settings_changed = Signal(object)  # Settings
-    own_code_changed = Signal()  # the catalogs have other entries
+    extensions_changed = Signal()  # the catalogs have other entries
 
     def __init__(
         self, workspace: Workspace, parent: QObject | None = None, memory: Memory | None = None
@@ -43,7 +43,7 @@ class Session(QObject):
         self.workspace = workspace
         self.memory = memory
         self._settings = Settings.load(workspace)
-        self.own_code_notes: tuple[str, ...] = tuple(activate(workspace))
+        self.extension_notes: tuple[str, ...] = tuple(activate(workspace))
         self.store = Store.open(workspace)
         self.messages = Messages(self)
         self.jobs = Jobs(workspace.root, self)
@@ -55,8 +55,8 @@ class Session(QObject):
         self._probe: ProbeClient | None = None
 
     def start(self) -> None:
-        """Begin to watch the store, and say what of the workspace's own code cannot be used."""
-        for note in self.own_code_notes:
+        """Begin to watch the store, and say what of the workspace's extension code cannot be used."""
+        for note in self.extension_notes:
             self.messages.warn(note)
         self.watcher.start()
         if self.store.was_upgraded:
@@ -75,12 +75,12 @@ class Session(QObject):
             self._settings = settings
             self.settings_changed.emit(settings)
 
-    def reload_own_code(self) -> None:
-        """Put the own code that is enabled now into the catalogs, and tell everybody."""
-        self.own_code_notes = tuple(activate(self.workspace))
+    def reload_extensions(self) -> None:
+        """Put the extension code that is enabled now into the catalogs, and tell everybody."""
+        self.extension_notes = tuple(activate(self.workspace))
         if self._probe is not None:
             self._probe.restart()
-        self.own_code_changed.emit()
+        self.extensions_changed.emit()
 
     @property
     def probe(self) -> ProbeClient:

@@ -82,7 +82,7 @@ def test_that_values_with_commas_are_stored_as_a_sweep(no_slots: Path, tmp_path:
     assert sweep.base["training"] == {"epochs": 2, "batch_size": 32, "lr": 0.1}
 
 
-def test_that_options_of_own_code_vary_where_there_are_such(no_slots: Path, tmp_path: Path) -> None:
+def test_that_options_of_extension_code_vary_where_there_are_such(no_slots: Path, tmp_path: Path) -> None:
     (no_slots / "extensions" / "tiny.py").write_text(
         "from torch import nn\n"
         "from iterand_engine.extending import InputSpec, model\n"

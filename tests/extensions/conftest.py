@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from iterand_engine.config.catalog import own_entries
+from iterand_engine.config.catalog import extension_entries
 from iterand_engine.extensions.active import deactivate
 
 
@@ -14,6 +14,6 @@ from iterand_engine.extensions.active import deactivate
 def no_entries_left() -> Iterator[None]:
     """Fail a test that leaves entries of extensions in the catalogs."""
     yield
-    left = own_entries()
+    left = extension_entries()
     deactivate()
     assert not left

@@ -9,8 +9,8 @@ from typing import get_args
 import pytest
 
 from iterand_engine.cli.extensions import Kind, write_template
-from iterand_engine.config.catalog import OwnEntries, use_own
-from iterand_engine.config.own_code import CodeKind
+from iterand_engine.config.catalog import ExtensionEntries, use_extensions
+from iterand_engine.config.extension_code import CodeKind
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import entries_of_file
 from iterand_engine.extensions.checks import CheckResult
@@ -19,7 +19,7 @@ from iterand_engine.machine.workspace import Workspace
 from iterand_engine.preflight.contract import CHECKS, check_all
 from iterand_engine.preflight.extension_process import running_file
 from tests.command_line import iterand
-from tests.own_code_files import write
+from tests.extension_code import write
 
 pytestmark = pytest.mark.usefixtures("no_entries_left")
 
@@ -33,11 +33,11 @@ from iterand_engine.extending import *
 def checked(path: Path, data: Path | None = None) -> list[CheckResult]:
     """Check a file in this process."""
     with running_file(path) as loaded:
-        before = use_own(OwnEntries(entries_of_file(loaded.source, loaded.declarations)))
+        before = use_extensions(ExtensionEntries(entries_of_file(loaded.source, loaded.declarations)))
         try:
             return list(check_all(loaded, data))
         finally:
-            use_own(before)
+            use_extensions(before)
 
 
 MODEL = """
@@ -208,9 +208,7 @@ def test_that_the_commands_write_and_check(workspace: Workspace) -> None:
 def test_that_code_that_ends_the_checking_process_is_told(workspace: Workspace, code: int) -> None:
     write(workspace, "bad.py", f"import os\n{HEAD}{RULE_HEAD}os._exit({code})")
     done = iterand("check", "bad.py", "--workspace", workspace.root)
-    said = (
-        f"extensions/bad.py ended the process that checked it (exit code {code}); own code must not end it."
-    )
+    said = f"extensions/bad.py ended the process that checked it (exit code {code}); extension code must not end it."
     assert (done.code, done.err) == (2, f"{said}\n")
 
 

@@ -1,4 +1,4 @@
-"""What a file of own code may declare, what becomes of its signatures, and how mistakes are told."""
+"""What a file of extension code may declare, what becomes of its signatures, and how mistakes are told."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from iterand_engine.config.extension_code import Declaration
 from iterand_engine.config.options import Argument
-from iterand_engine.config.own_code import Declaration
 from iterand_engine.preflight.extension_process import described
-from tests.own_code_files import DATA, METHOD, NET, RULE, refusal
+from tests.extension_code import DATA, METHOD, NET, RULE, refusal
 
 MODEL_HEAD = "from typing import *\nfrom iterand_engine.extending import *\n"
 

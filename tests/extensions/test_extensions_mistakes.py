@@ -1,4 +1,4 @@
-"""Mistakes that own code makes while it trains: one sentence with file and line, stored and shown."""
+"""Mistakes that extension code makes while it trains: one sentence with file and line, stored and shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from iterand_engine.errors import ExitCode
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store import RunState
-from tests.own_code_files import HEAD, SIGNATURES, reason_of, train, trusted
+from tests.extension_code import HEAD, SIGNATURES, reason_of, train, trusted
 
 pytestmark = pytest.mark.usefixtures("no_entries_left")
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from iterand_engine.config.catalog import METHODS, MethodEntry, own_entries
-from iterand_engine.config.own_code import Declaration, Source
+from iterand_engine.config.catalog import METHODS, MethodEntry, extension_entries
+from iterand_engine.config.extension_code import Declaration, Source
 from iterand_engine.extensions.active import activated, entries_of_file
 from iterand_engine.extensions.files import disable
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.epoch_masks import has_masks, stored_epochs
 from tests.command_line import Done, iterand, opened
-from tests.own_code_files import HEAD, reason_of, train, trusted
+from tests.extension_code import HEAD, reason_of, train, trusted
 
 WITHOUT = HEAD + "@method\nclass Mine(Dense):\n  ...\n"
 WITH = HEAD + "@method\nclass Mine(EdgePopup):\n  ...\n"
@@ -30,7 +30,7 @@ WRONG = WITHOUT.replace("...", "has_masks = True")
 def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     yield
-    assert not own_entries()
+    assert not extension_entries()
 
 
 def answer(workspace: Workspace, run_id: str) -> bool | None:

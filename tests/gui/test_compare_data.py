@@ -122,7 +122,7 @@ def test_that_names_begin_with_the_option_that_separates_most_in_the_fields_lett
 
 
 def test_that_groups_with_equal_options_are_told_apart_by_something() -> None:
-    """Their own code or the content of their dataset may differ, which no option says."""
+    """Their extension code or the content of their dataset may differ, which no option says."""
     rows = [run(1, group_key="a", name="one"), run(2, group_key="b", name="one")]
     names = [entry.name for entry in laid_out(*rows).entries]
     assert len(set(names)) == 2

@@ -177,7 +177,7 @@ def test_that_kept_weights_come_from_the_probe(world: World) -> None:
 def test_that_weights_that_cannot_be_counted_are_told_with_the_reason(world: World) -> None:
     run_id = add_run(world.store, config_of())
     config = dict(config_of().to_mapping(), model={"name": "mine", "width_factor": 1.0})
-    world.session.watcher.configs[run_id] = config  # of own code that is not there any more
+    world.session.watcher.configs[run_id] = config  # of extension code that is not there any more
     world.select([run_id])
     world.session.watcher.configs[run_id] = config
     world.page.choose_plot(Mode.KEPT)

@@ -12,9 +12,9 @@ from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QWidge
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.config import catalog
-from iterand_engine.config.catalog import METHODS, Entry, OwnEntries, use_own
+from iterand_engine.config.catalog import METHODS, Entry, ExtensionEntries, use_extensions
+from iterand_engine.config.extension_code import Origin, Source
 from iterand_engine.config.options import Argument, describe
-from iterand_engine.config.own_code import Origin, Source
 from iterand_engine.config.presets import presets
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
@@ -46,16 +46,16 @@ def form(qtbot: QtBot, tmp_path: Path) -> OptionForm:
 
 
 @pytest.fixture
-def own_code() -> Iterator[None]:
+def extension_code() -> Iterator[None]:
     """A network and a redraw rule of one's own, with arguments."""
     depth = Argument("depth", "int", 3, help="layers", ge=1, le=9)
     rate = Argument("rate", "float", 0.1, gt=0)
     source = Source("mine.py", "0" * 64, Path("mine.py"))
     model = Entry("tiny", "Tiny net", "", arguments=(depth,), own=Origin(source, "model", 1))
     rule = Entry("mine", "Mine", "", arguments=(rate,), own=Origin(source, "rule", 9))
-    before = use_own(OwnEntries((model, rule)))
+    before = use_extensions(ExtensionEntries((model, rule)))
     yield
-    use_own(before)
+    use_extensions(before)
 
 
 def line(form: OptionForm, path: str) -> QLineEdit:
@@ -265,8 +265,8 @@ def test_that_groups_fold_by_keyboard_and_are_remembered(qtbot: QtBot, form: Opt
     assert form.save_open_groups() == []
 
 
-@pytest.mark.usefixtures("own_code")
-def test_that_arguments_of_own_code_are_options(qtbot: QtBot, form: OptionForm) -> None:
+@pytest.mark.usefixtures("extension_code")
+def test_that_arguments_of_extension_code_are_options(qtbot: QtBot, form: OptionForm) -> None:
     form.renew()
     assert "model.depth" not in form.paths
     state = type_in(qtbot, form, "model.name", "tiny")
@@ -323,11 +323,13 @@ def test_that_the_hint_follows_what_there_is_to_choose(qtbot: QtBot, form: Optio
     hint = next(label for label in form.findChildren(QLabel) if label.accessibleName() == "About this option")
     assert "tiny" not in hint.text().split("Allowed: ")[1].split()
     source = Source("mine.py", "0" * 64, Path("mine.py"))
-    before = use_own(OwnEntries((Entry("tiny", "Tiny net", "", own=Origin(source, "model", 1)),)))
+    before = use_extensions(
+        ExtensionEntries((Entry("tiny", "Tiny net", "", own=Origin(source, "model", 1)),))
+    )
     try:
         form.renew()
         assert hint.text() == form.field("model.name").hint
         assert "tiny" in hint.text()
     finally:
-        use_own(before)
+        use_extensions(before)
         form.renew()

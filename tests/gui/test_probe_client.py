@@ -38,7 +38,7 @@ for line in sys.stdin.buffer:
         case "hangs":
             time.sleep(600)
         case "prints":
-            print("hello from own code", flush=True)
+            print("hello from extension code", flush=True)
         case "slow":
             time.sleep(0.5)
         case "wrong":
@@ -161,7 +161,9 @@ def test_that_a_dead_probe_is_told_and_started_again(qtbot: QtBot, make_client: 
     until_quiet(qtbot, client)
     (topic, sentence), other = told.said
     assert topic == "a"
-    assert str(sentence).startswith("The probe ended over 'dies' (exit code 7, 'no more memory'); own code")
+    assert str(sentence).startswith(
+        "The probe ended over 'dies' (exit code 7, 'no more memory'); extension code"
+    )
     assert other == ("b", 700)
 
 
@@ -185,7 +187,7 @@ def test_that_text_that_is_no_reply_ends_that_probe(qtbot: QtBot, make_client: M
     client.ask(config("prints"), "a")
     client.ask(config("lives", 0.7), "b")
     until_quiet(qtbot, client)
-    assert "it printed 'hello from own code'" in str(told.said[0][1])
+    assert "it printed 'hello from extension code'" in str(told.said[0][1])
     assert told.said[1] == ("b", 700)
 
 

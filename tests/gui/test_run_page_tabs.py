@@ -18,6 +18,7 @@ from iterand_engine.results.epoch_masks import has_masks
 from iterand_engine.store import RunState
 from iterand_gui.pages.runs.chosen import Chosen
 from iterand_gui.plots.x_axis import XAxis
+from tests.extension_code import HEAD, trusted
 from tests.gui.recorded_runs import (
     BASE,
     LAYERS,
@@ -30,7 +31,6 @@ from tests.gui.recorded_runs import (
     writing,
 )
 from tests.gui.run_page_world import World, world
-from tests.own_code_files import HEAD, trusted
 
 __all__ = ["world"]  # the fixture
 

@@ -280,7 +280,7 @@ def state_of(world: World, name: str) -> FileState:
     return next(file.state for file in extension_files(world.workspace) if file.file == name)
 
 
-def test_that_without_own_code_the_page_says_how_to_begin(world: World) -> None:
+def test_that_without_extension_code_the_page_says_how_to_begin(world: World) -> None:
     section = world.section(ExtensionsSection)
     assert section.none.isVisible()
     assert "iterand new model my-net" in section.none.text()
@@ -296,7 +296,7 @@ def test_that_a_file_is_enabled_by_its_hash_after_a_yes_and_disabled(world: Worl
     assert row.sha256 in row.question.text
     assert "with your rights on this machine" in row.question.text
     assert state_of(world, "mine.py") is FileState.DISABLED
-    with world.qtbot.waitSignal(world.session.own_code_changed, timeout=WAIT_MS):
+    with world.qtbot.waitSignal(world.session.extensions_changed, timeout=WAIT_MS):
         row.question.yes.click()
     world.settle()
     assert row.state.text() == "Enabled"

@@ -183,7 +183,7 @@ def test_that_a_page_that_is_hidden_asks_for_nothing(world: World) -> None:
     begun: list[None] = []
     world.session.jobs.changed.connect(lambda: begun.append(None))
     world.session.watcher.slots_changed.emit(())
-    world.session.own_code_changed.emit()
+    world.session.extensions_changed.emit()
     world.session.take_settings(Settings(slots_per_device=5))
     QApplication.instance().applicationStateChanged.emit(Qt.ApplicationState.ApplicationActive)  # type: ignore[union-attr]
     world.add_run()

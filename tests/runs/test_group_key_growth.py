@@ -127,7 +127,7 @@ def test_that_an_argument_added_to_a_redraw_rule_moves_no_key_until_it_is_used(
         assert (key(config) == plain) is same
 
 
-def test_that_arguments_of_own_code_always_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_that_arguments_of_extension_code_always_count(monkeypatch: pytest.MonkeyPatch) -> None:
     depth = Argument("depth", "int", 1)
     monkeypatch.setitem(MODELS, "mine", Entry("mine", "Mine", "none:none", arguments=(depth,)))
     config = RunConfig.from_mapping({"model": {"name": "mine"}})

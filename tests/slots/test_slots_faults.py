@@ -17,10 +17,10 @@ from iterand_engine.slots.places import places
 from iterand_engine.store import RunState, slots
 from iterand_engine.store.runs import request_stop
 from iterand_engine.store.sweeps import add_sweep
-from tests.own_code_files import trusted
+from tests.extension_code import trusted
 from tests.slot_processes import ENDLESS, Queue, kill
 
-# Own code that fails in its third step as devices and allocators do, or that starts a process of its own.
+# Extension code that fails in its third step as devices and allocators do, or that starts a process of its own.
 FAULTY = """
 import pathlib
 import subprocess
@@ -62,7 +62,7 @@ def faulty(width_factor, spec, fault: Literal["memory", "helper", "device"] = "d
 
 @pytest.fixture
 def met(queue: Queue, tmp_path: Path) -> Iterator[Path]:
-    """Where the network `faulty`, which is own code of the workspace, writes what it met."""
+    """Where the network `faulty`, which is extension code of the workspace, writes what it met."""
     trusted(queue.workspace, "faulty.py", FAULTY)
     with activated(queue.workspace):
         yield tmp_path / "met"

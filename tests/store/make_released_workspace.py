@@ -33,7 +33,7 @@ from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import Surroundings, work
 from iterand_engine.store import SlotKey, Store, queue, schema, slots
 from iterand_engine.store.runs import adopt_run, claim_run, request_stop, settle_runs
-from tests.own_code_files import trusted
+from tests.extension_code import trusted
 
 TARGET = Path(__file__).parent / "released" / f"workspace-{schema.SCHEMA_REVISION}.tar.gz"
 HALTED_AT = 7
@@ -141,7 +141,7 @@ class Maker:
 
 
 def add_all(maker: Maker) -> None:
-    """A run for each way to end; one way needs own code, which is put into the workspace and enabled."""
+    """A run for each way to end; one way needs extension code, which is put into the workspace and enabled."""
     trusted(maker.workspace, "mine.py", BROKEN)
     for add in (add_trained, add_failed, add_data, add_checkpoint_gone, add_lost):
         add(maker)

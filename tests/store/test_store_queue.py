@@ -53,7 +53,7 @@ def test_that_runs_are_made_all_or_none(place: Place) -> None:
     assert place.store.reader.runs() == []
 
 
-def test_that_a_run_knows_the_own_code_it_uses(place: Place) -> None:
+def test_that_a_run_knows_the_extension_code_it_uses(place: Place) -> None:
     uses = (ExtensionUse("mine.py", "ab" * 32), ExtensionUse("more.py", "cd" * 32))
     run_id = create_run(place.store, replace(new_run("run"), extensions=uses))
     assert place.store.reader.run(run_id).extensions == uses

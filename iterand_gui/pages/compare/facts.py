@@ -59,7 +59,7 @@ class Facts(QObject):
         self._asked_kept: set[str] = set()
         self._hears_probe = False
         session.settings_changed.connect(self._settings_changed)
-        session.own_code_changed.connect(self._own_code_changed)
+        session.extensions_changed.connect(self._extensions_changed)
 
     def want(self, comparison: Comparison) -> None:
         """Read what is not known of these."""
@@ -112,7 +112,7 @@ class Facts(QObject):
         if self._rows:
             self._read()
 
-    def _own_code_changed(self) -> None:
+    def _extensions_changed(self) -> None:
         """What could not be counted may be known now."""
         self.known.no_kept.clear()
         self.changed.emit()

@@ -76,7 +76,7 @@ class NewPage(Page):
         self.summary.measure_asked.connect(self.forecast.measure)
         self.forecast.told.connect(self.summary.show_outlook)
         self.forecast.measuring.connect(self.summary.show_measuring)
-        session.own_code_changed.connect(self._renew)
+        session.extensions_changed.connect(self._renew)
         self._start_from(next(p for p in self._all_presets() if p.name == _QUICK_START).mapping)
 
     def showing(self) -> None:
@@ -270,7 +270,7 @@ class NewPage(Page):
 
     @Slot()
     def _renew(self) -> None:
-        """Own code was enabled or disabled: other options, other answers."""
+        """Extension code was enabled or disabled: other options, other answers."""
         self.forecast.renew()
         self.form.renew()
 

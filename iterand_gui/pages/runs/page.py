@@ -368,7 +368,7 @@ class RunsPage(Page):
             (watcher.overview_changed, self._overview_changed),
             (session.selection.changed, self._selected_elsewhere),
             (session.settings_changed, panel.settings_changed),
-            (session.own_code_changed, self.filter.forget_fields),
+            (session.extensions_changed, self.filter.forget_fields),
         )
 
     def _lay_out(self) -> None:

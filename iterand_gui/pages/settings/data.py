@@ -59,7 +59,7 @@ class DataSection(Section):
         self._rows_column.setSpacing(theme.SPACE_M)
         self._column.addLayout(self._rows_column)
         self.rows: dict[str, DatasetRow] = {}
-        session.own_code_changed.connect(self.refresh)
+        session.extensions_changed.connect(self.refresh)
 
     def refresh(self, *, asked: bool = False) -> None:
         """Look where the datasets are."""

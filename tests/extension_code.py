@@ -1,4 +1,4 @@
-"""Files of own code for tests, and what is done with them."""
+"""Files of extension code for tests, and what is done with them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from iterand_engine.config import own_code
+from iterand_engine.config import extension_code
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.files import Description, ExtensionFile, enable
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
@@ -100,7 +100,7 @@ def enable_here(workspace: Workspace, name: str) -> ExtensionFile:
 def describe_here(path: Path) -> Description:
     """As `extension_files.describe`, in this process."""
     found = described(path)
-    own_code._State.loaded.clear()  # as if it had been run elsewhere
+    extension_code._State.loaded.clear()  # as if it had been run elsewhere
     if found.error is not None:
         raise UserError(found.error)
     return found
