@@ -19,8 +19,9 @@ from iterand_engine.preflight.estimates import disk_warning, gigabytes, memory_w
 from iterand_engine.preflight.messages import Answer, Memory, Request
 from iterand_engine.preflight.probe_process import answer
 from iterand_engine.runs.make import make_run
-from iterand_engine.runs.train import Surroundings, work
+from iterand_engine.runs.train import work
 from iterand_engine.store import Store, queries
+from tests.hooks import hooks
 from tests.paths import ROOT
 
 GPU = Device("GPU-1", "cuda", "NVIDIA Small", 8_000_000_000, 5_000_000_000, bf16=True)
@@ -87,7 +88,7 @@ def test_that_files_are_as_large_as_foretold(tmp_path: Path) -> None:
 
     with Store.open(workspace) as store:
         run_id = make_run(workspace, store, RunConfig.from_mapping(mapping))
-        work(workspace, store, run_id, store.claim(run_id), Surroundings(on_progress=checkpoint_size))
+        work(workspace, store, run_id, store.claim(run_id), hooks(on_progress=checkpoint_size))
     folder, expected = workspace.run_dir(run_id), asked(workspace, mapping).disk
 
     networks = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
