@@ -34,6 +34,7 @@ lint: $(ready)
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	$(python) -m mypy
+	$(scripts)/lint-imports --no-logo --no-cache
 
 screenshots: $(ready)
 	$(python) -m benchmarks.screenshots

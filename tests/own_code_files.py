@@ -12,7 +12,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.extensions.files import Description, ExtensionFile, enable
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.preflight.extension_process import described
-from iterand_engine.store import RunState, queries
+from iterand_engine.store import RunState
 from tests.command_line import Done, config_file, iterand, opened
 
 NET = """
@@ -139,5 +139,5 @@ def train(workspace: Workspace, **changes: Any) -> Done:
 def reason_of(workspace: Workspace, run_id: str) -> tuple[RunState, str | None]:
     """How a run stands, and why."""
     with opened(workspace.root) as (_, store):
-        run = queries.run(store, run_id)
+        run = store.reader.run(run_id)
     return run.state, run.reason

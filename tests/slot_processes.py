@@ -23,7 +23,7 @@ from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.make import make_runs
 from iterand_engine.slots.drain import start_missing
-from iterand_engine.store import RunState, Store, queries, slots
+from iterand_engine.store import RunState, Store
 from iterand_engine.store.records import SlotRow
 from tests.command_line import PATIENCE_S, TINY
 from tests.paths import ROOT
@@ -76,11 +76,11 @@ class Queue:
 
     def state(self, run_id: str) -> RunState:
         """How a run stands."""
-        return queries.runs(self.store, ids=[run_id])[0].state
+        return self.store.reader.runs(ids=[run_id])[0].state
 
     def slots(self) -> list[SlotRow]:
         """The slots as they stand."""
-        return slots.slots(self.store)
+        return self.store.reader.slots()
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition; a failure shows how everything stands."""
@@ -95,11 +95,11 @@ class Queue:
 
     def until_stepping(self, run_id: str) -> None:
         """Wait until a run has done some steps."""
-        self.until(lambda: queries.runs(self.store, ids=[run_id])[0].step > 2)
+        self.until(lambda: self.store.reader.runs(ids=[run_id])[0].step > 2)
 
     def worker_pid(self, run_id: str) -> int:
         """The process that trains a run."""
-        owner = queries.runs(self.store, ids=[run_id])[0].owner
+        owner = self.store.reader.runs(ids=[run_id])[0].owner
         assert owner is not None
         return owner.pid
 
@@ -111,7 +111,7 @@ class Queue:
         return slot.holder.pid
 
     def _picture(self) -> str:
-        runs = [f"{run.id} {run.state} step {run.step} {run.reason}" for run in queries.runs(self.store)]
+        runs = [f"{run.id} {run.state} step {run.step} {run.reason}" for run in self.store.reader.runs()]
         logs = [log for kind in ("slots/*.log", "runs/*/*.log") for log in self.workspace.root.glob(kind)]
         tails = [f"--- {log}\n{last_lines(log)}" for log in logs]
         return "\n".join(["waited in vain", *runs, *map(str, self.slots()), *tails])

@@ -31,7 +31,7 @@ def export(
 ) -> None:
     """Write a run's masks (numpy), or its pruned network (safetensors)."""
     with opened(workspace) as at:
-        run_id = at.store.resolve(run)
+        run_id = at.store.reader.resolve(run)
         write = _writer(known_format(format))
         number = write(at.workspace, at.store, run_id, out, epoch=epoch, replace=force)
     result(f"{format} of run {run_id}, epoch {number}: {out} ({size(out.stat().st_size)})")
@@ -54,7 +54,7 @@ def reproduce(
 ) -> None:
     """Train a run again, in a temporary workspace, and say whether it comes out bit for bit the same."""
     with opened(workspace) as at, StopSignals() as signals:
-        run_id = at.store.resolve(run)
+        run_id = at.store.reader.resolve(run)
         from iterand_engine.runs.reproduce import reproduce_run
 
         with progress_display() as display, results_alone():

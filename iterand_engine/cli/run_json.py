@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from iterand_engine.store import Locked, RunDetail, RunRow
+from iterand_engine.store import EndKind, Locked, RunDetail, RunRow
 
 SCHEMA_VERSION = 1
 TestAccuracy = float | Locked | None
@@ -34,6 +34,7 @@ class RunEntry(_Json):
     method: str
     seed: int
     group_key: str
+    fingerprint: str | None
     precision: str
     device_kind: str
     val_accuracy: float | None
@@ -43,6 +44,7 @@ class RunEntry(_Json):
     started_at: float | None
     ended_at: float | None
     elapsed_s: float
+    end_kind: EndKind | None
     reason: str | None
     tags: tuple[str, ...]
     sweeps: tuple[str, ...]
@@ -51,13 +53,12 @@ class RunEntry(_Json):
     def of(
         cls,
         row: RunRow,
-        val_accuracy: float | None,
         test: TestAccuracy,
         sweeps: Sequence[str] = (),
     ) -> RunEntry:
         """What the list shows of a row, with accuracies as they may be seen, and sweep ids."""
         own = {name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)}
-        accuracies = {"val_accuracy": val_accuracy, "test_accuracy": _number(test)}
+        accuracies = {"val_accuracy": row.accuracy_so_far, "test_accuracy": _number(test)}
         return cls(**(own | accuracies), sweeps=tuple(sweeps), test_locked=isinstance(test, Locked))
 
 
@@ -97,7 +98,10 @@ class RunDocument(_Json):
     config: Mapping[str, object]
     results: Results
     series: dict[str, float]
+    group_key: str
+    fingerprint: str | None
     final_digest: str | None
+    end_kind: EndKind | None
     reason: str | None
     elapsed_s: float
     environments: list[Mapping[str, object]]
@@ -110,7 +114,6 @@ class RunDocument(_Json):
     def of(
         cls,
         detail: RunDetail,
-        val_accuracy: float | None,
         test: TestAccuracy,
         last_values: dict[str, float],
         *,
@@ -121,14 +124,15 @@ class RunDocument(_Json):
 
         Args:
             detail: the run.
-            val_accuracy: of its last epoch.
             test: its test accuracy as the lock lets it be seen.
             last_values: the newest value of each series.
             sweeps: ids of those that it belongs to.
             waits: why it is not being trained yet, if it is queued.
         """
         locked = isinstance(test, Locked)
-        results = Results(val_accuracy=val_accuracy, test_accuracy=_number(test), test_locked=locked)
+        results = Results(
+            val_accuracy=detail.accuracy_so_far, test_accuracy=_number(test), test_locked=locked
+        )
         return cls(
             id=detail.id,
             name=detail.name,
@@ -139,7 +143,10 @@ class RunDocument(_Json):
             config=detail.config,
             results=results,
             series=last_values,
+            group_key=detail.group_key,
+            fingerprint=detail.fingerprint,
             final_digest=detail.final_digest,
+            end_kind=detail.end_kind,
             reason=detail.reason,
             elapsed_s=detail.elapsed_s,
             environments=[start.snapshot for start in detail.environments],

@@ -10,7 +10,7 @@ from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.signals import StopSignals
 from iterand_engine.slots.drain import obstacle, slot_name
 from iterand_engine.slots.places import Place, our_processes, own_place, places, suits
-from iterand_engine.store import RunDetail, RunState, queries, slots
+from iterand_engine.store import RunDetail, RunState, slots
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store.records import Claim, SlotRow
 
@@ -31,7 +31,7 @@ def wait_for_slot(at: Opened, run_id: str, before: RunState, signals: StopSignal
     Raises:
         UserError: no device here suits the run, or it left the queue otherwise.
     """
-    run = queries.run(at.store, run_id)
+    run = at.store.reader.run(run_id)
     told, look_at_s = "", 0.0
     offered: list[Place] = []
     try:
@@ -48,7 +48,7 @@ def wait_for_slot(at: Opened, run_id: str, before: RunState, signals: StopSignal
                 told = reason
             time.sleep(POLL_S)
     except UserError:
-        if queries.run(at.store, run_id).state is RunState.STOPPED:  # somebody stopped it in the queue
+        if at.store.reader.run(run_id).state is RunState.STOPPED:  # somebody stopped it in the queue
             return None
         store_queue.withdraw(at.store, run_id, before)
         raise

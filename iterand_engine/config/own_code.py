@@ -17,8 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from iterand_engine.config.arguments import Argument
-from iterand_engine.errors import UserError
+from iterand_engine.config.options import Argument
+from iterand_engine.errors import UserError, concerning
 
 CodeKind = Literal["model", "dataset", "method", "rule"]
 WORDS: Mapping[CodeKind, str] = {
@@ -163,7 +163,8 @@ def load(source: Source) -> Loaded:
         return _State.loaded[source]
     if source.sha256 not in _State.permitted:
         raise RuntimeError(f"own code must not run in this process: {source.path}")
-    loaded = _run(source, _read(source))
+    with concerning("extension"):
+        loaded = _run(source, _read(source))
     _State.loaded[source] = loaded
     return loaded
 

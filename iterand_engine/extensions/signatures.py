@@ -20,8 +20,14 @@ import annotated_types
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from iterand_engine.config.arguments import Argument, ArgumentKind, Bound
-from iterand_engine.config.options import Options, first_sentence, with_arguments
+from iterand_engine.config.options import (
+    Argument,
+    ArgumentKind,
+    Bound,
+    Options,
+    option_error,
+    with_arguments,
+)
 from iterand_engine.config.own_code import DeclarationError
 
 _KINDS: dict[type, ArgumentKind] = {int: "int", float: "float", bool: "bool", str: "str"}
@@ -174,7 +180,7 @@ def _checked_default(argument: Argument, what: str) -> Any:
     try:
         return getattr(options.model_validate({argument.name: argument.default}), argument.name)
     except ValidationError as error:
-        said = first_sentence(error, options).rstrip(".")
+        said = str(option_error(error, options)).rstrip(".")
         raise DeclarationError(f"the default of {what} does not fit: {said}") from None
 
 

@@ -3,14 +3,14 @@
 A measurement is a walk over the folders, some microseconds a file, without the database; nothing is
 kept between two. Bytes are the lengths of the files, as folders of other programs show them. Limits: links
 are counted as nothing and never followed, except that `runs`, `data` and `trash` themselves may be links, as
-the program works in them wherever they are.
+the program works in them wherever they are. Which runs are deleted is the caller's to say: the store knows.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -46,9 +46,10 @@ _SUFFIXES = {".safetensors": DiskKind.NETWORKS, ".log": DiskKind.LOGS}
 class DiskUse:
     """Bytes of a workspace's files.
 
-    `runs` has those of each folder below `runs/` by kind; `trash`, `data`, `backups` those of each entry of
-    the trash, of `data/` and of each copy of the database that an upgrade left; all by name. `unreadable` is
-    what could not be looked into, and counts as nothing. `free_bytes` may still be written.
+    `runs` has those of each folder below `runs/` by kind, without deleted runs; `trash`, `data`, `backups`
+    those of each deleted run and each entry of `trash/`, of each entry of `data/`, and of each copy of the
+    database that an upgrade left; all by name. `unreadable` is what could not be looked into, and counts as
+    nothing. `free_bytes` may still be written.
     """
 
     by_kind: Sizes
@@ -69,16 +70,23 @@ class DiskUse:
         return sum(self.runs.get(run_id, {}).values())
 
 
-def measure(workspace: Workspace, before_folder: Callable[[], None] = lambda: None) -> DiskUse:
+def measure(
+    workspace: Workspace,
+    before_folder: Callable[[], None] = lambda: None,
+    *,
+    deleted: Collection[str] = (),
+) -> DiskUse:
     """Measure a workspace.
 
     Args:
         workspace: which; what does not exist counts as nothing.
         before_folder: called before each folder is read; what it raises ends the measurement.
+        deleted: the runs in the trash, whose files count as trash.
     """
     walk = _Walk(before_folder)
     runs = {entry.name: walk.run(entry) for entry in walk.entries(workspace.runs_dir)}
-    trash = {entry.name: walk.size(entry) for entry in walk.entries(workspace.trash_dir)}
+    trash = Counter({name: sum(runs.pop(name).values()) for name in deleted if name in runs})
+    trash.update({entry.name: walk.size(entry) for entry in walk.entries(workspace.trash_dir)})
     data = {entry.name: walk.size(entry) for entry in walk.entries(workspace.data_dir)}
     by_kind = Counter({DiskKind.TRASH: sum(trash.values()), DiskKind.DATA: sum(data.values())})
     for sizes in runs.values():
@@ -99,17 +107,14 @@ def measure(workspace: Workspace, before_folder: Callable[[], None] = lambda: No
 
 
 def measure_run(workspace: Workspace, run_id: str) -> Sizes:
-    """Bytes of one run's files by kind, without the kinds it has none of; in the trash or not.
+    """Bytes of one run's files by kind, without the kinds it has none of.
 
     Args:
         workspace: the run's.
         run_id: which run.
     """
-    walk = _Walk(lambda: None)
-    for folder in (workspace.run_dir(run_id), workspace.trash_dir / run_id):
-        if folder.is_dir() and not folder.is_symlink():
-            return walk.run_folder(folder)
-    return {}
+    folder = workspace.run_dir(run_id)
+    return {} if folder.is_symlink() else _Walk(lambda: None).run_folder(folder)
 
 
 @dataclass(frozen=True)

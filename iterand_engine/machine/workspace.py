@@ -3,7 +3,7 @@
     iterand.db  settings.yaml  data/  extensions/
     runs/<id>/  config.yaml  worker.log  checkpoints/  masks/  exports/
     slots/  logs of the processes that work through the queue
-    trash/<id>/  the same, of deleted runs
+    trash/<id>/  the same, of runs that an older version deleted
 
 Paths are stored relative to it, so the folder can be moved. Files are written beside, fsynced and renamed.
 """
@@ -67,7 +67,7 @@ class Workspace:
 
     @property
     def trash_dir(self) -> Path:
-        """The folders of deleted runs, until the trash is emptied; absent until one is deleted."""
+        """Where older versions put the folders of deleted runs; nothing is put there any more."""
         return self.root / "trash"
 
     def run_dir(self, run_id: str) -> Path:

@@ -13,18 +13,10 @@ from enum import Enum, auto
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Literal, get_args, get_origin
 
-from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, RULES, own_code_that_is_off
-from iterand_engine.config.method_options import rule_options_class
-from iterand_engine.config.options import Options, describe
-from iterand_engine.config.run_config import (
-    RunConfig,
-    data_options_class,
-    method_options_class,
-    model_options_class,
-)
 from iterand_engine.errors import UserError, suggestion
 
 if TYPE_CHECKING:
+    from iterand_engine.config.options import Options
     from iterand_engine.store import RunRow
 
 AGE = "age_s"
@@ -45,11 +37,15 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Field:
-    """One thing to filter by: a column of a run, or with `path` an option of its configuration."""
+    """One thing to filter by: a column of a run, or with `path` an option of its configuration.
+
+    `attribute` is where a run's row has it, if that is not `key`.
+    """
 
     key: str
     kind: Kind
     path: tuple[str, ...] = ()
+    attribute: str = ""
 
     def read(self, row: RunRow, config: Mapping[str, object], now: float) -> object:
         """The value that a run has; None where it has none.
@@ -60,7 +56,7 @@ class Field:
             now: seconds since 1970, for its age.
         """
         if not self.path:
-            return now - row.created_at if self.key == AGE else getattr(row, self.key)
+            return now - row.created_at if self.key == AGE else getattr(row, self.attribute or self.key)
         value: object = config
         for part in self.path:
             if type(value) is not dict and not isinstance(value, Mapping):  # the first is far cheaper
@@ -78,7 +74,8 @@ COLUMNS: Mapping[str, Field] = {
     **_columns(Kind.TEXT, "name"),
     **_columns(Kind.STATE, "state"),
     **_columns(Kind.TEXT, "dataset", "model", "method", "precision", "device_kind"),
-    **_columns(Kind.NUMBER, "width_factor", "seed", "step", "epoch", "total_steps", "val_accuracy"),
+    **_columns(Kind.NUMBER, "width_factor", "seed", "step", "epoch", "total_steps"),
+    "val_accuracy": Field("val_accuracy", Kind.NUMBER, attribute="accuracy_so_far"),
     **_columns(Kind.NUMBER, AGE, "elapsed_s", "created_at", "started_at", "ended_at"),
     **_columns(Kind.TEXT, "program_version", "reason", "tags"),
     **_columns(Kind.ID, "group_key", "git_commit", "final_digest"),
@@ -87,6 +84,17 @@ COLUMNS: Mapping[str, Field] = {
 
 def option_fields() -> dict[str, Field]:
     """Every option of every method by its dotted key; made anew each time, because own code adds options."""
+    # Imported here: a list of all runs needs no catalogs, which take as long to import as it does.
+    from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, RULES
+    from iterand_engine.config.method_options import rule_options_class
+    from iterand_engine.config.options import describe
+    from iterand_engine.config.run_config import (
+        RunConfig,
+        data_options_class,
+        method_options_class,
+        model_options_class,
+    )
+
     types: dict[str, set[object]] = {}
     sections: list[tuple[type[Options], str]] = [
         (RunConfig, ""),
@@ -132,6 +140,8 @@ def _unknown(name: str, options: Iterable[str]) -> str:
         return (
             f"{name} is no field, because a filter would tell test results past the lock: use val_accuracy."
         )
+    from iterand_engine.config.catalog import own_code_that_is_off
+
     off = ", ".join(own_code_that_is_off())
     hint = f" Own code that is not enabled may have it ({off}): see `iterand extensions list`." if off else ""
     known = {*COLUMNS, *ALIASES, *options, *(key.rpartition(".")[2] for key in options)}

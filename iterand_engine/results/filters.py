@@ -1,8 +1,9 @@
 """The filter line, the same in the window, on the command line and in Python: `width>=0.5 method:iterand`.
 
 A text is parsed once to a frozen `Filter`, which then judges runs without touching anything: no database, no
-torch. Words look into the name, conditions compare fields (see `filter_fields`), and all must hold. See
-docs/filters.md.
+torch. Words look into the name, conditions compare fields (see `filter_fields`), and all must hold;
+`find_runs` reads the runs that meet one. The validation accuracy is that of the last epoch, also of a run
+that has not finished; test accuracy is in none of it. See docs/filters.md.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,8 @@ from iterand_engine.results.filter_fields import Field, Kind, find_field
 from iterand_engine.store.records import RunState
 
 if TYPE_CHECKING:
-    from iterand_engine.store import RunRow
+    from iterand_engine.store import Reader, RunRow
+    from iterand_engine.store.records import Json
 
 Value = int | float | str | bool | None
 _EQUAL, _UNEQUAL = "=", "!="
@@ -133,6 +136,21 @@ def parse(text: str) -> Filter:
         else:
             conditions.append(_condition(term["word"], term["operator"], term["value"], rest))
     return Filter(tuple(words), tuple(conditions))
+
+
+def find_runs(
+    reader: Reader, wanted: Filter, *, ids: Collection[str] | None = None
+) -> list[tuple[RunRow, Json]]:
+    """The runs that meet a filter, newest first, each with its configuration.
+
+    Args:
+        reader: of the store where they are.
+        wanted: what they must meet.
+        ids: only of these.
+    """
+    now = time.time()
+    found = reader.runs_with_configs(ids=ids)
+    return [(row, config) for row, config in found if wanted.matches(row, config, now)]
 
 
 def _not_a_term(rest: str) -> str:

@@ -16,7 +16,7 @@ from iterand_engine.errors import UserError, suggestion
 from iterand_engine.machine.workspace import Workspace, write_atomic
 from iterand_engine.results import stored_mask
 from iterand_engine.results.epoch_masks import EpochMasks, has_masks, read_epoch, stored_epochs
-from iterand_engine.store import RunDetail, Store, queries
+from iterand_engine.store import RunDetail, Store
 
 BEST, LAST = "best", "last"
 
@@ -45,7 +45,7 @@ def export_masks(
     Raises:
         UserError: the run does not have it (yet), or the file cannot be written.
     """
-    detail = queries.run(store, run_id)
+    detail = store.reader.run(run_id)
     check_target(out, replace=replace)
     number = masks_epoch(workspace, store, detail, epoch)
     write_export(out, masks_bytes(read_epoch(workspace.run_dir(run_id) / "masks", number)))
@@ -113,9 +113,9 @@ def best_epoch(store: Store, run_id: str) -> int:
     Raises:
         UserError: no epoch was evaluated on validation images.
     """
-    known = {info.name: info.points for info in queries.series_list(store, run_id)}
+    known = {info.name: info.points for info in store.reader.series_list(run_id)}
     if known.get("val_accuracy"):
-        values = queries.series(store, run_id, "val_accuracy").values
+        values = store.reader.series(run_id, "val_accuracy").values
         if not np.isnan(values).all():
             return int(np.nanargmax(values)) + 1
     raise UserError(

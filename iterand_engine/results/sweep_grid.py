@@ -1,6 +1,6 @@
 """The runs of a sweep as a grid: a cell for each combination of values, with its seeds folded.
 
-A cell is a group (see `grouping`), made of the runs whose options have the values of its place. A run that
+A cell is a group (see `groups`), made of the runs whose options have the values of its place. A run that
 lacks an option, because its method has none such, stands in every place along that axis. Torch-free.
 """
 
@@ -10,12 +10,12 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from iterand_engine.config.axes import SEED
 from iterand_engine.results.differences import ABSENT, short_names, value_of, value_text
 from iterand_engine.results.groups import Group, group_of
 from iterand_engine.store import RunRow
 from iterand_engine.store.records import Json
 
-_SEED = "training.seed"
 Place = tuple[int, ...]  # an index for each axis
 
 
@@ -55,7 +55,7 @@ def grid_of(axes: Mapping[str, Sequence[object]], runs: Iterable[tuple[RunRow, J
         axes: the sweep's values by dotted option, in order; the seed is no axis of the grid.
         runs: its runs with their configurations, the newest first.
     """
-    options = [option for option in axes if option != _SEED]
+    options = [option for option in axes if option != SEED]
     names = short_names(options)
     indexes = [_Index(option, axes[option]) for option in options]
     members: dict[Place, list[RunRow]] = {}

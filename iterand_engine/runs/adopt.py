@@ -7,20 +7,29 @@ torch: a claim lapses where nobody adopts it within a minute.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from iterand_engine.config.own_code import OwnCodeError
 from iterand_engine.config.run_config import RunConfig
-from iterand_engine.errors import OwnershipLost, UserError
+from iterand_engine.errors import OwnershipLost, UserError, concerning
 from iterand_engine.extensions.active import run_code
 from iterand_engine.machine.devices import Device, default_threads, find_device, precision_note
 from iterand_engine.machine.environment import differences, snapshot
 from iterand_engine.machine.processes import current
-from iterand_engine.runs.faults import explain
-from iterand_engine.store import Recorder, RunState, Store, queries
+from iterand_engine.runs.faults import FaultKind, explain
+from iterand_engine.store import EndKind, Recorder, RunState, Store
+from iterand_engine.store.runs import adopt_run
+
+_END_KINDS: Mapping[FaultKind, EndKind] = {
+    "memory": "out_of_memory",
+    "device": "device",
+    "extension": "extension",
+    "system": "disk",
+    "defect": "program",
+}
 
 
 @dataclass(frozen=True)
@@ -44,9 +53,10 @@ def prepare(store: Store, run_id: str, device: str | None = None) -> Start:
     Raises:
         UserError: no such run, or no such device here.
     """
-    detail = queries.run(store, run_id)
+    detail = store.reader.run(run_id)
     config = RunConfig.from_mapping(detail.config)
-    found = find_device(device or config.compute.device)
+    with concerning("device"):
+        found = find_device(device or config.compute.device)
     earlier = detail.environments[0].snapshot if detail.environments else {}
     threads = config.compute.threads
     if threads == "auto":
@@ -85,18 +95,19 @@ def adopted(
     """
     with ExitStack() as stack:
         try:
-            uses = queries.run(store, run_id).extensions
-            stack.enter_context(run_code(store.workspace, run_id, uses))
+            uses = store.reader.run(run_id).extensions
+            with concerning("extension"):
+                stack.enter_context(run_code(store.workspace, run_id, uses))
             start = prepare(store, run_id, device)
         except UserError as error:
-            _give_up(store, run_id, token, str(error))
+            _give_up(store, run_id, token, error)
             raise
-        store.adopt(run_id, token, current(), start.environment)
+        adopt_run(store, run_id, token, current(), start.environment)
         recorder = stack.enter_context(Recorder(store, run_id, token, on_wait=note))
         try:
             yield recorder, start
         except UserError as error:
-            recorder.finish(_until_mended(store, run_id), reason=str(error))
+            _finish_unusable(store, run_id, recorder, error)
             raise
         except OwnershipLost:
             raise
@@ -104,17 +115,20 @@ def adopted(
             fault = explain(error)
             recorder.event("error", traceback.format_exc())
             state = RunState.INTERRUPTED if fault.kind == "device" else RunState.FAILED
-            recorder.finish(state, reason=fault.sentence)
+            kind = "stopped" if isinstance(error, KeyboardInterrupt) else _END_KINDS[fault.kind]
+            recorder.finish(state, end_kind=kind, reason=fault.sentence)
             if isinstance(error, SystemExit):  # of own code: it must not look like an end that is well
                 raise OwnCodeError(fault.sentence) from error
             raise
 
 
-def _give_up(store: Store, run_id: str, token: str, reason: str) -> None:
-    store.adopt(run_id, token, current(), {})
+def _give_up(store: Store, run_id: str, token: str, error: UserError) -> None:
+    adopt_run(store, run_id, token, current(), {})
     with Recorder(store, run_id, token) as recorder:
-        recorder.finish(_until_mended(store, run_id), reason=reason)
+        _finish_unusable(store, run_id, recorder, error)
 
 
-def _until_mended(store: Store, run_id: str) -> RunState:
-    return RunState.STOPPED if queries.checkpoints(store, run_id) else RunState.FAILED
+def _finish_unusable(store: Store, run_id: str, recorder: Recorder, error: UserError) -> None:
+    """Store what the user can mend: a run that has a checkpoint is then resumed, another made anew."""
+    state = RunState.STOPPED if store.reader.checkpoints(run_id) else RunState.FAILED
+    recorder.finish(state, end_kind=error.concern or "other", reason=str(error))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from iterand_engine.config.catalog import METHODS, MODELS, Entry, find
 from iterand_engine.config.method_options import MethodOptions
-from iterand_engine.config.own_code import OwnCodeError, explained, kind_of
+from iterand_engine.config.own_code import OwnCodeError, kind_of
 from iterand_engine.config.run_config import ModelConfig
 from iterand_engine.errors import UserError
 from iterand_engine.models.spec import InputSpec
@@ -74,7 +74,7 @@ def _guard_forward(module: nn.Module, entry: Entry, classes: int) -> None:
         except UserError:
             raise
         except Exception as error:
-            if explained(error) is None and explain(error).kind == "defect":
+            if explain(error).kind == "defect":
                 raise OwnCodeError(
                     f"{entry.own}: the model {entry.name!r} fails for images of shape {tuple(images.shape)}: "
                     f"{type(error).__name__}: {str(error).partition(chr(10))[0]}."

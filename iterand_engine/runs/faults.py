@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from iterand_engine.config.own_code import explained
+from iterand_engine.machine import texts
 
-FaultKind = Literal["memory", "device", "system", "defect"]
-OUT_OF_MEMORY = "Out of memory"  # how the sentence of such a fault begins
+FaultKind = Literal["memory", "device", "extension", "system", "defect"]
 
 _UNIT_BYTES = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50}
 # "Tried to allocate 20.00 GiB" (CUDA), "you tried to allocate 4096 bytes" (CPU), "Unable to ..." (numpy)
@@ -42,8 +42,8 @@ class Fault:
     """What an error means.
 
     Args:
-        kind: memory (the run asks for more than there is), device (another device may do better), system
-            (disk, permissions), or defect (of the program, or of the user's own code).
+        kind: memory (the run asks for more than there is), device (another device may do better), extension
+            (it arose in the user's own code), system (disk, permissions), or defect (of the program).
         sentence: for the user, with what to do.
         asked_bytes: the allocation that failed, where the error tells it.
     """
@@ -67,7 +67,7 @@ def explain(error: BaseException) -> Fault:
     if not _DEFECT.search(text) and ("AcceleratorError" in names or _is_device_error(names, text)):
         return Fault("device", f"The device failed ({line}).")
     if (own := explained(error)) is not None:
-        return Fault("defect", own)
+        return Fault("extension", own)
     if "OSError" in names or _SILENT_DEATH.search(text):
         return Fault("system", f"The system refused ({line}): see to it, then resume the run.")
     return Fault("defect", f"This is a defect of the program ({type(error).__name__}: {line}).")
@@ -81,17 +81,10 @@ def _is_device_error(names: set[str], text: str) -> bool:
 def _memory(text: str, line: str) -> Fault:
     found = _ASKED.search(text)
     asked_bytes = round(float(found[1]) * _UNIT_BYTES[_unit(found[2])]) if found else None
-    what = f"{_size(asked_bytes)} asked for at once" if asked_bytes is not None else line
+    what = f"{texts.memory(asked_bytes)} asked for at once" if asked_bytes is not None else line
     advice = "lower training.batch_size or model.width_factor, or take a device with more memory"
-    return Fault("memory", f"{OUT_OF_MEMORY} ({what}): {advice}.", asked_bytes)
+    return Fault("memory", f"Out of memory ({what}): {advice}.", asked_bytes)
 
 
 def _unit(text: str) -> str:
     return next(unit for unit in _UNIT_BYTES if unit.lower() == text.lower())
-
-
-def _size(count_bytes: int) -> str:
-    for unit in ("TiB", "GiB", "MiB", "KiB"):
-        if count_bytes >= _UNIT_BYTES[unit]:
-            return f"{count_bytes / _UNIT_BYTES[unit]:.1f} {unit}"
-    return f"{count_bytes} bytes"

@@ -4,19 +4,58 @@ Runs whose results should differ only by the seed share one key: the hash of dat
 training without seed and name, with the dataset's content fingerprint in place of its path, the resolved
 precision and the hashes of any extension used. Device, threads, memory format, workers, determinism and
 recording are not in it.
+
+A key never changes once a run has it. So an option that is added later is hashed only where its value
+differs from the one that it was born with (`options.option`), and a change of what a value MEANS is a tag in
+`BEHAVIOURS`, which is hashed only for the runs that it can change.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from pydantic import BaseModel
+
+from iterand_engine.config.catalog import RULES
+from iterand_engine.config.method_options import RuleChoice
+from iterand_engine.config.options import is_neutral
 from iterand_engine.config.run_config import RunConfig
+
+_NOT_COUNTED = ("name", "compute", "recording")
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """A change of what the same options mean, e.g. of decoding, keyed draws, or which files count as data.
+
+    Args:
+        name: of what changed, e.g. "decoding".
+        number: 1 for the first change of it, then 2, 3, ...
+        applies: whether the change can make a difference to the results of a run.
+        changed: one sentence that says what is different since.
+    """
+
+    name: str
+    number: int
+    applies: Callable[[RunConfig], bool]
+    changed: str
+
+
+# Every change of meaning since the first release, oldest first; entries are only ever added.
+BEHAVIOURS: tuple[Behaviour, ...] = ()
+
+
+def behaviour_of(config: RunConfig) -> dict[str, int]:
+    """The tags of a run that is made now: for each change that applies to it, the newest number by name."""
+    return {one.name: one.number for one in BEHAVIOURS if one.applies(config)}
 
 
 def group_key(config: RunConfig, *, fingerprint: str, precision: str, extensions: Sequence[str] = ()) -> str:
-    """Hash what a run's result depends on besides its seed.
+    """Hash what a run's result depends on besides its seed, as the program behaves now.
 
     Args:
         config: the complete configuration.
@@ -26,10 +65,74 @@ def group_key(config: RunConfig, *, fingerprint: str, precision: str, extensions
     Returns:
         32 hexadecimal digits. A released default never changes, so neither does a key (a test freezes some).
     """
-    mapping = config.to_mapping()
-    for foreign in ("name", "compute", "recording"):
-        del mapping[foreign]
-    del mapping["training"]["seed"], mapping["data"]["path"]
-    mapping |= {"fingerprint": fingerprint, "precision": precision, "extensions": sorted(extensions)}
-    text = json.dumps(mapping, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return key_of(
+        _without_neutral(config, config.to_mapping()),
+        fingerprint=fingerprint,
+        precision=precision,
+        extensions=extensions,
+        behaviour=behaviour_of(config),
+    )
+
+
+def key_of(
+    mapping: Mapping[str, Any],
+    *,
+    fingerprint: str,
+    precision: str,
+    extensions: Sequence[str] = (),
+    behaviour: Mapping[str, int] | None = None,
+) -> str:
+    """Hash a configuration as it was stored before any option was added to it; otherwise as `group_key`.
+
+    Args:
+        mapping: the configuration as plain JSON values.
+        fingerprint, precision, extensions: as for `group_key`.
+        behaviour: the tags that the run was made with.
+    Raises:
+        KeyError: the mapping is not complete.
+    """
+    counted = {name: value for name, value in mapping.items() if name not in _NOT_COUNTED}
+    counted["training"] = _but(mapping["training"], "seed")
+    counted["data"] = _but(mapping["data"], "path")
+    counted |= {"fingerprint": fingerprint, "precision": precision, "extensions": sorted(extensions)}
+    if behaviour:
+        counted["behaviour"] = dict(behaviour)
+    text = json.dumps(counted, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _but(section: Mapping[str, Any], name: str) -> dict[str, Any]:
+    without = dict(section)
+    del without[name]
+    return without
+
+
+def _without_neutral(options: BaseModel, dumped: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as JSON values, without those that have the value that they were born with."""
+    fields = type(options).model_fields
+    kept = {
+        name: _inner(getattr(options, name), value)
+        for name, value in dumped.items()
+        if not is_neutral(fields[name], value)
+    }
+    return {name: value for name, value in kept.items() if value != {}}  # else a section that was added
+
+
+def _inner(value: object, dumped: Any) -> Any:
+    if isinstance(value, RuleChoice):
+        return _rule(value, dumped)
+    if isinstance(value, BaseModel):
+        return _without_neutral(value, dumped)
+    if isinstance(value, tuple):
+        return [_inner(one, each) for one, each in zip(value, dumped, strict=True)]
+    return dumped
+
+
+def _rule(choice: RuleChoice, dumped: Any) -> Any:
+    """A redraw rule as it is hashed: its name alone where no argument is left."""
+    arguments = RULES[choice.name].arguments if choice.name in RULES else ()
+    born = {one.name: one.born for one in arguments if one.born is not None}
+    if not born:
+        return dumped
+    kept = {name: value for name, value in choice.arguments.items() if born.get(name) != value}
+    return {"name": choice.name, **kept} if kept else choice.name

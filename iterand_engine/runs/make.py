@@ -17,9 +17,11 @@ from iterand_engine.machine.environment import git_commit
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace, write_atomic
-from iterand_engine.runs.group_key import group_key
+from iterand_engine.runs.fingerprints import note_fingerprint
+from iterand_engine.runs.group_key import behaviour_of, group_key
 from iterand_engine.slots.places import my_devices
 from iterand_engine.store import NewRun, Store
+from iterand_engine.store.runs import create_run, create_runs
 from iterand_engine.version import __version__
 
 
@@ -45,7 +47,9 @@ def make_run(
     """
     (made,) = _resolved(workspace, [config])
     with _written(workspace, [made]):
-        return store.create_run(made.run, waiter, first)
+        run_id = create_run(store, made.run, waiter, first)
+    _note_data(store, [made])
+    return run_id
 
 
 def make_runs(
@@ -54,7 +58,9 @@ def make_runs(
     """Store new runs, queued in their order, all or none; as `make_run` does, and raises."""
     made = _resolved(workspace, configs)
     with _written(workspace, made):
-        return store.create_runs([one.run for one in made], first)
+        run_ids = create_runs(store, [one.run for one in made], first)
+    _note_data(store, made)
+    return run_ids
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,8 @@ def _resolved(workspace: Workspace, configs: Sequence[RunConfig]) -> list[_Made]
             name=whole.display_name,
             config=whole.to_mapping(),
             group_key=group_key(whole, fingerprint=fingerprint, precision=precision, extensions=hashes),
+            fingerprint=fingerprint,
+            behaviour=behaviour_of(whole),
             seed=whole.training.seed,
             device_kind=device.kind,
             precision=precision,
@@ -94,6 +102,13 @@ def _resolved(workspace: Workspace, configs: Sequence[RunConfig]) -> list[_Made]
         )
         made.append(_Made(run_id, whole, used_code(whole), run))
     return made
+
+
+def _note_data(store: Store, made: Sequence[_Made]) -> None:
+    """Earlier runs of the same data may lack its fingerprint."""
+    for dataset, fingerprint in {(one.config.data.dataset, one.run.fingerprint) for one in made}:
+        assert fingerprint is not None
+        note_fingerprint(store, dataset, fingerprint)
 
 
 def _device(text: str, found: Sequence[Device], mine: Sequence[Device]) -> Device:

@@ -15,7 +15,7 @@ from iterand_engine.machine.signals import StopSignals
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.runs.adopt import adopted
 from iterand_engine.runs.faults import explain
-from iterand_engine.store import RunState, Store, queries
+from iterand_engine.store import RunState, Store
 from iterand_engine.training.hooks import Hooks, TrainingProgress
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def train_reported(
 
 def _state_now(store: Store, run_id: str) -> RunState:
     # Not failed where the user can mend it and resume; still live where even the store could not be told.
-    state = queries.run(store, run_id).stored_state
+    state = store.reader.run(run_id).stored_state
     return RunState.FAILED if state.is_live else state
 
 
@@ -116,13 +116,13 @@ class Reporter(Watched):
         super().__init__(display, signals)
         self._store, self._run_id, self._log = store, run_id, log
         self._told: set[str] = set()
-        self._last_event = max((event.id for event in queries.events(store, run_id)), default=0)
+        self._last_event = max((event.id for event in store.reader.events(run_id)), default=0)
         self._last: TrainingProgress | None = None
         self._stop_told = False
 
     def begin(self) -> None:
         """Say what begins."""
-        detail = queries.run(self._store, self._run_id)
+        detail = self._store.reader.run(self._run_id)
         begins = f"goes on from step {detail.step}" if detail.step else "begins"
         where = f"{detail.precision} on {detail.device_kind}"
         self.note(f"run {self._run_id} {begins}: {detail.name}, seed {detail.seed}, {where}")
@@ -147,7 +147,7 @@ class Reporter(Watched):
 
     def tell_messages(self) -> None:
         """Tell warnings that the run recorded since, such as accuracy at chance."""
-        for event in queries.events(self._store, self._run_id, after=self._last_event):
+        for event in self._store.reader.events(self._run_id, after=self._last_event):
             self._last_event = event.id
             if event.level != "error":  # those end the run and are told then
                 self.note(event.text)

@@ -20,9 +20,11 @@ from iterand_engine.machine.devices import list_devices
 from iterand_engine.machine.environment import differences
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.results.groups import is_same_experiment
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import work
-from iterand_engine.store import RunDetail, RunState, Series, SeriesInfo, Store, queries
+from iterand_engine.store import RunDetail, RunState, Series, SeriesInfo, Store
+from iterand_engine.store.runs import claim_run
 from iterand_engine.training.hooks import Hooks, TrainingProgress
 
 EPOCH_SECONDS = "epoch_s"
@@ -88,7 +90,7 @@ def reproduce_run(
     Raises:
         UserError: the run did no step yet, or cannot be trained here.
     """
-    original = queries.run(store, run_id)
+    original = store.reader.run(run_id)
     limit = min(original.step, original.step if steps is None else steps)
     if limit < 1:
         raise UserError(
@@ -104,8 +106,8 @@ def reproduce_run(
         Settings(data_roots=tuple(roots)).save(place)
         with Store.open(place) as other:
             again = make_run(place, other, _repeated_config(original))
-            work(place, other, again, other.claim(again), _Until(limit, around or Hooks()))
-            return compare(store, original, other, queries.run(other, again), limit)
+            work(place, other, again, claim_run(other, again), _Until(limit, around or Hooks()))
+            return compare(store, original, other, other.reader.run(again), limit)
 
 
 def _repeated_config(original: RunDetail) -> RunConfig:
@@ -134,7 +136,7 @@ def compare(store: Store, original: RunDetail, other: Store, repeated: RunDetail
     difference = first_difference(store, original.id, other, repeated.id, steps)
     both_finished = original.state is repeated.state is RunState.FINISHED
     notes = []
-    if original.group_key != repeated.group_key:
+    if not is_same_experiment(original, repeated):
         notes.append("the content of the dataset, or the meaning of the options, is not what it was")
     return Comparison(
         steps=steps,
@@ -169,7 +171,7 @@ def _compared(store: Store, run_id: str) -> dict[str, str]:
     def repeats(info: SeriesInfo) -> bool:
         return info.axis != "clock" and info.name != EPOCH_SECONDS
 
-    return {info.name: info.axis for info in queries.series_list(store, run_id) if repeats(info)}
+    return {info.name: info.axis for info in store.reader.series_list(run_id) if repeats(info)}
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ class _Points:
 
 
 def _read(store: Store, run_id: str, name: str, steps: int) -> _Points:
-    series: Series = queries.series(store, run_id, name)
+    series: Series = store.reader.series(run_id, name)
     count = int(np.searchsorted(series.steps, steps))
     width = 1 if series.layers is None else len(series.layers)
     values = np.ascontiguousarray(series.values[:count], dtype=np.float32).reshape(count, width)

@@ -17,6 +17,7 @@ import torch
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.dataset import Dataset
 from iterand_engine.data.open import open_dataset
+from iterand_engine.errors import concerning
 from iterand_engine.machine.devices import Device
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace
@@ -24,6 +25,7 @@ from iterand_engine.pruning.methods.base import RunPlan
 from iterand_engine.runs.adopt import Start, adopted
 from iterand_engine.runs.build import build_network, make_method
 from iterand_engine.runs.files import RunFiles, load_checkpoint
+from iterand_engine.runs.fingerprints import note_fingerprint
 from iterand_engine.store import Recorder, RunState, Store
 from iterand_engine.training import final_state
 from iterand_engine.training.checkpoint import Checkpoint, Position
@@ -157,17 +159,21 @@ class RunSession(Hooks):
     def _open_data(self) -> Dataset:
         config, numerics = self._start.config, self._numerics
         workers = config.compute.workers
-        return open_dataset(
-            config.data,
-            roots=data_roots(self._workspace, Settings.load(self._workspace)),
-            device=numerics.device,
-            workers=numerics.threads if workers == "auto" else workers,
-            seed=config.training.seed,
-            channels_last=numerics.channels_last,
-        )
+        with concerning("data"):
+            dataset = open_dataset(
+                config.data,
+                roots=data_roots(self._workspace, Settings.load(self._workspace)),
+                device=numerics.device,
+                workers=numerics.threads if workers == "auto" else workers,
+                seed=config.training.seed,
+                channels_last=numerics.channels_last,
+            )
+        note_fingerprint(self._store, config.data.dataset, dataset.fingerprint)
+        return dataset
 
     def _trainer(self, task: Task) -> Trainer:
-        start = load_checkpoint(self._workspace, self._store, self._run_id, self._say)
+        with concerning("disk"):
+            start = load_checkpoint(self._workspace, self._store, self._run_id, self._say)
         position = start.position if start else Position()
         self._recorder.rewind(position.step)
         self._recorder.progress(position.step, position.epoch, task.total_steps)

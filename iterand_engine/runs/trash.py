@@ -1,51 +1,40 @@
-"""Deleted runs and their files: `runs/<id>` goes to `trash/<id>` and back, until the trash is emptied.
+"""The trash: what is in it, taking runs out of it again, and emptying it for good.
 
-The store decides: the files of a run that it shows belong in `runs/`, those of any other in the trash.
-Nothing is locked. Whoever changes a run's place in the store moves its files and looks again after that, so
-of two that work on one run the last leaves the files where they belong. A crash between the two steps leaves
-a deleted run's files in `runs/`, or files in the trash of a run that the store has forgotten; never a run
-that is shown without its files. `mend` puts the first right; emptying the trash takes the second along.
+The store alone decides: a deleted run's files stay in `runs/<id>` until the trash is emptied. Emptying notes
+in the store that a run's removal begins, removes the files, then lets the store forget the run; so a run that
+is shown has its files, and what a crash leaves is still in the trash, where the next emptying removes it.
 
-Limits: a folder goes by renaming, so `runs/` and `trash/` are on one disk. Links are moved and removed as
-what they are and never followed; below `runs/` nothing is ever removed. Torch-free.
+Workspaces of older versions may have files of deleted runs in `trash/<id>`. They count, are removed, and move
+back to `runs/<id>` with the run; those of a run that the store no longer knows are listed until then.
+
+Links are moved and removed as what they are and never followed. Torch-free.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from iterand_engine.errors import UserError
+from iterand_engine.machine.disk_use import DiskUse, measure
 from iterand_engine.machine.workspace import Workspace, is_run_id
-from iterand_engine.store import RunRow, Store, queries, trash
+from iterand_engine.store import RunRow, Store, trash
 
 
 @dataclass(frozen=True)
 class TrashEntry:
-    """A deleted run, or (`row` None) files of a run that the store no longer knows."""
+    """A deleted run, or (`row` None) files of a run that the store no longer knows.
+
+    `deleted_at` is None where an emptying has begun with it: it cannot be taken back.
+    """
 
     run_id: str
     row: RunRow | None
     deleted_at: float | None
-
-
-def delete_runs(workspace: Workspace, store: Store, run_ids: Sequence[str]) -> list[str]:
-    """Put runs into the trash; the store shows them no more.
-
-    Args:
-        workspace, store: the runs'.
-        run_ids: which; all or none.
-    Returns:
-        A sentence for each run whose files stay in `runs/` for now; the next command tries again.
-    Raises:
-        UserError: a run is not there, or is being trained.
-    """
-    trash.discard(store, run_ids)
-    return mend(workspace, store, run_ids)
 
 
 def undelete_runs(workspace: Workspace, store: Store, run_ids: Sequence[str]) -> list[str]:
@@ -55,59 +44,40 @@ def undelete_runs(workspace: Workspace, store: Store, run_ids: Sequence[str]) ->
         workspace, store: the runs'.
         run_ids: which, all of them deleted; all or none.
     Returns:
-        As `mend`, and one for each run whose files are gone.
+        A sentence for each run whose files are gone.
     Raises:
         UserError: a run is not in the trash (any more), or its files cannot be moved.
     """
-    try:
-        # Files first: a run that is shown has its files, whenever this ends.
-        for run_id in run_ids:
-            _move(workspace.trash_dir / run_id, workspace.run_dir(run_id))
-        trash.restore(store, run_ids)
-    except BaseException:
-        mend(workspace, store, run_ids)
-        raise
-    problems = mend(workspace, store, run_ids)
-    started = [row for row in queries.runs(store, ids=run_ids) if row.started_at is not None]
-    return problems + [
-        f"The files of run {row.id} ({row.name}) are not in the trash any more; only its results came back."
+    trash.restore(store, run_ids, lambda run_id: _bring_back(workspace, run_id))
+    _remove_if_empty(workspace.trash_dir)
+    started = [row for row in store.reader.runs(ids=run_ids) if row.started_at is not None]
+    return [
+        f"The files of run {row.id} ({row.name}) are not there any more; only its results came back."
         for row in started
         if not workspace.run_dir(row.id).is_dir()
     ]
 
 
-def mend(workspace: Workspace, store: Store, run_ids: Iterable[str] = ()) -> list[str]:
-    """Move files to where the store wants them: those that an earlier command left elsewhere, and others.
-
-    Args:
-        workspace, store: the runs'.
-        run_ids: runs that were just deleted or taken back.
-    Returns:
-        A sentence for each run whose files cannot be moved.
-    """
-    deleted = (entry.row.id for entry in trash.discarded(store))
-    waiting = list(dict.fromkeys((*deleted, *_names(workspace), *run_ids)))
-    problems: list[str] = []
-    while waiting:  # until there is nothing to move: others may be at it too
-        visible = _visible(store, waiting)
-        moved = []
-        for run_id in waiting:
-            places = workspace.run_dir(run_id), workspace.trash_dir / run_id
-            try:
-                if _move(*(reversed(places) if run_id in visible else places)):
-                    moved.append(run_id)
-            except UserError as error:
-                problems.append(str(error))
-        waiting = moved
-    return problems
-
-
 def entries(workspace: Workspace, store: Store) -> list[TrashEntry]:
     """What is in the trash, the last deleted first, then files of runs that the store no longer knows."""
-    found = [TrashEntry(entry.row.id, entry.row, entry.deleted_at) for entry in trash.discarded(store)]
-    found.sort(key=lambda entry: entry.deleted_at or 0.0, reverse=True)
-    ours = {entry.run_id for entry in found} | _visible(store, _names(workspace))
-    return found + [TrashEntry(name, None, None) for name in _names(workspace) if name not in ours]
+    found = [TrashEntry(one.row.id, one.row, one.deleted_at) for one in store.reader.discarded()]
+    try:
+        names = sorted(name for name in os.listdir(workspace.trash_dir) if is_run_id(name))
+    except (FileNotFoundError, NotADirectoryError):
+        return found
+    known = {entry.run_id for entry in found} | {row.id for row in store.reader.runs(ids=names)}
+    return found + [TrashEntry(name, None, None) for name in names if name not in known]
+
+
+def disk_use(workspace: Workspace, store: Store, before_folder: Callable[[], None] = lambda: None) -> DiskUse:
+    """What a workspace takes on the disk, with the files of deleted runs as trash.
+
+    Args:
+        workspace, store: which.
+        before_folder: called before each folder is read; what it raises ends the measurement.
+    """
+    deleted = {one.row.id for one in store.reader.discarded()}
+    return measure(workspace, before_folder, deleted=deleted)
 
 
 def empty(
@@ -116,63 +86,59 @@ def empty(
     wanted: Iterable[TrashEntry],
     before_entry: Callable[[], None] = lambda: None,
 ) -> list[str]:
-    """Remove things of the trash for good: the runs from the store, then their files.
+    """Remove things of the trash for good: the runs' files, and all that the store has of them.
 
     Args:
         workspace, store: the trash's.
         wanted: what, as `entries` listed it; what left the trash since is left alone.
         before_entry: called before each thing is removed; what it raises ends the emptying.
     Returns:
-        A sentence for each whose files could not be removed, or moved to the trash before.
+        A sentence for each whose files could not be removed; it stays in the trash.
     Raises:
         UserError: a run was taken out of the trash just now.
     """
     asked = {entry.run_id for entry in wanted}
-    problems = mend(workspace, store)
-    chosen = [entry for entry in entries(workspace, store) if entry.run_id in asked]
-    # One that could not be moved stays a deleted run, else nothing would know about its files.
-    chosen = [entry for entry in chosen if not os.path.lexists(workspace.run_dir(entry.run_id))]
-    for entry in chosen:
+    problems = []
+    for entry in entries(workspace, store):
+        if entry.run_id not in asked:
+            continue
         before_entry()
+        folders = [workspace.trash_dir / entry.run_id]
         if entry.row is not None:  # one by one, so that those who train can write between
-            trash.forget(store, [entry.run_id])
+            trash.give_up(store, entry.run_id)
+            folders.append(workspace.run_dir(entry.run_id))
         try:
-            _remove(workspace.trash_dir / entry.run_id)
+            for folder in folders:
+                _remove(folder)
         except OSError as error:
             problems.append(f"Cannot remove all of {error.filename or entry.run_id} ({_why(error)}).")
+            continue
+        if entry.row is not None:
+            trash.forget(store, [entry.run_id])
+    _remove_if_empty(workspace.trash_dir)
     return problems
 
 
-def _move(source: Path, target: Path) -> bool:
-    """Rename a folder; False where it is not there (any more).
+def _bring_back(workspace: Workspace, run_id: str) -> None:
+    """Move what an older version put in `trash/<id>` to `runs/<id>`; nothing to do where it is not there.
 
     Raises:
-        UserError: it cannot be moved.
+        UserError: it cannot be moved, or there is something in `runs/<id>` as well.
     """
-    try:
-        if not os.path.lexists(source):
-            return False
-        target.parent.mkdir(exist_ok=True)
-        # A folder is never renamed over one that holds something, and looking first would take a folder that
-        # another moves just now for two; a link or file would replace what it meets.
-        if (source.is_symlink() or source.is_file()) and os.path.lexists(target):
-            raise FileExistsError(errno.EEXIST, "it exists")
-        os.rename(source, target)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR):
-            raise UserError(
-                f"There are files of one run in {source} and in {target}: move one of the two elsewhere."
-            ) from None
-        if error.errno == errno.EXDEV:
-            raise UserError(
-                f"Cannot move {source} to {target.parent}, which is on another disk: put both folders on one."
-            ) from None
+    source, target = workspace.trash_dir / run_id, workspace.run_dir(run_id)
+    if not os.path.lexists(source):
+        return
+    # Nobody else makes the folder meanwhile: the run is in the trash, and the store is locked.
+    if os.path.lexists(target):
         raise UserError(
-            f"Cannot move {source} to {target.parent} ({_why(error)}): `iterand clean --dry-run` tries again."
+            f"There are files of one run in {source} and in {target}: move one of the two elsewhere."
+        )
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        raise UserError(
+            f"Cannot move {source} to {target} ({_why(error)}): move it there yourself and try again."
         ) from None
-    return True
 
 
 def _remove(path: Path) -> None:
@@ -182,16 +148,9 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def _visible(store: Store, run_ids: Sequence[str]) -> set[str]:
-    return {row.id for row in queries.runs(store, ids=run_ids)}
-
-
-def _names(workspace: Workspace) -> list[str]:
-    """The runs whose files are in the trash; whatever else someone put there is none of ours."""
-    try:
-        return sorted(name for name in os.listdir(workspace.trash_dir) if is_run_id(name))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):  # it holds something, is a link, or is not there
+        folder.rmdir()
 
 
 def _why(error: OSError) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import pynvml
 
 from iterand_engine.errors import UserError
-from iterand_engine.machine import processes
+from iterand_engine.machine import processes, texts
 from iterand_engine.machine.devices import (
     Device,
     cpu_device,
@@ -88,7 +88,7 @@ def places(
 
 def our_processes(store: Store) -> set[int]:
     """Process ids of the workers of a workspace on this machine."""
-    owners = [run.owner for run in store.live_runs()]
+    owners = [run.owner for run in store.reader.live_runs()]
     return {owner.pid for owner in owners if owner is not None and owner.host == processes.host_id()}
 
 
@@ -139,4 +139,4 @@ def _skipped(device: Device, ours: Collection[int], nvml: Any) -> str | None:
     held = foreign_bytes(device, ours, nvml) if device.kind == "cuda" else 0
     if held <= FOREIGN_LIMIT_BYTES:
         return None
-    return f"skipped: other programs hold {held / 2**30:.1f} GiB of {device.name}"
+    return f"skipped: other programs hold {texts.memory(held)} of {device.name}"

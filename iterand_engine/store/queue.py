@@ -13,19 +13,12 @@ from sqlalchemy import Connection, Row
 from iterand_engine.errors import UserError
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import run_select, run_update
-from iterand_engine.store.records import RunRow, RunState
+from iterand_engine.store.records import EndKind, RunState
 
 if TYPE_CHECKING:
     from iterand_engine.store.store import Store
 
 _LISTED = 5
-
-
-def queued(store: Store) -> list[RunRow]:
-    """The queued runs, the next one first."""
-    with store.reading() as connection:
-        rows = connection.execute(run_select.in_queue(run_select.short_query()))
-        return run_select.run_rows_of(connection, rows)
 
 
 def enqueue(
@@ -77,7 +70,7 @@ def _bring_back(connection: Connection, row: Row[Any], *, forget_reason: bool) -
         run_update.interrupt(connection, row)
     values: dict[str, object] = {"lost_starts": 0, "device_errors": 0}
     if forget_reason:  # a waiter may give up, see `withdraw`
-        values |= {"reason": None, "ended_at": None}
+        values |= {"end_kind": None, "reason": None, "ended_at": None}
     run_update.change(connection, row.id, values)
 
 
@@ -100,8 +93,9 @@ def withdraw(store: Store, run_id: str, state: RunState) -> None:
         if state is RunState.QUEUED:
             run_update.change(connection, run_id, run_update.waiting(None))
             return
+        kind: EndKind = row.end_kind or "stopped"
         reason = row.reason or "stopped before it started"
-        run_update.end(connection, run_id, state, reason, row.ended_at)
+        run_update.end(connection, run_id, state, kind, reason, row.ended_at)
 
 
 def died(store: Store, run_id: str, token: str, reason: str, log_tail: str) -> None:

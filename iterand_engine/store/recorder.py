@@ -11,7 +11,7 @@ import statistics
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from iterand_engine.store.blocks import pack_steps, pack_values
 from iterand_engine.store.outbox import BUFFER_BYTES, Outbox
-from iterand_engine.store.records import Axis, Level, RunState
+from iterand_engine.store.records import Axis, EndKind, Level, RunState
 from iterand_engine.store.run_writer import (
     Declared,
     Ended,
@@ -37,6 +37,11 @@ from iterand_engine.store.store import Store
 TEST_PREFIX = "test_"
 _USUAL_OF_STEPS = 31
 _USUAL_EVERY_S = 1.0
+_KINDS: Mapping[RunState, EndKind] = {
+    RunState.FINISHED: "finished",
+    RunState.STOPPED: "stopped",
+    RunState.DIVERGED: "diverged",
+}
 
 
 @dataclass
@@ -205,6 +210,7 @@ class Recorder:
         self,
         state: RunState,
         *,
+        end_kind: EndKind | None = None,
         reason: str | None = None,
         val_accuracy: float | None = None,
         test_accuracy: float | None = None,
@@ -217,6 +223,7 @@ class Recorder:
         Args:
             state: any that is stored and neither live nor queued; `finished` forgets the checkpoints, whose
                 files may then be removed.
+            end_kind: how it ended; by default as the state says, or `other` where that says too little.
             reason: one sentence for the user, where the state alone does not say it.
             val_accuracy, test_accuracy: shares 0-1; None leaves what is stored.
             final_digest: sha256 over the result.
@@ -225,7 +232,8 @@ class Recorder:
         """
         if state.is_live or state is RunState.QUEUED:
             raise ValueError(f"a run cannot end as {state}")
-        self._outbox.put(Ended(state, reason, val_accuracy, test_accuracy, final_digest))
+        kind = end_kind or _KINDS.get(state, "other")
+        self._outbox.put(Ended(state, kind, reason, val_accuracy, test_accuracy, final_digest))
         self._outbox.drain()
 
     def close(self) -> None:

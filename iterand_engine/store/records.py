@@ -1,6 +1,6 @@
 """What the store hands out and takes in: plain frozen values, no database and no torch.
 
-Limits: `RunRow` carries no test accuracy on purpose; it leaves the store through `queries.test_accuracies`.
+Limits: `RunRow` carries no test accuracy on purpose; it leaves the store through `Reader.test_accuracies`.
 Times are seconds since 1970 by the database's clock; steps count optimiser updates.
 """
 
@@ -9,15 +9,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal
 
 from iterand_engine.machine.processes import ProcessIdentity
 
+if TYPE_CHECKING:  # what lists runs needs no numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
 Axis = Literal["step", "epoch", "clock", "event"]
 Level = Literal["info", "warning", "error"]
+# How a run ended, or came back to the queue: `lost` (its process went or never came), `disk` (what the
+# system refused, or a damaged file), `program` (a defect of it); the sentence for people is `reason`.
+EndKind = Literal[
+    "finished",
+    "stopped",
+    "out_of_memory",
+    "device",
+    "extension",
+    "data",
+    "diverged",
+    "lost",
+    "disk",
+    "program",
+    "other",
+]
 Json = Mapping[str, object]
 
 
@@ -40,6 +56,11 @@ class RunState(StrEnum):
         """Whether a process trains the run now (or is about to)."""
         return self in (RunState.STARTING, RunState.RUNNING, RunState.STOPPING, RunState.STALLED)
 
+    @property
+    def is_resumable(self) -> bool:
+        """Whether the run can go on from its last checkpoint once it is queued again."""
+        return self in (RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
+
 
 class Locked(StrEnum):
     """Stands in for a test accuracy that the workspace's lock holds back; prints as `locked`."""
@@ -60,6 +81,7 @@ class NewRun:
     """A run to be made. `config` is the whole resolved configuration as plain JSON values.
 
     `id` is a UUID given beforehand, where files of the run must be there before anybody can see it.
+    `fingerprint` is of the data, `behaviour` the tags that its group key has; see `run_identity`.
     """
 
     name: str
@@ -73,6 +95,8 @@ class NewRun:
     total_steps: int | None = None
     extensions: tuple[ExtensionUse, ...] = ()
     id: str | None = None
+    fingerprint: str | None = None
+    behaviour: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,8 +105,11 @@ class RunRow:
 
     `state` is derived (what a person should see), `stored_state` is what the row says. `step` counts the
     updates done; `elapsed_s` is training time over all starts. `rewind` rises when series were cut back.
+    `val_accuracy` is what the run ended with, `accuracy_so_far` that of its last epoch, also before its end.
     `queue_rank` orders the queue, lower is sooner, and is None outside it; a queued run is `waiting` while a
     process waits to train it itself. `device_errors` counts the starts that a broken device ended.
+    `fingerprint` is None for a run of an earlier schema whose data was not seen since; `end_kind` and
+    `reason` are None until there is something to say, and stay with a run that comes back to the queue.
     """
 
     id: str
@@ -105,12 +132,15 @@ class RunRow:
     width_factor: float
     seed: int
     group_key: str
+    fingerprint: str | None
     precision: str
     device_kind: str
     program_version: str
     git_commit: str | None
     val_accuracy: float | None
+    accuracy_so_far: float | None
     final_digest: str | None
+    end_kind: EndKind | None
     reason: str | None
     device_errors: int
     test_unlocked: bool
@@ -133,9 +163,13 @@ class Environment:
 
 @dataclass(frozen=True)
 class RunDetail(RunRow):
-    """One run with its configuration, the environment of each start (oldest first), own code and notes."""
+    """One run with its configuration, the environment of each start (oldest first), own code and notes.
+
+    `behaviour` has the tags that its group key was made with, by name; see `run_identity`.
+    """
 
     config: Json
+    behaviour: Mapping[str, int]
     environments: tuple[Environment, ...]
     extensions: tuple[ExtensionUse, ...]
     notes: str
@@ -143,10 +177,10 @@ class RunDetail(RunRow):
 
 @dataclass(frozen=True)
 class DiscardedRun:
-    """A run in the trash, and since when."""
+    """A run in the trash, and since when; None where its removal for good has begun."""
 
     row: RunRow
-    deleted_at: float
+    deleted_at: float | None
 
 
 @dataclass(frozen=True)
@@ -231,6 +265,7 @@ class Series:
     the first point here within the series and `rewind` the run's counter at the time of reading.
     """
 
+    run_id: str
     name: str
     axis: Axis
     layers: tuple[str, ...] | None
@@ -238,6 +273,26 @@ class Series:
     values: NDArray[np.float32]
     first: int
     rewind: int
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What moved since the last look: new revision by run id, and the ids that are gone."""
+
+    revisions: Mapping[str, int]
+    removed: frozenset[str]
+
+
+@dataclass(frozen=True)
+class TimedRun:
+    """What a run did: its configuration, updates, and the seconds they took over all of its starts.
+
+    Evaluation, recording and saving are in the seconds.
+    """
+
+    config: Json
+    steps: int
+    elapsed_s: float
 
 
 @dataclass(frozen=True)

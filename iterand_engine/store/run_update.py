@@ -15,11 +15,11 @@ from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import dialect, run_select, schema
-from iterand_engine.store.records import Level, RunState
+from iterand_engine.store.records import EndKind, Level, RunState
 from iterand_engine.store.schema import OWNER_COLUMNS
 from iterand_engine.store.states import ADOPT_WITHIN_S, derived_state
 
-CLAIMABLE = (RunState.QUEUED, RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
+CLAIMABLE = tuple(state for state in RunState if state is RunState.QUEUED or state.is_resumable)
 LOST_STARTS_ALLOWED = 2
 DEVICE_ERRORS_ALLOWED = 2
 _LISTED = 10
@@ -83,9 +83,16 @@ def add_event(connection: Connection, row: Row[Any], level: Level, text: str) ->
     connection.execute(insert(schema.event).values(values))
 
 
-def end(connection: Connection, run_id: str, state: RunState, reason: str, ended_at: object = None) -> None:
+def end(
+    connection: Connection,
+    run_id: str,
+    state: RunState,
+    kind: EndKind,
+    reason: str,
+    ended_at: object = None,
+) -> None:
     """Store that a run ended and why; nobody owns it, waits for it or may write it any more."""
-    ended = {"state": state, "reason": reason, "ended_at": ended_at or dialect.now()}
+    ended = {"state": state, "end_kind": kind, "reason": reason, "ended_at": ended_at or dialect.now()}
     change(connection, run_id, dict.fromkeys(_TIES) | ended)
 
 
@@ -94,7 +101,7 @@ def interrupt(connection: Connection, row: Row[Any], reason: str | None = None, 
     if reason is None:
         who = f"process {row.owner_pid}" if row.owner_pid is not None else "process that was to train it"
         reason = f"the {who} ended without a word at step {row.step}"
-    end(connection, row.id, RunState.INTERRUPTED, reason, row.heartbeat_at)
+    end(connection, row.id, RunState.INTERRUPTED, "lost", reason, row.heartbeat_at)
     add_event(connection, row, "warning", f"Interrupted: {reason}.{_last_lines(log_tail)}")
 
 
@@ -112,15 +119,15 @@ def lose_start(
     """
     reason = reason or f"no process came to train it within {ADOPT_WITHIN_S:.0f} s"
     if row.desired_state is not None:
-        end(connection, row.id, RunState.STOPPED, "stopped before it started")
+        end(connection, row.id, RunState.STOPPED, "stopped", "stopped before it started")
         return RunState.STOPPED
     lost = row.lost_starts + 1
     if lost > LOST_STARTS_ALLOWED:
         reason = f"it could not be started {lost} times, the last time because {reason}"
-        end(connection, row.id, RunState.FAILED, reason)
+        end(connection, row.id, RunState.FAILED, "lost", reason)
         add_event(connection, row, "error", f"Failed: {reason}.{_last_lines(log_tail)}")
         return RunState.FAILED
-    put_in_queue(connection, [row.id], first=True, lost_starts=lost, reason=reason)
+    put_in_queue(connection, [row.id], first=True, lost_starts=lost, end_kind="lost", reason=reason)
     add_event(connection, row, "warning", f"Back in the queue: {reason}.{_last_lines(log_tail)}")
     return RunState.QUEUED
 
@@ -129,11 +136,11 @@ def count_device_error(connection: Connection, row: Row[Any], reason: str) -> Ru
     """A run that a broken device ended goes to the head of the queue, twice, then it failed."""
     errors = {"device_errors": row.device_errors + 1}
     if row.device_errors < DEVICE_ERRORS_ALLOWED:
-        put_in_queue(connection, [row.id], first=True, reason=reason, **errors)
+        put_in_queue(connection, [row.id], first=True, end_kind="device", reason=reason, **errors)
         add_event(connection, row, "warning", f"Back in the queue after a device error: {reason}.")
         return RunState.QUEUED
     reason = f"its device failed {row.device_errors + 1} times, the last time: {reason}"
-    end(connection, row.id, RunState.FAILED, reason)
+    end(connection, row.id, RunState.FAILED, "device", reason)
     change(connection, row.id, errors)
     add_event(connection, row, "error", f"Failed: {reason}.")
     return RunState.FAILED
@@ -168,7 +175,7 @@ def take(connection: Connection, row: Row[Any]) -> str:
         A fresh owner token; whoever held an older one can write no more.
     """
     token = uuid.uuid4().hex
-    fresh = dict.fromkeys((*_TIES, "reason", "ended_at", "last_step_at", "usual_step_s"))
+    fresh = dict.fromkeys((*_TIES, "end_kind", "reason", "ended_at", "last_step_at", "usual_step_s"))
     taken = {
         "state": RunState.STARTING,
         "owner_token": token,

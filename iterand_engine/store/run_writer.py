@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, update
 from iterand_engine.errors import OwnershipLost
 from iterand_engine.store import dialect, schema
 from iterand_engine.store.blocks import extend
-from iterand_engine.store.records import Axis, Level, RunState
+from iterand_engine.store.records import Axis, EndKind, Level, RunState
 from iterand_engine.store.schema import OWNER_COLUMNS
 from iterand_engine.store.series_rows import StoredSeries, add_series, cut_series, put_blocks, stored_series
 
@@ -87,6 +87,7 @@ class Ended:
     """How the run ended; None leaves a result as it was."""
 
     state: RunState
+    end_kind: EndKind
     reason: str | None
     val_accuracy: float | None
     test_accuracy: float | None
@@ -283,6 +284,7 @@ class _Batch:
         released = dict.fromkeys(OWNER_COLUMNS)
         self._update_run(
             state=item.state,
+            end_kind=item.end_kind,
             reason=item.reason,
             ended_at=dialect.now(),
             desired_state=None,

@@ -21,7 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 # Who may write a run; all NULL while nobody does (a queued run's waiter keeps heartbeat_at).
 OWNER_COLUMNS = (
     "owner_token",
@@ -104,6 +104,9 @@ run = Table(
     Column("deleted_at", Float),
     Column("extensions", JSON(none_as_null=True)),
     Column("notes", Text),
+    Column("fingerprint", Text),
+    Column("behaviour", JSON(none_as_null=True)),
+    Column("end_kind", Text),
     sqlite_autoincrement=True,
 )
 

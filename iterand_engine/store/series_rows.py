@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -25,6 +23,10 @@ from sqlalchemy import (
 from iterand_engine.store import dialect, schema
 from iterand_engine.store.blocks import EMPTY, Block, Room, cut, unpack
 from iterand_engine.store.records import Axis, Series
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _block = schema.series_block
 _BLOCK_COLUMNS = (_block.c.ordinal, _block.c.first_index, _block.c.steps, _block.c.points)
@@ -115,6 +117,7 @@ def read_series(
         read[id_] = steps[skip:], values[skip:]
     return [
         Series(
+            key.run_id,
             name,
             cast(Axis, key.axis),
             None if key.layers is None else tuple(key.layers),

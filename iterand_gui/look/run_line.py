@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from iterand_engine.config.axes import SEED
 from iterand_engine.results.differences import ABSENT, differences, short_names, value_of, value_text
 from iterand_engine.results.groups import Figure, Group, figure
-from iterand_engine.runs.sweeps import SEED
 from iterand_engine.store import RunRow, RunState, SweepRow
 from iterand_engine.store.records import Json
 
@@ -84,8 +84,8 @@ def line_of_run(row: RunRow, *, in_group: bool) -> Line:
         int(done),
         "1" if done else "0 of 1",
         (row.seed,),
-        Figure(row.val_accuracy, None, int(row.val_accuracy is not None)),
-        not done and row.val_accuracy is not None,
+        Figure(row.accuracy_so_far, None, int(row.accuracy_so_far is not None)),
+        not done and row.accuracy_so_far is not None,
         _progress(live) if live else None,
         _left_s(live) if live else None,
         row.elapsed_s,
@@ -106,7 +106,7 @@ def line_of_group(group: Group) -> Line:
         group.n,
         group.text,
         tuple(row.seed for row in group.seeds),
-        figure(row.val_accuracy for row in group.seeds) if so_far else group.accuracy,
+        figure(row.accuracy_so_far for row in group.seeds) if so_far else group.accuracy,
         so_far,
         _progress(group.seeds),
         _left_s(group.runs),

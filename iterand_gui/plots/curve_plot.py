@@ -12,7 +12,7 @@ import numpy as np
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QWidget
 
-from iterand_gui.look import format as texts
+from iterand_engine.machine import texts
 from iterand_gui.look.colours import Colours
 from iterand_gui.plots.curve_data import Look
 from iterand_gui.plots.curve_set import CurveSet, CurveStyle

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtGui import QColor
 
-from iterand_gui.look import format as texts
+from iterand_engine.machine import texts
 from iterand_gui.plots.canvas import AxisLook, Canvas, Crosshair
 from iterand_gui.plots.curve_set import CurveSet
 from iterand_gui.plots.drawn_curve import DrawnCurve, Dress, ViewColumns

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PySide6.QtGui import QColor
 
-from iterand_gui.look import format as texts
+from iterand_engine.machine import texts
 from iterand_gui.look import theme
 from iterand_gui.look.colours import Colours
 from iterand_gui.plots.curve_data import CurveData, Look

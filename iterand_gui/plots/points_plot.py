@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QMenu, QWidget
 
-from iterand_gui.look import format as texts
+from iterand_engine.machine import texts
 from iterand_gui.look.colours import Colours
 from iterand_gui.plots.frame import Quality
 from iterand_gui.plots.legend import LegendEntry, lines_apart

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
-from iterand_gui.look import format as texts
+from iterand_engine.machine import texts
 
 TICK_DISTANCE_X_PX = 110.0
 TICK_DISTANCE_Y_PX = 44.0

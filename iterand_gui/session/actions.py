@@ -8,19 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from iterand_engine.config.axes import SEED
 from iterand_engine.config.run_config import RunConfig
-from iterand_engine.runs import sweeps, trash
+from iterand_engine.machine.texts import counted
+from iterand_engine.machine.workspace import Workspace
+from iterand_engine.results.groups import by_experiment
+from iterand_engine.runs import sweeps
+from iterand_engine.runs.trash import undelete_runs
 from iterand_engine.slots import drain
-from iterand_engine.store import RunState, labels, queries, queue
+from iterand_engine.store import RunState, Store, labels, queue, trash
+from iterand_engine.store.runs import request_stop, settle_runs
 from iterand_gui.live.launcher import start_detached
-from iterand_gui.live.tasks import Control, Job
-
-if TYPE_CHECKING:
-    from iterand_gui.session.session import Session
+from iterand_gui.live.tasks import Control, Job, Jobs
+from iterand_gui.widgets.messages import Messages
 
 
 @dataclass(frozen=True)
@@ -45,60 +49,67 @@ class Actions(QObject):
     choose_theme = Signal(str)  # system, light or dark
     queued = Signal(object)  # tuple[str, ...]: runs that were just queued
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self._session = session
+    def __init__(
+        self, workspace: Workspace, store: Store, jobs: Jobs, messages: Messages, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._workspace = workspace
+        self._store = store
+        self._jobs = jobs
+        self._messages = messages
         self._deleted: list[tuple[str, ...]] = []  # what can be taken back, the last one last
 
     def stop(self, ids: Sequence[str]) -> None:
         """Ask runs to save and stop; queued ones leave the queue."""
-        store = self._session.store
 
         def work(_: Control) -> str:
-            states = [store.request_stop(run_id) for run_id in ids]
+            states = [request_stop(self._store, run_id) for run_id in ids]
             stopping = states.count(RunState.STOPPING)
             gone = states.count(RunState.STOPPED)
-            parts = [f"{runs(stopping)} will save and stop"] if stopping else []
-            parts += [f"{runs(gone)} left the queue"] if gone else []
+            parts = [f"{counted(stopping, 'run')} will save and stop"] if stopping else []
+            parts += [f"{counted(gone, 'run')} left the queue"] if gone else []
             return "; ".join(parts) or "Nothing to stop: none of these is queued or running"
 
         self._say(work, "Stop")
 
     def resume(self, ids: Sequence[str]) -> None:
         """Put runs at the head of the queue."""
-        session = self._session
 
         def work(_: Control) -> str:
-            queue.enqueue(session.store, ids, first=True)
+            queue.enqueue(self._store, ids, first=True)
             self._start_slots()
-            return f"{runs(len(ids))} back in the queue, at its head"
+            return f"{counted(len(ids), 'run')} back in the queue, at its head"
 
         self._say(work, "Resume")
 
     def stop_all(self) -> None:
         """Ask every queued and running run to stop."""
-        store = self._session.store
 
         def work(_: Control) -> str:
-            ids = [row.id for row in (*queue.queued(store), *store.live_runs())]
+            ids = [row.id for row in (*self._store.reader.queued(), *self._store.reader.live_runs())]
             for run_id in ids:
-                store.request_stop(run_id)
+                request_stop(self._store, run_id)
             return (
-                f"{runs(len(ids))} asked to stop" if ids else "Nothing to stop: no run is queued or running"
+                f"{counted(len(ids), 'run')} asked to stop"
+                if ids
+                else "Nothing to stop: no run is queued or running"
             )
 
         self._say(work, "Stop all")
 
     def resume_interrupted(self) -> None:
         """Put every interrupted run back in the queue, at its head."""
-        store = self._session.store
 
         def work(_: Control) -> str:
-            store.settle()
-            ids = [row.id for row in queries.runs(store) if row.state is RunState.INTERRUPTED]
-            queue.enqueue(store, ids, first=True)
+            settle_runs(self._store)
+            ids = [row.id for row in self._store.reader.runs() if row.state is RunState.INTERRUPTED]
+            queue.enqueue(self._store, ids, first=True)
             self._start_slots()
-            return f"{runs(len(ids))} back in the queue, at its head" if ids else "No run is interrupted"
+            return (
+                f"{counted(len(ids), 'run')} back in the queue, at its head"
+                if ids
+                else "No run is interrupted"
+            )
 
         self._say(work, "Resume all")
 
@@ -106,18 +117,18 @@ class Actions(QObject):
         """Move queued runs to the head of the queue."""
 
         def work(_: Control) -> str:
-            queue.enqueue(self._session.store, ids, first=True)
-            return f"{runs(len(ids))} moved to the head of the queue"
+            queue.enqueue(self._store, ids, first=True)
+            return f"{counted(len(ids), 'run')} moved to the head of the queue"
 
         self._say(work, "Move")
 
     def delete(self, ids: Sequence[str]) -> None:
         """Put runs into the trash; the message offers to undo it."""
-        session, chosen = self._session, tuple(ids)
+        chosen = tuple(ids)
 
         def work(_: Control) -> str:
-            problems = trash.delete_runs(session.workspace, session.store, chosen)
-            return " ".join([f"{runs(len(chosen))} moved to the trash.", *problems])
+            trash.discard(self._store, chosen)
+            return f"{counted(len(chosen), 'run')} moved to the trash."
 
         job = self._say(work, "Delete", ("Undo", lambda: self.undelete(chosen)), ("trash", chosen))
         job.succeeded.connect(lambda _: self._deleted.append(chosen))
@@ -134,12 +145,11 @@ class Actions(QObject):
 
     def undelete(self, ids: Sequence[str]) -> None:
         """Take runs out of the trash."""
-        session = self._session
         self._deleted = [other for other in self._deleted if other != tuple(ids)]
 
         def work(_: Control) -> str:
-            problems = trash.undelete_runs(session.workspace, session.store, ids)
-            return " ".join([f"{runs(len(ids))} taken back from the trash.", *problems])
+            problems = undelete_runs(self._workspace, self._store, ids)
+            return " ".join([f"{counted(len(ids), 'run')} taken back from the trash.", *problems])
 
         self._say(work, "Undo", topic=("trash", tuple(ids)))
 
@@ -150,18 +160,18 @@ class Actions(QObject):
             ids: any runs; those of one group count once.
             count: seeds to add to each group, the next ones after its highest.
         """
-        session = self._session
 
         def work(_: Control) -> str:
-            everything = queries.runs(session.store)
-            chosen = {row.group_key: row for row in everything if row.id in set(ids)}
-            made = 0
-            for key, row in chosen.items():
-                last = max(other.seed for other in everything if other.group_key == key)
-                config = dict(queries.run(session.store, row.id).config)
+            chosen, made = frozenset(ids), 0
+            for rows in by_experiment(self._store.reader.runs()).values():
+                oldest = next((row for row in reversed(rows) if row.id in chosen), None)
+                if oldest is None:
+                    continue
+                last = max(row.seed for row in rows)
+                config = dict(self._store.reader.run(oldest.id).config)
                 seeds = range(last + 1, last + 1 + count)
-                made += len(self._queue(sweeps.plan(config, [], list(seeds), Path.cwd()), first=False))
-            return f"{runs(made)} queued"
+                made += len(self._queue(sweeps.plan(config, {SEED: seeds}, Path.cwd()), first=False))
+            return f"{counted(made, 'run')} queued"
 
         self._say(work, "Add seeds")
 
@@ -173,7 +183,7 @@ class Actions(QObject):
         def work(_: Control) -> str:
             ids = self._queue(plan, first=first)
             what = f"sweep {plan.name!r}" if plan.is_sweep else plan.name
-            return f"{runs(len(ids))} queued: {what}"
+            return f"{counted(len(ids), 'run')} queued: {what}"
 
         job = self._say(work, "Queue")
         if on_done is not None:
@@ -182,32 +192,33 @@ class Actions(QObject):
 
     def set_notes(self, run_id: str, text: str) -> None:
         """Store a run's notes."""
-        self._session.jobs.run(
-            lambda _: labels.set_notes(self._session.store, run_id, text), "Notes"
-        ).failed.connect(self._session.messages.error)
+        self._jobs.run(lambda _: labels.set_notes(self._store, run_id, text), "Notes").failed.connect(
+            self._messages.error
+        )
 
     def change_tags(self, ids: Sequence[str], added: Sequence[str], removed: Sequence[str]) -> None:
         """Add tags to runs and take others from them; those that a run has besides stay."""
-        store = self._session.store
 
         def work(_: Control) -> None:
-            for row in queries.runs(store, ids=ids):
-                labels.set_tags(store, row.id, [*(tag for tag in row.tags if tag not in removed), *added])
+            for row in self._store.reader.runs(ids=ids):
+                labels.set_tags(
+                    self._store, row.id, [*(tag for tag in row.tags if tag not in removed), *added]
+                )
 
-        self._session.jobs.run(work, "Tags").failed.connect(self._session.messages.error)
+        self._jobs.run(work, "Tags").failed.connect(self._messages.error)
 
     def use_settings(self, run_id: str) -> None:
         """Open the form with what decides a run's result (data, network, method, training), for a new run."""
 
         def work(_: Control) -> dict[str, Any]:
-            config = RunConfig.from_mapping(queries.run(self._session.store, run_id).config)
+            config = RunConfig.from_mapping(self._store.reader.run(run_id).config)
             mapping = {part: config.to_mapping()[part] for part in ("data", "model", "method", "training")}
             del mapping["training"]["seed"]
             return mapping
 
-        job = self._session.jobs.run(work, "Use the settings")
+        job = self._jobs.run(work, "Use the settings")
         job.succeeded.connect(self.open_new)
-        job.failed.connect(self._session.messages.error)
+        job.failed.connect(self._messages.error)
 
     def clone(self, run_id: str, changes: Mapping[str, Any] | None = None) -> None:
         """Open the form with a run's options.
@@ -219,31 +230,28 @@ class Actions(QObject):
         """
 
         def work(_: Control) -> Clone | dict[str, Any]:
-            config = RunConfig.from_mapping(queries.run(self._session.store, run_id).config)
+            config = RunConfig.from_mapping(self._store.reader.run(run_id).config)
             if not changes:
                 return config.to_mapping()
             unnamed = {"name": None} if config.name else {}
             return Clone(config.to_mapping(), {**unnamed, **changes})
 
-        job = self._session.jobs.run(work, "Clone")
+        job = self._jobs.run(work, "Clone")
         job.succeeded.connect(self.open_new)
-        job.failed.connect(self._session.messages.error)
+        job.failed.connect(self._messages.error)
 
     def start_slots(self) -> None:
         """Start the slots that queued runs need."""
-        self._session.jobs.run(lambda _: self._start_slots(), "Start slots").failed.connect(
-            self._session.messages.error
-        )
+        self._jobs.run(lambda _: self._start_slots(), "Start slots").failed.connect(self._messages.error)
 
     def _queue(self, plan: sweeps.Plan, *, first: bool) -> tuple[str, ...]:
-        session = self._session
-        done = sweeps.queue_plan(session.workspace, session.store, plan, first)
+        done = sweeps.queue_plan(self._workspace, self._store, plan, first)
         self._start_slots()
         self.queued.emit(tuple(done.run_ids))
         return tuple(done.run_ids)
 
     def _start_slots(self) -> None:
-        drain.start_missing(self._session.workspace, self._session.store, start_detached)
+        drain.start_missing(self._workspace, self._store, start_detached)
 
     def _say(
         self,
@@ -253,13 +261,7 @@ class Actions(QObject):
         topic: object = None,
     ) -> Job:
         """Do something beside the window, and tell its sentence or its error."""
-        messages = self._session.messages
-        job = self._session.jobs.run(work, title)
-        job.succeeded.connect(lambda text: messages.say(text, action, topic))
-        job.failed.connect(messages.error)
+        job = self._jobs.run(work, title)
+        job.succeeded.connect(lambda text: self._messages.say(text, action, topic))
+        job.failed.connect(self._messages.error)
         return job
-
-
-def runs(count: int) -> str:
-    """`1 run`, `3 runs`."""
-    return f"{count} run" if count == 1 else f"{count} runs"

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from iterand_engine.extensions.active import activate
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
+from iterand_engine.runs.fingerprints import fill_fingerprints
 from iterand_engine.store import Store
 from iterand_gui.live.store_watcher import StoreWatcher
 from iterand_gui.live.tasks import Jobs
@@ -50,7 +51,7 @@ class Session(QObject):
         self.selection = Selection(self)
         self.watcher = StoreWatcher(self.store, self)
         self.watcher.failed.connect(self.messages.error)
-        self.actions = Actions(self)
+        self.actions = Actions(workspace, self.store, self.jobs, self.messages, self)
         self._probe: ProbeClient | None = None
 
     def start(self) -> None:
@@ -58,6 +59,10 @@ class Session(QObject):
         for note in self.own_code_notes:
             self.messages.warn(note)
         self.watcher.start()
+        if self.store.was_upgraded:
+            roots = [*self._settings.data_roots, self.workspace.data_dir]
+            job = self.jobs.run(lambda _: fill_fingerprints(self.store, roots), "Complete the upgrade")
+            job.failed.connect(self.messages.error)
 
     @property
     def settings(self) -> Settings:

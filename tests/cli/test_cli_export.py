@@ -20,7 +20,7 @@ from iterand_engine.data.dataset import Split
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.epoch_masks import read_epoch
 from iterand_engine.runs import train
-from iterand_engine.store import queries
+from iterand_engine.store.runs import claim_run
 from iterand_engine.training.trainer import Trainer
 from tests.command_line import config_file, iterand, opened
 from tests.hooks import hooks
@@ -59,7 +59,7 @@ def trained(folder: Path, method: dict[str, Any], stop_at: int | None = None) ->
         patch.setattr(Trainer, "test", test_and_look)
         run_id = new_run(at, config)
         around = hooks(should_stop=lambda step: step == stop_at)
-        train.work(at.workspace, at.store, run_id, at.store.claim(run_id), around)
+        train.work(at.workspace, at.store, run_id, claim_run(at.store, run_id), around)
     images, logits = seen[0] if seen else (torch.empty(0), torch.empty(0))
     return Trained(folder / "ws", run_id, images, logits)
 
@@ -151,7 +151,7 @@ def test_that_best_is_the_first_epoch_of_the_highest_validation_accuracy(
     masked: Trained, tmp_path: Path
 ) -> None:
     with opened(masked.folder) as (_, store):
-        accuracies = queries.series(store, masked.run_id, "val_accuracy").values.tolist()
+        accuracies = store.reader.series(masked.run_id, "val_accuracy").values.tolist()
     best = accuracies.index(max(accuracies)) + 1
     for form in ("masks", "safetensors"):
         _, out, _ = masked.export("--format", form, "--epoch", "best", "--out", tmp_path / form)
@@ -220,7 +220,7 @@ def test_that_without_validation_images_there_is_no_best(tmp_path: Path) -> None
     )
     with common.opened(tmp_path / "ws") as at:
         run_id = new_run(at, config)
-        train.work(at.workspace, at.store, run_id, at.store.claim(run_id))
+        train.work(at.workspace, at.store, run_id, claim_run(at.store, run_id))
     done = iterand(
         "export",
         run_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
+from iterand_engine.config.catalog import DATASETS
+from iterand_engine.config.dataset_files import Download
 from iterand_engine.config.run_config import DataConfig
-from iterand_engine.data import downloads
 from iterand_engine.data.content import ImageFiles
 from iterand_engine.data.dataset import Split
 from iterand_engine.data.file_cache import md5_of
@@ -165,8 +167,9 @@ def test_that_a_damaged_development_kit_is_refused(tmp_path: Path) -> None:
 
 def test_that_tiny_imagenet_opens_from_its_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = write_tiny_zip(tmp_path / "tiny-imagenet-200.zip")
-    published = downloads.Source(archive.name, (), md5_of(archive))
-    monkeypatch.setattr(downloads, "TINY_IMAGENET", published)
+    published = Download(archive.name, (), md5_of(archive))
+    entry = replace(DATASETS["tiny-imagenet"], downloads=(published,))
+    monkeypatch.setitem(DATASETS, "tiny-imagenet", entry)
     dataset = open_dataset(
         DataConfig(dataset="tiny-imagenet"), roots=[tmp_path], device=torch.device("cpu"), workers=0, seed=1
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from iterand_engine.config.arguments import Argument
+from iterand_engine.config.options import Argument
 from iterand_engine.config.own_code import Declaration
 from iterand_engine.preflight.extension_process import described
 from tests.own_code_files import DATA, METHOD, NET, RULE, refusal

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from iterand_engine.cli.option_docs import configuration_page
 from iterand_engine.config.catalog import DATASETS
-from iterand_engine.config.run_config import DataConfig, ModelConfig, RunConfig, apply_sets, to_yaml
+from iterand_engine.config.run_config import DataConfig, ModelConfig, RunConfig, to_yaml
+from iterand_engine.config.sets import apply_changes, read_change
 from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.data.fingerprint import dataset_fingerprint
 from iterand_engine.data.readers.own import own_fingerprint
@@ -45,7 +46,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 
 
 def changed(*sets: str, mapping: dict[str, Any] = OWN) -> tuple[RunConfig, list[str]]:
-    result, notes = apply_sets(mapping, sets, folder=Path.cwd())
+    result, notes = apply_changes(mapping, map(read_change, sets), folder=Path.cwd())
     return RunConfig.from_mapping(result), notes
 
 
@@ -163,7 +164,7 @@ def test_that_what_was_no_option_before_is_still_refused_after_a_change_of_netwo
 
 
 def test_that_arguments_make_sweeps() -> None:
-    made = plan(OWN, ["model.depth=1,2", "method.rule.rate=0.1,0.2"], [], Path.cwd())
+    made = plan(OWN, {"model.depth": (1, 2), "method.rule.rate": (0.1, 0.2)}, Path.cwd())
     values = [
         (cell.config.to_mapping()["model"]["depth"], cell.config.to_mapping()["method"]["rule"]["rate"])
         for cell in made.cells

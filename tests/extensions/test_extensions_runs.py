@@ -24,7 +24,8 @@ from iterand_engine.preflight import contract_runs
 from iterand_engine.results.filter_fields import find_field
 from iterand_engine.runs.adopt import adopted
 from iterand_engine.runs.make import make_run
-from iterand_engine.store import ExtensionUse, RunState, Store, queries
+from iterand_engine.store import ExtensionUse, RunState
+from iterand_engine.store.runs import claim_run
 from tests.command_line import TINY, Done, config_file, finished, iterand, opened, start
 from tests.own_code_files import (
     DATA,
@@ -71,7 +72,7 @@ def refused(workspace: Workspace, run_id: str) -> str:
 def refusal_of_worker(workspace: Workspace, run_id: str) -> str:
     """What a worker says that does not take up a run."""
     with opened(workspace.root) as (_, store):
-        token = store.claim(run_id)
+        token = claim_run(store, run_id)
         with pytest.raises(UserError) as refused, adopted(store, run_id, token):
             pass
     return str(refused.value)
@@ -91,7 +92,7 @@ def test_that_a_run_uses_what_is_declared_and_keeps_a_copy(workspace: Workspace)
     copies = {path.name: path.read_text() for path in (folder / "extensions").iterdir()}
     assert copies == {"net.py": NET, "rule.py": RULE, "data.py": DATA, "method.py": METHOD}
     with opened(workspace.root) as (_, store):
-        run = queries.run(store, done.run_id)
+        run = store.reader.run(done.run_id)
     assert [use.file for use in run.extensions] == sorted(copies)
     assert run.config["model"]["depth"] == 2  # type: ignore[index]
     assert "classes: 4" in (folder / "config.yaml").read_text()
@@ -104,7 +105,7 @@ def test_that_a_run_without_own_code_has_no_copy(workspace: Workspace) -> None:
     run_id = queued(workspace)
     assert not (workspace.run_dir(run_id) / "extensions").exists()
     with opened(workspace.root) as (_, store):
-        assert queries.run(store, run_id).extensions == ()
+        assert store.reader.run(run_id).extensions == ()
 
 
 def test_that_a_run_goes_on_with_its_copy_whatever_becomes_of_the_file(workspace: Workspace) -> None:
@@ -123,7 +124,7 @@ def test_that_a_run_goes_on_with_its_copy_whatever_becomes_of_the_file(workspace
 def test_that_edited_code_makes_another_group(workspace: Workspace) -> None:
     def group(run_id: str) -> str:
         with opened(workspace.root) as (_, store):
-            return queries.run(store, run_id).group_key
+            return store.reader.run(run_id).group_key
 
     trusted(workspace, "net.py", NET)
     trusted(workspace, "data.py", DATA)
@@ -252,7 +253,7 @@ def test_that_no_run_is_made_of_a_file_that_changes_meanwhile(workspace: Workspa
         write(workspace, "net.py", NET + "#")
         with pytest.raises(UserError, match="is not the code that was enabled: it changed since then"):
             make_run(workspace, store, made)
-        assert queries.runs(store) == []
+        assert store.reader.runs() == []
     assert list(workspace.runs_dir.iterdir()) == []
 
 
@@ -263,7 +264,7 @@ def test_that_a_run_that_cannot_be_stored_leaves_no_files(
         assert len(list(workspace.runs_dir.iterdir())) == 1  # a worker could have found its files
         raise UserError("The database has been locked.")
 
-    monkeypatch.setattr(Store, "create_run", locked)
+    monkeypatch.setattr("iterand_engine.runs.make.create_run", locked)
     with opened(workspace.root) as (_, store), pytest.raises(UserError, match="locked"):
         make_run(workspace, store, RunConfig.from_mapping(TINY))
     assert list(workspace.runs_dir.iterdir()) == []
@@ -295,7 +296,7 @@ def test_that_a_rule_cannot_touch_what_it_is_given(workspace: Workspace) -> None
         trusted(workspace, "mine.py", HEAD + text)
         done = train(workspace, **RULE_RUN)
         with opened(workspace.root) as (_, store):
-            digests.append(queries.run(store, done.run_id).final_digest)
+            digests.append(store.reader.run(done.run_id).final_digest)
     assert digests[0] == digests[1] is not None
 
 

@@ -13,7 +13,6 @@ from iterand_engine.extensions.active import activated, entries_of_file
 from iterand_engine.extensions.files import disable
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.epoch_masks import has_masks, stored_epochs
-from iterand_engine.store import queries
 from tests.command_line import Done, iterand, opened
 from tests.own_code_files import HEAD, reason_of, train, trusted
 
@@ -37,7 +36,7 @@ def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 def answer(workspace: Workspace, run_id: str) -> bool | None:
     """What readers hold of a run, as the workspace's extensions are now."""
     with opened(workspace.root) as (_, store), activated(workspace):
-        return has_masks(workspace, queries.run(store, run_id))
+        return has_masks(workspace, store.reader.run(run_id))
 
 
 def export(workspace: Workspace, run_id: str, out: Path) -> Done:
@@ -74,7 +73,7 @@ def test_that_a_run_without_a_step_of_a_method_that_is_gone_is_not_judged(worksp
     trusted(workspace, "mine.py", WITHOUT)
     run_id = train(workspace, method={"name": "mine"}).run_id
     with opened(workspace.root) as (_, store):
-        row = queries.run(store, run_id)
+        row = store.reader.run(run_id)
     object.__setattr__(row, "step", 0)
     assert has_masks(workspace, row) is None
 

@@ -30,7 +30,7 @@ def open_runs_page(
 @pytest.fixture
 def session(workspace_dir: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     """The session of an empty workspace whose queue nobody works through."""
-    monkeypatch.setattr("iterand_gui.session.actions.queueing.start_missing", lambda *_: [])
+    monkeypatch.setattr("iterand_gui.session.actions.drain.start_missing", lambda *_: [])
     opened = Session(open_workspace_dir(workspace_dir))
     opened.start()
     yield opened

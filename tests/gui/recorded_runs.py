@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from iterand_engine.config.run_config import RunConfig, apply_sets
+from iterand_engine.config.run_config import RunConfig
+from iterand_engine.config.sets import apply_changes, read_change
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results import epoch_masks
 from iterand_engine.results.stored_mask import pack_kept
 from iterand_engine.store import Axis, NewRun, Recorder, RunState, Store
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 
 LOOK_EVERY, REDRAW_EVERY, STEPS_PER_EPOCH, EPOCHS = 10, 30, 100, 4
 TOTAL = STEPS_PER_EPOCH * EPOCHS
@@ -43,9 +45,10 @@ _EVENT = ("redrawn", "revived")
 
 def make_run(store: Store, *sets: str, name: str = "tiny", seed: int = 1, precision: str = "fp32") -> str:
     """A queued run; `sets` as on the command line."""
-    mapping, _ = apply_sets(BASE, [f"name={name}", f"training.seed={seed}", *sets], folder=Path.cwd())
+    changes = [("name", name), ("training.seed", seed), *map(read_change, sets)]
+    mapping, _ = apply_changes(BASE, changes, folder=Path.cwd())
     config = RunConfig.from_mapping(mapping).to_mapping()
-    return store.create_run(NewRun(name, config, f"group of {name}", seed, "cpu", precision, "0.1.0"))
+    return create_run(store, NewRun(name, config, f"group of {name}", seed, "cpu", precision, "0.1.0"))
 
 
 class Writer:
@@ -140,8 +143,8 @@ def writing(
     store: Store, run_id: str, layers: tuple[str, ...] = LAYERS, total: int = TOTAL
 ) -> Iterator[Writer]:
     """Own a run as its worker does, in this process; the caller says how it ends."""
-    token = store.claim(run_id)
-    store.adopt(run_id, token, processes.current(), ENVIRONMENT)
+    token = claim_run(store, run_id)
+    adopt_run(store, run_id, token, processes.current(), ENVIRONMENT)
     with Recorder(store, run_id, token) as recorder:
         yield Writer(recorder, layers, total)
 

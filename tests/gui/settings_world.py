@@ -13,6 +13,7 @@ from iterand_engine.extensions.active import deactivate
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import NewRun
+from iterand_engine.store.runs import create_run
 from iterand_gui.pages.settings import SettingsPage
 from iterand_gui.pages.settings.section import Section
 from iterand_gui.session.remembered import Memory
@@ -79,7 +80,7 @@ class World:
 
     def add_run(self, name: str = "tiny", seed: int = 1, size_bytes: int = 0) -> str:
         """A queued run that the window knows, with a file of a size in its folder."""
-        run_id = self.session.store.create_run(NewRun(name, CONFIG, "key", seed, "cpu", "fp32", "0.1.0"))
+        run_id = create_run(self.session.store, NewRun(name, CONFIG, "key", seed, "cpu", "fp32", "0.1.0"))
         if size_bytes:
             folder = self.workspace.make_run_dir(run_id)
             with (folder / "checkpoints" / "last.pt").open("wb") as file:

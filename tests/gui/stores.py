@@ -11,6 +11,7 @@ from iterand_engine.store import (
     NewRun,
     Store,
 )
+from iterand_engine.store.runs import adopt_run, claim_run
 
 CONFIG = {
     "data": {"dataset": "digits"},
@@ -27,8 +28,8 @@ def new_run(name: str = "tiny", seed: int = 1) -> NewRun:
 
 def owned(store: Store, run_id: str, identity: ProcessIdentity | None = None) -> str:
     """Claim and adopt a run, so that this process may write it."""
-    token = store.claim(run_id)
-    store.adopt(run_id, token, identity or processes.current(), {"device": "cpu"})
+    token = claim_run(store, run_id)
+    adopt_run(store, run_id, token, identity or processes.current(), {"device": "cpu"})
     return token
 
 

@@ -57,7 +57,7 @@ def sheet_of(
     baseline: str | None = None,
     all_options: bool = False,
 ) -> Sheet:
-    return make_sheet(comparison, View({}, known or Known(), baseline, all_options=all_options))
+    return make_sheet(comparison, View(known or Known(), baseline, all_options=all_options))
 
 
 def cells(sheet: Sheet, title: str) -> list[str]:
@@ -264,8 +264,8 @@ def test_that_figures_are_of_finished_seeds_and_say_how_many_those_are() -> None
 
 
 def test_that_a_run_that_goes_on_shows_what_it_has_so_far() -> None:
-    row = run(1, state=RunState.RUNNING, val_accuracy=None)
-    sheet = make_sheet(laid_out(row), View({row.id: 0.5}, Known(), None, all_options=False))
+    row = run(1, state=RunState.RUNNING, val_accuracy=None, accuracy_so_far=0.5)
+    sheet = make_sheet(laid_out(row), View(Known(), None, all_options=False))
     assert cells(sheet, "Validation accuracy") == ["50.00 % so far"]
     assert cells(sheet, "n") == ["0 of 1, running"]
 

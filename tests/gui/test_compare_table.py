@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from iterand_engine.store.runs import unlock_runs
 from iterand_gui.pages.compare.facts import Read
 from iterand_gui.pages.compare.frozen_name import FrozenName
 from iterand_gui.pages.compare.results import Mode
@@ -57,7 +58,7 @@ def test_that_the_lock_holds_test_accuracy_back_at_once(world: World) -> None:
     world.change(test_lock=True)
     assert not world.page._facts.known.test
     world.until(lambda: world.column("Test accuracy") == ["locked", "locked"])
-    world.store.unlock([ids[0]])
+    unlock_runs(world.store, [ids[0]])
     world.until(lambda: world.column("Test accuracy") == ["94.00 %", "locked"])
 
 

@@ -15,7 +15,7 @@ from iterand_engine.config.run_config import RunConfig
 from iterand_engine.config.yaml import parse_yaml
 from iterand_engine.extensions.active import activated
 from iterand_engine.results.epoch_masks import has_masks
-from iterand_engine.store import RunState, queries
+from iterand_engine.store import RunState
 from iterand_gui.pages.runs.chosen import Chosen
 from iterand_gui.plots.x_axis import XAxis
 from tests.gui.recorded_runs import (
@@ -125,7 +125,7 @@ def test_that_a_run_of_an_extension_shows_masks_where_its_method_has_them(
         assert world.curves.feed("flips").plot.isVisible() is masks
         world.page.show_tab("layers")
         assert ("This run has no masks" in world.empty_text()) is not masks
-        row = queries.run(world.store, run_id)
+        row = world.store.reader.run(run_id)
         assert Chosen(1, (row,), has_masks=partial(has_masks, workspace)).with_masks == (
             (row,) if masks else ()
         )

@@ -18,6 +18,7 @@ from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.results import filters
 from iterand_engine.store import NewRun, Recorder, RunState, Store
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 from iterand_gui.live.store_watcher import StoreWatcher
 from iterand_gui.live.tasks import Jobs
 from iterand_gui.look.run_line import Kind
@@ -311,20 +312,20 @@ def test_that_the_table_follows_a_store(qtbot: QtBot, workspace_dir: Path) -> No
     with Store.open(open_workspace_dir(workspace_dir)) as store:
         row = run(1)
         new = NewRun("first", config(row), "key", 1, "cpu", "fp32", "0.1.0")
-        run_id = store.create_run(new)
+        run_id = create_run(store, new)
         watcher, model = StoreWatcher(store), RunTableModel()
         model.follow(watcher)
         watcher.start()
         qtbot.waitUntil(lambda: column(model, "state") == ["Queued"], timeout=10_000)
-        token = store.claim(run_id)
-        store.adopt(run_id, token, processes.current(), {"device": "cpu"})
+        token = claim_run(store, run_id)
+        adopt_run(store, run_id, token, processes.current(), {"device": "cpu"})
         with Recorder(store, run_id, token) as recorder:
             recorder.progress(5, 0, 10)
             qtbot.waitUntil(lambda: column(model, "progress") == ["5 / 10"], timeout=10_000)
             assert column(model, "state") == ["Running"]
             model.unfollow()
             recorder.finish(RunState.FINISHED, val_accuracy=0.75)
-        other = store.create_run(replace(new, name="second", group_key="other"))
+        other = create_run(store, replace(new, name="second", group_key="other"))
         qtbot.waitUntil(lambda: other in watcher.runs, timeout=10_000)
         assert column(model, "state") == ["Running"]
         model.follow(watcher)

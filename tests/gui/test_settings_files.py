@@ -18,8 +18,8 @@ from iterand_engine.config.catalog import RULES
 from iterand_engine.extensions.files import FileState, enable, extension_files
 from iterand_engine.machine.disk_use import measure
 from iterand_engine.machine.settings import Settings
-from iterand_engine.runs.trash import delete_runs, entries
-from iterand_engine.store import queries
+from iterand_engine.runs.trash import entries
+from iterand_engine.store import trash
 from iterand_gui.pages.settings.data import DataSection
 from iterand_gui.pages.settings.disk import DiskSection
 from iterand_gui.pages.settings.extensions import ExtensionsSection
@@ -146,9 +146,11 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     site.mkdir()
     md5 = hashlib.md5(serving.content, usedforsecurity=False).hexdigest()
     (site / "sitecustomize.py").write_text(
-        "from iterand_engine.data import sources\n"
-        f"source = sources.Source({FILE!r}, ({serving.url!r},), {md5!r})\n"
-        f"sources._SOURCES[{DATASET!r}] = lambda: (source,)\n",
+        "from dataclasses import replace\n"
+        "from iterand_engine.config.catalog import DATASETS\n"
+        "from iterand_engine.config.dataset_files import Download\n"
+        f"file = Download({FILE!r}, ({serving.url!r},), {md5!r})\n"
+        f"DATASETS[{DATASET!r}] = replace(DATASETS[{DATASET!r}], downloads=(file,))\n",
         encoding="utf-8",
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(site), str(ROOT))))
@@ -203,7 +205,7 @@ def test_that_disk_use_is_shown_by_kind_and_the_trash_is_emptied_after_a_look_at
         world.add_run(name, seed, size_bytes)
         for name, seed, size_bytes in (("small", 1, 1_000), ("large", 2, 3_000_000), ("kept", 3, 2_000_000))
     )
-    delete_runs(world.workspace, world.session.store, [small, large])
+    trash.discard(world.session.store, [small, large])
     section = world.section(DiskSection)
     assert "Trash 3.0 MB" in section.kinds.accessibleName()
     assert section.free.text() == "Fr&ee 3.0 MB..."
@@ -221,14 +223,14 @@ def test_that_disk_use_is_shown_by_kind_and_the_trash_is_emptied_after_a_look_at
     assert section.trash.text() == "The trash is empty: nothing to free."
     assert not section.free.isVisible()
     assert not entries(world.workspace, world.session.store)
-    assert [row.id for row in queries.runs(world.session.store)] == [kept]
+    assert [row.id for row in world.session.store.reader.runs()] == [kept]
     assert measure(world.workspace).run_bytes(kept) == 2_000_000
 
 
 @pytest.mark.parametrize("no", ["button", "escape"])
 def test_that_nothing_is_removed_without_a_yes(world: World, no: str) -> None:
     run_id = world.add_run(size_bytes=5_000)
-    delete_runs(world.workspace, world.session.store, [run_id])
+    trash.discard(world.session.store, [run_id])
     section = world.section(DiskSection)
     section.free.click()
     assert section.question.isVisible()
@@ -245,11 +247,11 @@ def test_that_nothing_is_removed_without_a_yes(world: World, no: str) -> None:
 
 def test_that_what_a_person_sees_is_what_is_removed(world: World) -> None:
     first, later = world.add_run("first", size_bytes=5_000), world.add_run("later", size_bytes=5_000)
-    delete_runs(world.workspace, world.session.store, [first])
+    trash.discard(world.session.store, [first])
     section = world.section(DiskSection)
     section.free.click()
     with world.qtbot.waitSignal(world.session.watcher.runs_changed):
-        delete_runs(world.workspace, world.session.store, [later])
+        trash.discard(world.session.store, [later])
     section.question.yes.click()
     world.settle()
     assert [entry.run_id for entry in entries(world.workspace, world.session.store)] == [later]
@@ -268,7 +270,7 @@ def test_that_large_runs_are_moved_to_the_trash_and_measured_there(world: World)
     assert message.action is not None
     message.action[1]()
     world.until(lambda: section.large_part.isVisible())
-    assert [row.id for row in queries.runs(world.session.store)] == [run_id]
+    assert [row.id for row in world.session.store.reader.runs()] == [run_id]
 
 
 # Extensions

@@ -21,7 +21,7 @@ from tests.paths import ROOT
 START = """
 import gc, json, sys
 from pathlib import Path
-from iterand_gui import app
+from iterand_gui.shell import app
 
 make_application = app.make_application
 app._STARTED_MS = 0

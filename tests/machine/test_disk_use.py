@@ -86,12 +86,18 @@ def test_that_the_kinds_of_a_workspace_add_up_to_all_its_files(workspace: Worksp
 
 
 def test_that_a_run_in_the_trash_is_measured_as_well(workspace: Workspace) -> None:
-    run_id = str(uuid.uuid4())
-    put(workspace.trash_dir / run_id / "masks" / "epoch-00000.npz", 700)
-    assert measure_run(workspace, run_id) == {DiskKind.MASKS: 700}
-    assert measure(workspace).trash == {run_id: 700}
-    assert measure(workspace).runs == {}
-    assert measure_run(workspace, str(uuid.uuid4())) == {}
+    kept, deleted, moved, bare = (str(uuid.uuid4()) for _ in range(4))
+    put(workspace.run_dir(kept) / "masks" / "epoch-00000.npz", 50)
+    put(workspace.run_dir(deleted) / "masks" / "epoch-00000.npz", 700)
+    put(workspace.trash_dir / moved / "masks" / "epoch-00000.npz", 80)  # by an older version
+    put(workspace.trash_dir / deleted / "worker.log", 3)
+    assert measure_run(workspace, deleted) == {DiskKind.MASKS: 700}
+    assert measure_run(workspace, bare) == {}
+    use = measure(workspace, deleted={deleted, moved, bare})
+    assert use.trash == {deleted: 703, moved: 80}
+    assert use.runs == {kept: {DiskKind.MASKS: 50}}
+    assert (use.by_kind[DiskKind.TRASH], use.by_kind[DiskKind.MASKS], use.total_bytes) == (783, 50, 833)
+    assert [thing.name for thing in largest(use, 5)] == [kept]
 
 
 def test_that_links_are_not_followed(workspace: Workspace, tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from iterand_engine.config.arguments import Argument
 from iterand_engine.config.catalog import METHODS, RULES, Entry
 from iterand_engine.config.method_options import EdgePopupOptions, IteRandOptions, RuleChoice, ScoreOptions
+from iterand_engine.config.options import Argument
 from iterand_engine.data.dataset import Batch, Split
 from iterand_engine.pruning import MaskedLayer
 from iterand_engine.pruning.draws import draw_weights

@@ -18,16 +18,18 @@ from iterand_engine.machine import processes
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import NewRun, Recorder, Store
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 from tests.paths import ROOT
 
 PATIENCE_S = 20.0
 CHILD_START = """
 import sys, time
 from pathlib import Path
-from iterand_engine import processes
+from iterand_engine.machine import processes
 from iterand_engine.errors import OwnershipLost
-from iterand_engine.store import NewRun, Recorder, RunState, Store, queries
+from iterand_engine.store import NewRun, Recorder, RunState, Store
 from iterand_engine.machine.workspace import open_workspace_dir
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 store = Store.open(open_workspace_dir(sys.argv[1]))
 """
 
@@ -63,7 +65,7 @@ class Place:
         first: bool = False,
     ) -> str:
         """A queued run with a small configuration."""
-        return self.store.create_run(new_run(name, group=group), waiter, first)
+        return create_run(self.store, new_run(name, group=group), waiter, first)
 
     def started_run(self, name: str = "run") -> tuple[str, str]:
         """A run that this process trains, and its token."""
@@ -72,8 +74,8 @@ class Place:
 
     def taken(self, run_id: str) -> str:
         """Claim and adopt a run for this process; returns the token."""
-        token = self.store.claim(run_id)
-        self.store.adopt(run_id, token, processes.current(), {"threads": 1})
+        token = claim_run(self.store, run_id)
+        adopt_run(self.store, run_id, token, processes.current(), {"threads": 1})
         return token
 
     @contextmanager

@@ -18,9 +18,9 @@ from iterand_engine.store import (
     SlotKey,
     SlotPlace,
     SlotRow,
-    queries,
     slots,
 )
+from iterand_engine.store.runs import adopt_run
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -53,7 +53,7 @@ def held(place: Place, at: SlotPlace = CPU, identity: ProcessIdentity = HERE) ->
 
 
 def only_slot(place: Place) -> SlotRow:
-    (row,) = slots.slots(place.store)
+    (row,) = place.store.reader.slots()
     return row
 
 
@@ -65,7 +65,7 @@ def next_id(place: Place, at: SlotPlace, token: str) -> str | None:
 
 def adopt(place: Place, claim: Claim | list[SlotRow] | None) -> Claim:
     assert isinstance(claim, Claim)
-    place.store.adopt(claim.run_id, claim.token, HERE, {"threads": 1})
+    adopt_run(place.store, claim.run_id, claim.token, HERE, {"threads": 1})
     return claim
 
 
@@ -80,7 +80,7 @@ def change(place: Place, statement: str) -> None:
 
 
 def state(place: Place, run_id: str) -> RunState:
-    return queries.run(place.store, run_id).state
+    return place.store.reader.run(run_id).state
 
 
 def asking_for(name: str, kind: str, device: str | None) -> NewRun:

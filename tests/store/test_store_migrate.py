@@ -23,14 +23,11 @@ from iterand_engine.store import (
     RunState,
     Store,
     dialect,
-    queries,
-    queue,
     schema,
-    slots,
-    sweeps,
     trash,
 )
 from iterand_engine.store.migrate import MIGRATIONS, prepare_database
+from iterand_engine.store.runs import create_run
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -40,7 +37,7 @@ _COLUMNS = "SELECT name FROM pragma_table_info('run') ORDER BY cid"
 NEXT_STEP = """
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision, branch_labels, depends_on = "0003", "0002", None, None
+revision, down_revision, branch_labels, depends_on = "0004", "0003", None, None
 def upgrade():
     op.add_column("run", sa.Column("mood", sa.Text))
     with op.batch_alter_table("series", recreate="always") as batch:  # blocks depend on it
@@ -53,7 +50,7 @@ def next_schema(tmp_path: Path) -> Path:
     """The steps of this program and one more."""
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "schema_0003.py").write_text(NEXT_STEP)
+    (folder / "versions" / "schema_0004.py").write_text(NEXT_STEP)
     return folder
 
 
@@ -92,7 +89,7 @@ def test_that_the_steps_make_the_tables_that_the_code_expects(place: Place) -> N
 
 
 def test_that_every_released_schema_is_kept_here() -> None:
-    kept = {path.name for path in RELEASED.iterdir()}
+    kept = {path.name for path in RELEASED.glob("*.db.gz")}
     assert kept == {f"schema-{number:04d}.db.gz" for number in range(1, int(schema.SCHEMA_REVISION) + 1)}
 
 
@@ -101,25 +98,25 @@ def test_that_a_released_database_opens_with_all_that_it_holds(path: Path, works
     workspace = open_workspace_dir(workspace_dir)
     put(path, workspace)
     with Store.open(workspace) as store:
-        rows = {row.name: row for row in queries.runs(store)}
+        rows = {row.name: row for row in store.reader.runs()}
         assert {name: row.state for name, row in rows.items()} == {
             "finished": RunState.FINISHED,
             "stopped": RunState.STOPPED,
             "queued": RunState.QUEUED,
         }
-        finished = queries.run(store, rows["finished"].id)
+        finished = store.reader.run(rows["finished"].id)
         assert (finished.val_accuracy, finished.rewind, finished.step) == (0.75, 1, 6000)
         assert finished.config["model"] == {"name": "conv2", "width_factor": 0.5}
         assert [start.snapshot for start in finished.environments] == [{"threads": 1}, {"threads": 2}]
-        assert queries.test_accuracy(store, finished.id, lock=True) == 0.5  # it was unlocked
-        loss = queries.series(store, finished.id, "loss")
+        assert store.reader.test_accuracy(finished.id, lock=True) == 0.5  # it was unlocked
+        loss = store.reader.series(finished.id, "loss")
         assert np.array_equal(loss.steps, np.arange(6000))
         assert np.array_equal(loss.values, (np.arange(6000) / 8).astype(np.float32))
-        flips = queries.series(store, finished.id, "mask_flips")
+        flips = store.reader.series(finished.id, "mask_flips")
         assert flips.layers == ("conv1", "fc")
         assert np.isnan(flips.values[0, 1])
-        assert [event.text for event in queries.events(store, finished.id)] == ["at chance for 5 epochs"]
-        assert [c.step for c in queries.checkpoints(store, rows["stopped"].id)] == [6000, 3000]
+        assert [event.text for event in store.reader.events(finished.id)] == ["at chance for 5 epochs"]
+        assert [c.step for c in store.reader.checkpoints(rows["stopped"].id)] == [6000, 3000]
         assert rows["stopped"].reason == "asked to"
 
 
@@ -129,68 +126,68 @@ def test_that_queued_runs_of_the_first_schema_keep_their_order(released: Workspa
     for number, name in ((20, "later"), (10, "sooner")):
         execute(released.db_path, copies.format(number, name, rest))
     with Store.open(released) as store:
-        assert [row.name for row in queue.queued(store)] == ["queued", "sooner", "later"]
-        made = queries.run(store, queue.queued(store)[0].id)
+        assert [row.name for row in store.reader.queued()] == ["queued", "sooner", "later"]
+        made = store.reader.run(store.reader.queued()[0].id)
         assert (made.extensions, made.notes, made.tags, made.device_errors) == ((), "", (), 0)
-        last = store.create_run(NewRun("last", made.config, "group", 3, "cpu", "fp32", "0.1.0"))
-        assert queue.queued(store)[-1].id == last
+        last = create_run(store, NewRun("last", made.config, "group", 3, "cpu", "fp32", "0.1.0"))
+        assert store.reader.queued()[-1].id == last
 
 
 def test_that_a_database_of_the_second_schema_keeps_queue_slots_and_labels(workspace_dir: Path) -> None:
     workspace = open_workspace_dir(workspace_dir)
     put(RELEASED / "schema-0002.db.gz", workspace)
     with Store.open(workspace) as store:
-        ids = {row.name: row.id for row in queries.runs(store)}
-        assert [row.name for row in queue.queued(store)] == ["queued"]
-        (sweep,) = sweeps.sweeps(store)
+        ids = {row.name: row.id for row in store.reader.runs()}
+        assert [row.name for row in store.reader.queued()] == ["queued"]
+        (sweep,) = store.reader.sweeps()
         assert (sweep.name, sweep.axes) == ("sweep", {"training.seed": [1, 2]})
         assert sweep.run_ids == (ids["finished"], ids["queued"])
-        finished = queries.run(store, ids["finished"])
+        finished = store.reader.run(ids["finished"])
         assert (finished.tags, finished.notes) == (("good", "paper"), "worth a look")
-        (slot,) = slots.slots(store)
+        (slot,) = store.reader.slots()
         assert (slot.key.device, slot.closed_reason, slot.run_id) == ("GPU-1", "an ECC error", None)
-        (entry,) = trash.discarded(store)
+        (entry,) = store.reader.discarded()
         assert entry.row.name == "own"
         trash.restore(store, [entry.row.id])
-        (use,) = queries.run(store, entry.row.id).extensions
+        (use,) = store.reader.run(entry.row.id).extensions
         assert use.file == "mine.py"
 
 
 def test_that_an_upgrade_keeps_every_row_and_a_backup(released: Workspace, next_schema: Path) -> None:
     before = dump(released.db_path)
     blocks = execute(released.db_path, "SELECT * FROM series_block ORDER BY series_id, ordinal")
-    copy = prepare_database(released.db_path, migrations=next_schema, head="0003")
+    copy = prepare_database(released.db_path, migrations=next_schema, head="0004")
     assert copy is not None
     assert dump(copy) == before
     assert execute(released.db_path, "SELECT DISTINCT unit FROM series") == [("1",)]
     assert execute(released.db_path, "SELECT * FROM series_block ORDER BY series_id, ordinal") == blocks
-    assert execute(released.db_path, "SELECT version_num FROM alembic_version") == [("0003",)]
+    assert execute(released.db_path, "SELECT version_num FROM alembic_version") == [("0004",)]
     assert execute(released.db_path, "PRAGMA foreign_key_check") == []
-    assert prepare_database(released.db_path, migrations=next_schema, head="0003") is None
+    assert prepare_database(released.db_path, migrations=next_schema, head="0004") is None
 
 
 def test_that_a_step_that_fails_leaves_the_old_schema(released: Workspace, next_schema: Path) -> None:
     before = dump(released.db_path)
     failing = NEXT_STEP + "    raise ZeroDivisionError\n"
-    (next_schema / "versions" / "schema_0003.py").write_text(failing)
+    (next_schema / "versions" / "schema_0004.py").write_text(failing)
     with pytest.raises(ZeroDivisionError):
-        prepare_database(released.db_path, migrations=next_schema, head="0003")
+        prepare_database(released.db_path, migrations=next_schema, head="0004")
     assert dump(released.db_path) == before
 
 
 def test_that_live_runs_hold_an_upgrade_back(place: Place, next_schema: Path) -> None:
     run_id, _ = place.started_run()
     with pytest.raises(UserError, match=f"1 of its runs are being trained .{run_id}.: stop them"):
-        prepare_database(place.workspace.db_path, migrations=next_schema, head="0003")
+        prepare_database(place.workspace.db_path, migrations=next_schema, head="0004")
     assert list(place.workspace.root.glob("*.bak")) == []
     execute(place.workspace.db_path, "UPDATE run SET owner_start_ticks = owner_start_ticks - 1")
-    assert prepare_database(place.workspace.db_path, migrations=next_schema, head="0003") is not None
+    assert prepare_database(place.workspace.db_path, migrations=next_schema, head="0004") is not None
 
 
 def test_that_a_newer_schema_is_refused(place: Place) -> None:
     execute(place.workspace.db_path, "UPDATE alembic_version SET version_num = '0042'")
     with pytest.raises(
-        UserError, match=r"has schema 42, but this program knows only up to 2: .* newer version"
+        UserError, match=r"has schema 42, but this program knows only up to 3: .* newer version"
     ):
         Store.open(place.workspace)
 
@@ -220,7 +217,7 @@ while not go.exists():
     time.sleep(0.001)
 with Store.open(fresh) as store:
     config = {"data": {"dataset": "x"}, "model": {"name": "x", "width_factor": 1}, "method": {"name": "x"}}
-    store.create_run(NewRun("run", config, "g", 1, "cpu", "fp32", "0"))
+    create_run(store, NewRun("run", config, "g", 1, "cpu", "fp32", "0"))
 """
     go = tmp_path / "go"
     children = [place.child(script, str(tmp_path / "fresh"), str(go)) for _ in range(3)]
@@ -230,7 +227,7 @@ with Store.open(fresh) as store:
     go.touch()
     assert [child.wait(timeout=60) for child in children] == [0, 0, 0]
     with Store.open(open_workspace_dir(tmp_path / "fresh")) as store:
-        assert len(queries.runs(store)) == 3
+        assert len(store.reader.runs()) == 3
 
 
 def test_that_the_log_is_put_away_when_the_store_closes(workspace_dir: Path) -> None:

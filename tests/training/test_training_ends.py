@@ -17,7 +17,8 @@ from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.runs.background_writer import BackgroundWriter
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import work
-from iterand_engine.store import RunState, Store, queries
+from iterand_engine.store import RunState, Store
+from iterand_engine.store.runs import claim_run
 from iterand_engine.training import checkpoint, final_state, trainer
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.hooks import Hooks
@@ -85,9 +86,9 @@ def test_that_a_diverged_run_is_stored_with_step_and_advice(workspace_dir: Path,
     workspace = open_workspace_dir(workspace_dir)
     with Store.open(workspace) as store:
         run_id = make_run(workspace, store, config_of(method, training=ABSURD))
-        outcome = work(workspace, store, run_id, store.claim(run_id))
-        losses = queries.series(store, run_id, "loss").values
-        detail = queries.run(store, run_id)
+        outcome = work(workspace, store, run_id, claim_run(store, run_id))
+        losses = store.reader.series(run_id, "loss").values
+        detail = store.reader.run(run_id)
     assert outcome.state is detail.state is RunState.DIVERGED
     first = np.flatnonzero(~np.isfinite(losses))
     what = (

@@ -16,7 +16,7 @@ from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.machine.settings import Settings
 from iterand_engine.preflight.messages import Answer
-from iterand_engine.store import Locked, RunRow, RunState, Store, queries
+from iterand_engine.store import Locked, RunRow, RunState, Store
 from iterand_gui.live.tasks import Control
 from iterand_gui.pages.compare.entries import Comparison, Entry
 
@@ -147,12 +147,12 @@ class Facts(QObject):
 
 def _read(control: Control, store: Store, finished: Sequence[str], began: Sequence[str], lock: bool) -> Read:
     """In the background: test accuracies, and what each run was trained on."""
-    test = queries.test_accuracies(store, finished, lock=lock)
+    test = store.reader.test_accuracies(finished, lock=lock)
     devices = {}
     for run_id in began:
         control.check()
         try:
-            environments = queries.run(store, run_id).environments
+            environments = store.reader.run(run_id).environments
         except UserError:  # it went into the trash meanwhile
             continue
         names = dict.fromkeys(str(e.snapshot["device"]) for e in environments if "device" in e.snapshot)

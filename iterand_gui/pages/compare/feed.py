@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from iterand_gui.live.store_reader import SeriesPart
+from iterand_engine.store import Series
 from iterand_gui.live.store_watcher import StoreWatcher, Subscription
 from iterand_gui.look import theme
 from iterand_gui.pages.compare.entries import Comparison, Entry, line_styles
@@ -114,7 +114,7 @@ class CurveFeed(QObject):
         else:
             self._subscription.set(*wanted)
 
-    def _take(self, parts: tuple[SeriesPart, ...]) -> None:
+    def _take(self, parts: tuple[Series, ...]) -> None:
         for part in parts:
             track, key = self._tracks.get((part.run_id, part.name)), self._entry_of.get(part.run_id)
             if track is not None and key is not None and track.take(part.first, part.steps, part.values):

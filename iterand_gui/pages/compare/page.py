@@ -118,8 +118,7 @@ class ComparePage(Page):
 
     def _show_sheet(self) -> None:
         choice = self._choice
-        accuracies, known = self.session.watcher.accuracies, self._facts.known
-        view = View(accuracies, known, choice.baseline, all_options=choice.all_options)
+        view = View(self._facts.known, choice.baseline, all_options=choice.all_options)
         chosen = self.panel.view.chosen_keys()
         self.panel.model.show_sheet(make_sheet(self._comparison, view), self.area.swatches())
         if len(chosen) == 1:

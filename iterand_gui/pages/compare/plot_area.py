@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
+from iterand_engine.machine import texts
 from iterand_gui.live.store_watcher import StoreWatcher
-from iterand_gui.look import format as texts
 from iterand_gui.look import theme
 from iterand_gui.pages.compare.entries import NOTHING, Comparison, Entry, line_styles
 from iterand_gui.pages.compare.facts import Known

@@ -11,10 +11,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from iterand_engine.machine import texts as shown
 from iterand_engine.results.differences import short_names, value_text
 from iterand_engine.results.groups import Figure, figure
 from iterand_engine.store import Locked, RunState
-from iterand_gui.look import format as shown
 from iterand_gui.pages.compare.entries import Comparison, Entry
 from iterand_gui.pages.compare.facts import Known
 
@@ -70,11 +70,9 @@ class Sheet:
 class View:
     """What a sheet is made of beside the comparison.
 
-    `accuracies` are those of each run's last epoch by run id; `baseline` is the pinned entry's key;
-    `all_options` adds the options that all have in common.
+    `baseline` is the pinned entry's key; `all_options` adds the options that all have in common.
     """
 
-    accuracies: Mapping[str, float | None]
     known: Known
     baseline: str | None
     all_options: bool
@@ -84,7 +82,7 @@ def make_sheet(comparison: Comparison, view: View) -> Sheet:
     """Lay out a comparison."""
     base = comparison.get(view.baseline)
     columns = _columns(comparison, view, base)
-    base_accuracy = base.accuracy(view.accuracies)[0] if base is not None else None
+    base_accuracy = base.accuracy[0] if base is not None else None
     made = {
         entry.key: _Row(comparison, view, entry, base, base_accuracy).cells(columns)
         for entry in comparison.entries
@@ -191,11 +189,11 @@ class _Row:
         return Cell(text, (0, float(group.n), ""), (text,), warns)
 
     def _accuracy(self) -> Cell:
-        found, so_far = self.entry.accuracy(self.view.accuracies)
+        found, so_far = self.entry.accuracy
         return _figure(found, " so far" if so_far else "")
 
     def _delta(self) -> Cell:
-        mean = self.entry.accuracy(self.view.accuracies)[0].mean
+        mean = self.entry.accuracy[0].mean
         if self.base is not None and self.entry.key == self.base.key:
             return Cell("baseline", (0, 0.0, ""), ("0",))
         if mean is None or self.base_accuracy is None or self.base_accuracy.mean is None:

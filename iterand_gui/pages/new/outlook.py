@@ -18,6 +18,7 @@ from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.machine.devices import list_devices
 from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.texts import whole
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.preflight.estimates import disk_warning, memory_warning, run_seconds
 from iterand_engine.preflight.messages import Answer
@@ -25,7 +26,6 @@ from iterand_engine.runs import sweeps
 from iterand_engine.slots import places
 from iterand_engine.store import Store
 from iterand_gui.forms.specs import DATASET, PATH
-from iterand_gui.look.format import whole
 
 MOST_ASKED = 24
 
@@ -75,14 +75,17 @@ class Outlook:
 
 
 def make_plan(
-    workspace: Workspace, base: Mapping[str, object], sets: Sequence[str], seeds: Sequence[int], folder: Path
+    workspace: Workspace,
+    base: Mapping[str, object],
+    changes: Mapping[str, Sequence[object]],
+    folder: Path,
 ) -> Planned:
     """Plan what a form says; reads files, so it runs beside the window.
 
     Raises:
         UserError: the form does not say it rightly.
     """
-    plan = sweeps.plan(base, sets, seeds, folder)
+    plan = sweeps.plan(base, changes, folder)
     kinds: dict[str, Kind] = {}
     for cell in plan.cells:
         key = kind_key(cell.config)

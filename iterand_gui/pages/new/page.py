@@ -17,11 +17,11 @@ from PySide6.QtWidgets import QHBoxLayout, QSplitter, QTabWidget, QVBoxLayout, Q
 
 from iterand_engine.config.presets import Preset
 from iterand_engine.errors import UserError
+from iterand_engine.machine.texts import counted
 from iterand_gui.forms.form import OptionForm
 from iterand_gui.forms.head import ALL_KEYS
 from iterand_gui.forms.values import Entries, FormState, varying
 from iterand_gui.look import theme
-from iterand_gui.look.format import counted
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.new.forecast import Forecast
 from iterand_gui.pages.new.launch import Launch
@@ -284,7 +284,7 @@ class NewPage(Page):
     def _plan(self) -> None:
         state, turn, workspace = self.form.state, self._turn, self.session.workspace
         job = self.session.jobs.run(
-            lambda _: make_plan(workspace, state.base, state.sets, state.seeds, self.form.folder), "Plan"
+            lambda _: make_plan(workspace, state.base, state.changes, self.form.folder), "Plan"
         )
         job.succeeded.connect(lambda planned: self._take_plan(turn, planned))
         job.failed.connect(lambda text: self._cannot_plan(turn, text))

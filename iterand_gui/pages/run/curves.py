@@ -18,8 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from iterand_engine.results.epoch_masks import has_masks
-from iterand_engine.store import RunRow
-from iterand_gui.live.store_reader import SeriesPart
+from iterand_engine.store import RunRow, Series
 from iterand_gui.live.store_watcher import Subscription
 from iterand_gui.look import theme
 from iterand_gui.pages.run.panels import CLOCK, MARKS, PANELS, Panel, known_keys, shown_panels
@@ -136,7 +135,7 @@ class CurvesTab(RunTab):
         self._show_positions(self.row)
         self._show_marks()
 
-    def _take(self, parts: tuple[SeriesPart, ...]) -> None:
+    def _take(self, parts: tuple[Series, ...]) -> None:
         row = self.row
         if row is None:
             return

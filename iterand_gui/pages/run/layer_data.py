@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.epoch_masks import read_epoch, stored_epochs
-from iterand_gui.live.store_reader import SeriesPart
+from iterand_engine.store import Series
 from iterand_gui.plots.heat.columns import Matrix
 from iterand_gui.plots.heat.heatmap import Quantity
 from iterand_gui.plots.reduction import Steps
@@ -88,7 +88,7 @@ class LayerBook:
         """The layers as a reader wants them: without the name of the parameter, which is the same for all."""
         return tuple(name.removesuffix(_WEIGHT) or name for name in self.layers)
 
-    def take(self, part: SeriesPart) -> None:
+    def take(self, part: Series) -> None:
         """Take new points of one of `SERIES`."""
         if part.layers is None:
             return

@@ -19,7 +19,7 @@ from PySide6.QtCore import (
 )
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
-from iterand_gui.look import format as texts
+from iterand_engine.machine import texts
 from iterand_gui.look import theme
 from iterand_gui.look.fusion import give_room
 

@@ -11,8 +11,7 @@ from PySide6.QtWidgets import QLabel, QSplitter, QStackedWidget, QVBoxLayout, QW
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.results.epoch_masks import has_masks
-from iterand_engine.store import RunRow, RunState
-from iterand_gui.live.store_reader import SeriesPart
+from iterand_engine.store import RunRow, RunState, Series
 from iterand_gui.live.store_watcher import Subscription
 from iterand_gui.live.tasks import Control
 from iterand_gui.look import theme
@@ -135,7 +134,7 @@ class LayersTab(RunTab):
         else:
             self._empty.say("Nothing was recorded", "The run ended before its first look at the masks.")
 
-    def _take(self, parts: tuple[SeriesPart, ...]) -> None:
+    def _take(self, parts: tuple[Series, ...]) -> None:
         row = self.row
         if row is None:
             return

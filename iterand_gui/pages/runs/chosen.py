@@ -9,9 +9,6 @@ from functools import cached_property
 from iterand_engine.results.groups import Group
 from iterand_engine.store import RunRow, RunState, SweepRow
 
-# As `store.queue.enqueue` takes them.
-RESUMABLE = frozenset({RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED})
-
 
 @dataclass(frozen=True)
 class Chosen:
@@ -40,7 +37,7 @@ class Chosen:
     @cached_property
     def resumable(self) -> tuple[str, ...]:
         """Runs that can go on."""
-        return self._where(lambda row: row.state in RESUMABLE)
+        return self._where(lambda row: row.state.is_resumable)
 
     @cached_property
     def stoppable(self) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from iterand_engine.results.next_steps import StepKind
 from iterand_engine.store import RunRow, RunState
 from iterand_engine.store.records import Json
 from iterand_gui.look.theme import state_word
-from iterand_gui.session.next_steps import Step, StepKind, next_steps
+from iterand_gui.session.next_steps import Step, next_steps
 
 # What needs somebody comes first; runs that have finished need nothing.
 _ORDER = (

@@ -16,7 +16,7 @@ from iterand_engine.machine.processes import host_id
 from iterand_engine.results.epoch_masks import has_masks
 from iterand_engine.results.filters import Filter
 from iterand_engine.store import RunState
-from iterand_gui.live.store_reader import RunsChange, with_accuracy
+from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.look import theme
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.runs.chosen import Chosen
@@ -79,8 +79,8 @@ class RunsPage(Page):
         """The chosen lines and their runs as they stand now."""
         lines = self.table.chosen_lines()
         ids = self.model.run_ids(lines[:-1]) + self.model.run_ids(lines[-1:])[::-1]
-        runs, accuracies = self.session.watcher.runs, self.session.watcher.accuracies
-        rows = [with_accuracy(runs[run_id], accuracies) for run_id in dict.fromkeys(ids) if run_id in runs]
+        runs = self.session.watcher.runs
+        rows = [runs[run_id] for run_id in dict.fromkeys(ids) if run_id in runs]
         one = lines[0] if len(lines) == 1 else None
         return Chosen(
             len(lines),

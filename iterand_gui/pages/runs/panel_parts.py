@@ -19,10 +19,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from iterand_engine.results.next_steps import StepKind
 from iterand_gui.look import theme
 from iterand_gui.pages.runs.findings import Finding
 from iterand_gui.pages.runs.flow import FlowLayout
-from iterand_gui.session.next_steps import Step, StepKind
+from iterand_gui.session.next_steps import Step
 from iterand_gui.widgets.run_badge import Picture
 
 Fact = tuple[str, str]  # name and value

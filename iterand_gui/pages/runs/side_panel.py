@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
+from iterand_engine.machine import texts as shown
 from iterand_engine.results.groups import Group, group_of
+from iterand_engine.results.next_steps import StepKind
 from iterand_engine.results.sweep_grid import grid_of
 from iterand_engine.store import RunRow, RunState
 from iterand_gui.live.tasks import Control
-from iterand_gui.look import format as shown
 from iterand_gui.look import theme
 from iterand_gui.pages.runs import details, panel_facts
 from iterand_gui.pages.runs.chosen import Chosen
@@ -24,7 +25,7 @@ from iterand_gui.pages.runs.findings import Finding, findings, in_need
 from iterand_gui.pages.runs.labels_part import LabelsPart
 from iterand_gui.pages.runs.panel_parts import ColourMark, Facts, FindingView, QuietSteps, Title, Words, line
 from iterand_gui.pages.runs.sweep_grid import SweepGrid
-from iterand_gui.session.next_steps import Step, StepKind, do, next_steps
+from iterand_gui.session.next_steps import Step, do, next_steps
 from iterand_gui.session.session import Session
 
 READ_AFTER_MS = 60

@@ -22,10 +22,10 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QPainter, QPalette, QPen, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QTableView, QWidget
 
+from iterand_engine.machine import texts as shown
 from iterand_engine.results.groups import Group
 from iterand_engine.results.sweep_grid import Grid, Place
 from iterand_engine.store import RunState
-from iterand_gui.look import format as shown
 from iterand_gui.look import theme
 from iterand_gui.look.run_line import Line, line_of_group
 

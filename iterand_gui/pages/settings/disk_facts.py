@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from iterand_engine.machine.disk_use import DiskKind, DiskUse, LargeThing, largest, measure
+from iterand_engine.machine.disk_use import DiskKind, DiskUse, LargeThing, largest
+from iterand_engine.machine.texts import age, counted, size
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.runs import trash as trash_files
+from iterand_engine.runs import trash
 from iterand_engine.runs.trash import TrashEntry
-from iterand_engine.store import RunRow, Store, queries
+from iterand_engine.store import RunRow, Store
 from iterand_gui.live.tasks import Control
-from iterand_gui.look.format import age, counted, size
 
 LARGEST = 10
 LARGE_BYTES = 1_000_000
@@ -79,13 +79,12 @@ def read(workspace: Workspace, store: Store, control: Control) -> DiskFacts:
         workspace, store: which.
         control: ends the measurement where a person does not wait for it.
     """
-    use = measure(workspace, control.check)
-    entries = trash_files.entries(workspace, store)
+    use = trash.disk_use(workspace, store, control.check)
+    entries = trash.entries(workspace, store)
     now = time.time()
     trashed = [_trashed(entry, use.trash.get(entry.run_id, 0), now) for entry in entries]
-    deleted = {entry.run_id for entry in entries}
-    things = [thing for thing in largest(use, LARGEST, LARGE_BYTES) if thing.name not in deleted]
-    runs = {row.id: row for row in queries.runs(store, ids=[t.name for t in things if t.what == "run"])}
+    things = largest(use, LARGEST, LARGE_BYTES)
+    runs = {row.id: row for row in store.reader.runs(ids=[t.name for t in things if t.what == "run"])}
     return DiskFacts(
         use,
         tuple(sorted(trashed, key=lambda one: -one.size_bytes)),
@@ -108,8 +107,8 @@ def empty_trash(workspace: Workspace, store: Store, wanted: Sequence[Trashed], c
         control.report(done, len(wanted))
         done += 1
 
-    problems = trash_files.empty(workspace, store, [one.entry for one in wanted], before_entry)
-    left = {entry.run_id for entry in trash_files.entries(workspace, store)}
+    problems = trash.empty(workspace, store, [one.entry for one in wanted], before_entry)
+    left = {entry.run_id for entry in trash.entries(workspace, store)}
     gone = [one for one in wanted if one.entry.run_id not in left]
     freed = size(sum(one.size_bytes for one in gone))
     return " ".join([f"{counted(len(gone), 'run')} removed, {freed} freed.", *problems])

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_gui.look import format as texts
+from iterand_engine.machine import texts
 from iterand_gui.look import theme
 from iterand_gui.look.colours import LIGHT
 from iterand_gui.plots import saving

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from iterand_gui.look import format as shown
+from iterand_engine.machine import texts as shown
 from iterand_gui.look import theme
 from iterand_gui.look.run_line import URGENCY, Kind, Line
 

@@ -86,8 +86,7 @@ class RunTableModel(QAbstractItemModel):
             removed = frozenset(self._seen.keys() - watcher.runs.keys())
             configs = {row.id: watcher.configs[row.id] for row in changed}
             if changed or removed:
-                accuracies = {row.id: watcher.accuracies.get(row.id) for row in changed}
-                self.take(RunsChange(tuple(changed), configs, accuracies, removed, is_all=not self._seen))
+                self.take(RunsChange(tuple(changed), configs, removed, is_all=not self._seen))
         self.set_sweeps(watcher.sweeps)
 
     def unfollow(self) -> None:

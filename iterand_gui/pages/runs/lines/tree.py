@@ -74,7 +74,7 @@ class RunTree:
         now = time.time()
         return self._shown is not None and any(
             self.filter.matches(row, self.configs[row.id], now) != (row.id in self._shown)
-            for row in change.current_rows()
+            for row in change.rows
         )
 
     def take(self, change: RunsChange) -> set[int]:
@@ -83,7 +83,7 @@ class RunTree:
         Returns:
             The lines that read anew.
         """
-        rows = list(change.current_rows())
+        rows = change.rows
         new = [row.id for row in rows if row.id not in self.rows]
         gone = [run_id for run_id in change.removed if run_id in self.rows]
         self.configs.update({run_id: change.configs[run_id] for run_id in new})
@@ -174,7 +174,7 @@ class RunTree:
     def everything(self) -> RunsChange:
         """All runs as one change, from which another tree can be made."""
         newest_first = sorted(self.rows.values(), key=lambda row: row.created_at, reverse=True)
-        return RunsChange(tuple(newest_first), dict(self.configs), {}, frozenset(), is_all=True)
+        return RunsChange(tuple(newest_first), dict(self.configs), frozenset(), is_all=True)
 
     def unfolds(self, number: int) -> bool:
         """Whether a line holds others; a group of one run is that run."""

@@ -1,0 +1,79 @@
+"""Fills in the data's fingerprint of runs that were made before fingerprints were stored. Torch-free.
+
+Their group keys were made with it, so today's hash proves a fingerprint: it is stored only where it gives the
+run's own key. Where the data is gone it stays unknown until data with that content is seen again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from iterand_engine.config.run_config import data_options_class
+from iterand_engine.errors import UserError
+from iterand_engine.runs.group_key import key_of
+from iterand_engine.store import Store, identities
+from iterand_engine.store.identities import Identity
+
+
+def fill_fingerprints(store: Store, roots: Sequence[Path]) -> None:
+    """Look at the data of all runs that lack a fingerprint, as is due after an upgrade.
+
+    Args:
+        store: open for writing; the workspace's own code is in the catalogs, or its datasets are passed over.
+        roots: data roots, the workspace's data folder last.
+    """
+    lacking = identities.without_fingerprint(store)
+    wanted = {_data_of(one): one for one in lacking}
+    for one in wanted.values():
+        for fingerprint in _seen_now(one, roots):
+            same = [other for other in lacking if other.dataset == one.dataset]
+            identities.put_fingerprints(store, _proven(same, fingerprint), fingerprint)
+
+
+def note_fingerprint(store: Store, dataset: str, fingerprint: str) -> None:
+    """Store the fingerprint of data that was just read with those runs of it that lack one.
+
+    Args:
+        store: open for writing.
+        dataset: its name.
+        fingerprint: of its content.
+    """
+    lacking = identities.without_fingerprint(store, dataset)
+    identities.put_fingerprints(store, _proven(lacking, fingerprint), fingerprint)
+
+
+def _data_of(one: Identity) -> str:
+    return repr(one.config.get("data"))
+
+
+def _seen_now(one: Identity, roots: Sequence[Path]) -> Iterator[str]:
+    """The fingerprint of a run's data as it is now; nothing where that cannot be read."""
+    # Needs numpy and readers, which only a workspace that was upgraded has to wait for.
+    from iterand_engine.data.fingerprint import dataset_fingerprint
+
+    try:
+        data = data_options_class(one.dataset).model_validate(one.config["data"])
+        yield dataset_fingerprint(data, roots)
+    except (UserError, ValidationError, OSError, KeyError):
+        return
+
+
+def _proven(lacking: Iterable[Identity], fingerprint: str) -> list[str]:
+    return [one.run_id for one in lacking if _is_proven(one, fingerprint)]
+
+
+def _is_proven(one: Identity, fingerprint: str) -> bool:
+    try:
+        key = key_of(
+            one.config,
+            fingerprint=fingerprint,
+            precision=one.precision,
+            extensions=one.extensions,
+            behaviour=one.behaviour,
+        )
+    except KeyError:
+        return False
+    return key == one.group_key
