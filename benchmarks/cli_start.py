@@ -46,26 +46,21 @@ def cpu_seconds(words: Sequence[str], sources: Path) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def costs(
-    words: Sequence[str], workspaces: Mapping[Path, Path], times: int
-) -> tuple[list[float], list[list[float]]]:
+def costs(word: str, workspaces: Mapping[Path, Path], times: int) -> tuple[list[float], list[list[float]]]:
     """CPU seconds of a command with each version, by turns, after those of a bare interpreter.
 
     Args:
-        words: those after `iterand`, without a workspace.
+        word: `--help`, or a command that is told its workspace.
         workspaces: a workspace for the sources of each version.
         times: how often.
     """
     bare: list[float] = []
     spent: list[list[float]] = [[] for _ in workspaces]
     for turn in range(times + 1):
-        found = [
-            cpu_seconds(["-m", "iterand_engine.cli", *words, "--workspace", str(workspace)], sources)
-            if words != ["--help"]
-            else cpu_seconds(["-m", "iterand_engine.cli", *words], sources)
-            for sources, workspace in workspaces.items()
-        ]
-        alone = cpu_seconds(["-c", "pass"], ROOT)
+        alone, found = cpu_seconds(["-c", "pass"], ROOT), []
+        for sources, workspace in workspaces.items():
+            place = [] if word == "--help" else ["--workspace", str(workspace)]
+            found.append(cpu_seconds(["-m", "iterand_engine.cli", word, *place], sources))
         if turn:  # the first one may have compiled the sources
             bare.append(alone)
             for seconds, new in zip(spent, found, strict=True):
@@ -99,7 +94,7 @@ def main() -> None:
         workspaces = {sources: Path(folder) / str(number) for number, sources in enumerate(versions)}
         for sources, workspace in workspaces.items():
             cpu_seconds(["-c", MAKE, str(workspace), str(options.runs)], sources)
-        found = [(name, *costs([name], workspaces, options.n)) for name in BARS]
+        found = [(name, *costs(name, workspaces, options.n)) for name in BARS]
     packages = ", ".join(f"{package} {metadata.version(package)}" for package in PACKAGES)
     print(f"{snapshot().cpu}, Python {sys.version.split()[0]}, {packages}; {options.runs} runs\n")
     more = ("before, ms", "ratio", "bar", "") if options.against else ()

@@ -21,8 +21,8 @@ from iterand_engine.cli import main
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import RunDetail, RunRow, Store
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 
-PATIENCE_S = 120.0
 STEPS_PER_EPOCH = 8
 TINY: dict[str, dict[str, Any]] = {
     "data": {"dataset": "digits", "augmentation": "none", "train_limit": 256},

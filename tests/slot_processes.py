@@ -25,8 +25,9 @@ from iterand_engine.runs.make import make_runs
 from iterand_engine.slots.drain import start_missing
 from iterand_engine.store import RunState, Store
 from iterand_engine.store.records import SlotRow
-from tests.command_line import PATIENCE_S, TINY
+from tests.command_line import TINY
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 
 ENDLESS = {"epochs": 1_000_000, "lr": 0.01}
 SHORT = {"epochs": 1, "batch_size": 64, "lr": 0.1}
@@ -129,7 +130,7 @@ def queue_in(folder: Path) -> Iterator[Queue]:
             for slot in queue.slots():
                 if slot.holder is not None and slot.held:  # sooner than by itself
                     os.kill(slot.holder.pid, signal.SIGTERM)
-        deadline_s = time.monotonic() + 15
+        deadline_s = time.monotonic() + PATIENCE_S
         while (left := processes_of(folder)) and time.monotonic() < deadline_s:
             time.sleep(0.05)
         assert not left, f"left running: {[process.cmdline() for process in left]}"

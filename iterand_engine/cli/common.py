@@ -1,7 +1,4 @@
-"""What the commands share: the workspace option, an open store, the two outputs, numbers as people read them.
-
-Text of the user's own (names, paths, messages) goes to Rich as `Text`, never as markup.
-"""
+"""What the commands share: the workspace option, an open store, the two outputs, numbers for people."""
 
 from __future__ import annotations
 
@@ -14,10 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from iterand_engine.cli.table import Table
 from iterand_engine.machine import texts
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
@@ -25,8 +20,6 @@ from iterand_engine.store.records import Locked
 
 if TYPE_CHECKING:
     from iterand_engine.store import Store
-
-WIDE = 200  # columns of a table that is piped: nothing is cut off there
 
 WorkspaceOption = Annotated[
     Path | None,
@@ -124,8 +117,7 @@ def result(text: str) -> None:
 
 def show_table(table: Table) -> None:
     """Print a table on stdout, in full where nobody looks at it."""
-    terminal = sys.stdout.isatty()
-    Console(width=None if terminal else WIDE, highlight=False, markup=False).print(table)
+    table.show()
 
 
 def make_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
@@ -135,15 +127,12 @@ def make_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
         columns: their headings.
         right: the headings of those that hold numbers.
     """
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    return table
+    return Table(columns, right)
 
 
 def add_row(table: Table, *cells: object) -> None:
     """Add a row whose cells are shown as plain text."""
-    table.add_row(*(Text(str(cell)) for cell in cells))
+    table.add([str(cell) for cell in cells])
 
 
 def share(value: float | Locked | None) -> str:

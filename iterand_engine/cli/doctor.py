@@ -31,7 +31,6 @@ from iterand_engine.store import Store
 from iterand_engine.store.dialect import damage
 from iterand_engine.store.schema import SCHEMA_REVISION
 
-OLDEST_PYTHON = (3, 11)
 LITTLE_BYTES = 2 * 10**9  # free disk under which a warning is due
 _TORCH_TIMEOUT_S = 180
 _GIB = 2**30
@@ -105,9 +104,8 @@ def examine(folder: Path | None) -> Iterator[Finding]:
 
 
 def _python() -> Finding:
-    if sys.version_info >= OLDEST_PYTHON:
-        return Finding("Python", True, platform.python_version(), is_needed=True)
-    return Finding("Python", False, platform.python_version(), "install Python 3.11 or newer", is_needed=True)
+    # Where it is another one, no command runs (`machine.supported`).
+    return Finding("Python", True, platform.python_version(), is_needed=True)
 
 
 def _torch() -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -20,12 +20,10 @@ from iterand_engine.cli.common import (
     share,
     show_table,
 )
+from iterand_engine.cli.table import Table
 from iterand_engine.results.filters import Filter, find_runs, parse
 from iterand_engine.store import Locked, RunRow, RunState
 from iterand_engine.store.records import SweepRow
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 SHORT_ID = 8
 FiltersArgument = Annotated[

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import yaml
-from rich.table import Table
 
 from iterand_engine.cli.common import (
     JsonOption,
@@ -22,6 +21,7 @@ from iterand_engine.cli.common import (
 )
 from iterand_engine.cli.next_steps import next_step
 from iterand_engine.cli.run_json import RunDocument
+from iterand_engine.cli.table import Table
 from iterand_engine.machine.run_log import last_lines, log_path
 from iterand_engine.slots import drain
 from iterand_engine.store import Event, Locked, RunDetail, RunState

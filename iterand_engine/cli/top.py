@@ -21,6 +21,7 @@ from iterand_engine.cli.common import Opened, WorkspaceOption, opened
 from iterand_engine.cli.progress import PatientConsole
 from iterand_engine.cli.sparkline import strokes_for
 from iterand_engine.cli.top_board import Board, render
+from iterand_engine.config.metrics import LOSS
 from iterand_engine.machine.signals import StopSignals
 from iterand_engine.slots import drain
 from iterand_engine.store import RunState
@@ -91,7 +92,7 @@ class BoardReader:
     def _read_losses(self, run_ids: list[str]) -> None:
         known = {run_id: known for run_id, known in self._losses.items() if run_id in run_ids}
         since = {run_id: (rewind, len(values)) for run_id, (rewind, values) in known.items()}
-        for run_id, new in self._at.store.reader.series_of(run_ids, "loss", since).items():
+        for run_id, new in self._at.store.reader.series_of(run_ids, LOSS, since).items():
             before = known[run_id][1][: new.first] if run_id in known else new.values[:0]
             known[run_id] = (new.rewind, np.concatenate([before, new.values]))
         self._losses = known

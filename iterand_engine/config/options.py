@@ -27,7 +27,7 @@ Bound = int | float | None
 
 @dataclass(frozen=True)
 class Argument:
-    """One option of own code: read from its signature where a file is enabled, and stored as JSON.
+    """One option of an entry of the catalog; of own code, read from its signature and stored as JSON.
 
     `ge`, `gt`, `le` and `lt` bound a number as pydantic's fields of these names do; `choices` are the texts
     that a choice takes. `born` is as in `option`, for one that a built-in entry gets after its release; None,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from iterand_engine.config.metrics import VAL_ACCURACY, metric_of
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.machine.workspace import Workspace, write_atomic
 from iterand_engine.results import stored_mask
@@ -114,10 +115,10 @@ def best_epoch(store: Store, run_id: str) -> int:
         UserError: no epoch was evaluated on validation images.
     """
     known = {info.name: info.points for info in store.reader.series_list(run_id)}
-    if known.get("val_accuracy"):
-        values = store.reader.series(run_id, "val_accuracy").values
-        if not np.isnan(values).all():
-            return int(np.nanargmax(values)) + 1
+    if known.get(VAL_ACCURACY):
+        best = metric_of(VAL_ACCURACY).best(store.reader.series(run_id, VAL_ACCURACY).values.tolist())
+        if best is not None:
+            return best + 1
     raise UserError(
         f"Run {run_id} has no best epoch: none was evaluated on validation images; use --epoch last, "
         "or a number."

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from iterand_engine.config.metrics import Unit, metric_of
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import run_code
@@ -26,8 +27,6 @@ from iterand_engine.runs.train import work
 from iterand_engine.store import RunDetail, RunState, Series, SeriesInfo, Store
 from iterand_engine.store.runs import claim_run
 from iterand_engine.training.hooks import Hooks, TrainingProgress
-
-EPOCH_SECONDS = "epoch_s"
 
 
 @dataclass(frozen=True)
@@ -169,7 +168,7 @@ def _compared(store: Store, run_id: str) -> dict[str, str]:
     """Axis by name of the series that must repeat."""
 
     def repeats(info: SeriesInfo) -> bool:
-        return info.axis != "clock" and info.name != EPOCH_SECONDS
+        return info.axis != "clock" and metric_of(info.name).unit is not Unit.SECONDS
 
     return {info.name: info.axis for info in store.reader.series_list(run_id) if repeats(info)}
 

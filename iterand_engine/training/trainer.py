@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from iterand_engine.config.metrics import CLOCK
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.dataset import Batch, Dataset, Split
 from iterand_engine.pruning.mask_change import observe
@@ -224,13 +225,7 @@ class Trainer:
         self._sink.progress(position.step, position.epoch, self.task.total_steps)
         sample = self._clock.sample()
         if sample is not None:
-            self.journal.clock(
-                position.step - 1,
-                images_per_s=sample.images_per_s,
-                memory_bytes=sample.memory_bytes,
-                gpu_share=sample.gpu_share,
-                elapsed_s=self.counters.elapsed_s,
-            )
+            self.journal.clock(position.step - 1, {**asdict(sample), CLOCK: self.counters.elapsed_s})
         self._report(flushed.loss, flushed.accuracy)
         if flushed.diverged_at is None:
             return False

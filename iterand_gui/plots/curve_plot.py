@@ -12,6 +12,7 @@ import numpy as np
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QWidget
 
+from iterand_engine.config.metrics import Unit
 from iterand_engine.machine import texts
 from iterand_gui.look.colours import Colours
 from iterand_gui.plots.curve_data import Look
@@ -22,7 +23,6 @@ from iterand_gui.plots.link import AXIS_NAMES, SMOOTHING, PlotLink, Span, smooth
 from iterand_gui.plots.reduction import Steps, Values
 from iterand_gui.plots.strokes import ALWAYS_WIDE_PX, Stroke, finest
 from iterand_gui.plots.tables import Table
-from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Clock, Positions, XAxis
 from iterand_gui.plots.zoomed_plot import ZoomedPlot
 

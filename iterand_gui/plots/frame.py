@@ -33,6 +33,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from iterand_engine.config.metrics import Unit
 from iterand_gui.live.ticker import Redrawn, Ticker
 from iterand_gui.look import theme
 from iterand_gui.look.colours import LIGHT, Colours
@@ -41,7 +42,6 @@ from iterand_gui.plots.header import PlotHeader
 from iterand_gui.plots.legend import LegendEntry, LegendModel, LegendView
 from iterand_gui.plots.table_view import PlotTable
 from iterand_gui.plots.tables import Table
-from iterand_gui.plots.units import Unit
 
 if TYPE_CHECKING:
     from iterand_gui.plots.canvas import Canvas

@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from iterand_engine.config.metrics import Unit
 from iterand_engine.machine import texts
 from iterand_gui.look import theme
 from iterand_gui.plots.tables import Cell, Column, PlainTable
-from iterand_gui.plots.units import Unit
 
 
 @dataclass(frozen=True)

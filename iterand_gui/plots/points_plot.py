@@ -9,6 +9,7 @@ import numpy as np
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QMenu, QWidget
 
+from iterand_engine.config.metrics import Unit
 from iterand_engine.machine import texts
 from iterand_gui.look.colours import Colours
 from iterand_gui.plots.frame import Quality
@@ -16,7 +17,6 @@ from iterand_gui.plots.legend import LegendEntry, lines_apart
 from iterand_gui.plots.link import Span
 from iterand_gui.plots.point_lines import PointLine, RunPoint, all_places, lines_table
 from iterand_gui.plots.tables import Column, Table
-from iterand_gui.plots.units import Unit
 from iterand_gui.plots.value_range import zoomed
 from iterand_gui.plots.zoomed_plot import ZoomedPlot
 

@@ -14,8 +14,8 @@ from typing import Protocol
 import numpy as np
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
+from iterand_engine.config.metrics import Unit
 from iterand_gui.plots.reduction import Steps, Values
-from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Positions, XAxis
 
 Cell = int | float | str | np.float32 | None

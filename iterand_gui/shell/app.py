@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from iterand_engine.errors import ExitCode, UserError
+from iterand_engine.machine.supported import require_supported
 from iterand_engine.machine.workspace import find_workspace_dir, open_workspace_dir
 from iterand_gui.live import collector
 from iterand_gui.shell.no_display import QT_PACKAGES, become_demo, demo_instead_of_abort, no_display
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the words after `iterand-gui`; those of the process by default.
     """
+    require_supported()
     options = _parser().parse_args(arguments)
     for_demo = () if options.workspace is None else ("--workspace", str(options.workspace))
     why = no_display(os.environ, sys.platform)

@@ -21,6 +21,7 @@ from iterand_engine.store.runs import adopt_run, claim_run, create_run
 from iterand_engine.version import __version__
 from tests.command_line import TINY, Done, config_file, iterand, opened, until
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +176,7 @@ def test_that_following_a_log_shows_what_is_added_and_ends_with_the_run(workspac
                 log.line(line)
             recorder.finish(RunState.STOPPED)
             log.line("the last word")
-        follower.join(timeout=30)
+        follower.join(PATIENCE_S)
     said = [line.partition(" ")[2].partition(" ")[2] or line for line in followed[0].out.splitlines()]
     assert [word for word in said if word != "deep"] == ["one", "two [red]", "Traceback:", "the last word"]
 
@@ -253,7 +254,7 @@ for words in ("--version", "--help", "runs", "runs --json", f"show {run_id}", f"
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import pytest
 from typer.core import TyperGroup
 
 from iterand_engine.cli.app import COMMANDS, Command
+from iterand_engine.cli.table import Table
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store import NewRun, Store
 from iterand_engine.store.runs import create_run
@@ -96,7 +99,28 @@ def test_that_the_list_of_runs_imports_nothing_that_trains_writes_or_migrates(
         ),
     )
     modules = modules_after("runs", "--workspace", workspace.root)
-    needless = ("alembic", "numpy", "torch", "PIL", "pynvml", "sqlalchemy.orm")
+    needless = ("alembic", "numpy", "torch", "PIL", "pynvml", "sqlalchemy.orm", "rich")
     assert "iterand_engine.store.queries" in modules
     assert modules.isdisjoint(needless)
     assert modules.isdisjoint(f"iterand_engine.{name}" for name in ("config.catalog", "store.recorder"))
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [("a", "12"), ("", ""), (" x ", "7 "), ("[b]", "1.5"), ("gr\u00f6\u00dfer \u6f22", "1"), ("a\nb", "3")],
+)
+def test_that_a_piped_table_is_the_one_that_rich_lays_out(
+    cells: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = Table(("name", "epoch", "val accuracy"), ("epoch",))
+    for more in ("", "of 20", "longer than its heading"):
+        table.add([*cells, more])
+    shown = []
+    for asks_for_rich in (False, True):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            if asks_for_rich:
+                monkeypatch.setenv("TTY_COMPATIBLE", "0")  # a pipe, as before, but for Rich to lay out
+            table.show()
+        shown.append(out.getvalue())
+    assert shown[0] == shown[1]
+    assert "val accuracy" in shown[0]

@@ -24,7 +24,8 @@ from iterand_engine.machine.settings import Settings
 from iterand_engine.store import NewRun, Recorder, RunRow, RunState, Store
 from iterand_engine.store.records import SlotKey, SlotRow
 from iterand_engine.store.runs import adopt_run, claim_run, create_run
-from tests.command_line import PATIENCE_S, TINY, iterand, on_a_terminal, opened, until
+from tests.command_line import TINY, iterand, on_a_terminal, opened, until
+from tests.patience import PATIENCE_S
 from tests.run_rows import run_row
 
 CURVES = hypothesis_numpy.arrays(

@@ -13,7 +13,6 @@ from iterand_engine.store import RunState
 from iterand_engine.store import slots as store_slots
 from iterand_engine.store.records import SlotKey
 from tests.command_line import (
-    PATIENCE_S,
     config_file,
     did,
     finished,
@@ -25,6 +24,7 @@ from tests.command_line import (
     until,
 )
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 
 
 def test_that_queueing_starts_a_slot_that_trains_and_imports_no_torch_itself(

@@ -18,7 +18,6 @@ from scipy.io import savemat
 from iterand_engine.config.catalog import DATASETS
 from iterand_engine.config.dataset_files import Download
 from iterand_engine.config.run_config import DataConfig
-from iterand_engine.data.content import ImageFiles
 from iterand_engine.data.dataset import Split
 from iterand_engine.data.file_cache import md5_of
 from iterand_engine.data.open import open_dataset
@@ -26,6 +25,7 @@ from iterand_engine.data.readers.imagenet import imagenet
 from iterand_engine.data.readers.tiny_imagenet import tiny_imagenet
 from iterand_engine.data.transforms.decode import ImageReader
 from iterand_engine.errors import UserError
+from tests.data.image_files import names_of, save
 
 
 def picture(seed: int) -> Image.Image:
@@ -34,12 +34,7 @@ def picture(seed: int) -> Image.Image:
 
 
 def write_image(path: Path, seed: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture(seed).save(path)
-
-
-def names_of(files: ImageFiles) -> list[str]:
-    return [bytes(name).decode() for name in files.names]
+    save(picture(seed), path)
 
 
 def tiny_files() -> dict[str, bytes]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
@@ -15,11 +14,13 @@ from iterand_engine.config import catalog
 from iterand_engine.config.catalog import MODELS, find, own_entries
 from iterand_engine.config.own_code import permitted
 from iterand_engine.errors import UserError
-from iterand_engine.extensions.active import activate, activated, allowed, deactivate
+from iterand_engine.extensions.active import activate, activated, allowed
 from iterand_engine.extensions.files import FileState, disable, enable, extension_files
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from tests.command_line import iterand
 from tests.own_code_files import DATA, METHOD, NET, RULE, enable_here, trusted, workspace_with, write
+
+pytestmark = pytest.mark.usefixtures("no_entries_left")
 
 LINEAR = """
 from torch import nn
@@ -29,16 +30,6 @@ def {name}(width_factor, spec):
     return nn.Sequential(nn.Flatten(), nn.Linear(spec.channels * spec.height * spec.width, spec.classes))
 """
 NAMES_FILE = "Own code that is not enabled may declare it: mine.py."
-
-
-@pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Trust is kept with the test, and no test leaves entries of own code in the catalogs."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    yield
-    left = own_entries()
-    deactivate()
-    assert not left
 
 
 def states(workspace: Workspace) -> dict[str, str]:

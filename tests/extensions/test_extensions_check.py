@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from iterand_engine.cli.extensions import Kind, write_template
-from iterand_engine.config.catalog import OwnEntries, own_entries, use_own
+from iterand_engine.config.catalog import OwnEntries, use_own
 from iterand_engine.config.own_code import CodeKind
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import entries_of_file
@@ -22,18 +21,13 @@ from iterand_engine.preflight.extension_process import running_file
 from tests.command_line import iterand
 from tests.own_code_files import write
 
+pytestmark = pytest.mark.usefixtures("no_entries_left")
+
 HEAD = """import torch, numpy as np
 from pathlib import Path
 from torch import nn
 from iterand_engine.extending import *
 """
-
-
-@pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    yield
-    assert not own_entries()
 
 
 def checked(path: Path, data: Path | None = None) -> list[CheckResult]:

@@ -29,7 +29,6 @@ def commands(block: str) -> list[list[str]]:
 def test_that_the_page_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = tmp_path / "workspace"
     monkeypatch.setenv("ITERAND_WORKSPACE", str(workspace))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.chdir(tmp_path)
     said: list[str] = []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +41,9 @@ from tests.own_code_files import (
     write,
 )
 
+pytestmark = pytest.mark.usefixtures("no_entries_left")
+
 RULE_RUN: Mapping[str, Any] = {"method": {"name": "iterand", "randomize_every": 5, "rule": "mine"}}
-
-
-@pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    yield
-    assert not own_entries()
 
 
 def queued(workspace: Workspace, **sections: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.config.run_config import RunConfig
@@ -23,8 +24,8 @@ from iterand_gui.plots.points_plot import PointsPlot
 from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.gui.ending import put_away
+from tests.patience import WAIT_MS
 
-WAIT_MS = 20_000
 EPOCHS, STEPS_PER_EPOCH = 4, 10
 STEPS = EPOCHS * STEPS_PER_EPOCH
 _AXES = {"loss": "step", "lr": "step", "val_accuracy": "epoch", "elapsed_s": "clock"}
@@ -218,3 +219,11 @@ class World:
             self.hide()
         self.session.close()
         put_away(self.page, self.session)
+
+
+@pytest.fixture
+def world(qtbot: QtBot, workspace_dir: Path) -> Iterator[World]:
+    """An empty workspace with the Compare page."""
+    made = World(qtbot, workspace_dir)
+    yield made
+    made.close()

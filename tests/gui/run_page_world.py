@@ -21,8 +21,8 @@ from iterand_gui.session.session import Session
 from iterand_gui.widgets.empty_state import EmptyState
 from iterand_gui.widgets.messages import Message
 from tests.gui.ending import put_away
+from tests.patience import WAIT_MS
 
-WAIT_MS = 20_000
 SIZE = (1280, 720)
 
 

@@ -22,8 +22,8 @@ from iterand_gui.pages.runs.lines.columns import COLUMN
 from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.gui.ending import put_away
+from tests.patience import WAIT_MS
 
-WAIT_MS = 20_000
 TOTAL_STEPS = 100
 
 

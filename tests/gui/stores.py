@@ -8,22 +8,9 @@ from numpy.typing import NDArray
 from iterand_engine.machine import processes
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import (
-    NewRun,
     Store,
 )
 from iterand_engine.store.runs import adopt_run, claim_run
-
-CONFIG = {
-    "data": {"dataset": "digits"},
-    "model": {"name": "conv2", "width_factor": 0.25},
-    "method": {"name": "iterand"},
-    "compute": {"device": "cpu"},
-}
-
-
-def new_run(name: str = "tiny", seed: int = 1) -> NewRun:
-    """A run to be made; all are one group."""
-    return NewRun(name, CONFIG, "key", seed, "cpu", "fp32", "0.1.0")
 
 
 def owned(store: Store, run_id: str, identity: ProcessIdentity | None = None) -> str:

@@ -335,6 +335,6 @@ def test_that_csv_has_all_digits_and_markdown_what_is_read() -> None:
 
 
 def test_that_a_metric_that_is_not_known_is_the_first() -> None:
-    assert metric_of("loss").series == "loss"
+    assert metric_of("loss").name == "loss"
     assert metric_of(3) is METRICS[0]
-    assert len({metric.series for metric in METRICS}) == len(METRICS)
+    assert len({metric.name for metric in METRICS}) == len(METRICS)

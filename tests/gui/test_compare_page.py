@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +23,19 @@ from iterand_engine.store import RunState, trash
 from iterand_gui.pages.compare.metrics import metric_of
 from iterand_gui.pages.compare.results import Mode
 from iterand_gui.plots.x_axis import XAxis
-from tests.gui.compare_world import STEPS, World, add_group, add_run, config_of, make_run, recording, write
+from tests.gui.compare_world import (
+    STEPS,
+    World,
+    add_group,
+    add_run,
+    config_of,
+    make_run,
+    recording,
+    world,
+    write,
+)
 
-
-@pytest.fixture
-def world(qtbot: QtBot, workspace_dir: Path) -> Iterator[World]:
-    made = World(qtbot, workspace_dir)
-    yield made
-    made.close()
+__all__ = ["world"]  # the fixture
 
 
 def curve(world: World, name: str) -> list[float]:

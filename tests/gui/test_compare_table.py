@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
@@ -22,14 +19,9 @@ from iterand_gui.pages.compare.results import Mode
 from iterand_gui.pages.compare.sheet import Cell, Sheet, SheetColumn
 from iterand_gui.pages.compare.sheet_model import SheetModel
 from iterand_gui.pages.compare.sheet_view import SheetView
-from tests.gui.compare_world import World, add_group, add_run, config_of
+from tests.gui.compare_world import World, add_group, add_run, config_of, world
 
-
-@pytest.fixture
-def world(qtbot: QtBot, workspace_dir: Path) -> Iterator[World]:
-    made = World(qtbot, workspace_dir)
-    yield made
-    made.close()
+__all__ = ["world"]  # the fixture
 
 
 def test_that_the_baseline_is_pinned_by_key_and_menu_and_remembered(world: World) -> None:

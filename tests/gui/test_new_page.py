@@ -20,8 +20,8 @@ from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.command_line import TINY
 from tests.gui.recorded_runs import make_run
+from tests.patience import WAIT_MS
 
-WAIT_MS = 60_000
 CHANGES = {"model.width_factor": (0.0625, 0.125), SEED: (1, 2)}
 
 
@@ -193,7 +193,7 @@ def test_that_a_clone_marks_what_was_changed_and_drops_the_name(
     lr = page.form.field("training.lr")
     assert lr.editor.accessibleName().endswith(", changed")
     assert lr.isVisible()
-    qtbot.waitUntil(lambda: lr.visibleRegion().boundingRect().height() == lr.height(), timeout=5_000)
+    qtbot.waitUntil(lambda: lr.visibleRegion().boundingRect().height() == lr.height(), timeout=WAIT_MS)
     config = page.form.state.config
     assert config is not None
     assert (config.training.lr, config.name) == (0.0333, None)
@@ -296,5 +296,5 @@ def test_that_every_part_of_a_field_can_be_reached_in_a_narrow_window(
             f.spec.path: max(p.mapTo(view, p.rect().topRight()).x() for p in f.focus_chain()) for f in fields
         }
 
-    qtbot.waitUntil(lambda: max(ends().values()) < view.width(), timeout=5_000)
+    qtbot.waitUntil(lambda: max(ends().values()) < view.width(), timeout=WAIT_MS)
     assert all(part.isVisible() for path in page.form.paths for part in page.form.field(path).focus_chain())

@@ -15,6 +15,7 @@ from iterand_gui.session.remembered import Memory
 from iterand_gui.session.session import Session
 from iterand_gui.shell.main_window import MainWindow
 from tests.gui.ending import put_away
+from tests.patience import WAIT_MS
 
 
 def test_that_the_way_to_downloads_ends_at_the_data_section(
@@ -26,11 +27,11 @@ def test_that_the_way_to_downloads_ends_at_the_data_section(
     window = MainWindow(Session(open_workspace_dir(workspace_dir)), Memory(tmp_path / "window.json"), look)
     try:
         window.show()
-        qtbot.waitUntil(lambda: window.session.watcher.has_read, timeout=60_000)
+        qtbot.waitUntil(lambda: window.session.watcher.has_read, timeout=WAIT_MS)
         page = window.show_page("new")
         assert isinstance(page, NewPage)
         page.form.set_text("data.dataset", "cifar10")
-        qtbot.waitUntil(page.launch.downloads.isVisible, timeout=60_000)
+        qtbot.waitUntil(page.launch.downloads.isVisible, timeout=WAIT_MS)
         page.launch.downloads.click()
         assert isinstance(window.page, SettingsPage)
         assert window.page.section is not None

@@ -22,8 +22,7 @@ from iterand_gui.pages.new.page import NewPage
 from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.command_line import TINY
-
-WAIT_MS = 60_000
+from tests.patience import WAIT_MS
 
 
 @pytest.fixture

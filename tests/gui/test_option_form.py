@@ -30,6 +30,7 @@ from iterand_gui.forms.values import (
     text_of,
     varying,
 )
+from tests.patience import WAIT_MS
 
 BASE = complete({})
 
@@ -69,7 +70,7 @@ def type_in(qtbot: QtBot, form: OptionForm, path: str, text: str) -> FormState:
     field = line(form, path)
     field.setFocus()
     field.selectAll()
-    with qtbot.waitSignal(form.changed, timeout=5_000) as told:
+    with qtbot.waitSignal(form.changed, timeout=WAIT_MS) as told:
         QTest.keyClicks(field, text) if text else QTest.keyClick(field, Qt.Key.Key_Delete)
     assert told.args is not None
     state = told.args[0]

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from PySide6.QtCore import Qt
 from pytestqt.modeltest import ModelTester
 
+from iterand_engine.config.metrics import Unit
 from iterand_gui.plots.link import PlotLink, Span, smoothing_text
 from iterand_gui.plots.tables import Cell, Column, PlainTable, PlotTableModel, SeriesTable, Table, csv_parts
-from iterand_gui.plots.units import Unit, log_ticks, ticks
+from iterand_gui.plots.units import log_ticks, ticks
 from iterand_gui.plots.value_range import value_range, zoomed
 from iterand_gui.plots.x_axis import Positions, XAxis
 from tests.gui.plot_tools import floats

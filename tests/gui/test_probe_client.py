@@ -14,6 +14,7 @@ from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.preflight.messages import Answer
 from iterand_gui.live.probe_client import ProbeClient
+from tests.patience import WAIT_MS
 
 # Stands for the probe: replies to each request as the name of its run says, with its width as answer.
 FAKE = """
@@ -99,7 +100,7 @@ def config(name: str, width: float = 1.0) -> RunConfig:
 
 
 def until_quiet(qtbot: QtBot, client: ProbeClient) -> None:
-    qtbot.waitUntil(lambda: not client.is_busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not client.is_busy, timeout=WAIT_MS)
 
 
 def test_that_a_question_is_answered(qtbot: QtBot, make_client: MakeClient) -> None:
@@ -131,12 +132,12 @@ def test_that_an_answer_that_is_no_longer_wanted_is_not_told(
     client = make_client()
     told = Told(client)
     client.ask(config("slow", 0.1))
-    qtbot.waitUntil(lambda: asked() == ["slow"], timeout=20_000)
+    qtbot.waitUntil(lambda: asked() == ["slow"], timeout=WAIT_MS)
     client.ask(config("new", 0.2))
     until_quiet(qtbot, client)
     assert told.said == [("", 200)]
     client.ask(config("slow", 0.3))
-    qtbot.waitUntil(lambda: asked()[2:] == ["slow"], timeout=20_000)
+    qtbot.waitUntil(lambda: asked()[2:] == ["slow"], timeout=WAIT_MS)
     client.forget()
     client.ask(config("other", 0.4), "other")
     until_quiet(qtbot, client)
@@ -223,7 +224,7 @@ def test_that_a_restart_asks_again(
     client = make_client()
     told = Told(client)
     client.ask(config("slow", 0.3))
-    qtbot.waitUntil(lambda: asked() == ["slow"], timeout=20_000)
+    qtbot.waitUntil(lambda: asked() == ["slow"], timeout=WAIT_MS)
     client.restart()
     until_quiet(qtbot, client)
     assert told.said == [("", 300)]
@@ -248,7 +249,7 @@ def test_that_the_real_probe_answers(qtbot: QtBot, workspace: Workspace) -> None
     client.answered.connect(lambda topic, answer: answers.append(answer))
     mapping = {"data": {"dataset": "digits"}, "model": {"name": "conv2", "width_factor": 0.1}}
     client.ask(RunConfig.from_mapping({**mapping, "compute": {"device": "cpu"}}), "form")
-    qtbot.waitUntil(lambda: not client.is_busy, timeout=90_000)
+    qtbot.waitUntil(lambda: not client.is_busy, timeout=WAIT_MS)
     client.close()
     assert len(answers) == 1, told.said
     answer = answers[0]

@@ -27,6 +27,7 @@ from iterand_gui.pages.runs.lines.columns import COLUMN, COLUMNS
 from iterand_gui.pages.runs.lines.model import RunTableModel
 from iterand_gui.pages.runs.lines.roles import Role
 from tests.gui.run_rows import change, config, run, sweep
+from tests.patience import WAIT_MS
 
 SELECT = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
 DESCENDING = Qt.SortOrder.DescendingOrder
@@ -271,7 +272,7 @@ def test_that_lines_find_their_new_order_a_little_later(
     model.sort(COLUMN["progress"], DESCENDING)
     model.take(change([replace(rows[0], step=90)]))
     assert [one[0][-1] for one in ids(model)] == ["3", "2", "1"]
-    with qtbot.waitSignal(model.layoutChanged, timeout=10 * run_table_model.SORT_AGAIN_MS):
+    with qtbot.waitSignal(model.layoutChanged, timeout=WAIT_MS):
         pass
     assert [one[0][-1] for one in ids(model)] == ["1", "3", "2"]
 
@@ -300,7 +301,7 @@ def test_that_many_runs_are_worked_out_beside_the_gui_thread(
     model.set_sweeps([sweep("s", rows[:3], lr=[1, 2, 3])])
     assert model.rowCount() == 9
     model.take(change([run(40, lr=40), run(41, lr=41)], removed=[rows[0].id]))
-    with qtbot.waitSignal(model.settled, timeout=10_000):
+    with qtbot.waitSignal(model.settled, timeout=WAIT_MS):
         pass
     assert model.rowCount() == 38 + 2 - 2 + 1
     assert text(model, "differs", 0) == "lr 41"
@@ -316,17 +317,17 @@ def test_that_the_table_follows_a_store(qtbot: QtBot, workspace_dir: Path) -> No
         watcher, model = StoreWatcher(store), RunTableModel()
         model.follow(watcher)
         watcher.start()
-        qtbot.waitUntil(lambda: column(model, "state") == ["Queued"], timeout=10_000)
+        qtbot.waitUntil(lambda: column(model, "state") == ["Queued"], timeout=WAIT_MS)
         token = claim_run(store, run_id)
         adopt_run(store, run_id, token, processes.current(), {"device": "cpu"})
         with Recorder(store, run_id, token) as recorder:
             recorder.progress(5, 0, 10)
-            qtbot.waitUntil(lambda: column(model, "progress") == ["5 / 10"], timeout=10_000)
+            qtbot.waitUntil(lambda: column(model, "progress") == ["5 / 10"], timeout=WAIT_MS)
             assert column(model, "state") == ["Running"]
             model.unfollow()
             recorder.finish(RunState.FINISHED, val_accuracy=0.75)
         other = create_run(store, replace(new, name="second", group_key="other"))
-        qtbot.waitUntil(lambda: other in watcher.runs, timeout=10_000)
+        qtbot.waitUntil(lambda: other in watcher.runs, timeout=WAIT_MS)
         assert column(model, "state") == ["Running"]
         model.follow(watcher)
         assert column(model, "name") == ["second", "first"]

@@ -13,7 +13,8 @@ from iterand_engine.runs.sweeps import plan
 from iterand_engine.store import RunState, Store
 from iterand_gui.pages.runs.lines.columns import COLUMN
 from iterand_gui.widgets.messages import MessageBar
-from tests.gui.runs_world import WAIT_MS, OpenRuns, add_run, add_sweep, config, end, recorded
+from tests.gui.runs_world import OpenRuns, add_run, add_sweep, config, end, recorded
+from tests.patience import WAIT_MS
 
 
 def nothing(_store: Store) -> None:

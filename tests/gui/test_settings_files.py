@@ -26,6 +26,7 @@ from iterand_gui.pages.settings.extensions import ExtensionsSection
 from iterand_gui.session.remembered import Memory
 from tests.gui.settings_world import World, opened
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S, WAIT_MS
 
 DATASET = "tiny-imagenet"
 FILE = "tiny-imagenet-200.zip"
@@ -36,11 +37,6 @@ from iterand_engine.extending import redraw_rule
 def mine(layer):
     return None
 """
-
-
-@pytest.fixture(autouse=True)
-def own_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
 @pytest.fixture
@@ -117,7 +113,7 @@ class Server:
                 self.send_header("Content-Length", str(len(outer.content)))
                 self.end_headers()
                 self.wfile.write(outer.content[:half])
-                outer.may_end.wait(20)
+                outer.may_end.wait(PATIENCE_S)
                 try:
                     self.wfile.write(outer.content[half:])
                 except OSError:
@@ -300,7 +296,7 @@ def test_that_a_file_is_enabled_by_its_hash_after_a_yes_and_disabled(world: Worl
     assert row.sha256 in row.question.text
     assert "with your rights on this machine" in row.question.text
     assert state_of(world, "mine.py") is FileState.DISABLED
-    with world.qtbot.waitSignal(world.session.own_code_changed, timeout=30_000):
+    with world.qtbot.waitSignal(world.session.own_code_changed, timeout=WAIT_MS):
         row.question.yes.click()
     world.settle()
     assert row.state.text() == "Enabled"

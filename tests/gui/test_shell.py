@@ -27,6 +27,7 @@ from iterand_gui.shell.shortcut_list import ShortcutList, of_actions, of_command
 from iterand_gui.shell.status_bar import StatusBar
 from iterand_gui.widgets.empty_state import EmptyState
 from iterand_gui.widgets.messages import AT_ONCE, MessageBar, Messages
+from tests.patience import PATIENCE_S, WAIT_MS
 
 
 @pytest.fixture
@@ -177,7 +178,7 @@ def test_that_the_status_says_that_training_goes_on_without_the_window(
         "1 run was interrupted: Runs has Resume all.",
         "1.0 GB of disk are left: Settings, Disk shows what can be freed.",
     )
-    qtbot.waitUntil(lambda: any(text.endswith(" free") for text in texts()), timeout=10_000)
+    qtbot.waitUntil(lambda: any(text.endswith(" free") for text in texts()), timeout=WAIT_MS)
     session.close()
 
 
@@ -194,7 +195,7 @@ def test_that_nothing_goes_on_when_a_session_is_closed(workspace_dir: Path, qtbo
 
     for jobs, own in zip((session.jobs, session.readings), began, strict=True):
         jobs.run(partial(until_cancelled, own=own), "Until cancelled")
-        assert own.wait(10)
+        assert own.wait(PATIENCE_S)
     session.close()
     assert sorted(map(began.index, ended)) == [0, 1]
 

@@ -23,7 +23,8 @@ from iterand_engine.store.queries import SqliteReader
 from iterand_engine.store.runs import adopt_run, claim_run, create_run, request_stop
 from iterand_gui.live import store_reader
 from iterand_gui.live.store_reader import RunsChange, StoreReader, Wish
-from tests.gui.stores import CONFIG, new_run, owned, points
+from tests.gui.stores import owned, points
+from tests.new_runs import CONFIG, new_run
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
 from benchmarks.screenshots.controls import double_keys, double_menu_keys, unnamed
@@ -17,7 +18,7 @@ from iterand_gui.session.remembered import Memory
 from iterand_gui.shell.app import Workbench, make_application
 
 NARROWEST_PX, HEIGHT_PX = 1200, 720
-_STILL_S = 0.2
+_STILL_S, _DRAWN_WITHIN_S = 0.2, 20.0
 _CHECKS = (cut_texts, empty_plots, unnamed, double_keys, double_menu_keys)
 
 
@@ -27,6 +28,15 @@ def wrong_in(stage: Stage) -> list[str]:
     found = [wrong for check in _CHECKS for wrong in check(window)]
     if (least := window.minimumSizeHint().width()) > NARROWEST_PX:
         found.append(f"the window cannot be narrower than {least} px")
+    return found
+
+
+def still_wrong_in(stage: Stage) -> list[str]:
+    """What is wrong once all is drawn: what is empty or cut only until its data have come is not."""
+    deadline_s = time.monotonic() + _DRAWN_WITHIN_S
+    stage.rest(_STILL_S)
+    while (found := wrong_in(stage)) and time.monotonic() < deadline_s:
+        stage.rest(_STILL_S)
     return found
 
 
@@ -45,8 +55,7 @@ def main() -> None:
         for view in VIEWS if window.session.watcher.runs else EMPTY_VIEWS:
             view.arrange(stage)
             stage.until(lambda: not window.session.jobs.running, "work in the background")
-            stage.rest(_STILL_S)
-            found[view.name] = wrong_in(stage)
+            found[view.name] = still_wrong_in(stage)
     finally:
         workbench.close()
     print(json.dumps({"scale": window.devicePixelRatioF(), "found": found}))

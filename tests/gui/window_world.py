@@ -23,9 +23,9 @@ from iterand_gui.session.session import Session
 from iterand_gui.shell.main_window import MainWindow
 from tests.command_line import TINY
 from tests.gui.ending import put_away
+from tests.patience import WAIT_MS
 from tests.slot_processes import Queue
 
-WAIT_MS = 60_000
 SIZE = (1280, 720)
 
 

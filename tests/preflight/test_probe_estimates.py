@@ -25,6 +25,7 @@ from iterand_engine.store import Store
 from iterand_engine.store.runs import claim_run
 from tests.hooks import hooks
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 
 GPU = Device("GPU-1", "cuda", "NVIDIA Small", 8_000_000_000, 5_000_000_000, bf16=True)
 
@@ -72,7 +73,9 @@ def test_that_memory_is_within_a_factor_of_two_of_a_real_run(
 
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     child = [sys.executable, str(ROOT / "tests" / "memory_child.py"), json.dumps(mapping)]
-    done = subprocess.run(child, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        child, env=environment, capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    )
     grown = int(done.stdout)
     assert grown / 2 < foretold < grown * 2, f"foretold {foretold / 1e6:.0f} MB, grown {grown / 1e6:.0f} MB"
 

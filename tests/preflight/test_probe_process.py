@@ -23,8 +23,8 @@ from iterand_engine.preflight.probe_client import (
     probe_environment,
 )
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 
-PATIENCE_S = 120.0
 OWN_CODE = """
 import os, sys, time
 from pathlib import Path

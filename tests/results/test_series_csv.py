@@ -11,14 +11,10 @@ import pytest
 from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.results.series_csv import HEAD, write_series
-from iterand_engine.store import NewRun, Recorder, RunState, Store
+from iterand_engine.store import Recorder, RunState, Store
 from iterand_engine.store.runs import adopt_run, claim_run, create_run
+from tests.new_runs import new_run
 
-CONFIG = {
-    "data": {"dataset": "digits"},
-    "model": {"name": "conv2", "width_factor": 0.25},
-    "method": {"name": "iterand"},
-}
 LAYERS = ("conv1.weight", "fc, last")
 
 
@@ -27,7 +23,7 @@ class Ended(Exception):  # noqa: N818 - what a user wants who cancels
 
 
 def add_run(store: Store) -> str:
-    return create_run(store, NewRun("tiny", CONFIG, "key", 1, "cpu", "fp32", "0.1.0"))
+    return create_run(store, new_run("tiny"))
 
 
 def trained(store: Store, points: int) -> str:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from iterand_engine.config.run_config import RunConfig
+from iterand_engine.data.dataset import Split
 from iterand_engine.errors import UserError
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.results.epoch_masks import epoch_path, read_epoch, stored_epochs
@@ -26,11 +27,12 @@ from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import RunOutcome, work
 from iterand_engine.store import RunState, Store
 from iterand_engine.store.runs import claim_run
-from iterand_engine.training import checkpoint, final_state, trainer
+from iterand_engine.training import checkpoint, evaluation, final_state, trainer
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.trainer import Trainer
 from tests.hooks import hooks
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 from tests.training_tasks import METHODS, ListSink, config_of, state_bytes, task_of
 
 EPOCHS, STEPS_PER_EPOCH = 3, 5
@@ -152,7 +154,9 @@ def test_that_a_killed_process_costs_only_the_steps_since_its_last_checkpoint(
 ) -> None:
     run_id = place.new_run(config_for(method))
     arguments = [sys.executable, "-c", KILLED, str(place.workspace.root), run_id]
-    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        arguments, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert place.store.reader.run(run_id).state is RunState.INTERRUPTED
     assert [entry.step for entry in place.store.reader.checkpoints(run_id)][:1] in ([5], [])
@@ -207,6 +211,35 @@ def test_that_any_checkpoint_leads_to_the_same_end(
             if axis != "clock" and name != CLOCK:
                 expected = [(at, value.tobytes()) for at, value in sink.points[name] if at >= step]
                 assert [(at, value.tobytes()) for at, value in rest.points[name]] == expected, (name, step)
+
+
+@pytest.mark.parametrize("break_at", ["never", "within the last epoch", "after the last epoch"])
+def test_that_the_last_epochs_validation_accuracy_stays_not_the_best(
+    place: Place, monkeypatch: pytest.MonkeyPatch, break_at: str
+) -> None:
+    left = [0.75, 0.5, 0.25]
+
+    def falling(*words: Any) -> Any:
+        found = evaluation.evaluate(*words)
+        return replace(found, accuracy=left.pop(0)) if Split.VAL in words else found
+
+    monkeypatch.setattr(trainer, "evaluate", falling)
+    run_id = place.new_run(config_for("iterand"))
+    if break_at == "within the last epoch":
+        assert place.start(run_id, STEPS - 1).state is RunState.STOPPED
+    elif break_at == "after the last epoch":
+        with monkeypatch.context() as change:
+            change.setattr(Trainer, "test", lambda _: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                place.start(run_id)
+    outcome = place.start(run_id)
+    assert (outcome.state, left) == (RunState.FINISHED, [])
+    row = place.store.reader.run(run_id)
+    assert (outcome.val_accuracy, row.val_accuracy) == (0.25, 0.25)
+    assert row.accuracy_so_far == 0.25
+    assert place.store.reader.series(run_id, "val_accuracy").values.tolist() == [0.75, 0.5, 0.25]
+    best = final_state.read(place.workspace.run_dir(run_id) / "best.safetensors")
+    assert best.facts["epoch"] == "1"
 
 
 def test_that_a_checkpoint_is_a_copy_on_the_host() -> None:

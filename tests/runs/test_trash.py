@@ -21,16 +21,12 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.trash import disk_use, empty, entries, undelete_runs
-from iterand_engine.store import NewRun, Recorder, RunState, Store, trash
+from iterand_engine.store import Recorder, RunState, Store, trash
 from iterand_engine.store.runs import adopt_run, claim_run, create_run
+from tests.new_runs import new_run
 from tests.paths import ROOT
 
 FILES = {"config.yaml": b"name: one", "checkpoints/step.pt": b"weights", "masks/epoch-00000.npz": b"bits"}
-CONFIG = {
-    "data": {"dataset": "digits"},
-    "model": {"name": "conv2", "width_factor": 0.5},
-    "method": {"name": "iterand"},
-}
 
 
 @dataclass
@@ -42,7 +38,7 @@ class Place:
 
     def new_run(self, name: str = "run", files: bool = True) -> str:
         """A queued run, with files or without."""
-        run_id = create_run(self.store, NewRun(name, CONFIG, "group", 1, "cpu", "fp32", "0.1.0"))
+        run_id = create_run(self.store, new_run(name))
         if files:
             folder = self.workspace.make_run_dir(run_id)
             for file, content in FILES.items():

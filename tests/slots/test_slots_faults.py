@@ -61,9 +61,8 @@ def faulty(width_factor, spec, fault: Literal["memory", "helper", "device"] = "d
 
 
 @pytest.fixture
-def met(queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def met(queue: Queue, tmp_path: Path) -> Iterator[Path]:
     """Where the network `faulty`, which is own code of the workspace, writes what it met."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     trusted(queue.workspace, "faulty.py", FAULTY)
     with activated(queue.workspace):
         yield tmp_path / "met"

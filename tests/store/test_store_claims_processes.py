@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iterand_engine.store import RunState
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -63,7 +64,7 @@ def test_that_processes_that_fight_for_one_place_never_share_it(place: Place, tm
     children = [place.child(SLOT + script, str(go), str(busy)) for script in (HOLDER, HOLDER, WAITER)]
     _await_all(children)
     go.touch()
-    assert [child.wait(timeout=60) for child in children] == [0, 0, 0]
+    assert [child.wait(timeout=PATIENCE_S) for child in children] == [0, 0, 0]
     rows = {row.id: row for row in place.store.reader.runs()}
     assert len(rows) == 12 + 4
     assert {row.state for row in rows.values()} == {RunState.FINISHED}

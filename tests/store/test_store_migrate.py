@@ -28,6 +28,7 @@ from iterand_engine.store import (
 )
 from iterand_engine.store.migrate import MIGRATIONS, prepare_database
 from iterand_engine.store.runs import create_run
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -225,7 +226,7 @@ with Store.open(fresh) as store:
         assert child.stdout is not None
         child.stdout.readline()
     go.touch()
-    assert [child.wait(timeout=60) for child in children] == [0, 0, 0]
+    assert [child.wait(timeout=PATIENCE_S) for child in children] == [0, 0, 0]
     with Store.open(open_workspace_dir(tmp_path / "fresh")) as store:
         assert len(store.reader.runs()) == 3
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -14,15 +12,15 @@ import pytest
 
 from iterand_engine.errors import OwnershipLost, UserError
 from iterand_engine.machine import processes
-from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import Recorder, RunState, states
 from iterand_engine.store.runs import adopt_run, claim_run, request_stop, settle_runs
 from iterand_engine.store.states import Signs, derived_state
+from tests.patience import PATIENCE_S
+from tests.store.slot_tools import ELSEWHERE, GONE, HERE, Until, state
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
 
-Until = Callable[[Callable[[], object]], None]
 # Adopts as the host named in sys.argv[4] (empty = truthfully), then records until it may not.
 TRAINER = """
 from dataclasses import replace
@@ -51,10 +49,6 @@ def start_trainer(place: Place, run_id: str, host: str = "") -> subprocess.Popen
     assert child.stdout is not None
     assert child.stdout.readline() == "training\n"
     return child
-
-
-def state(place: Place, run_id: str) -> RunState:
-    return place.store.reader.run(run_id).state
 
 
 def backdate(place: Place, column: str, seconds: float) -> None:
@@ -86,7 +80,7 @@ with Recorder(store, sys.argv[2], sys.argv[3]) as recorder:
         assert child.stdout is not None
         child.stdout.readline()
     go.touch()
-    assert sorted(child.wait(timeout=60) for child in children) == [0, 7]
+    assert sorted(child.wait(timeout=PATIENCE_S) for child in children) == [0, 7]
     assert state(place, run_id) is RunState.FINISHED
     assert place.store.reader.series(run_id, "loss").steps.tolist() == list(range(100))
     assert len(place.store.reader.run(run_id).environments) == 1
@@ -101,7 +95,7 @@ except Exception as error:
     print(type(error).__name__)
 """
     children = [place.child(script, run_id) for _ in range(3)]
-    said = [child.communicate(timeout=60)[0].strip() for child in children]
+    said = [child.communicate(timeout=PATIENCE_S)[0].strip() for child in children]
     assert said.count("UserError") == 2
     token = next(word for word in said if word != "UserError")
     adopt_run(place.store, run_id, token, processes.current(), {})
@@ -144,7 +138,7 @@ def test_that_a_process_whose_run_was_taken_writes_nothing_more(place: Place, un
     token = place.taken(run_id)
     before = place.store.reader.run(run_id)
     psutil.Process(child.pid).resume()
-    assert child.wait(timeout=60) == 7
+    assert child.wait(timeout=PATIENCE_S) == 7
     after = place.store.reader.run(run_id)
     assert (after.revision, after.step, after.state) == (before.revision, before.step, RunState.STARTING)
     with Recorder(place.store, run_id, token) as recorder:
@@ -216,9 +210,6 @@ def test_that_resuming_forgets_the_old_request(place: Place) -> None:
     assert state(place, run_id) is RunState.STARTING
 
 
-HERE = processes.current()
-GONE = replace(HERE, start_ticks=HERE.start_ticks - 1)
-ELSEWHERE = ProcessIdentity("elsewhere", 1, 1, "boot")
 NOW = 10_000.0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -28,11 +28,11 @@ from iterand_engine.store import (
     schema,
 )
 from iterand_engine.store.runs import claim_run, clear_request, request_stop, unlock_runs
+from tests.patience import PATIENCE_S
+from tests.store.slot_tools import Until
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
-
-Until = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_that_a_watcher_sees_the_commits_of_other_processes_only_once(
 config = {"data": {"dataset": "x"}, "model": {"name": "x", "width_factor": 1}, "method": {"name": "x"}}
 print(create_run(store, NewRun("run", config, "g", 1, "cpu", "fp32", "0")))
 """)
-    run_id = child.communicate(timeout=60)[0].strip()
+    run_id = child.communicate(timeout=PATIENCE_S)[0].strip()
     changes = watcher.poll()
     assert changes is not None
     assert changes.revisions == {run_id: 1}

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from iterand_engine.errors import UserError
-from iterand_engine.machine import processes
 from iterand_engine.machine.processes import ProcessIdentity
-from iterand_engine.store import ExtensionUse, NewRun, Recorder, RunState, queue, states
+from iterand_engine.store import ExtensionUse, Recorder, RunState, queue, states
 from iterand_engine.store.runs import adopt_run, claim_run, create_run, create_runs, request_stop, settle_runs
+from tests.new_runs import CONFIG, new_run
+from tests.store.slot_tools import GONE, HERE, change
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
 
-HERE = processes.current()
-GONE = replace(HERE, start_ticks=HERE.start_ticks - 1)
 OTHER = ProcessIdentity("elsewhere", 4321, 1, "boot")
-CONFIG = {
-    "data": {"dataset": "digits"},
-    "model": {"name": "conv2", "width_factor": 0.5},
-    "method": {"name": "iterand"},
-}
 
 
 def order(place: Place) -> list[str]:
     return [row.name for row in place.store.reader.queued()]
-
-
-def new(name: str) -> NewRun:
-    return NewRun(name, CONFIG, "group", 1, "cpu", "fp32", "0.1.0")
 
 
 def ended(place: Place, state: RunState, name: str = "ended") -> str:
@@ -43,11 +31,6 @@ def ended(place: Place, state: RunState, name: str = "ended") -> str:
     return run_id
 
 
-def change(place: Place, statement: str) -> None:
-    with closing(sqlite3.connect(place.workspace.db_path)) as other, other:
-        other.execute(statement)
-
-
 def lapse(place: Place) -> None:
     """Nobody came for the claimed runs."""
     change(place, f"UPDATE run SET owner_deadline = owner_deadline - {states.ADOPT_WITHIN_S + 1}")
@@ -55,24 +38,24 @@ def lapse(place: Place) -> None:
 
 def test_that_runs_made_together_keep_their_order(place: Place) -> None:
     place.new_run("before")
-    made = create_runs(place.store, [new("a"), new("b"), new("c")])
+    made = create_runs(place.store, [new_run("a"), new_run("b"), new_run("c")])
     assert order(place) == ["before", "a", "b", "c"]
     assert [row.id for row in place.store.reader.runs()][:3] == made[::-1]
-    create_runs(place.store, [new("x"), new("y")], first=True)
+    create_runs(place.store, [new_run("x"), new_run("y")], first=True)
     assert order(place) == ["x", "y", "before", "a", "b", "c"]
     assert create_runs(place.store, []) == []
 
 
 def test_that_runs_are_made_all_or_none(place: Place) -> None:
-    broken = replace(new("b"), config={**CONFIG, "seed": object()})
+    broken = replace(new_run("b"), config={**CONFIG, "seed": object()})
     with pytest.raises(Exception, match="not JSON serializable"):
-        create_runs(place.store, [new("a"), broken])
+        create_runs(place.store, [new_run("a"), broken])
     assert place.store.reader.runs() == []
 
 
 def test_that_a_run_knows_the_own_code_it_uses(place: Place) -> None:
     uses = (ExtensionUse("mine.py", "ab" * 32), ExtensionUse("more.py", "cd" * 32))
-    run_id = create_run(place.store, replace(new("run"), extensions=uses))
+    run_id = create_run(place.store, replace(new_run("run"), extensions=uses))
     assert place.store.reader.run(run_id).extensions == uses
     assert place.store.reader.run(place.new_run()).extensions == ()
 

@@ -19,6 +19,7 @@ from iterand_engine.store import (
     states,
 )
 from iterand_engine.store.runs import create_run, request_stop
+from tests.new_runs import new_run
 from tests.store.slot_tools import (
     CPU,
     CPU_2,
@@ -28,7 +29,6 @@ from tests.store.slot_tools import (
     GPU_B,
     HERE,
     adopt,
-    asking_for,
     change,
     finish,
     held,
@@ -154,12 +154,12 @@ def test_that_a_slot_takes_only_what_suits_its_device(
 ) -> None:
     for at in (CPU, GPU_A, GPU_B):
         token = held(place, at)
-        run_id = create_run(place.store, asking_for("run", kind, device))
+        run_id = create_run(place.store, new_run("run", kind=kind, device=device))
         assert slots.release(place.store, at.key, token, only_if_idle=True) is (at not in takers)
         token = token if at in takers else held(place, at)
         assert next_id(place, at, token) == (run_id if at in takers else None)
         request_stop(place.store, run_id)
-        waited = create_run(place.store, asking_for("waited", kind, device), waiter=HERE)
+        waited = create_run(place.store, new_run("waited", kind=kind, device=device), waiter=HERE)
         claim = slots.claim_waiting(place.store, waited, [replace(at, key=replace(at.key, position=1))])
         assert isinstance(claim, Claim) is (at in takers)
         if claim == []:
@@ -239,7 +239,7 @@ def test_that_waiters_take_places_in_the_order_they_came(place: Place) -> None:
 
 
 def test_that_waiters_for_other_devices_do_not_hinder_each_other(place: Place) -> None:
-    create_run(place.store, asking_for("gpu", "cuda", "cuda"), waiter=HERE)
+    create_run(place.store, new_run("gpu", kind="cuda", device="cuda"), waiter=HERE)
     waited = place.new_run("cpu", waiter=HERE)
     assert isinstance(slots.claim_waiting(place.store, waited, [GPU_A, CPU]), Claim)
 

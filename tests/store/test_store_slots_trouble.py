@@ -15,6 +15,7 @@ from iterand_engine.store import (
     states,
 )
 from iterand_engine.store.runs import adopt_run, create_run, settle_runs
+from tests.new_runs import new_run
 from tests.store.slot_tools import (
     CPU,
     CPU_2,
@@ -23,7 +24,6 @@ from tests.store.slot_tools import (
     HERE,
     Until,
     adopt,
-    asking_for,
     change,
     finish,
     held,
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 def test_that_a_closed_slot_is_used_by_nobody_until_it_is_reopened(place: Place) -> None:
     token = held(place, GPU_A)
-    create_run(place.store, asking_for("run", "cuda", "cuda"))
-    waited = create_run(place.store, asking_for("waited", "cuda", "cuda"), waiter=HERE)
+    create_run(place.store, new_run("run", kind="cuda", device="cuda"))
+    waited = create_run(place.store, new_run("waited", kind="cuda", device="cuda"), waiter=HERE)
     slots.close(place.store, GPU_A.key, token, "the card fell off the bus")
     assert only_slot(place).closed_reason == "the card fell off the bus"
     assert next_id(place, GPU_A, token) is None
@@ -78,8 +78,8 @@ def test_that_a_holder_hears_what_it_is_asked(place: Place) -> None:
 
 
 def test_that_a_device_error_closes_the_slot_and_gives_the_run_to_another(place: Place) -> None:
-    create_run(place.store, asking_for("one", "cuda", "cuda"))
-    other = create_run(place.store, asking_for("two", "cuda", "cuda"))
+    create_run(place.store, new_run("one", kind="cuda", device="cuda"))
+    other = create_run(place.store, new_run("two", kind="cuda", device="cuda"))
     a, b = held(place, GPU_A), held(place, GPU_B)
     claim = adopt(place, slots.claim_next(place.store, GPU_A.key, a))
     finish(place, claim, RunState.INTERRUPTED)
@@ -131,7 +131,7 @@ def test_that_claims_of_slots_count_as_starts_that_may_be_lost(place: Place) -> 
 
 def test_that_the_runs_of_a_slot_that_died_with_its_process_are_settled(place: Place, until: Until) -> None:
     place.new_run()
-    child = place.child("print(__import__('os').getpid(), flush=True)\ntime.sleep(60)")
+    child = place.child("print(__import__('os').getpid(), flush=True)\ntime.sleep(600)")
     assert child.stdout is not None
     worker = processes.identity_of(int(child.stdout.readline()))
     assert worker is not None

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from iterand_engine.errors import UserError
-from iterand_engine.machine import processes
 from iterand_engine.store import (
     ChangeWatcher,
     Recorder,
@@ -24,11 +23,10 @@ from iterand_engine.store import (
     trash,
 )
 from iterand_engine.store.runs import adopt_run, claim_run, request_stop, unlock_runs
+from tests.store.slot_tools import HERE
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
-
-HERE = processes.current()
 
 
 @pytest.fixture

@@ -5,26 +5,18 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from iterand_engine.errors import OwnershipLost
 from iterand_engine.store import Recorder, RunState, outbox
+from tests.patience import seconds_here
+from tests.store.slot_tools import Until, ramp
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
-
-Until = Callable[[Callable[[], object]], None]
-
-
-def ramp(first: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    steps = np.arange(first, first + count)
-    return steps, (steps / 7).astype(np.float32)
 
 
 def test_that_a_locked_database_loses_nothing_and_stops_nobody(
@@ -41,7 +33,8 @@ def test_that_a_locked_database_loses_nothing_and_stops_nobody(
                 recorder.append("loss", [step], [step])
                 recorder.progress(step + 1, 0, 2000)
                 assert not recorder.stop_requested
-            assert time.monotonic() - began_s < 5  # the busy timeout alone would be a second each time
+            # The busy timeout alone would be a second each time.
+            assert time.monotonic() - began_s < seconds_here(5)
             until(lambda: said)
             assert place.store.reader.series(run[0], "loss").steps.size == 0
         recorder.drain()

@@ -24,6 +24,7 @@ from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.hooks import Hooks
 from iterand_engine.training.trainer import Ending, Trainer
 from tests.hooks import hooks
+from tests.patience import PATIENCE_S
 from tests.training_tasks import ListSink, config_of, task_of, train
 
 ABSURD = {"epochs": 4, "lr": 1e30}
@@ -199,7 +200,7 @@ def test_that_a_job_after_a_failed_one_is_not_done_and_close_tells() -> None:
     hold, writer = threading.Event(), BackgroundWriter()
 
     def fails() -> None:
-        hold.wait(10)
+        hold.wait(PATIENCE_S)
         raise ValueError("first")
 
     writer.submit(fails)
@@ -212,7 +213,11 @@ def test_that_a_job_after_a_failed_one_is_not_done_and_close_tells() -> None:
 
 def test_that_two_jobs_wait_at_most() -> None:
     hold, writer, waited = threading.Event(), BackgroundWriter(), list[bool]()
-    jobs: list[Callable[[], None]] = [lambda: waited.append(hold.wait(10)), lambda: None, lambda: None]
+    jobs: list[Callable[[], None]] = [
+        lambda: waited.append(hold.wait(PATIENCE_S)),
+        lambda: None,
+        lambda: None,
+    ]
     for job in jobs:
         writer.submit(job)
     more = threading.Thread(target=writer.submit, args=(lambda: None,))

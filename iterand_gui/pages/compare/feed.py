@@ -11,11 +11,12 @@ from collections.abc import Mapping
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from iterand_engine.config.metrics import CLOCK, Metric
 from iterand_engine.store import Series
 from iterand_gui.live.store_watcher import StoreWatcher, Subscription
 from iterand_gui.look import theme
 from iterand_gui.pages.compare.entries import Comparison, Entry, line_styles
-from iterand_gui.pages.compare.metrics import CLOCK, METRICS, Metric
+from iterand_gui.pages.compare.metrics import METRICS
 from iterand_gui.pages.compare.tracks import Points, Track, mean_curve, positions_of
 from iterand_gui.plots.curve_plot import CurvePlot, CurveStyle
 from iterand_gui.plots.group_curve import GroupCurve
@@ -201,7 +202,7 @@ class CurveFeed(QObject):
 
     def _points(self, run_id: str) -> Points | None:
         """The points of a run as the metric has them; None until they came."""
-        track = self._tracks[run_id, self._metric.series]
+        track = self._tracks[run_id, self._metric.name]
         if not self._metric.over or not track.is_told:
             return track.points if track.is_told else None
         over = self._tracks[run_id, self._metric.over].values
@@ -209,7 +210,7 @@ class CurveFeed(QObject):
 
     def _draw_run(self, plot: CurvePlot, key: str, run_id: str, points: Points) -> None:
         """Only what is new of a run, where the rest is drawn already."""
-        changed = self._tracks[run_id, self._metric.series].take_change()
+        changed = self._tracks[run_id, self._metric.name].take_change()
         steps, values = points
         if self._drawn_run.get(key) != run_id or changed == 0 or changed != plot.point_count(key):
             plot.set_series(key, steps, values)

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from iterand_engine.config.metrics import Metric
 from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.look import theme
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.compare.entries import NOTHING, compare
 from iterand_gui.pages.compare.facts import Facts
-from iterand_gui.pages.compare.metrics import METRICS, Metric, metric_of
+from iterand_gui.pages.compare.metrics import METRICS, metric_of
 from iterand_gui.pages.compare.plot_area import PlotArea
 from iterand_gui.pages.compare.plot_bar import MODES, PlotBar
 from iterand_gui.pages.compare.results import Mode
@@ -186,7 +187,7 @@ class ComparePage(Page):
         """What can be plotted, and what can be done with plot and table."""
         here = bool(self._comparison.entries)
         made = [Command(f"Plot {MODES[mode].lower()}", self._chooser(mode)) for mode in Mode]
-        made += [Command(f"Plot {metric.title.lower()}", self._metric_chooser(metric)) for metric in METRICS]
+        made += [Command(f"Plot {metric.label.lower()}", self._metric_chooser(metric)) for metric in METRICS]
         view, panel = self.panel.view, self.panel
         actions = [view.pin_action, view.drop_action, view.open_action, panel.copy_csv, panel.copy_markdown]
         plot = self.area.plot
@@ -207,7 +208,7 @@ class ComparePage(Page):
         column, descending = self.panel.model.sorted_by
         return {
             "mode": self.area.mode.value,
-            "metric": self.area.curve_metric.series,
+            "metric": self.area.curve_metric.name,
             "axis": self._link.axis.value,
             "smoothing": self._link.smoothing,
             "log": self.area.logs(),

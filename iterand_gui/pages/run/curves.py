@@ -17,11 +17,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from iterand_engine.config.metrics import CLOCK, REDRAWN
 from iterand_engine.results.epoch_masks import has_masks
 from iterand_engine.store import RunRow, Series
 from iterand_gui.live.store_watcher import Subscription
 from iterand_gui.look import theme
-from iterand_gui.pages.run.panels import CLOCK, MARKS, PANELS, Panel, known_keys, shown_panels
+from iterand_gui.pages.run.panels import PANELS, Panel, known_keys, shown_panels
 from iterand_gui.pages.run.plot_feed import PlotFeed
 from iterand_gui.pages.run.plot_grid import PlotGrid
 from iterand_gui.pages.run.positions import RunClock
@@ -111,7 +112,7 @@ class CurvesTab(RunTab):
 
     def _names(self) -> list[str]:
         """The series that the panels need, those that say where points stand first."""
-        names = [MARKS, CLOCK, *(name for panel in self._panels() for name in panel.series)]
+        names = [REDRAWN, CLOCK, *(name for panel in self._panels() for name in panel.series)]
         return list(dict.fromkeys(names))
 
     def _show_panels(self) -> None:
@@ -142,7 +143,7 @@ class CurvesTab(RunTab):
         for part in parts:
             if part.run_id != row.id:
                 continue
-            if part.name == MARKS:
+            if part.name == REDRAWN:
                 self._marks = np.concatenate((self._marks[: part.first], part.steps))
             elif part.name == CLOCK:
                 self._clock.take(part)

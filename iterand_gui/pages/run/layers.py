@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from iterand_engine.config.metrics import CLOCK
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.results.epoch_masks import has_masks
@@ -27,7 +28,6 @@ from iterand_gui.pages.run.layer_data import (
     read_sizes,
 )
 from iterand_gui.pages.run.layer_table import LayerLine, LayerTable
-from iterand_gui.pages.run.panels import CLOCK
 from iterand_gui.pages.run.positions import RunClock
 from iterand_gui.pages.run.tab import RunTab
 from iterand_gui.plots.heat.area import HeatData

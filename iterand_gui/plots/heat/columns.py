@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from iterand_engine.config.metrics import Unit
 from iterand_gui.plots.reduction import Steps
 from iterand_gui.plots.tables import Cell, Column
-from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Positions, XAxis
 
 Matrix = NDArray[np.float32]

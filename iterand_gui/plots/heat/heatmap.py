@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from iterand_engine.config.metrics import Unit
 from iterand_engine.machine import texts
 from iterand_gui.look import theme
 from iterand_gui.look.colours import LIGHT
@@ -33,7 +34,6 @@ from iterand_gui.plots.heat.columns import MatrixTable, last_shown
 from iterand_gui.plots.heat.sheet import Sheet
 from iterand_gui.plots.link import PlotLink
 from iterand_gui.plots.table_view import PlotTable
-from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Positions
 
 _LEAST_SIZE = QSize(320, 200)
