@@ -37,9 +37,10 @@ from iterand_engine.preflight.ratios import (
 from iterand_engine.pruning.methods.iterand import IteRand
 from iterand_engine.runs.adopt import adopted
 from iterand_engine.runs.make import make_run
-from iterand_engine.runs.train import Session, Surroundings
+from iterand_engine.runs.train import RunSession
 from iterand_engine.store import Recorder, RunState, Store
 from iterand_engine.store.runs import adopt_run, claim_run
+from iterand_engine.training.hooks import Hooks
 from iterand_engine.training.numerics import Numerics
 from iterand_engine.training.trainer import Trainer
 
@@ -176,7 +177,7 @@ def _prepared(
         run_id = make_run(workspace, store, config)
         token = claim_run(store, run_id)
         recorder, start = stack.enter_context(adopted(store, run_id, token))
-        session = Session(workspace, store, run_id, recorder, start, Surroundings())
+        session = RunSession(workspace, store, run_id, recorder, start, Hooks())
         yield stack.enter_context(session.open())
 
 

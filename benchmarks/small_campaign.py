@@ -19,9 +19,19 @@ import numpy as np
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.runs.make import make_run
-from iterand_engine.runs.train import Surroundings, work
+from iterand_engine.runs.train import work
 from iterand_engine.store import Locked, RunRow, RunState, Store
 from iterand_engine.store.runs import claim_run
+from iterand_engine.training.hooks import Hooks
+
+
+class Notes(Hooks):
+    """Prints what a person should read."""
+
+    def note(self, text: str) -> None:
+        """Print it."""
+        print(text, file=sys.stderr)
+
 
 METHODS: dict[str, dict[str, object]] = {
     "dense": {"name": "dense", "weight_init": "kaiming-uniform"},
@@ -61,8 +71,7 @@ def train(options: argparse.Namespace) -> None:
             if any(run.name == name and run.state is RunState.FINISHED for run in store.reader.runs()):
                 continue
             run_id = make_run(workspace, store, config(name, options.data, options.threads))
-            around = Surroundings(note=lambda text: print(text, file=sys.stderr))
-            outcome = work(workspace, store, run_id, claim_run(store, run_id), around)
+            outcome = work(workspace, store, run_id, claim_run(store, run_id), Notes())
             print(f"{name} {outcome}", flush=True)
 
 

@@ -26,7 +26,8 @@ from iterand_engine.extensions.signatures import arguments_of, takes_none
 
 if TYPE_CHECKING:
     from iterand_engine.models.spec import InputSpec, scaled
-    from iterand_engine.pruning.methods.base import Method, Plan, RedrawEvent
+    from iterand_engine.pruning.methods.base import Method, RedrawEvent
+    from iterand_engine.pruning.methods.base import RunPlan as Plan
     from iterand_engine.pruning.methods.dense import Dense
     from iterand_engine.pruning.methods.edge_popup import EdgePopup
     from iterand_engine.pruning.methods.iterand import IteRand
@@ -67,7 +68,7 @@ _TORCH_NAMES: Mapping[str, str] = {
     "InputSpec": "iterand_engine.models.spec",
     "IteRand": "iterand_engine.pruning.methods.iterand",
     "Method": "iterand_engine.pruning.methods.base",
-    "Plan": "iterand_engine.pruning.methods.base",
+    "Plan": "iterand_engine.pruning.methods.base:RunPlan",
     "Redraw": "iterand_engine.pruning.redraw_rules",
     "RedrawEvent": "iterand_engine.pruning.methods.base",
     "RedrawSite": "iterand_engine.pruning.redraw_rules",
@@ -171,4 +172,5 @@ if not TYPE_CHECKING:  # a checker would take any name at all for one of ours
     def __getattr__(name: str) -> object:
         if name not in _TORCH_NAMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_TORCH_NAMES[name]), name)
+        module, _, known_there_as = _TORCH_NAMES[name].partition(":")
+        return getattr(import_module(module), known_there_as or name)

@@ -17,8 +17,9 @@ from iterand_engine.data.open import open_dataset
 from iterand_engine.runs.train import build_task
 from iterand_engine.store import Level, SeriesAxis
 from iterand_engine.training.checkpoint import Checkpoint
+from iterand_engine.training.hooks import Hooks
 from iterand_engine.training.numerics import Numerics
-from iterand_engine.training.trainer import Hooks, Task, Trainer
+from iterand_engine.training.trainer import Task, Trainer
 
 CPU = torch.device("cpu")
 METHODS: dict[str, dict[str, Any]] = {

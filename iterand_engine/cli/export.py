@@ -13,6 +13,7 @@ from iterand_engine.cli.progress import progress_display
 from iterand_engine.errors import ExitCode
 from iterand_engine.machine.signals import StopSignals
 from iterand_engine.results.mask_export import ExportFormat, export_masks, known_format
+from iterand_engine.runs.report import Watched
 
 if TYPE_CHECKING:
     from iterand_engine.runs.reproduce import Comparison
@@ -55,10 +56,9 @@ def reproduce(
     with opened(workspace) as at, StopSignals() as signals:
         run_id = at.store.reader.resolve(run)
         from iterand_engine.runs.reproduce import reproduce_run
-        from iterand_engine.runs.train import Surroundings
 
         with progress_display() as display, results_alone():
-            around = Surroundings(display.update, display.note, lambda step: signals.requested)
+            around = Watched(display, signals)
             comparison = reproduce_run(at.workspace, at.store, run_id, steps=steps, around=around)
     raise typer.Exit(_tell(comparison))
 

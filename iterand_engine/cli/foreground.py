@@ -19,7 +19,7 @@ from iterand_engine.store import RunState, slots
 from iterand_engine.store.runs import claim_run
 
 if TYPE_CHECKING:
-    from iterand_engine.runs.train import Outcome
+    from iterand_engine.runs.train import RunOutcome
 
 
 def train_here(
@@ -82,7 +82,7 @@ def _train(at: Opened, run_id: str, token: str, device: str | None, signals: Sto
         _announce(at, run_id)
 
 
-def _report(at: Opened, run_id: str, outcome: Outcome) -> ExitCode:
+def _report(at: Opened, run_id: str, outcome: RunOutcome) -> ExitCode:
     if outcome.reason:
         say(outcome.reason)
     match outcome.state:

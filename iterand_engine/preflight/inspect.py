@@ -28,7 +28,7 @@ from iterand_engine.preflight.estimates import Tensors
 from iterand_engine.preflight.messages import LayerFacts
 from iterand_engine.pruning.masked_network import maskable_weights, plan_masks
 from iterand_engine.pruning.masked_weight import record_type
-from iterand_engine.pruning.methods.base import Plan
+from iterand_engine.pruning.methods.base import RunPlan
 from iterand_engine.pruning.methods.dense import Dense
 from iterand_engine.pruning.methods.edge_popup import EdgePopup
 from iterand_engine.pruning.methods.iterand import IteRand
@@ -122,7 +122,7 @@ class _Masks:
     unmasked: tuple[str, ...] = ()
 
 
-def look(config: RunConfig, spec: InputSpec, plan: Plan) -> NetworkFacts:
+def look(config: RunConfig, spec: InputSpec, plan: RunPlan) -> NetworkFacts:
     """Build a network and its method on the meta device, and follow one batch.
 
     Args:
@@ -167,7 +167,7 @@ def _network(question: _Question) -> _Network:
     return _Network(module, shapes, parameters, buffer_bytes, saved, notes)
 
 
-def _masks(network: _Network, config: RunConfig, spec: InputSpec, plan: Plan) -> _Masks:
+def _masks(network: _Network, config: RunConfig, spec: InputSpec, plan: RunPlan) -> _Masks:
     """Ask the method; those of the papers are known without making them, which takes most of the time."""
     options = config.method
     kind = find("method", METHODS, options.name).load()

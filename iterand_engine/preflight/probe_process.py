@@ -31,7 +31,7 @@ from iterand_engine.machine.workspace import Workspace, find_workspace_dir
 from iterand_engine.preflight import estimates
 from iterand_engine.preflight.inspect import in_brief, look
 from iterand_engine.preflight.messages import READY, Answer, Input, Reply, Request, decode, encode
-from iterand_engine.pruning.methods.base import Plan
+from iterand_engine.pruning.methods.base import RunPlan
 
 _GRACE_S = 5.0  # how long a reply may take to whom nobody listens any more
 
@@ -49,7 +49,7 @@ def answer(workspace: Workspace, request: Request) -> Answer:
     steps_per_epoch = -(-data.train_count // training.batch_size)
     steps = steps_per_epoch * training.epochs
     dtype = torch.bfloat16 if request.precision == "bf16" else torch.float32
-    network = look(config, data.spec, Plan(total_steps=steps, seed=training.seed, weight_dtype=dtype))
+    network = look(config, data.spec, RunPlan(total_steps=steps, seed=training.seed, weight_dtype=dtype))
     memory = estimates.memory(
         network.tensors,
         training,

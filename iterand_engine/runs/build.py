@@ -14,7 +14,7 @@ from iterand_engine.config.method_options import MethodOptions
 from iterand_engine.config.run_config import ModelConfig
 from iterand_engine.errors import UserError
 from iterand_engine.models.spec import InputSpec
-from iterand_engine.pruning.methods.base import Method, Plan, RedrawEvent
+from iterand_engine.pruning.methods.base import Method, RedrawEvent, RunPlan
 from iterand_engine.runs.faults import explain
 
 
@@ -42,7 +42,7 @@ def build_network(options: ModelConfig, spec: InputSpec) -> nn.Module:
     return module
 
 
-def make_method(module: nn.Module, options: MethodOptions, plan: Plan) -> Method:
+def make_method(module: nn.Module, options: MethodOptions, plan: RunPlan) -> Method:
     """Make a method for a network, which it changes in place.
 
     Args:

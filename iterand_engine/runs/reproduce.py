@@ -23,9 +23,10 @@ from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.results.groups import is_same_experiment
 from iterand_engine.runs.make import make_run
-from iterand_engine.runs.train import Surroundings, work
+from iterand_engine.runs.train import work
 from iterand_engine.store import RunDetail, RunState, Series, SeriesInfo, Store
 from iterand_engine.store.runs import claim_run
+from iterand_engine.training.hooks import Hooks, TrainingProgress
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def reproduce_run(
     run_id: str,
     *,
     steps: int | None = None,
-    around: Surroundings | None = None,
+    around: Hooks | None = None,
 ) -> Comparison:
     """Train a run again, with the threads, precision and memory format of its first start, and compare.
 
@@ -104,7 +105,7 @@ def reproduce_run(
         Settings(data_roots=tuple(roots)).save(place)
         with Store.open(place) as other:
             again = make_run(place, other, _repeated_config(original))
-            work(place, other, again, claim_run(other, again), _until(limit, around or Surroundings()))
+            work(place, other, again, claim_run(other, again), _Until(limit, around or Hooks()))
             return compare(store, original, other, other.reader.run(again), limit)
 
 
@@ -224,10 +225,17 @@ def _missing(name: str, points: _Points, row: int, *, is_original: bool) -> Diff
     return Difference(int(points.steps[row]), name, *pair)
 
 
-def _until(limit: int, around: Surroundings) -> Surroundings:
-    """The same surroundings, with a stop after some steps."""
+class _Until(Hooks):
+    """Shows what other hooks show, and stops after some steps, or when those do."""
 
-    def should_stop(step: int) -> bool:
-        return step >= limit or around.should_stop(step)
+    def __init__(self, limit: int, around: Hooks) -> None:
+        self._limit, self._around = limit, around
 
-    return Surroundings(around.on_progress, around.note, should_stop)
+    def on_progress(self, progress: TrainingProgress) -> None:
+        self._around.on_progress(progress)
+
+    def note(self, text: str) -> None:
+        self._around.note(text)
+
+    def should_stop(self, step: int) -> bool:
+        return step >= self._limit or self._around.should_stop(step)

@@ -16,14 +16,14 @@ from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.launch import Launcher, start_detached
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.slots.held_slot import Ended, HeldSlot, slot_name, take_hold
+from iterand_engine.slots.held_slot import EndedRun, HeldSlot, slot_name, take_hold
 from iterand_engine.slots.launches import slot_launch
 from iterand_engine.slots.places import Place, my_devices, our_processes, places, suits
 from iterand_engine.store import RunRow, Store
 from iterand_engine.store.records import SlotKey, SlotPlace, SlotRow
 
 __all__ = [
-    "Ended",
+    "EndedRun",
     "Place",
     "drain",
     "my_devices",
@@ -170,7 +170,7 @@ def drain(
     should_stop: Callable[[], bool] = lambda: False,
     idle_s: float = 0.0,
     launcher: Launcher = start_detached,
-) -> list[Ended]:
+) -> list[EndedRun]:
     """Hold slots and train what is queued for them, each run in a process of its own, until nothing is left.
 
     Args:

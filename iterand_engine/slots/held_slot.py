@@ -38,7 +38,7 @@ TROUBLES = 60  # in a row, after which nothing is tried again
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndedRun:
     """A run whose worker has ended, and how it stood then."""
 
     run_id: str
@@ -115,7 +115,7 @@ class HeldSlot:
         self._idle_since_s = time.monotonic()
         self._troubles = 0
         self.is_done = self.is_closed = False
-        self.ended: list[Ended] = []
+        self.ended: list[EndedRun] = []
 
     def leave(self) -> None:
         """Ask the run to save and stop, and hold the slot no more once it has."""
@@ -234,7 +234,7 @@ class HeldSlot:
         self._idle_since_s = time.monotonic()
         for run in found:  # none where it was deleted meanwhile
             self._say(f"run {run_id} {run.state}" + (f": {run.reason}" if run.reason else ""))
-            self.ended.append(Ended(run_id, run.state))
+            self.ended.append(EndedRun(run_id, run.state))
             self._announce(lambda: announce_run(self._workspace, self._store, run_id, self._launcher))
 
     def _close(self, run_id: str) -> None:

@@ -26,7 +26,7 @@ from iterand_engine.store.run_writer import (
     Forgotten,
     Message,
     Points,
-    Progress,
+    ProgressNote,
     Published,
     Rewound,
     RunEnded,
@@ -160,7 +160,9 @@ class Recorder:
         While evaluating, report the same step now and then: a run without reports comes to look stalled.
         """
         now_s = time.monotonic()
-        self._outbox.report(Progress(step, epoch, total_steps, now_s, self._pace.usual_step_s(step, now_s)))
+        self._outbox.report(
+            ProgressNote(step, epoch, total_steps, now_s, self._pace.usual_step_s(step, now_s))
+        )
 
     def event(self, level: Level, text: str, step: int | None = None) -> None:
         """Add a message to the run's log."""

@@ -98,7 +98,7 @@ Item = Declared | Points | Message | Published | Forgotten | Rewound | RunEnded
 
 
 @dataclass(frozen=True)
-class Progress:
+class ProgressNote:
     """Updates done, as reported at `monotonic_s`; `usual_step_s` is the median time of recent steps."""
 
     step: int
@@ -137,7 +137,7 @@ class RunWriter:
         self._elapsed_before_s = row.elapsed_s
         self._series = {series.name: series for series in stored_series(connection, self._run_id)}
 
-    def commit(self, items: Sequence[Item], progress: Progress | None) -> bool:
+    def commit(self, items: Sequence[Item], progress: ProgressNote | None) -> bool:
         """Write items in their order, with a heartbeat, in one transaction.
 
         Args:
@@ -164,7 +164,7 @@ class RunWriter:
         self._engine.dispose()
 
     def _touch(
-        self, connection: Connection, progress: Progress | None, monotonic_s: float
+        self, connection: Connection, progress: ProgressNote | None, monotonic_s: float
     ) -> tuple[float, bool]:
         now = dialect.now()
         values: dict[str, object] = {

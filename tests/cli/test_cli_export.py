@@ -23,6 +23,7 @@ from iterand_engine.runs import train
 from iterand_engine.store.runs import claim_run
 from iterand_engine.training.trainer import Trainer
 from tests.command_line import config_file, iterand, opened
+from tests.hooks import hooks
 from tests.paths import ROOT
 
 DOCS = (ROOT / "docs" / "exports.md").read_text(encoding="utf-8")
@@ -57,7 +58,7 @@ def trained(folder: Path, method: dict[str, Any], stop_at: int | None = None) ->
     with common.opened(folder / "ws") as at, pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "test", test_and_look)
         run_id = new_run(at, config)
-        around = train.Surroundings(should_stop=lambda step: step == stop_at)
+        around = hooks(should_stop=lambda step: step == stop_at)
         train.work(at.workspace, at.store, run_id, claim_run(at.store, run_id), around)
     images, logits = seen[0] if seen else (torch.empty(0), torch.empty(0))
     return Trained(folder / "ws", run_id, images, logits)

@@ -25,13 +25,13 @@ from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data import fetch
 from iterand_engine.machine import devices
 from iterand_engine.store import RunState
-from iterand_engine.training import trainer
+from iterand_engine.training.hooks import TrainingProgress
 from iterand_engine.version import __version__
 from iterand_gui.live.lines import Progress, read_progress
 from tests.command_line import config_file, iterand, opened
 from tests.paths import ROOT
 
-PROGRESS = trainer.Progress(
+PROGRESS = TrainingProgress(
     step=120,
     total_steps=460,
     epoch=2,
@@ -220,7 +220,7 @@ def test_that_a_demo_that_is_stopped_ends_as_its_run_does(
 def test_that_progress_is_a_plain_line_at_first_and_then_rarely(capsys: pytest.CaptureFixture[str]) -> None:
     display = PlainDisplay()
     for _ in range(100):
-        display.update(PROGRESS)
+        display.on_progress(PROGRESS)
     figures = "loss 0.2500 accuracy 0.8750 val_accuracy 0.5000 1234 images/s"
     assert capsys.readouterr().err == f"epoch 3/20 step 120/460 {figures} 1 min 35 s left\n"
 
@@ -228,7 +228,7 @@ def test_that_progress_is_a_plain_line_at_first_and_then_rarely(capsys: pytest.C
 def test_that_a_terminal_shows_place_figures_and_notes_as_they_are() -> None:
     screen = io.StringIO()
     display = LiveDisplay(Console(file=screen, force_terminal=True, width=80, color_system=None))
-    display.update(PROGRESS)
+    display.on_progress(PROGRESS)
     display.note("a note [bold]as it is[/bold]")
     display.close()
     shown = screen.getvalue()
@@ -260,7 +260,7 @@ def test_that_a_closed_terminal_does_not_end_a_run(monkeypatch: pytest.MonkeyPat
     closed = Closed(number)
     monkeypatch.setattr(sys, "stderr", closed)
     for display in (PlainDisplay(), LiveDisplay(PatientConsole(file=closed, force_terminal=True))):
-        display.update(PROGRESS)
+        display.on_progress(PROGRESS)
         display.note("still here")
         if isinstance(display, LiveDisplay):
             display.close()

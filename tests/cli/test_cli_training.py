@@ -26,6 +26,7 @@ from tests.command_line import (
     start,
     until,
 )
+from tests.hooks import hooks
 from tests.paths import ROOT
 
 ENDLESS = {"epochs": 100_000, "lr": 0.1}
@@ -187,7 +188,7 @@ def _stopped_before_the_end(config: Path, folder: Path) -> str:
 
     with common.opened(folder) as at:
         run_id = training.new_run(at, load_yaml(config))
-        around = train.Surroundings(should_stop=lambda step: step == 11)
+        around = hooks(should_stop=lambda step: step == 11)
         train.work(at.workspace, at.store, run_id, claim_run(at.store, run_id), around)
     return run_id
 

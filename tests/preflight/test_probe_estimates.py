@@ -20,9 +20,10 @@ from iterand_engine.preflight.estimates import disk_warning, memory_warning, run
 from iterand_engine.preflight.messages import Answer, Memory, Request
 from iterand_engine.preflight.probe_process import answer
 from iterand_engine.runs.make import make_run
-from iterand_engine.runs.train import Surroundings, work
+from iterand_engine.runs.train import work
 from iterand_engine.store import Store
 from iterand_engine.store.runs import claim_run
+from tests.hooks import hooks
 from tests.paths import ROOT
 from tests.patience import PATIENCE_S
 
@@ -92,7 +93,7 @@ def test_that_files_are_as_large_as_foretold(tmp_path: Path) -> None:
 
     with Store.open(workspace) as store:
         run_id = make_run(workspace, store, RunConfig.from_mapping(mapping))
-        work(workspace, store, run_id, claim_run(store, run_id), Surroundings(on_progress=checkpoint_size))
+        work(workspace, store, run_id, claim_run(store, run_id), hooks(on_progress=checkpoint_size))
     folder, expected = workspace.run_dir(run_id), asked(workspace, mapping).disk
 
     networks = sum(path.stat().st_size for path in folder.glob("*.safetensors"))

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from iterand_engine.config.method_options import EdgePopupOptions
-from iterand_engine.pruning.methods.base import Plan
+from iterand_engine.pruning.methods.base import RunPlan
 from iterand_engine.pruning.methods.edge_popup import EdgePopup
 from iterand_engine.results.epoch_masks import write_epoch
 from iterand_engine.results.mask_export import masks_bytes
@@ -28,7 +28,7 @@ def main() -> None:
     """Write the files, and beside them what is to be read from them."""
     torch.manual_seed(8)
     module = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.Linear(7, 3))
-    method = EdgePopup(module, EdgePopupOptions(sparsity=0.6), Plan(total_steps=1, seed=8))
+    method = EdgePopup(module, EdgePopupOptions(sparsity=0.6), RunPlan(total_steps=1, seed=8))
     (RELEASED / "masks").mkdir(parents=True)
     kept: dict[str, dict[str, list[int]]] = {}
     previous = None

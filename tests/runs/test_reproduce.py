@@ -25,6 +25,7 @@ from iterand_engine.training import trainer
 from iterand_engine.training.optimizer import learning_rate
 from iterand_engine.version import __version__
 from tests.command_line import STEPS_PER_EPOCH, TINY, config_file, iterand, opened
+from tests.hooks import hooks
 
 LAYERS = ("conv1.weight", "fc1.weight")
 Fill = Callable[[Recorder], None]
@@ -34,7 +35,7 @@ def trained(folder: Path, stop_at: int | None = None, **changes: Any) -> str:
     """Train a tiny run in the workspace `ws` of a folder."""
     with common.opened(folder / "ws") as at:
         run_id = new_run(at, load_yaml(config_file(folder, **changes)))
-        around = train.Surroundings(should_stop=lambda step: step == stop_at)
+        around = hooks(should_stop=lambda step: step == stop_at)
         train.work(at.workspace, at.store, run_id, claim_run(at.store, run_id), around)
     return run_id
 
@@ -86,7 +87,7 @@ def test_that_unlike_networks_behind_equal_series_are_told(
 def test_that_a_stop_ends_the_comparison_early(tmp_path: Path) -> None:
     run_id = trained(tmp_path)
     with common.opened(tmp_path / "ws") as at:
-        around = train.Surroundings(should_stop=lambda step: step == 5)
+        around = hooks(should_stop=lambda step: step == 5)
         comparison = reproduce_run(at.workspace, at.store, run_id, around=around)
     assert (comparison.steps, comparison.is_identical, comparison.was_stopped) == (5, True, True)
     assert _tell(comparison) is ExitCode.STOPPED

@@ -24,12 +24,13 @@ from iterand_engine.results.epoch_masks import epoch_path, read_epoch, stored_ep
 from iterand_engine.runs import adopt
 from iterand_engine.runs.files import load_checkpoint
 from iterand_engine.runs.make import make_run
-from iterand_engine.runs.train import Outcome, Surroundings, work
+from iterand_engine.runs.train import RunOutcome, work
 from iterand_engine.store import RunState, Store
 from iterand_engine.store.runs import claim_run
 from iterand_engine.training import checkpoint, evaluation, final_state, trainer
 from iterand_engine.training.checkpoint import Checkpoint
-from iterand_engine.training.trainer import Hooks, Trainer
+from iterand_engine.training.trainer import Trainer
+from tests.hooks import hooks
 from tests.paths import ROOT
 from tests.patience import PATIENCE_S
 from tests.training_tasks import METHODS, ListSink, config_of, state_bytes, task_of
@@ -57,9 +58,9 @@ class Place:
     def new_run(self, config: RunConfig) -> str:
         return make_run(self.workspace, self.store, config)
 
-    def start(self, run_id: str, stop_at: int | None = None) -> Outcome:
+    def start(self, run_id: str, stop_at: int | None = None) -> RunOutcome:
         """Claim and train a run, to its end or until so many updates are done."""
-        around = Surroundings(note=self.notes.append, should_stop=lambda step: step == stop_at)
+        around = hooks(note=self.notes.append, should_stop=lambda step: step == stop_at)
         return work(self.workspace, self.store, run_id, claim_run(self.store, run_id), around)
 
     def uninterrupted(self, method: str) -> dict[str, Any]:
@@ -129,19 +130,21 @@ KILLED = """
 import os, signal, sys
 from iterand_engine.store import Store
 from iterand_engine.training import trainer
-from iterand_engine.runs.train import Surroundings, work
+from iterand_engine.training.hooks import Hooks
+from iterand_engine.runs.train import work
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store.runs import claim_run
 
-def killed_at_eight(step):
-    if step == 8:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return False
+class KilledAtEight(Hooks):
+    def should_stop(self, step):
+        if step == 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return False
 
 trainer.FLUSH_S = 0.0  # so that the store has more than the last checkpoint has
 workspace = open_workspace_dir(sys.argv[1])
 store = Store.open(workspace)
-work(workspace, store, sys.argv[2], claim_run(store, sys.argv[2]), Surroundings(should_stop=killed_at_eight))
+work(workspace, store, sys.argv[2], claim_run(store, sys.argv[2]), KilledAtEight())
 """
 
 
@@ -168,8 +171,8 @@ def checkpoints_of(config: RunConfig) -> tuple[Trainer, ListSink, list[bytes]]:
     """Train to the end, saving at every flush and flushing at every step."""
     saved: list[bytes] = []
     sink = ListSink()
-    hooks = Hooks(on_checkpoint=lambda state: saved.append(checkpoint.to_bytes(state)))
-    run = Trainer(task_of(config), sink, hooks)
+    saving = hooks(on_checkpoint=lambda state: saved.append(checkpoint.to_bytes(state)))
+    run = Trainer(task_of(config), sink, saving)
     with run.task.numerics.active():
         run.train()
     return run, sink, saved

@@ -30,10 +30,11 @@ from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.adopt import adopted
 from iterand_engine.runs.make import make_run
-from iterand_engine.runs.train import Surroundings, work
+from iterand_engine.runs.train import work
 from iterand_engine.store import SlotKey, Store, queue, schema, slots
 from iterand_engine.store.runs import adopt_run, claim_run, request_stop, settle_runs
 from tests.extension_code import trusted
+from tests.hooks import hooks
 
 TARGET = Path(__file__).parent / "released" / f"workspace-{schema.SCHEMA_REVISION}.tar.gz"
 HALTED_AT = 7
@@ -107,7 +108,7 @@ class Maker:
 
     def train(self, run_id: str, stop_at: int | None = None) -> None:
         """Train it to its end, or until so many updates are done."""
-        around = Surroundings(should_stop=lambda step: step == stop_at)
+        around = hooks(should_stop=lambda step: step == stop_at)
         work(self.workspace, self.store, run_id, claim_run(self.store, run_id), around)
 
     def fails(self, name: str, error: BaseException) -> None:

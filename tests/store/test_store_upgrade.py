@@ -20,7 +20,7 @@ from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.fingerprints import fill_fingerprints
 from iterand_engine.runs.group_key import group_key
 from iterand_engine.runs.make import make_run
-from iterand_engine.runs.train import Outcome, work
+from iterand_engine.runs.train import RunOutcome, work
 from iterand_engine.store import RunDetail, RunRow, RunState, Store, identities
 from iterand_engine.store.runs import claim_run
 from iterand_engine.training import checkpoint, final_state
@@ -63,7 +63,7 @@ def by_name(store: Store) -> dict[str, RunRow]:
     return {row.name: row for row in store.reader.runs()}
 
 
-def train(store: Store, run_id: str) -> Outcome:
+def train(store: Store, run_id: str) -> RunOutcome:
     return work(store.workspace, store, run_id, claim_run(store, run_id))
 
 

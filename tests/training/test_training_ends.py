@@ -21,7 +21,9 @@ from iterand_engine.store import RunState, Store
 from iterand_engine.store.runs import claim_run
 from iterand_engine.training import checkpoint, final_state, trainer
 from iterand_engine.training.checkpoint import Checkpoint
-from iterand_engine.training.trainer import Ending, Hooks, Trainer
+from iterand_engine.training.hooks import Hooks
+from iterand_engine.training.trainer import Ending, Trainer
+from tests.hooks import hooks
 from tests.patience import PATIENCE_S
 from tests.training_tasks import ListSink, config_of, task_of, train
 
@@ -33,8 +35,8 @@ BLIND = {"name": "edge-popup", "sparsity": 0.999}
 # divergence
 
 
-def diverging(method: str, hooks: Hooks | None = None) -> tuple[Trainer, ListSink]:
-    run = Trainer(task_of(config_of(method, training=ABSURD)), sink := ListSink(), hooks)
+def diverging(method: str, around: Hooks | None = None) -> tuple[Trainer, ListSink]:
+    run = Trainer(task_of(config_of(method, training=ABSURD)), sink := ListSink(), around)
     with run.task.numerics.active():
         assert run.train() is Ending.DIVERGED
     return run, sink
@@ -46,7 +48,7 @@ def test_that_a_loss_that_is_not_finite_ends_training_with_its_step(
 ) -> None:
     monkeypatch.setattr(trainer, "FLUSH_S", flush_s)
     saved: list[Checkpoint] = []
-    run, sink = diverging("dense", Hooks(saved.append))
+    run, sink = diverging("dense", hooks(on_checkpoint=saved.append))
     losses = sink.values("loss")
     first = int(np.flatnonzero(~np.isfinite(losses))[0])
     assert (run.diverged_at, run.divergence) == (first, f"The loss was not finite at step {first}")
@@ -60,7 +62,7 @@ def test_that_scores_that_are_not_finite_end_training_though_the_loss_is(
     method: str, stop_at: int | None
 ) -> None:
     saved: list[Checkpoint] = []
-    run, sink = diverging(method, Hooks(saved.append, should_stop=lambda step: step == stop_at))
+    run, sink = diverging(method, hooks(on_checkpoint=saved.append, should_stop=lambda step: step == stop_at))
     assert np.isfinite(sink.values("loss")).all()
     last = 4 if stop_at is None else stop_at - 1
     assert (run.diverged_at, run.divergence) == (last, f"The trained scores were not finite at step {last}")
@@ -128,7 +130,7 @@ def test_that_five_epochs_at_chance_are_told_once() -> None:
 
 def test_that_a_continuation_remembers_the_epochs_at_chance() -> None:
     saved: list[Checkpoint] = []
-    train(blind(8), Hooks(on_checkpoint=saved.append))
+    train(blind(8), hooks(on_checkpoint=saved.append))
     assert [state.counters.chance_epochs for state in saved] == list(range(1, 9))
     assert warnings_of(blind(8), saved[2]) == [10]
     assert warnings_of(blind(8), saved[5]) == []
@@ -152,15 +154,18 @@ def test_that_a_network_that_learns_is_not_warned_about() -> None:
 def test_that_an_epoch_is_handed_on_with_selected_masks_and_whether_it_is_the_best() -> None:
     seen: list[tuple[int, bool, float]] = []
 
-    def on_epoch(run: Trainer, best: bool) -> None:
+    def on_epoch(epoch: int, best: bool) -> None:
+        assert epoch == run.position.epoch
         for layer in run.task.method.layers:
             before = layer.masking.mask.clone()
             run.task.method.before_evaluation()
             assert torch.equal(layer.masking.mask, before)
-        seen.append((run.position.epoch, best, run.val_score.accuracy))
+        seen.append((epoch, best, run.val_score.accuracy))
 
     config = config_of("edge-popup", training={"epochs": 6, "lr": 0.5})
-    train(config, Hooks(on_epoch=on_epoch))
+    run = Trainer(task_of(config), ListSink(), hooks(on_epoch=on_epoch))
+    with run.task.numerics.active():
+        run.train()
     assert [epoch for epoch, _, _ in seen] == [1, 2, 3, 4, 5, 6]
     highest = -1.0
     for _, best, accuracy in seen:

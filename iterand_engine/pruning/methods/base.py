@@ -13,7 +13,7 @@ from iterand_engine.pruning import MaskedLayer
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What a method knows of the run it serves.
 
     total_steps: optimiser updates of the whole run; seed: of the run; weight_dtype: of frozen weights.

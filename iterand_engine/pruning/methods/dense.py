@@ -6,7 +6,7 @@ from torch import nn
 
 from iterand_engine.config.method_options import DenseOptions
 from iterand_engine.pruning import draw_network
-from iterand_engine.pruning.methods.base import Method, Plan
+from iterand_engine.pruning.methods.base import Method, RunPlan
 
 
 class Dense(Method):
@@ -14,7 +14,7 @@ class Dense(Method):
 
     has_masks = False
 
-    def __init__(self, module: nn.Module, options: DenseOptions, plan: Plan) -> None:
+    def __init__(self, module: nn.Module, options: DenseOptions, plan: RunPlan) -> None:
         draw_network(module, options.weight_init, seed=plan.seed)
         self._module = module
 
