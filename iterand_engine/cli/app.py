@@ -26,7 +26,7 @@ _HELP = (
 
 
 @dataclass(frozen=True)
-class Command:
+class CommandEntry:
     """A command as `--help` lists it.
 
     Attributes:
@@ -54,70 +54,72 @@ class Command:
 
 
 COMMANDS = (  # in the order in which `--help` lists them
-    Command("train", "train", "Train a run from a file or a preset, and record it."),
-    Command("resume", "train", "Go on with a stopped, interrupted or failed run, from its last checkpoint."),
-    Command(
+    CommandEntry("train", "train", "Train a run from a file or a preset, and record it."),
+    CommandEntry(
+        "resume", "train", "Go on with a stopped, interrupted or failed run, from its last checkpoint."
+    ),
+    CommandEntry(
         "queue", "queue", "Add runs to the queue and start the slots that train them; alone: list the queue."
     ),
-    Command("move", "queue", "Move queued runs to the head of the queue, in the order given."),
-    Command(
+    CommandEntry("move", "queue", "Move queued runs to the head of the queue, in the order given."),
+    CommandEntry(
         "stop",
         "stop",
         "Stop runs: one that is being trained saves a checkpoint first, a queued one leaves the queue.",
     ),
-    Command(
+    CommandEntry(
         "work",
         "work",
         "Train what is queued, here and now, until the queue is empty; Ctrl+C saves and stops.",
     ),
-    Command("top", "top", "Watch slots, runs and the queue; Ctrl+C leaves, and everything goes on."),
-    Command("runs", "runs", "List runs, the newest first: all, or those that a filter finds."),
-    Command(
+    CommandEntry("top", "top", "Watch slots, runs and the queue; Ctrl+C leaves, and everything goes on."),
+    CommandEntry("runs", "runs", "List runs, the newest first: all, or those that a filter finds."),
+    CommandEntry(
         "show", "show", "Show one run: its state, results, next step, last values, configuration and machine."
     ),
-    Command("log", "log", "Show what a run's worker said."),
-    Command(
+    CommandEntry("log", "log", "Show what a run's worker said."),
+    CommandEntry(
         "presets", "runs", "List the presets that `iterand train --preset` takes; they come with the program."
     ),
-    Command("export", "export", "Write a run's masks (numpy), or its pruned network (safetensors)."),
-    Command(
+    CommandEntry("export", "export", "Write a run's masks (numpy), or its pruned network (safetensors)."),
+    CommandEntry(
         "reproduce",
         "export",
         "Train a run again, in a temporary workspace, and say whether it comes out bit for bit the same.",
     ),
-    Command(
+    CommandEntry(
         "delete", "trash", "Put runs into the trash, with their files, until `iterand clean` empties it."
     ),
-    Command("undelete", "trash", "Bring runs back from the trash; alone: list what is in it."),
-    Command("clean", "trash", "List what is large, first the trash, and empty the trash."),
-    Command(
+    CommandEntry("undelete", "trash", "Bring runs back from the trash; alone: list what is in it."),
+    CommandEntry("clean", "trash", "List what is large, first the trash, and empty the trash."),
+    CommandEntry(
         "unlock", "settings", "Let the test accuracy of runs be seen under the test lock; this is recorded."
     ),
-    Command(
+    CommandEntry(
         "demo",
         "demo",
         "Train dense, edge-popup and IteRand at two widths on the bundled digits; takes a minute or two.",
     ),
-    Command("doctor", "doctor", "Say what works on this machine, what does not, and what to do."),
-    Command(
+    CommandEntry("doctor", "doctor", "Say what works on this machine, what does not, and what to do."),
+    CommandEntry(
         "bench",
         "bench",
         "Time training steps: IteRand against dense, by turns, with the spread of their ratio.",
     ),
-    Command(
+    CommandEntry(
         "measure",
         "measure",
         "Time some training steps of a run, on random images, and say how long the whole run would take.",
     ),
-    Command("new", "extensions", "Write a commented start of extension code, which works as it is."),
-    Command(
+    CommandEntry("new", "extensions", "Write a commented start of extension code, which works as it is."),
+    CommandEntry(
         "check",
         "extensions",
         "Run a file of extension code in small trainings, and see whether it keeps its contract.",
     ),
-    Command("settings", "settings", "Show or change the workspace's settings.", is_group=True),
-    Command("data", "data", "List and download datasets.", is_group=True),
-    Command("extensions", "extensions", "List, enable and disable extension code.", is_group=True),
+    CommandEntry("settings", "settings", "Show or change the workspace's settings.", is_group=True),
+    CommandEntry("data", "data", "List and download datasets.", is_group=True),
+    CommandEntry("extensions", "extensions", "List, enable and disable extension code.", is_group=True),
 )
 
 
@@ -148,7 +150,7 @@ def make_program() -> TyperGroup:
 class _Listed(TyperCommand):
     """Stands for a command until it is called, which begins with its context."""
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: CommandEntry) -> None:
         super().__init__(command.name, help=command.help)
         self._command = command
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from iterand_engine.cli.table import Table
+from iterand_engine.cli.table import CliTable
 from iterand_engine.machine import texts
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
@@ -115,22 +115,22 @@ def result(text: str) -> None:
     print(text, flush=True)
 
 
-def show_table(table: Table) -> None:
+def show_table(table: CliTable) -> None:
     """Print a table on stdout, in full where nobody looks at it."""
     table.show()
 
 
-def make_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+def make_table(*columns: str, right: tuple[str, ...] = ()) -> CliTable:
     """A plain table.
 
     Args:
         columns: their headings.
         right: the headings of those that hold numbers.
     """
-    return Table(columns, right)
+    return CliTable(columns, right)
 
 
-def add_row(table: Table, *cells: object) -> None:
+def add_row(table: CliTable, *cells: object) -> None:
     """Add a row whose cells are shown as plain text."""
     table.add([str(cell) for cell in cells])
 

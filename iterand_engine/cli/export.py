@@ -16,7 +16,7 @@ from iterand_engine.results.mask_export import ExportFormat, export_masks, known
 from iterand_engine.runs.report import Watched
 
 if TYPE_CHECKING:
-    from iterand_engine.runs.reproduce import Comparison
+    from iterand_engine.runs.reproduce import Reproduction
 
 
 def export(
@@ -63,7 +63,7 @@ def reproduce(
     raise typer.Exit(_tell(comparison))
 
 
-def _tell(comparison: Comparison) -> ExitCode:
+def _tell(comparison: Reproduction) -> ExitCode:
     if comparison.is_identical:
         result(f"bit-identical up to step {comparison.steps}")
     elif comparison.difference is not None:

@@ -28,7 +28,7 @@ _PREFIXES = {"model": "model.", "dataset": "data.", "method": "method.", "rule":
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
 
-class Kind(StrEnum):
+class TemplateKind(StrEnum):
     """What `iterand new` writes."""
 
     MODEL = "model"
@@ -97,7 +97,7 @@ def disable_file(context: typer.Context, file: FileArgument, workspace: Workspac
 
 
 def new(
-    kind: Annotated[Kind, typer.Argument(help="What to add.")],
+    kind: Annotated[TemplateKind, typer.Argument(help="What to add.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, e.g. my-net.")],
     workspace: WorkspaceOption = None,
 ) -> None:

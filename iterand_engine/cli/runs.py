@@ -20,7 +20,7 @@ from iterand_engine.cli.common import (
     share,
     show_table,
 )
-from iterand_engine.cli.table import Table
+from iterand_engine.cli.table import CliTable
 from iterand_engine.results.filters import Filter, find_runs, parse
 from iterand_engine.store import Locked, RunRow, RunState
 from iterand_engine.store.records import SweepRow
@@ -92,7 +92,9 @@ class _Sweeps:
         return {name: cells for name, cells in columns.items() if any(cells)}
 
 
-def _runs_table(rows: Sequence[RunRow], tests: Mapping[str, float | Locked | None], sweeps: _Sweeps) -> Table:
+def _runs_table(
+    rows: Sequence[RunRow], tests: Mapping[str, float | Locked | None], sweeps: _Sweeps
+) -> CliTable:
     right = ("epoch", "step", "val accuracy", "test accuracy", "age")
     more = sweeps.columns(rows)
     table = make_table("id", "name", "state", *right, *more, right=right)

@@ -21,7 +21,7 @@ from iterand_engine.cli.common import (
 )
 from iterand_engine.cli.next_steps import next_step
 from iterand_engine.cli.run_json import RunDocument
-from iterand_engine.cli.table import Table
+from iterand_engine.cli.table import CliTable
 from iterand_engine.machine.run_log import last_lines, log_path
 from iterand_engine.slots import drain
 from iterand_engine.store import Event, Locked, RunDetail, RunState
@@ -98,7 +98,7 @@ def _print(found: _Found) -> None:
         result(f"\nLast lines of its log\n{found.log_tail}")
 
 
-def _facts(found: _Found) -> Table:
+def _facts(found: _Found) -> CliTable:
     """A table without head: names and values; what a run has not is left out."""
     detail = found.detail
     table = make_table("", "")

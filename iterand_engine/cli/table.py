@@ -13,7 +13,7 @@ WIDE = 200  # columns of a table that is piped: nothing is cut off there
 _TERMINAL_VARIABLES = ("FORCE_COLOR", "TTY_COMPATIBLE")  # Rich takes a pipe for a terminal
 
 
-class Table:
+class CliTable:
     """A plain table.
 
     Args:

@@ -13,7 +13,7 @@ from iterand_engine.config.method_options import IteRandOptions
 from iterand_engine.config.run_config import RunConfig, TrainingConfig
 from iterand_engine.machine import texts
 from iterand_engine.machine.devices import Device, DeviceKind, Precision
-from iterand_engine.preflight.messages import Answer, Disk, LayerFacts, Memory
+from iterand_engine.preflight.messages import Answer, Disk, LayerFacts, MemoryEstimate
 from iterand_engine.results.epoch_masks import KEY_EVERY
 from iterand_engine.store import Store
 from iterand_engine.store.records import Json
@@ -56,7 +56,7 @@ class Tensors:
 
 def memory(
     tensors: Tensors, training: TrainingConfig, *, data_bytes: int, kind: DeviceKind, precision: Precision
-) -> Memory:
+) -> MemoryEstimate:
     """Expected peak memory on the device of a run, by parts.
 
     Args:
@@ -79,7 +79,7 @@ def memory(
         copies = float_bytes * (tensors.masked + (tensors.others if precision == "bf16" else 0))
         saved = tensors.saved_float_bytes + 2 * tensors.largest_bytes
         activations = saved * float_bytes // FLOAT_BYTES + tensors.saved_other_bytes + copies
-    return Memory(
+    return MemoryEstimate(
         runtime_bytes=_RUNTIME_BYTES[kind],
         data_bytes=data_bytes,
         network_bytes=network,
@@ -101,7 +101,12 @@ def _saving_copies(state_bytes: int, kind: DeviceKind) -> int:
 
 
 def disk(
-    layers: tuple[LayerFacts, ...], tensors: Tensors, expected: Memory, config: RunConfig, *, steps: int
+    layers: tuple[LayerFacts, ...],
+    tensors: Tensors,
+    expected: MemoryEstimate,
+    config: RunConfig,
+    *,
+    steps: int,
 ) -> Disk:
     """Expected files of a run, by kind.
 

@@ -24,7 +24,7 @@ ALIASES = {"width": "width_factor", "tag": "tags"}
 _HIDDEN = ("test_accuracy", "test_acc")
 
 
-class Kind(Enum):
+class FieldKind(Enum):
     """How the values of a field compare."""
 
     NUMBER = auto()
@@ -43,7 +43,7 @@ class Field:
     """
 
     key: str
-    kind: Kind
+    kind: FieldKind
     path: tuple[str, ...] = ()
     attribute: str = ""
 
@@ -65,20 +65,20 @@ class Field:
         return value
 
 
-def _columns(kind: Kind, *names: str) -> dict[str, Field]:
+def _columns(kind: FieldKind, *names: str) -> dict[str, Field]:
     return {name: Field(name, kind) for name in names}
 
 
 COLUMNS: Mapping[str, Field] = {
-    **_columns(Kind.ID, "id"),
-    **_columns(Kind.TEXT, "name"),
-    **_columns(Kind.STATE, "state"),
-    **_columns(Kind.TEXT, "dataset", "model", "method", "precision", "device_kind"),
-    **_columns(Kind.NUMBER, "width_factor", "seed", "step", "epoch", "total_steps"),
-    "val_accuracy": Field("val_accuracy", Kind.NUMBER, attribute="accuracy_so_far"),
-    **_columns(Kind.NUMBER, AGE, "elapsed_s", "created_at", "started_at", "ended_at"),
-    **_columns(Kind.TEXT, "program_version", "reason", "tags"),
-    **_columns(Kind.ID, "group_key", "git_commit", "final_digest"),
+    **_columns(FieldKind.ID, "id"),
+    **_columns(FieldKind.TEXT, "name"),
+    **_columns(FieldKind.STATE, "state"),
+    **_columns(FieldKind.TEXT, "dataset", "model", "method", "precision", "device_kind"),
+    **_columns(FieldKind.NUMBER, "width_factor", "seed", "step", "epoch", "total_steps"),
+    "val_accuracy": Field("val_accuracy", FieldKind.NUMBER, attribute="accuracy_so_far"),
+    **_columns(FieldKind.NUMBER, AGE, "elapsed_s", "created_at", "started_at", "ended_at"),
+    **_columns(FieldKind.TEXT, "program_version", "reason", "tags"),
+    **_columns(FieldKind.ID, "group_key", "git_commit", "final_digest"),
 }
 
 
@@ -168,10 +168,10 @@ def _types(annotation: object) -> set[object]:
     return {kind for part in parts if part is not ... for kind in _types(part)}
 
 
-def _kind(types: set[object]) -> Kind:
+def _kind(types: set[object]) -> FieldKind:
     plain = types - {NoneType}
     if plain <= {int, float}:
-        return Kind.NUMBER
+        return FieldKind.NUMBER
     if plain == {bool}:
-        return Kind.TRUTH
-    return Kind.EITHER if plain & {int, float} else Kind.TEXT
+        return FieldKind.TRUTH
+    return FieldKind.EITHER if plain & {int, float} else FieldKind.TEXT

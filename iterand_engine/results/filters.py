@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iterand_engine.errors import UserError, suggestion
-from iterand_engine.results.filter_fields import Field, Kind, find_field
+from iterand_engine.results.filter_fields import Field, FieldKind, find_field
 from iterand_engine.store.records import RunState
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Condition:
         wanted = self.wanted
         if isinstance(value, str):
             text = value.casefold()
-            if self.field.kind is Kind.ID and isinstance(wanted, str):
+            if self.field.kind is FieldKind.ID and isinstance(wanted, str):
                 return text.startswith(wanted)
             return text == wanted
         if value is None or isinstance(value, _NUMBERS):
@@ -179,7 +179,7 @@ def _condition(name: str, order: str, value: str | None, rest: str) -> Condition
 
 
 def _ordered(field: Field, name: str, order: str, text: str) -> float:
-    if field.kind not in (Kind.NUMBER, Kind.EITHER):
+    if field.kind not in (FieldKind.NUMBER, FieldKind.EITHER):
         raise UserError(
             f"The filter {name}{order}{text} compares numbers, which {field.key} is not; use : or != there."
         )
@@ -188,22 +188,22 @@ def _ordered(field: Field, name: str, order: str, text: str) -> float:
 
 def _equal(field: Field, name: str, text: str) -> Value:
     match field.kind:
-        case Kind.NUMBER:
+        case FieldKind.NUMBER:
             return _number(field, name, text)
-        case Kind.EITHER:
+        case FieldKind.EITHER:
             number = _number_or_none(text)
             return text.casefold() if number is None else number
-        case Kind.TRUTH:
+        case FieldKind.TRUTH:
             if text.lower() not in _TRUTHS:
                 raise UserError(f"The filter {name}:{text} cannot be; {field.key} is true or false.")
             return _TRUTHS[text.lower()]
-        case Kind.STATE:
+        case FieldKind.STATE:
             if text.lower() not in list(RunState):
                 states = [state.value for state in RunState]
                 near = suggestion(text, states)
                 raise UserError(f"There is no state {text!r}{near} (states: {', '.join(states)}).")
             return text.lower()
-        case Kind.TEXT | Kind.ID:
+        case FieldKind.TEXT | FieldKind.ID:
             return text.casefold()
 
 
@@ -227,7 +227,7 @@ def _number_or_none(text: str) -> float | None:
 
 
 def _example(field: Field) -> str:
-    examples = {Kind.NUMBER: "0.5", Kind.TRUTH: "true", Kind.STATE: "running"}
+    examples = {FieldKind.NUMBER: "0.5", FieldKind.TRUTH: "true", FieldKind.STATE: "running"}
     return examples.get(field.kind, '"some text"')
 
 

@@ -13,7 +13,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine.workspace import Workspace, write_atomic
 from iterand_engine.results.epoch_masks import EpochMasks, epoch_path, read_epoch, stored_epochs, write_epoch
 from iterand_engine.runs.background_writer import BackgroundWriter
-from iterand_engine.store import Checkpoint as StoredCheckpoint
+from iterand_engine.store import PublishedCheckpoint as StoredCheckpoint
 from iterand_engine.store import Recorder, Store
 from iterand_engine.training import checkpoint, final_state
 from iterand_engine.training.checkpoint import Checkpoint

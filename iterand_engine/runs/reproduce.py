@@ -46,7 +46,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Reproduction:
     """What training again showed.
 
     Args:
@@ -78,7 +78,7 @@ def reproduce_run(
     *,
     steps: int | None = None,
     around: Hooks | None = None,
-) -> Comparison:
+) -> Reproduction:
     """Train a run again, with the threads, precision and memory format of its first start, and compare.
 
     Args:
@@ -123,7 +123,7 @@ def _repeated_config(original: RunDetail) -> RunConfig:
     return config.model_copy(update={"compute": config.compute.model_copy(update=fixed)})
 
 
-def compare(store: Store, original: RunDetail, other: Store, repeated: RunDetail, limit: int) -> Comparison:
+def compare(store: Store, original: RunDetail, other: Store, repeated: RunDetail, limit: int) -> Reproduction:
     """Compare two runs that should be equal.
 
     Args:
@@ -137,7 +137,7 @@ def compare(store: Store, original: RunDetail, other: Store, repeated: RunDetail
     notes = []
     if not is_same_experiment(original, repeated):
         notes.append("the content of the dataset, or the meaning of the options, is not what it was")
-    return Comparison(
+    return Reproduction(
         steps=steps,
         difference=difference,
         digests_differ=both_finished and original.final_digest != repeated.final_digest,

@@ -18,13 +18,13 @@ from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.slots.held_slot import EndedRun, HeldSlot, slot_name, take_hold
 from iterand_engine.slots.launches import slot_launch
-from iterand_engine.slots.places import Place, my_devices, our_processes, places, suits
+from iterand_engine.slots.places import OfferedPlace, my_devices, our_processes, places, suits
 from iterand_engine.store import RunRow, Store
 from iterand_engine.store.records import SlotKey, SlotPlace, SlotRow
 
 __all__ = [
     "EndedRun",
-    "Place",
+    "OfferedPlace",
     "drain",
     "my_devices",
     "obstacle",
@@ -128,7 +128,7 @@ def why_waiting(store: Store, settings: Settings, run: RunRow) -> str:
     return f"{reasons[0]}{more}."
 
 
-def _why_not(store: Store, offered: Place, row: SlotRow | None) -> str | None:
+def _why_not(store: Store, offered: OfferedPlace, row: SlotRow | None) -> str | None:
     """Why a slot takes no run now, without a full stop; None where it would."""
     name = slot_name(offered.place.key)
     found = obstacle(store, offered, row)
@@ -139,7 +139,7 @@ def _why_not(store: Store, offered: Place, row: SlotRow | None) -> str | None:
     return f"{name} is {row.message}" if row.message else None
 
 
-def obstacle(store: Store, offered: Place, row: SlotRow | None) -> str | None:
+def obstacle(store: Store, offered: OfferedPlace, row: SlotRow | None) -> str | None:
     """What keeps any run from a place now, without a full stop; None where nothing does.
 
     Args:

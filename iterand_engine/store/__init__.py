@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from iterand_engine.store.reading import ChangeFeed, Reader
 from iterand_engine.store.records import (
     Changes,
-    Checkpoint,
     Claim,
     DiscardedRun,
     EndKind,
@@ -25,6 +24,7 @@ from iterand_engine.store.records import (
     Level,
     Locked,
     NewRun,
+    PublishedCheckpoint,
     RunDetail,
     RunRow,
     RunState,
@@ -47,7 +47,6 @@ __all__ = [
     "ChangeFeed",
     "ChangeWatcher",
     "Changes",
-    "Checkpoint",
     "Claim",
     "DiscardedRun",
     "EndKind",
@@ -57,6 +56,7 @@ __all__ = [
     "Level",
     "Locked",
     "NewRun",
+    "PublishedCheckpoint",
     "Reader",
     "Recorder",
     "RunDetail",

@@ -13,13 +13,13 @@ from iterand_engine.store import run_update, schema
 from iterand_engine.store.dialect import ChangeWatcher
 from iterand_engine.store.reading import ChangeFeed, Reader
 from iterand_engine.store.records import (
-    Checkpoint,
     DiscardedRun,
     Environment,
     Event,
     ExtensionUse,
     Json,
     Locked,
+    PublishedCheckpoint,
     RunDetail,
     RunRow,
     Series,
@@ -134,14 +134,15 @@ class SqliteReader(Reader):
         with self._reading() as connection:
             return [Event(*row) for row in connection.execute(query.order_by(at.id))]
 
-    def checkpoints(self, run_id: str) -> list[Checkpoint]:
+    def checkpoints(self, run_id: str) -> list[PublishedCheckpoint]:
         at = schema.checkpoint.c
         query = select(at.step, at.epoch, at.relpath, at.sha256, at.kind, at.at).where(
             *_of_run(schema.checkpoint, run_id)
         )
         with self._reading() as connection:
             return [
-                Checkpoint(*row) for row in connection.execute(query.order_by(at.step.desc(), at.id.desc()))
+                PublishedCheckpoint(*row)
+                for row in connection.execute(query.order_by(at.step.desc(), at.id.desc()))
             ]
 
     def test_accuracies(self, run_ids: Sequence[str], *, lock: bool) -> dict[str, float | Locked | None]:

@@ -15,11 +15,11 @@ from typing import Protocol
 
 from iterand_engine.store.records import (
     Changes,
-    Checkpoint,
     DiscardedRun,
     Event,
     Json,
     Locked,
+    PublishedCheckpoint,
     RunDetail,
     RunRow,
     Series,
@@ -106,7 +106,7 @@ class Reader(Protocol):
     def events(self, run_id: str, *, after: int = 0) -> list[Event]:
         """Messages of a run in the order written, those with an id above `after`."""
 
-    def checkpoints(self, run_id: str) -> list[Checkpoint]:
+    def checkpoints(self, run_id: str) -> list[PublishedCheckpoint]:
         """Published checkpoints, newest first."""
 
     def test_accuracies(self, run_ids: Sequence[str], *, lock: bool) -> dict[str, float | Locked | None]:

@@ -23,8 +23,8 @@ from iterand_engine.store.outbox import BUFFER_BYTES, Outbox
 from iterand_engine.store.records import EndKind, Level, RunState, SeriesAxis
 from iterand_engine.store.run_writer import (
     Declared,
+    EventNote,
     Forgotten,
-    Message,
     Points,
     ProgressNote,
     Published,
@@ -166,7 +166,7 @@ class Recorder:
 
     def event(self, level: Level, text: str, step: int | None = None) -> None:
         """Add a message to the run's log."""
-        self._outbox.put(Message(level, text, step, time.monotonic()))
+        self._outbox.put(EventNote(level, text, step, time.monotonic()))
 
     @property
     def stop_requested(self) -> bool:

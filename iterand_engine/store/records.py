@@ -307,7 +307,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class PublishedCheckpoint:
     """A published checkpoint: everything recorded before `step` is stored. `relpath` is in the workspace."""
 
     step: int

@@ -48,7 +48,7 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Message:
+class EventNote:
     """An event; `monotonic_s` is when it happened by this process's monotonic clock."""
 
     level: Level
@@ -94,7 +94,7 @@ class RunEnded:
     final_digest: str | None
 
 
-Item = Declared | Points | Message | Published | Forgotten | Rewound | RunEnded
+Item = Declared | Points | EventNote | Published | Forgotten | Rewound | RunEnded
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class _Batch:
                 self.series[item.name] = add_series(
                     self._connection, self._run_id, item.name, item.axis, item.layers
                 )
-            case Message():
+            case EventNote():
                 self._add_message(item)
             case Published():
                 self._publish(item)
@@ -240,7 +240,7 @@ class _Batch:
         put_blocks(self._connection, blocks)
         self._points.clear()
 
-    def _add_message(self, item: Message) -> None:
+    def _add_message(self, item: EventNote) -> None:
         values = {
             "run_id": self._run_id,
             "at": self._clock_offset_s + item.monotonic_s,

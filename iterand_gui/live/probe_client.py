@@ -37,7 +37,7 @@ class _Asked:
     config: RunConfig
 
 
-class ProbeClient(QObject):
+class QtProbeClient(QObject):
     """One question at a time to one process; every signal names the topic that was asked about."""
 
     answered = Signal(str, object)  # topic, Answer

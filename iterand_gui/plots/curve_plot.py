@@ -214,7 +214,7 @@ class CurvePlot(ZoomedPlot):
 
     def draw(self, canvas: Canvas) -> None:
         """Bring the drawing area up to date; with nothing but the crosshair moved, only that."""
-        from iterand_gui.plots.curve_scene import CurveScene, View
+        from iterand_gui.plots.curve_scene import CurveScene, SceneView
 
         if self._scene is None:
             self._scene = CurveScene(canvas, self._curves)
@@ -222,7 +222,7 @@ class CurvePlot(ZoomedPlot):
         if self._is_changed:
             self._curves.show_as(Look(self.log, self.link.smoothing))
             self.link.report_extent(self, self._curves.extent(axis))
-            self._scene.show(View(axis, self.link.view, self._values_seen), self._marks)
+            self._scene.show(SceneView(axis, self.link.view, self._values_seen), self._marks)
             self._is_changed = False
             little = self._scene.ink_px <= ALWAYS_WIDE_PX
             self.dress(canvas, Quality.FINE if little else Quality.FAST, canvas.devicePixelRatioF())

@@ -24,7 +24,7 @@ Marks = tuple[str, Steps]  # key of a curve, and steps of its run
 
 
 @dataclass(frozen=True)
-class View:
+class SceneView:
     """What is seen: the axis, its part, and the part of the y axis (None: what the curves there need)."""
 
     axis: XAxis
@@ -48,7 +48,7 @@ class CurveScene:
         """What is drawn of a curve; empty where nothing is."""
         return self._drawn[key].line.values if key in self._drawn else np.empty(0, np.float32)
 
-    def show(self, view: View, marks: Marks | None) -> None:
+    def show(self, view: SceneView, marks: Marks | None) -> None:
         """Show a view; `dress` draws it."""
         self._dressed = None
         before, self._columns = self._columns, {}

@@ -18,8 +18,8 @@ from iterand_gui.session.selection import Selection
 from iterand_gui.widgets.messages import Messages
 
 if TYPE_CHECKING:
-    from iterand_gui.live.probe_client import ProbeClient
-    from iterand_gui.session.remembered import Memory
+    from iterand_gui.live.probe_client import QtProbeClient
+    from iterand_gui.session.remembered import Remembered
 
 
 class Session(QObject):
@@ -37,7 +37,7 @@ class Session(QObject):
     extensions_changed = Signal()  # the catalogs have other entries
 
     def __init__(
-        self, workspace: Workspace, parent: QObject | None = None, memory: Memory | None = None
+        self, workspace: Workspace, parent: QObject | None = None, memory: Remembered | None = None
     ) -> None:
         super().__init__(parent)
         self.workspace = workspace
@@ -52,7 +52,7 @@ class Session(QObject):
         self.watcher = StoreWatcher(self.store, self)
         self.watcher.failed.connect(self.messages.error)
         self.actions = Actions(workspace, self.store, self.jobs, self.messages, self)
-        self._probe: ProbeClient | None = None
+        self._probe: QtProbeClient | None = None
 
     def start(self) -> None:
         """Begin to watch the store, and say what of the workspace's extension code cannot be used."""
@@ -83,12 +83,12 @@ class Session(QObject):
         self.extensions_changed.emit()
 
     @property
-    def probe(self) -> ProbeClient:
+    def probe(self) -> QtProbeClient:
         """Answers what needs torch; its process starts with the first question."""
         if self._probe is None:
-            from iterand_gui.live.probe_client import ProbeClient
+            from iterand_gui.live.probe_client import QtProbeClient
 
-            self._probe = ProbeClient(self.workspace, self)
+            self._probe = QtProbeClient(self.workspace, self)
         return self._probe
 
     def close(self) -> None:

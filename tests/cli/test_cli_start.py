@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from typer.core import TyperGroup
 
-from iterand_engine.cli.app import COMMANDS, Command
-from iterand_engine.cli.table import Table
+from iterand_engine.cli.app import COMMANDS, CommandEntry
+from iterand_engine.cli.table import CliTable
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store import NewRun, Store
 from iterand_engine.store.runs import create_run
@@ -53,7 +53,7 @@ def test_that_help_and_version_import_no_command_and_nothing_heavy(words: str) -
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_that_the_table_says_of_a_command_what_the_command_says(command: Command) -> None:
+def test_that_the_table_says_of_a_command_what_the_command_says(command: CommandEntry) -> None:
     loaded = command.load()
     assert loaded.name == command.name
     assert isinstance(loaded, TyperGroup) == command.is_group
@@ -112,7 +112,7 @@ def test_that_the_list_of_runs_imports_nothing_that_trains_writes_or_migrates(
 def test_that_a_piped_table_is_the_one_that_rich_lays_out(
     cells: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = Table(("name", "epoch", "val accuracy"), ("epoch",))
+    table = CliTable(("name", "epoch", "val accuracy"), ("epoch",))
     for more in ("", "of 20", "longer than its heading"):
         table.add([*cells, more])
     shown = []

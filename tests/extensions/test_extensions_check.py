@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from iterand_engine.cli.extensions import Kind, write_template
+from iterand_engine.cli.extensions import TemplateKind, write_template
 from iterand_engine.config.catalog import ExtensionEntries, use_extensions
 from iterand_engine.config.extension_code import CodeKind
 from iterand_engine.errors import UserError
@@ -150,8 +150,8 @@ def test_that_every_kind_is_checked() -> None:
     assert set(CHECKS) == set(get_args(CodeKind))
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_that_a_start_works_as_it_is(kind: Kind, workspace: Workspace) -> None:
+@pytest.mark.parametrize("kind", list(TemplateKind))
+def test_that_a_start_works_as_it_is(kind: TemplateKind, workspace: Workspace) -> None:
     path = write_template(workspace, kind.value, "some-thing")
     assert path.name == "some_thing.py"
     text = path.read_text()

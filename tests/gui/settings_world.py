@@ -15,7 +15,7 @@ from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store.runs import create_run
 from iterand_gui.pages.settings import SettingsPage
 from iterand_gui.pages.settings.section import Section
-from iterand_gui.session.remembered import Memory
+from iterand_gui.session.remembered import Remembered
 from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.gui.ending import put_away
@@ -28,7 +28,7 @@ S = TypeVar("S", bound=Section)
 class World:
     """A workspace, its session and its Settings page, in view."""
 
-    def __init__(self, qtbot: QtBot, folder: Path, memory: Memory) -> None:
+    def __init__(self, qtbot: QtBot, folder: Path, memory: Remembered) -> None:
         self.qtbot = qtbot
         self.workspace = open_workspace_dir(folder)
         self.session = Session(self.workspace, memory=memory)
@@ -84,7 +84,7 @@ class World:
 
 
 @contextmanager
-def opened(qtbot: QtBot, folder: Path, memory: Memory) -> Iterator[World]:
+def opened(qtbot: QtBot, folder: Path, memory: Remembered) -> Iterator[World]:
     """A world whose page is in view."""
     world = World(qtbot, folder, memory)
     try:

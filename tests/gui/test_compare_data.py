@@ -20,7 +20,7 @@ from iterand_gui.pages.compare.entries import MOST, Comparison, compare, line_st
 from iterand_gui.pages.compare.facts import Known
 from iterand_gui.pages.compare.metrics import METRICS, metric_of
 from iterand_gui.pages.compare.results import Mode, result_lines
-from iterand_gui.pages.compare.sheet import Sheet, View, as_csv, as_markdown, make_sheet
+from iterand_gui.pages.compare.sheet import ComparisonSheet, SheetInputs, as_csv, as_markdown, make_sheet
 from iterand_gui.pages.compare.tracks import Track, positions_of
 from iterand_gui.plots.x_axis import XAxis
 from tests.gui import run_rows
@@ -56,11 +56,11 @@ def sheet_of(
     *,
     baseline: str | None = None,
     all_options: bool = False,
-) -> Sheet:
-    return make_sheet(comparison, View(known or Known(), baseline, all_options=all_options))
+) -> ComparisonSheet:
+    return make_sheet(comparison, SheetInputs(known or Known(), baseline, all_options=all_options))
 
 
-def cells(sheet: Sheet, title: str) -> list[str]:
+def cells(sheet: ComparisonSheet, title: str) -> list[str]:
     at = [column.title for column in sheet.columns].index(title)
     return [row[at].text for row in sheet.rows.values()]
 
@@ -265,7 +265,7 @@ def test_that_figures_are_of_finished_seeds_and_say_how_many_those_are() -> None
 
 def test_that_a_run_that_goes_on_shows_what_it_has_so_far() -> None:
     row = run(1, state=RunState.RUNNING, val_accuracy=None, accuracy_so_far=0.5)
-    sheet = make_sheet(laid_out(row), View(Known(), None, all_options=False))
+    sheet = make_sheet(laid_out(row), SheetInputs(Known(), None, all_options=False))
     assert cells(sheet, "Validation accuracy") == ["50.00 % so far"]
     assert cells(sheet, "n") == ["0 of 1, running"]
 

@@ -11,7 +11,7 @@ from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_gui.look.theme import Theme
 from iterand_gui.pages.new import NewPage
 from iterand_gui.pages.settings import SettingsPage
-from iterand_gui.session.remembered import Memory
+from iterand_gui.session.remembered import Remembered
 from iterand_gui.session.session import Session
 from iterand_gui.shell.main_window import MainWindow
 from tests.gui.ending import put_away
@@ -24,7 +24,9 @@ def test_that_the_way_to_downloads_ends_at_the_data_section(
     application = QApplication.instance()
     assert isinstance(application, QApplication)
     look = Theme(application)
-    window = MainWindow(Session(open_workspace_dir(workspace_dir)), Memory(tmp_path / "window.json"), look)
+    window = MainWindow(
+        Session(open_workspace_dir(workspace_dir)), Remembered(tmp_path / "window.json"), look
+    )
     try:
         window.show()
         qtbot.waitUntil(lambda: window.session.watcher.has_read, timeout=WAIT_MS)

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.preflight.messages import Answer
-from iterand_gui.live.probe_client import ProbeClient
+from iterand_gui.live.probe_client import QtProbeClient
 from tests.patience import WAIT_MS
 
 # Stands for the probe: replies to each request as the name of its run says, with its width as answer.
@@ -57,7 +57,7 @@ for line in sys.stdin.buffer:
 class Told:
     """What a client told, in order: (topic, weights) or (topic, sentence)."""
 
-    def __init__(self, client: ProbeClient) -> None:
+    def __init__(self, client: QtProbeClient) -> None:
         self.said: list[tuple[str, int | str]] = []
         client.answered.connect(self._answered)
         client.failed.connect(self._failed)
@@ -69,7 +69,7 @@ class Told:
         self.said.append((topic, sentence))
 
 
-MakeClient = Callable[..., ProbeClient]
+MakeClient = Callable[..., QtProbeClient]
 
 
 @pytest.fixture
@@ -81,11 +81,11 @@ def asked(tmp_path: Path) -> Callable[[], list[str]]:
 
 @pytest.fixture
 def make_client(qtbot: QtBot, workspace: Workspace, tmp_path: Path) -> Iterator[MakeClient]:
-    made: list[ProbeClient] = []
+    made: list[QtProbeClient] = []
 
-    def make(start: str = "", answer_s: float = 20.0) -> ProbeClient:
+    def make(start: str = "", answer_s: float = 20.0) -> QtProbeClient:
         command = [sys.executable, "-c", FAKE.replace("START", start), str(tmp_path / "asked.txt")]
-        made.append(ProbeClient(workspace, command=command, answer_s=answer_s))
+        made.append(QtProbeClient(workspace, command=command, answer_s=answer_s))
         return made[-1]
 
     yield make
@@ -99,7 +99,7 @@ def config(name: str, width: float = 1.0) -> RunConfig:
     return RunConfig.from_mapping({"name": name, "model": {"width_factor": width}, "compute": compute})
 
 
-def until_quiet(qtbot: QtBot, client: ProbeClient) -> None:
+def until_quiet(qtbot: QtBot, client: QtProbeClient) -> None:
     qtbot.waitUntil(lambda: not client.is_busy, timeout=WAIT_MS)
 
 
@@ -202,7 +202,7 @@ def test_that_a_probe_that_cannot_start_is_said_once_for_each_question(
         "The probe did not start (exit code 1, 'no torch here'): `iterand doctor` checks the installation."
     )
     assert told.said == [("", sentence)]
-    missing = ProbeClient(workspace, command=["/nowhere/python"])
+    missing = QtProbeClient(workspace, command=["/nowhere/python"])
     told = Told(missing)
     missing.ask(config("one"))
     until_quiet(qtbot, missing)
@@ -245,7 +245,7 @@ def test_that_closing_leaves_no_process(qtbot: QtBot, make_client: MakeClient) -
 
 
 def test_that_the_real_probe_answers(qtbot: QtBot, workspace: Workspace) -> None:
-    client = ProbeClient(workspace)
+    client = QtProbeClient(workspace)
     answers: list[Answer] = []
     told = Told(client)
     client.answered.connect(lambda topic, answer: answers.append(answer))

@@ -23,7 +23,7 @@ from iterand_engine.store import trash
 from iterand_gui.pages.settings.data import DataSection
 from iterand_gui.pages.settings.disk import DiskSection
 from iterand_gui.pages.settings.extensions import ExtensionsSection
-from iterand_gui.session.remembered import Memory
+from iterand_gui.session.remembered import Remembered
 from tests.gui.settings_world import World, opened
 from tests.paths import ROOT
 from tests.patience import PATIENCE_S, WAIT_MS
@@ -41,7 +41,7 @@ def mine(layer):
 
 @pytest.fixture
 def world(qtbot: QtBot, workspace_dir: Path, tmp_path: Path) -> Iterator[World]:
-    with opened(qtbot, workspace_dir, Memory(tmp_path / "window.json")) as made:
+    with opened(qtbot, workspace_dir, Remembered(tmp_path / "window.json")) as made:
         yield made
 
 

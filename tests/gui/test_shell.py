@@ -19,7 +19,7 @@ from pytestqt.qtbot import QtBot
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_gui.live.tasks import Control
 from iterand_gui.session.command import Command
-from iterand_gui.session.remembered import RECENT, Memory
+from iterand_gui.session.remembered import RECENT, Remembered
 from iterand_gui.session.selection import Selection
 from iterand_gui.session.session import Session
 from iterand_gui.shell.command_palette import CommandPalette, rank
@@ -109,26 +109,26 @@ def test_that_the_palette_runs_what_was_typed(qtbot: QtBot) -> None:
 
 def test_that_the_arrangement_is_remembered_and_a_damaged_file_forgotten(tmp_path: Path) -> None:
     path = tmp_path / "config" / "window.json"
-    memory = Memory(path)
+    memory = Remembered(path)
     memory.put("theme", "dark")
     memory.put("page.runs", {"columns": ["name"]})
     for number in range(RECENT + 3):
         memory.note_workspace(tmp_path / str(number))
     memory.note_workspace(tmp_path / "5")
     memory.save()
-    again = Memory(path)
+    again = Remembered(path)
     assert again.text("theme") == "dark"
     assert again.mapping("page.runs") == {"columns": ["name"]}
     assert again.texts("workspaces")[:2] == (str(tmp_path / "5"), str(tmp_path / "10"))
     assert len(again.texts("workspaces")) == RECENT
     path.write_text("{damaged")
-    assert Memory(path).text("theme", "system") == "system"
+    assert Remembered(path).text("theme", "system") == "system"
 
 
 def test_that_values_of_the_wrong_kind_are_not_taken(tmp_path: Path) -> None:
     path = tmp_path / "window.json"
     path.write_text('{"theme": 3, "page.runs": [], "workspaces": "x"}')
-    memory = Memory(path)
+    memory = Remembered(path)
     assert (memory.text("theme"), dict(memory.mapping("page.runs")), memory.texts("workspaces")) == (
         "",
         {},
@@ -138,7 +138,7 @@ def test_that_values_of_the_wrong_kind_are_not_taken(tmp_path: Path) -> None:
 
 def test_that_an_arrangement_that_cannot_be_written_costs_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    memory = Memory(tmp_path / "file" / "window.json")
+    memory = Remembered(tmp_path / "file" / "window.json")
     memory.put("theme", "dark")
     memory.save()
     assert memory.text("theme") == "dark"

@@ -14,7 +14,7 @@ from benchmarks.screenshots.controls import double_keys, double_menu_keys, unnam
 from benchmarks.screenshots.cut_texts import cut_texts
 from benchmarks.screenshots.empty_plots import empty_plots
 from benchmarks.screenshots.views import EMPTY_VIEWS, VIEWS, Stage
-from iterand_gui.session.remembered import Memory
+from iterand_gui.session.remembered import Remembered
 from iterand_gui.shell.app import Workbench, make_application
 
 NARROWEST_PX, HEIGHT_PX = 1200, 720
@@ -44,7 +44,7 @@ def main() -> None:
     """Print the scale of the screen and what is wrong, by view, as JSON."""
     folder, arrangement = sys.argv[1:]
     application = make_application()
-    workbench = Workbench(application, Memory(Path(arrangement)))
+    workbench = Workbench(application, Remembered(Path(arrangement)))
     workbench.open(Path(folder))
     window = workbench.window
     assert window is not None

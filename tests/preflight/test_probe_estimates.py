@@ -17,7 +17,7 @@ from iterand_engine.machine.devices import Device
 from iterand_engine.machine.texts import size
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.preflight.estimates import disk_warning, memory_warning, run_seconds, warnings
-from iterand_engine.preflight.messages import Answer, Memory, Request
+from iterand_engine.preflight.messages import Answer, MemoryEstimate, Request
 from iterand_engine.preflight.probe_process import answer
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import work
@@ -158,7 +158,7 @@ def test_that_time_is_foretold_from_recorded_runs_of_the_same_network(tmp_path: 
 
 
 def with_memory(found: Answer, activation_bytes: int | None) -> Answer:
-    memory = Memory(
+    memory = MemoryEstimate(
         runtime_bytes=0,
         data_bytes=0,
         network_bytes=0,

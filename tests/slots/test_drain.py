@@ -295,6 +295,6 @@ def test_that_made_runs_are_queued_in_their_order_with_a_file_each(machine: Mach
     assert [run.id for run in machine.store.reader.queued()] == [*first, *earlier]
     for run_id in (*first, *earlier):
         assert (machine.workspace.run_dir(run_id) / "config.yaml").exists()
-    assert drain.Place is places_module.Place
+    assert drain.OfferedPlace is places_module.OfferedPlace
     assert default_threads() == 1
     assert {run.state for run in machine.store.reader.runs()} == {RunState.QUEUED}

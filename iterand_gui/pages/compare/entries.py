@@ -22,7 +22,7 @@ _ENDED_BADLY = (RunState.DIVERGED, RunState.FAILED)
 
 
 @dataclass(frozen=True)
-class Entry:
+class ComparedEntry:
     """One run, or the chosen runs of one group.
 
     `key` names it in plot and table, `name` says what sets it apart, and `colour_key` whose colour it has.
@@ -80,16 +80,16 @@ class Comparison:
     `found` has the differing options by entry key.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ComparedEntry, ...]
     found: Differences
     total: int
     runs_total: int
 
-    def get(self, key: str | None) -> Entry | None:
+    def get(self, key: str | None) -> ComparedEntry | None:
         """One entry by its key; None where there is none."""
         return next((entry for entry in self.entries if entry.key == key), None)
 
-    def of_run(self, run_id: str | None) -> Entry | None:
+    def of_run(self, run_id: str | None) -> ComparedEntry | None:
         """The entry that a run belongs to."""
         return next((entry for entry in self.entries if run_id in entry.run_ids), None)
 
@@ -145,9 +145,9 @@ def line_styles(colour_numbers: Iterable[int], count: int) -> list[int]:
     return lines
 
 
-def _entry(key: str, name: str, group: Group, config: Json) -> Entry:
+def _entry(key: str, name: str, group: Group, config: Json) -> ComparedEntry:
     only = group.runs[0].id if len(group.runs) == 1 else group.runs[0].group_key
-    return Entry(key, name, only, group, config)
+    return ComparedEntry(key, name, only, group, config)
 
 
 def _order(found: Differences, key: str) -> list[tuple[int, float, str]]:

@@ -18,7 +18,7 @@ from iterand_engine.machine.settings import Settings
 from iterand_engine.preflight.messages import Answer
 from iterand_engine.store import Locked, RunRow, RunState, Store
 from iterand_gui.live.tasks import Control
-from iterand_gui.pages.compare.entries import Comparison, Entry
+from iterand_gui.pages.compare.entries import ComparedEntry, Comparison
 
 if TYPE_CHECKING:
     from iterand_gui.session.session import Session
@@ -45,7 +45,7 @@ class Known:
     no_kept: dict[str, str] = field(default_factory=dict)
 
 
-class Facts(QObject):
+class ComparedFacts(QObject):
     """Reads what is missing, and keeps it."""
 
     changed = Signal()
@@ -117,7 +117,7 @@ class Facts(QObject):
         self.known.no_kept.clear()
         self.changed.emit()
 
-    def _ask(self, key: str, entry: Entry) -> None:
+    def _ask(self, key: str, entry: ComparedEntry) -> None:
         try:
             config = RunConfig.from_mapping(entry.config)
         except UserError as error:

@@ -15,7 +15,7 @@ from iterand_engine.config.metrics import Metric, Unit
 from iterand_engine.machine import texts
 from iterand_gui.live.store_watcher import StoreWatcher
 from iterand_gui.look import theme
-from iterand_gui.pages.compare.entries import NOTHING, Comparison, Entry, line_styles
+from iterand_gui.pages.compare.entries import NOTHING, ComparedEntry, Comparison, line_styles
 from iterand_gui.pages.compare.facts import Known
 from iterand_gui.pages.compare.feed import CurveFeed
 from iterand_gui.pages.compare.metrics import METRICS
@@ -187,7 +187,7 @@ class PlotArea(QStackedWidget):
             plot.set_lines(lines, x_name, x_unit)
         plot.set_note(self._note())
 
-    def _kept(self, entry: Entry) -> float | None:
+    def _kept(self, entry: ComparedEntry) -> float | None:
         return self._known.kept.get(entry.lead.group_key)
 
     def _note(self) -> str:
@@ -204,7 +204,7 @@ class PlotArea(QStackedWidget):
         told += [f"{texts.counted(open_runs, 'run')} not finished"] if open_runs else []
         return "; ".join(told)
 
-    def _line(self, entry: Entry) -> str:
+    def _line(self, entry: ComparedEntry) -> str:
         return line_name(self._comparison, entry, self.mode)
 
     # Both.
@@ -240,5 +240,5 @@ class PlotArea(QStackedWidget):
             self._results.set_log_x(self._log[self.mode])
 
 
-def _width(entry: Entry) -> float | None:
+def _width(entry: ComparedEntry) -> float | None:
     return entry.lead.width_factor

@@ -31,7 +31,7 @@ MOST_ASKED = 24
 
 
 @dataclass(frozen=True)
-class Kind:
+class PlannedGroup:
     """Runs of a plan that differ by the seed only: the first of them, and how many there are."""
 
     config: RunConfig
@@ -53,7 +53,7 @@ class Planned:
     """A plan with its kinds of runs, and the data that it lacks."""
 
     plan: sweeps.Plan
-    kinds: tuple[Kind, ...]
+    kinds: tuple[PlannedGroup, ...]
     missing: tuple[Missing, ...]
 
 
@@ -86,11 +86,13 @@ def make_plan(
         UserError: the form does not say it rightly.
     """
     plan = sweeps.plan(base, changes, folder)
-    kinds: dict[str, Kind] = {}
+    kinds: dict[str, PlannedGroup] = {}
     for cell in plan.cells:
         key = kind_key(cell.config)
         known = kinds.get(key)
-        kinds[key] = Kind(cell.config, 1) if known is None else Kind(known.config, known.runs + 1)
+        kinds[key] = (
+            PlannedGroup(cell.config, 1) if known is None else PlannedGroup(known.config, known.runs + 1)
+        )
     return Planned(plan, tuple(kinds.values()), tuple(_missing(workspace, plan)))
 
 
@@ -157,7 +159,7 @@ def look_ahead(
     )
 
 
-def _seconds(store: Store, kind: Kind, answer: Answer, step_s: Mapping[str, float]) -> float | None:
+def _seconds(store: Store, kind: PlannedGroup, answer: Answer, step_s: Mapping[str, float]) -> float | None:
     measured = step_s.get(kind_key(kind.config))
     recorded = run_seconds(store, kind.config, answer)
     return recorded if recorded is not None or measured is None else answer.steps * measured
@@ -169,7 +171,7 @@ def _slots(workspace: Workspace, answer: Answer) -> int:
     return max(1, sum(one.place.device_kind == answer.device_kind for one in offered))
 
 
-def _warnings(workspace: Workspace, known: Sequence[tuple[Kind, Answer]]) -> list[str]:
+def _warnings(workspace: Workspace, known: Sequence[tuple[PlannedGroup, Answer]]) -> list[str]:
     found = [disk_warning([(a, kind.runs) for kind, a in known], shutil.disk_usage(workspace.root).free)]
     largest = max((answer for _, answer in known), key=lambda answer: answer.memory.total_bytes or 0)
     devices = [device for device in list_devices() if device.kind == largest.device_kind]
@@ -178,7 +180,7 @@ def _warnings(workspace: Workspace, known: Sequence[tuple[Kind, Answer]]) -> lis
     return [text for text in (_no_redraw(known), *found) if text]
 
 
-def _no_redraw(known: Sequence[tuple[Kind, Answer]]) -> str | None:
+def _no_redraw(known: Sequence[tuple[PlannedGroup, Answer]]) -> str | None:
     """A sentence on runs that are to redraw but are too short for it."""
     still: list[tuple[int, int]] = []
     for kind, answer in known:

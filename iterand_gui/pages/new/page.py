@@ -24,7 +24,7 @@ from iterand_gui.forms.values import Entries, FormState, varying
 from iterand_gui.look import theme
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.new.forecast import Forecast
-from iterand_gui.pages.new.launch import Launch
+from iterand_gui.pages.new.launch import LaunchBar
 from iterand_gui.pages.new.outlook import Planned, make_plan
 from iterand_gui.pages.new.presets import PresetList
 from iterand_gui.pages.new.summary import Summary
@@ -160,7 +160,7 @@ class NewPage(Page):
         self._tabs.addTab(self.yaml, "&YAML")
         self._tabs.setAccessibleName("Options as form or text")
         self._tabs.currentChanged.connect(self._tab_changed)
-        self.launch = Launch(self)
+        self.launch = LaunchBar(self)
         self.launch.button.clicked.connect(self.queue)
         self.launch.go_asked.connect(self._go_to_problem)
         self.launch.downloads_asked.connect(self._open_downloads)

@@ -28,7 +28,7 @@ from iterand_gui.pages.runs.run_actions import RunActions
 from iterand_gui.pages.runs.side_panel import SidePanel
 from iterand_gui.pages.runs.slot_facts import Click, SlotFacts, slot_facts
 from iterand_gui.pages.runs.slot_strip import SlotStrip
-from iterand_gui.pages.runs.split import Split
+from iterand_gui.pages.runs.split import PanelSplit
 from iterand_gui.pages.runs.table import RunTable
 from iterand_gui.pages.runs.welcome import Welcome
 from iterand_gui.session.command import Command, Json
@@ -375,7 +375,7 @@ class RunsPage(Page):
         self._tables = QStackedWidget(self)
         self._tables.addWidget(self.table)
         self._tables.addWidget(self.nothing)
-        self._splitter = Split(self._tables, self.panel, self)
+        self._splitter = PanelSplit(self._tables, self.panel, self)
         self._work = QWidget(self)
         column = QVBoxLayout(self._work)
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_M, theme.SPACE_M)

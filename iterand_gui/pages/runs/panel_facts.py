@@ -8,7 +8,7 @@ from iterand_engine.machine import texts as shown
 from iterand_engine.results.groups import Group, by_experiment, figure
 from iterand_engine.store import RunRow, SweepRow
 from iterand_engine.store.records import Locked
-from iterand_gui.look.run_line import Line, line_of_group, line_of_sweep
+from iterand_gui.look.run_line import RunLine, line_of_group, line_of_sweep
 from iterand_gui.pages.runs.lines.columns import seeds_text
 
 Fact = tuple[str, str]
@@ -92,5 +92,5 @@ def test_text(rows: Sequence[RunRow], tests: Mapping[str, float | Locked | None]
     return shown.percent_spread(known.mean, known.deviation) if known.n else ""
 
 
-def _spent(line: Line) -> Fact:
+def _spent(line: RunLine) -> Fact:
     return "Trained so far" if line.is_live else "Training took", shown.duration(line.spent_s)

@@ -27,7 +27,7 @@ from iterand_engine.results.groups import Group
 from iterand_engine.results.sweep_grid import CellPlace, Grid
 from iterand_engine.store import RunState
 from iterand_gui.look import theme
-from iterand_gui.look.run_line import Line, line_of_group
+from iterand_gui.look.run_line import RunLine, line_of_group
 
 AnyIndex = QModelIndex | QPersistentModelIndex
 CELL_PX = (96, 48)
@@ -57,7 +57,7 @@ class SweepGridModel(QAbstractTableModel):
         self._grid = Grid((), {}, ())
         self._across: int | None = None
         self._rows: list[CellPlace] = []  # values of the axes that run down
-        self._lines: dict[CellPlace, Line] = {}
+        self._lines: dict[CellPlace, RunLine] = {}
         self._best: CellPlace | None = None
         self._range = (0.0, 0.0)
 
@@ -166,7 +166,7 @@ class SweepGridModel(QAbstractTableModel):
                 return self._tint(line)
         return None
 
-    def _sentence(self, index: AnyIndex, line: Line | None) -> str:
+    def _sentence(self, index: AnyIndex, line: RunLine | None) -> str:
         where = self.words(index)
         if line is None:
             return f"{where}: {NO_RUN}"
@@ -176,7 +176,7 @@ class SweepGridModel(QAbstractTableModel):
         told += ["the best cell"] if self.place(index) == self._best else []
         return f"{where}: {', '.join(told)}"
 
-    def _tint(self, line: Line) -> float | None:
+    def _tint(self, line: RunLine) -> float | None:
         low, high = self._range
         if line.accuracy.mean is None or line.is_preliminary:
             return None
@@ -332,11 +332,11 @@ class _CellDelegate(QStyledItemDelegate):
             painter.drawText(lower, Qt.AlignmentFlag.AlignCenter, told)
 
 
-def _accuracy(line: Line) -> str:
+def _accuracy(line: RunLine) -> str:
     return shown.percent_spread(line.accuracy.mean, line.accuracy.deviation).removesuffix(" %")
 
 
-def _count(line: Line) -> str:
+def _count(line: RunLine) -> str:
     """How many seeds have finished, and what went wrong with others: `n 3`, `1 of 3, 1 diverged`."""
     if line.n_text.isdigit():
         return f"n {line.n_text}"

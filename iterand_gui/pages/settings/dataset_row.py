@@ -11,7 +11,8 @@ from iterand_engine.machine.texts import size
 from iterand_gui.live.lines import Progress
 from iterand_gui.live.tasks import Job
 from iterand_gui.look import theme
-from iterand_gui.pages.settings.parts import Note, Picture, Text
+from iterand_gui.pages.settings.parts import Note, Text
+from iterand_gui.widgets.run_badge import Picture
 
 _STEPS = 1000  # of the bar: bytes do not fit into a C int
 

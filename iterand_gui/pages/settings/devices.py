@@ -12,7 +12,8 @@ from iterand_engine.machine.texts import counted, size
 from iterand_engine.slots.places import CPU
 from iterand_gui.look import theme
 from iterand_gui.pages.settings.machine import Machine, is_named
-from iterand_gui.pages.settings.parts import Picture, Text
+from iterand_gui.pages.settings.parts import Text
+from iterand_gui.widgets.run_badge import Picture
 
 
 class DeviceList(QWidget):

@@ -22,7 +22,7 @@ from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.texts import counted
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.slots import drain
-from iterand_engine.slots.places import CPU, Place, our_processes, places
+from iterand_engine.slots.places import CPU, OfferedPlace, our_processes, places
 from iterand_engine.store import Store, slots
 from iterand_engine.store.records import SlotKey, SlotRow
 from iterand_gui.live.launcher import start_detached
@@ -40,7 +40,7 @@ class Machine:
     host: str
     devices: tuple[Device, ...]
     usable: frozenset[str]
-    offered: tuple[Place, ...]
+    offered: tuple[OfferedPlace, ...]
     cores: int
     older: frozenset[SlotKey]
     problem: str = ""
@@ -55,7 +55,7 @@ def look(settings: Settings, store: Store) -> Machine:
     """
     devices: tuple[Device, ...] = (cpu_device(),)
     usable: tuple[Device, ...] = ()
-    offered: list[Place] = []
+    offered: list[OfferedPlace] = []
     problem = ""
     try:
         devices = list_devices()

@@ -31,7 +31,7 @@ from iterand_gui.plots import saving
 from iterand_gui.plots.files import PlotFiles
 from iterand_gui.plots.heat.area import HeatArea, HeatData
 from iterand_gui.plots.heat.columns import MatrixTable, last_shown
-from iterand_gui.plots.heat.sheet import Sheet
+from iterand_gui.plots.heat.sheet import PlotSheet
 from iterand_gui.plots.link import PlotLink
 from iterand_gui.plots.table_view import PlotTable
 from iterand_gui.plots.x_axis import Positions
@@ -50,7 +50,7 @@ class Quantity:
     unit: Unit
 
 
-class Heatmap(Sheet):
+class Heatmap(PlotSheet):
     """Shows one quantity of each layer over the x axis.
 
     Keys: up and down choose a layer, comma and full stop move the crosshair by a point, left and right move,

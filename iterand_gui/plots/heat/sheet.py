@@ -14,7 +14,7 @@ from iterand_gui.look import theme
 _CORNER_PX = 6.0
 
 
-class Sheet(Redrawn):
+class PlotSheet(Redrawn):
     """A rounded sheet with a thin line around, stronger where the keys go; the ticker draws what is in it.
 
     Args:
