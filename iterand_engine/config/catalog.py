@@ -12,7 +12,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from importlib import import_module
 from typing import Any, TypeVar
 
-from iterand_engine.config.dataset_files import DatasetForm, Download, Layout
+from iterand_engine.config.dataset_files import DataForm, Download, Layout
 from iterand_engine.config.extension_code import WORDS, CodeKind, Origin, target_of
 from iterand_engine.config.options import Argument
 from iterand_engine.errors import OptionError, UserError, suggestion
@@ -71,7 +71,7 @@ class DatasetEntry(Entry):
     @property
     def layout(self) -> Layout:
         """Where it is looked for below a data root."""
-        return self.files or Layout((self.name,), (DatasetForm(""),))
+        return self.files or Layout((self.name,), (DataForm(""),))
 
 
 @dataclass(frozen=True)
@@ -168,31 +168,31 @@ DATASETS = _by_name(
                  10, 32, 1, 1_437, 360, "digits-v1", 0, bundled="digits.npz"),
     DatasetEntry("mnist", "MNIST", f"{_DATA}.mnist:mnist", "arrays",
                  10, 32, 1, 60_000, 10_000, "mnist-v1", 11_594_722, downloads="MNIST",
-                 files=Layout(("mnist", "MNIST/raw"), (DatasetForm("", _IDX),))),
+                 files=Layout(("mnist", "MNIST/raw"), (DataForm("", _IDX),))),
     DatasetEntry("fashion-mnist", "Fashion-MNIST", f"{_DATA}.mnist:fashion_mnist", "arrays",
                  10, 32, 1, 60_000, 10_000, "fashion-mnist-v1", 30_878_645, downloads="FashionMNIST",
-                 files=Layout(("fashion-mnist", "FashionMNIST/raw"), (DatasetForm("", _IDX),))),
+                 files=Layout(("fashion-mnist", "FashionMNIST/raw"), (DataForm("", _IDX),))),
     DatasetEntry("cifar10", "CIFAR-10", f"{_DATA}.cifar:cifar10", "arrays",
                  10, 32, 3, 50_000, 10_000, "cifar10-v1", 170_498_071, downloads="CIFAR10",
                  files=Layout(("cifar10", ""),
-                              (DatasetForm("cifar-10-python.tar.gz"), DatasetForm("cifar-10-batches-py", _CIFAR10)))),
+                              (DataForm("cifar-10-python.tar.gz"), DataForm("cifar-10-batches-py", _CIFAR10)))),
     DatasetEntry("cifar100", "CIFAR-100", f"{_DATA}.cifar:cifar100", "arrays",
                  100, 32, 3, 50_000, 10_000, "cifar100-v1", 169_001_437, downloads="CIFAR100",
                  files=Layout(("cifar100", ""),
-                              (DatasetForm("cifar-100-python.tar.gz"),
-                               DatasetForm("cifar-100-python", ("train", "test", "meta"))))),
+                              (DataForm("cifar-100-python.tar.gz"),
+                               DataForm("cifar-100-python", ("train", "test", "meta"))))),
     DatasetEntry("svhn", "SVHN", f"{_DATA}.svhn:svhn", "arrays",
                  10, 32, 3, 73_257, 26_032, "svhn-v1", 246_316_178, downloads="SVHN",
-                 files=Layout(("svhn", "SVHN", ""), (DatasetForm("", ("train_32x32.mat", "test_32x32.mat")),))),
+                 files=Layout(("svhn", "SVHN", ""), (DataForm("", ("train_32x32.mat", "test_32x32.mat")),))),
     DatasetEntry("tiny-imagenet", "Tiny-ImageNet", f"{_DATA}.tiny_imagenet:tiny_imagenet", "folder",
                  200, 64, 3, 100_000, 10_000, "tiny-imagenet-v1", 248_100_043, downloads=(_TINY,),
                  files=Layout(("tiny-imagenet", ""),
-                              (DatasetForm("tiny-imagenet-200.zip"),
-                               DatasetForm("tiny-imagenet-200", ("train", "val", "wnids.txt"))))),
+                              (DataForm("tiny-imagenet-200.zip"),
+                               DataForm("tiny-imagenet-200", ("train", "val", "wnids.txt"))))),
     DatasetEntry("imagenet", "ImageNet (ILSVRC2012)", f"{_DATA}.imagenet:imagenet", "folder",
                  1000, 224, 3, 1_281_167, 50_000, "imagenet-v1",
                  files=Layout(("imagenet", "ImageNet", "ILSVRC2012", ""),
-                              (DatasetForm("", ("train/n01440764", "val")),), put="train/ and val/")),
+                              (DataForm("", ("train/n01440764", "val")),), put="train/ and val/")),
     DatasetEntry("image-folder", "Folder of images", f"{_DATA}.image_folder:image_folder", "folder",
                  needs_path=True),
     DatasetEntry("npz", "npz file", f"{_DATA}.npz:npz", "arrays", peek=f"{_DATA}.npz:counted",

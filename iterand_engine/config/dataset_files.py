@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class DatasetForm:
+class DataForm:
     """One form a dataset comes in: a file, or a folder that holds `needs`.
 
     Args:
@@ -36,7 +36,7 @@ class Layout:
     """
 
     prefixes: tuple[str, ...]
-    places: tuple[DatasetForm, ...]
+    places: tuple[DataForm, ...]
     put: str = ""
 
 
