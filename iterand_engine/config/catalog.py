@@ -24,7 +24,7 @@ E = TypeVar("E", bound="Entry")
 class Entry:
     """One choice: its name in files, its label on screens and where its code is.
 
-    `arguments` are the options that it has besides those of its section; `own` says where extension code declares
+    `arguments` are the options that it has besides those of its section; `origin` says where an extension declares
     it, and is None for what is built in, which `target` names.
     """
 
@@ -32,11 +32,11 @@ class Entry:
     label: str
     target: str
     arguments: tuple[Argument, ...] = field(default=(), kw_only=True)
-    own: Origin | None = field(default=None, kw_only=True)
+    origin: Origin | None = field(default=None, kw_only=True)
 
     def load(self) -> Any:
         """Import and return the function or class behind it; extension code only where `extension_code.permitted`."""
-        return load_target(self.target) if self.own is None else target_of(self.own, self.name)
+        return load_target(self.target) if self.origin is None else target_of(self.origin, self.name)
 
     def arguments_in(self, options: object) -> dict[str, Any]:
         """The values that a section of a configuration has for `arguments`, by name."""
@@ -228,22 +228,22 @@ _CATALOGS: Mapping[CodeKind, dict[str, Any]] = {
 }
 
 
-def use_extensions(own: ExtensionEntries) -> ExtensionEntries:
+def use_extensions(added: ExtensionEntries) -> ExtensionEntries:
     """Put the entries of extension code into the catalogs, in place of those there were.
 
     Args:
-        own: their names differ from each other's. One that is built in is hidden meanwhile, as a run's own
-            code may have had a name first.
+        added: their names differ from each other's. A built-in entry of the same name is hidden meanwhile: a run may
+            use code that had the name before it was built in.
     Returns:
         What there was, so that it can be put back.
     """
-    before, _Extensions.now = _Extensions.now, own
+    before, _Extensions.now = _Extensions.now, added
     for entry in before.entries:
         del catalog_of(entry)[entry.name]
     for catalog, name, hidden in _Extensions.hidden:
         catalog[name] = hidden
     _Extensions.hidden = []
-    for entry in own.entries:
+    for entry in added.entries:
         catalog = catalog_of(entry)
         if entry.name in catalog:
             _Extensions.hidden.append((catalog, entry.name, catalog[entry.name]))
@@ -263,8 +263,8 @@ def extensions_that_are_off() -> tuple[str, ...]:
 
 def catalog_of(entry: Entry) -> dict[str, Any]:
     """The catalog that an entry of extension code belongs to."""
-    assert entry.own is not None
-    return _CATALOGS[entry.own.kind]
+    assert entry.origin is not None
+    return _CATALOGS[entry.origin.kind]
 
 
 def entries_of(kind: CodeKind) -> Mapping[str, Entry]:

@@ -18,7 +18,7 @@ from iterand_engine.config.catalog import DATASETS, find
 from iterand_engine.data.content import ArrayContent, Content, ImageFiles
 from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.data.locate import located
-from iterand_engine.data.readers.extension import own_fingerprint, read_content
+from iterand_engine.data.readers.extension import extension_fingerprint, read_content
 
 if TYPE_CHECKING:
     from iterand_engine.config.run_config import DataConfig
@@ -39,8 +39,8 @@ def dataset_fingerprint(config: DataConfig, roots: Sequence[Path]) -> str:
     if entry.fingerprint is not None:
         return entry.fingerprint
     path, facts = located(entry.name, roots, config.path), FileFacts.beside_data(roots)
-    if entry.own is not None:
-        return own_fingerprint(entry, config, facts)
+    if entry.origin is not None:
+        return extension_fingerprint(entry, config, facts)
     return remembered_fingerprint(path, lambda: read_content(entry, path, config), facts)
 
 

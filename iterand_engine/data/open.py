@@ -25,7 +25,7 @@ from iterand_engine.data.downloads import verify
 from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.data.fingerprint import remembered_fingerprint
 from iterand_engine.data.locate import located
-from iterand_engine.data.readers.extension import own_fingerprint, read_content
+from iterand_engine.data.readers.extension import extension_fingerprint, read_content
 from iterand_engine.data.splits import split_train
 from iterand_engine.data.transforms.decode import (
     RESIZED_PX,
@@ -73,14 +73,14 @@ def open_dataset(
     facts = FileFacts.beside_data(roots)
     verify(entry.name, path, facts)
     content = read_content(entry, path, config)
-    if entry.own is not None:
-        fingerprint = own_fingerprint(entry, config, facts)
+    if entry.origin is not None:
+        fingerprint = extension_fingerprint(entry, config, facts)
     else:
         fingerprint = entry.fingerprint or remembered_fingerprint(path, lambda: content, facts)
     notes = (*content.notes, *_split_notes(config, content))
     opening = Opening(config, device, workers, seed, channels_last, content.class_names, fingerprint, notes)
     if isinstance(content, ArrayContent):
-        check_arrays(content, f"dataset {entry.name!r}" + (f" ({entry.own})" if entry.own else ""))
+        check_arrays(content, f"dataset {entry.name!r}" + (f" ({entry.origin})" if entry.origin else ""))
         return _from_arrays(opening, content)
     return _from_files(opening, content, entry.size_px, memory_bytes or _memory_bytes(device))
 

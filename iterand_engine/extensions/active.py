@@ -49,8 +49,8 @@ def activate(workspace: Workspace) -> list[str]:
     Returns:
         Notes on files that are not in use though they were enabled, a sentence each.
     """
-    own, notes = _of_workspace(workspace)
-    use_extensions(own)
+    added, notes = _of_workspace(workspace)
+    use_extensions(added)
     return notes
 
 
@@ -62,16 +62,16 @@ def deactivate() -> None:
 @contextmanager
 def activated(workspace: Workspace) -> Iterator[list[str]]:
     """As `activate`, for as long as the context lasts."""
-    own, notes = _of_workspace(workspace)
-    with _in_use(own):
+    added, notes = _of_workspace(workspace)
+    with _in_use(added):
         yield notes
 
 
 @contextmanager
 def allowed(workspace: Workspace) -> Iterator[list[str]]:
     """As `activated`, and this process may run what is enabled: for the probe alone."""
-    own, notes = _of_workspace(workspace)
-    with _in_use(own), permitted(_hashes(own.entries)):
+    added, notes = _of_workspace(workspace)
+    with _in_use(added), permitted(_hashes(added.entries)):
         yield notes
 
 
@@ -133,8 +133,8 @@ def entries_of_file(source: Source, declarations: Iterable[Declaration]) -> tupl
 
 
 @contextmanager
-def _in_use(own: ExtensionEntries) -> Iterator[None]:
-    before = use_extensions(own)
+def _in_use(added: ExtensionEntries) -> Iterator[None]:
+    before = use_extensions(added)
     try:
         yield
     finally:
@@ -142,7 +142,7 @@ def _in_use(own: ExtensionEntries) -> Iterator[None]:
 
 
 def _hashes(entries: Iterable[Entry]) -> set[str]:
-    return {entry.own.source.sha256 for entry in entries if entry.own is not None}
+    return {entry.origin.source.sha256 for entry in entries if entry.origin is not None}
 
 
 def _of_workspace(workspace: Workspace) -> tuple[ExtensionEntries, list[str]]:
@@ -156,7 +156,7 @@ def _of_workspace(workspace: Workspace) -> tuple[ExtensionEntries, list[str]]:
         if file.state is FileState.ENABLED and file.source is not None
         for entry in entries_of_file(file.source, file.declarations)
     ]
-    there = {(entry.own.kind, entry.name) for entry in entries if entry.own is not None}
+    there = {(entry.origin.kind, entry.name) for entry in entries if entry.origin is not None}
     off = [file for file in files if file.state is not FileState.ENABLED]
     missing = {
         (one.kind, one.name): file.hint
@@ -212,7 +212,7 @@ def _entry(declaration: Declaration, source: Source) -> Entry:
             *(one.name, one.label, target, ""),
             needs_path=one.needs_path,
             arguments=one.arguments,
-            own=origin,
+            origin=origin,
         )
     if one.kind == "method":
         base = METHODS[one.base] if one.base else None
@@ -221,9 +221,9 @@ def _entry(declaration: Declaration, source: Source) -> Entry:
             options=base.options if base else _NO_PARENT,
             has_masks=base.has_masks if base and one.has_masks is None else one.has_masks,
             arguments=one.arguments,
-            own=origin,
+            origin=origin,
         )
-    return Entry(one.name, one.label, target, arguments=one.arguments, own=origin)
+    return Entry(one.name, one.label, target, arguments=one.arguments, origin=origin)
 
 
 def _sources(config: RunConfig) -> set[Source]:
@@ -234,4 +234,4 @@ def _sources(config: RunConfig) -> set[Source]:
         METHODS[config.method.name],
         *([RULES[rule.name]] if isinstance(rule, RuleChoice) else []),
     ]
-    return {entry.own.source for entry in entries if entry.own is not None}
+    return {entry.origin.source for entry in entries if entry.origin is not None}

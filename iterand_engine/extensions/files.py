@@ -145,7 +145,7 @@ def _clash(
     """The first declaration whose name is built in or another file's, and why it cannot be."""
     for one in declarations:
         there = entries_of(one.kind).get(one.name)
-        built_in = there is not None and there.own is None
+        built_in = there is not None and there.origin is None
         if built_in or (one.kind, one.name) in taken:
             by = "built in" if built_in else f"of {FOLDER}/{taken[one.kind, one.name]}"
             return one, (
@@ -233,7 +233,7 @@ def named_file(workspace: Workspace, text: str) -> Path:
     """
     given = Path(text).expanduser().absolute()
     for path in (given, workspace.root / text):
-        if path.is_file() and _is_own_place(workspace, path.parent):
+        if path.is_file() and _holds_extensions(workspace, path.parent):
             return path.parent.resolve() / path.name
     if len(Path(text).parts) > 1:
         if given.is_file():
@@ -252,7 +252,7 @@ def named_file(workspace: Workspace, text: str) -> Path:
     return beside
 
 
-def _is_own_place(workspace: Workspace, folder: Path) -> bool:
+def _holds_extensions(workspace: Workspace, folder: Path) -> bool:
     """Whether a folder holds extension code: the workspace's extensions/, or a run's copies."""
     is_copies = folder.name == FOLDER and folder.parent.parent.resolve() == workspace.runs_dir
     return is_copies or folder.resolve() == workspace.extensions_dir

@@ -57,14 +57,14 @@ class _Saved:
     is used again.
     """
 
-    own: set[int]
+    of_network: set[int]
     held: dict[int, torch.UntypedStorage] = field(default_factory=dict)
     float_bytes: int = 0
     other_bytes: int = 0
 
     def keep(self, tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage._cdata not in self.own and storage._cdata not in self.held:
+        if storage._cdata not in self.of_network and storage._cdata not in self.held:
             self.held[storage._cdata] = storage
             if tensor.is_floating_point():
                 self.float_bytes += storage.nbytes()

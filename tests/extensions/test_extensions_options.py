@@ -17,7 +17,7 @@ from iterand_engine.config.run_config import DataConfig, ModelConfig, RunConfig,
 from iterand_engine.config.sets import apply_changes, read_change
 from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.data.fingerprint import dataset_fingerprint
-from iterand_engine.data.readers.extension import own_fingerprint
+from iterand_engine.data.readers.extension import extension_fingerprint
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import activate, activated, deactivate, used_by
 from iterand_engine.machine.workspace import Workspace
@@ -264,7 +264,7 @@ def test_that_the_fingerprint_follows_code_arguments_and_files(workspace: Worksp
 def test_that_an_unreadable_file_is_told(tmp_path: Path) -> None:
     config = RunConfig.from_mapping({"data": {"dataset": "noise", "path": str(tmp_path / "gone")}}).data
     with pytest.raises(UserError, match=r"Cannot read data\.path .*: No such file or directory\."):
-        own_fingerprint(DATASETS["noise"], config, FileFacts(None))
+        extension_fingerprint(DATASETS["noise"], config, FileFacts(None))
 
 
 def test_that_a_dataset_that_needs_a_path_is_refused_without(workspace: Workspace) -> None:

@@ -36,14 +36,14 @@ def read_content(entry: DatasetEntry, path: Path, config: DataConfig) -> Content
         UserError: the files cannot be read.
         ExtensionError: extension code returned something else than a dataset's content.
     """
-    if entry.own is None:
+    if entry.origin is None:
         content: Content = entry.load()(path)
         return content
     given = None if config.path is None else Path(config.path)
     return _checked(entry, entry.load()(given, **entry.arguments_in(config)))
 
 
-def own_fingerprint(entry: DatasetEntry, config: DataConfig, facts: FileFacts) -> str:
+def extension_fingerprint(entry: DatasetEntry, config: DataConfig, facts: FileFacts) -> str:
     """What makes two datasets of extension code the same: code, arguments, and the content of data.path.
 
     Args:
@@ -55,12 +55,12 @@ def own_fingerprint(entry: DatasetEntry, config: DataConfig, facts: FileFacts) -
     Raises:
         UserError: data.path cannot be read.
     """
-    assert entry.own is not None
+    assert entry.origin is not None
     try:
         at = None if config.path is None else _content_at(Path(config.path), facts)
     except OSError as error:
         raise UserError(f"Cannot read data.path {config.path!r}: {error.strerror}.") from None
-    parts = [entry.own.source.sha256, entry.name, entry.arguments_in(config), at]
+    parts = [entry.origin.source.sha256, entry.name, entry.arguments_in(config), at]
     return f"sha256:{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}"
 
 
@@ -131,4 +131,4 @@ def _check_files(entry: DatasetEntry, content: FolderContent) -> None:
 
 
 def _wrong(entry: DatasetEntry, what: str) -> ExtensionError:
-    return ExtensionError(f"{entry.own}: the dataset {entry.name!r} {what}.")
+    return ExtensionError(f"{entry.origin}: the dataset {entry.name!r} {what}.")
