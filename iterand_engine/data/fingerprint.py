@@ -1,7 +1,8 @@
-"""What makes two copies of a dataset the same, whatever their path: a content fingerprint.
+"""Content fingerprints: two copies of a dataset have the same one, whatever their path.
 
 Named datasets have a constant in the catalog. Arrays are hashed whole; folders by the sorted names and sizes
-of their files; datasets of extension code in `own.py`. Torch-free: a run's fingerprint is made before it trains.
+of their files; datasets of extensions in readers/extension.py. Torch-free: a run's fingerprint is made before
+it trains.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def dataset_fingerprint(config: DataConfig, roots: Sequence[Path]) -> str:
     Returns:
         The catalog's constant, or "sha256:" and 64 hex digits.
     Raises:
-        UserError: a dataset without a constant is not there or cannot be read.
+        UserError: a dataset without a constant is missing or cannot be read.
     """
     entry = find("dataset", DATASETS, config.dataset)
     if entry.fingerprint is not None:
@@ -49,8 +50,8 @@ def remembered_fingerprint(path: Path, read: Callable[[], Content], facts: FileF
 
     Args:
         path: of the dataset.
-        read: reads its content, where that is needed.
-        facts: remembers fingerprints of files.
+        read: reads its content; called only where no fingerprint is cached.
+        facts: caches fingerprints of files.
     """
     known = facts.get(path, "fingerprint") if path.is_file() else None
     if known is not None:

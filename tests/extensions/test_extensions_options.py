@@ -1,4 +1,4 @@
-"""Declared arguments of extension code are options: in files, --set, filters, sweeps, the page and the key."""
+"""Declared arguments of extensions are options: in files, --set, filters, sweeps, the page and the key."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OWN: dict[str, Any] = {
 
 @pytest.fixture(scope="module", autouse=True)
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """A workspace whose extension code of every kind is in the catalogs."""
+    """A workspace whose extensions, one of every kind, are in the catalogs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         folder = tmp_path_factory.mktemp("workspace")
@@ -261,7 +261,7 @@ def test_that_the_fingerprint_follows_code_arguments_and_files(workspace: Worksp
         fingerprint(path=str(tmp_path / "nowhere"))
 
 
-def test_that_an_unreadable_file_is_told(tmp_path: Path) -> None:
+def test_that_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     config = RunConfig.from_mapping({"data": {"dataset": "noise", "path": str(tmp_path / "gone")}}).data
     with pytest.raises(UserError, match=r"Cannot read data\.path .*: No such file or directory\."):
         extension_fingerprint(DATASETS["noise"], config, FileFacts(None))

@@ -162,7 +162,7 @@ def test_that_a_dead_probe_is_told_and_started_again(qtbot: QtBot, make_client: 
     (topic, sentence), other = told.said
     assert topic == "a"
     assert str(sentence).startswith(
-        "The probe ended over 'dies' (exit code 7, 'no more memory'); extension code"
+        "The probe ended over 'dies' (exit code 7, 'no more memory'); an extension"
     )
     assert other == ("b", 700)
 
