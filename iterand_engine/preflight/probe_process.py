@@ -49,6 +49,7 @@ def answer(workspace: Workspace, request: Request) -> Answer:
     steps_per_epoch = -(-data.train_count // training.batch_size)
     steps = steps_per_epoch * training.epochs
     dtype = torch.bfloat16 if request.precision == "bf16" else torch.float32
+    # The plan must be the run's: a method may choose its masks, and the width of their records, by the steps.
     network = look(config, data.spec, RunPlan(total_steps=steps, seed=training.seed, weight_dtype=dtype))
     memory = estimates.memory(
         network.tensors,

@@ -15,7 +15,7 @@ SIZE_PX = 32  # images are square; below 32 px they are padded with black
 CLASSES = ("horizontal", "vertical", "falling", "rising")
 
 
-# `path` is data.path, or None where it is not set; write `path: Path` where the dataset cannot do without.
+# `path` is data.path, or None where it is not set; write `path: Path` where the dataset requires it.
 # Every other argument has a type and a default, and is an option: data.noise.
 @dataset(label="My dataset")
 def my_dataset(path: Path | None, noise: Annotated[float, Field(ge=0, le=1)] = 0.2) -> ArrayContent:

@@ -12,7 +12,7 @@ from iterand_engine.extending import Field, IteRand, IteRandOptions, Plan, Redra
 
 
 # A method is a class derived from IteRand, EdgePopup, Dense or Method, and has the options of the one it is
-# derived from. Every argument behind `plan` has a type and a default, and is one more option: method.until.
+# derived from. Every argument after `plan` has a type and a default, and is one more option: method.until.
 @method(label="My method")
 class MyMethod(IteRand):
     """IteRand that stops redrawing.
@@ -32,7 +32,7 @@ class MyMethod(IteRand):
         super().__init__(module, options, plan)
         self.last_step = until * plan.total_steps
 
-    # What may be replaced: `trained`, the list of parameters that the optimiser holds; before_step(step),
+    # What a method may override: `trained`, the list of parameters that the optimiser holds; before_step(step),
     # after_step(step), before_evaluation(); of EdgePopup also select(), which chooses every layer's mask from
     # its scores, in place (self.layers: layer.weight, layer.masking.scores, layer.masking.mask). A run is
     # resumed from the network's parameters and buffers and the step: keep nothing else from step to step.

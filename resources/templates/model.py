@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from iterand_engine.extending import Field, InputSpec, model, scaled
 
 
-# The program gives width_factor and spec; every other argument has a type and a default, and is an option:
+# The program passes width_factor and spec; each other argument has a type and a default, and is an option:
 # model.depth in files, `--set model.depth=4`, `iterand runs "depth>3"`. Once runs were made, keep the names
 # of layers: the random numbers of a weight are drawn by the name of its parameter.
 @model(label="My model")

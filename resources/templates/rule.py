@@ -9,7 +9,7 @@ from typing import Annotated
 from iterand_engine.extending import Field, Redraw, RedrawSite, redraw_rule
 
 
-# Every argument behind `layer` has a type and a default, and is an option: method.rule.share.
+# Every argument after `layer` has a type and a default, and is an option: method.rule.share.
 @redraw_rule(label="My rule")
 def my_rule(layer: RedrawSite, share: Annotated[float, Field(ge=0, le=1)] = 0.1) -> Redraw:
     """Redraw the removed weights whose scores are lowest.
@@ -19,7 +19,7 @@ def my_rule(layer: RedrawSite, share: Annotated[float, Field(ge=0, le=1)] = 0.1)
     """
     # What a rule knows of its layer: weight, score and mask (True where kept), of one shape, on the device;
     # layer.layer, its name; layer.event, 1 at the first redraw; layer.progress, the share of the run that
-    # lies behind; layer.rate, which is method.randomize_rate. Random numbers: layer.chance(p) gives bools,
+    # is done; layer.rate, which is method.randomize_rate. Random numbers: layer.chance(p) gives bools,
     # True with probability p, and the same again when the run is repeated or resumed.
     removed = ~layer.mask
     scores = layer.score.masked_fill(layer.mask, float("inf")).flatten()

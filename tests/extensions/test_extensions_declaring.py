@@ -125,7 +125,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("raise SystemExit('no')", "line 3: SystemExit: no."),
     (
         "def tiny(): ...",
-        "mine.py declares nothing: put @model, @dataset, @method or @redraw_rule before what",
+        "mine.py declares nothing: put @model, @dataset, @method or @redraw_rule before the function or class",
     ),
     (
         "@redraw_rule\ndef mine(layer, rate=0.1): ...",
@@ -214,7 +214,7 @@ MISTAKES: list[tuple[str, str]] = [
     ),
     (
         "@model(name='My net')\ndef tiny(width_factor, spec): ...",
-        "the name 'My net' cannot be; allowed: small letters",
+        "the name 'My net' is not allowed; use: small letters",
     ),
     ("model(3)", "line 3: a decorator stands before a function or class, not 3."),
     (
@@ -227,14 +227,14 @@ MISTAKES: list[tuple[str, str]] = [
 @pytest.mark.parametrize(
     ("text", "said"), MISTAKES, ids=[text.partition("\n")[2] or text for text, _ in MISTAKES]
 )
-def test_that_a_mistake_is_told_in_a_sentence_with_its_line(text: str, said: str, tmp_path: Path) -> None:
+def test_that_a_mistake_is_reported_in_a_sentence_with_its_line(text: str, said: str, tmp_path: Path) -> None:
     sentence = refusal(tmp_path, MODEL_HEAD + text)
     assert said in sentence
     assert sentence.startswith("extensions/mine.py")
     assert "\n" not in sentence
 
 
-def test_that_a_mistake_in_a_library_is_told_with_the_line_of_the_file(tmp_path: Path) -> None:
+def test_that_a_mistake_in_a_library_is_reported_with_the_line_of_the_file(tmp_path: Path) -> None:
     said = refusal(tmp_path, "import json\n\ndef read():\n    return json.loads('{')\n\nread()\n")
     assert said.startswith("extensions/mine.py, line 4: JSONDecodeError: Expecting property name")
 

@@ -134,7 +134,7 @@ CHOSEN: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize(
     ("kind", "body", "said"), MISTAKES, ids=[f"{kind}: {body}" for kind, body, _ in MISTAKES]
 )
-def test_that_a_mistake_while_training_is_told_with_its_place(
+def test_that_a_mistake_while_training_is_reported_with_its_place(
     kind: str, body: str, said: str, workspace: Workspace
 ) -> None:
     imports = HEAD.replace("import torch\n", "import torch, numpy as np\n")

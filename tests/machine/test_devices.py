@@ -141,7 +141,7 @@ HERE, PARENT, ELSEWHERE, ELSEWHERE_TOO = os.getpid(), os.getppid(), 2**30, 2**30
         ({ELSEWHERE: 3 * GIB, HERE: GIB}, {HERE}, 3 * GIB),
     ],
 )
-def test_that_memory_held_by_others_is_told_from_ours(
+def test_that_memory_held_by_others_is_separated_from_ours(
     holders: dict[int, int | None], ours: set[int], foreign: int
 ) -> None:
     nvml = FakeNvml([A100, T4], holders=holders)

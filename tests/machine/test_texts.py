@@ -225,7 +225,7 @@ def test_that_a_duration_says_what_was_meant(seconds: float) -> None:
     assert abs(parsed(text, TIMES) - seconds) <= smallest + 0.5
 
 
-def test_that_time_left_is_told_only_where_it_is_known() -> None:
+def test_that_time_left_is_shown_only_where_it_is_known() -> None:
     assert fmt.time_left(11_520) == "3 h 12 min left"
     assert fmt.time_left(4.4) == "4 s left"
     assert fmt.time_left(0.4) == "less than 1 s left"

@@ -156,7 +156,7 @@ def test_that_a_larger_batch_costs_activations_alone_in_proportion(tmp_path: Pat
     assert len({memory.model_copy(update={"activation_bytes": 0}) for memory in memories}) == 1
 
 
-def test_that_mistakes_are_told_in_the_engines_words(tmp_path: Path) -> None:
+def test_that_mistakes_are_reported_in_the_engines_words(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="matches no layer"):
         asked(
             tmp_path,
@@ -284,7 +284,7 @@ def test_that_facts_follow_when_the_data_changes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", ["text", "no-labels", "objects"])
-def test_that_a_broken_npz_file_is_told_as_when_it_is_opened(broken: str, tmp_path: Path) -> None:
+def test_that_a_broken_npz_file_is_reported_as_when_it_is_opened(broken: str, tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     match broken:
         case "text":

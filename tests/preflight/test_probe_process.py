@@ -204,7 +204,7 @@ def line_of(text: str) -> int:
     return OWN_CODE.splitlines().index(text) + 1
 
 
-def test_that_extension_code_is_looked_at_with_its_arguments_while_it_is_enabled(
+def test_that_an_extension_is_looked_at_with_its_arguments_while_it_is_enabled(
     workspace_with_extensions: Workspace,
 ) -> None:
     with ProbeClient(workspace_with_extensions) as probe:
@@ -234,7 +234,7 @@ def test_that_extension_code_is_looked_at_with_its_arguments_while_it_is_enabled
         assert asked(probe, "good").weights == small.weights
 
 
-def test_that_the_probe_survives_bad_extension_code(workspace_with_extensions: Workspace) -> None:
+def test_that_the_probe_survives_bad_extensions(workspace_with_extensions: Workspace) -> None:
     with ProbeClient(workspace_with_extensions) as probe:
         whole = asked(probe)
         raised = line_of('    return {}["no such key"]')
@@ -308,4 +308,4 @@ def test_that_a_line_that_is_no_request_ends_the_probe_with_its_reason(workspace
         timeout=PATIENCE_S,
         check=False,
     )
-    assert b"this is no request" in done.stderr
+    assert b"this is not a request" in done.stderr

@@ -28,7 +28,7 @@ def test_that_steps_are_timed_and_nothing_is_recorded(tmp_path: Path) -> None:
     assert only_run(workspace) is None
 
 
-def test_that_it_is_told_in_a_line(tmp_path: Path) -> None:
+def test_that_it_is_printed_in_a_line(tmp_path: Path) -> None:
     done = iterand("measure", config_file(tmp_path), "--seconds", "0", "--workspace", tmp_path / "workspace")
     assert "ms a step (median of 3, " in done.out
     assert "16 steps take " in done.out
@@ -64,7 +64,7 @@ def test_that_data_of_an_unknown_form_is_looked_at(tmp_path: Path) -> None:
     assert "there is no such file" in done.err
 
 
-def test_that_extension_code_that_fails_is_told_with_its_line(
+def test_that_an_extension_that_fails_is_reported_with_its_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
