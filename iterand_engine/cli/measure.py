@@ -13,6 +13,7 @@ from iterand_engine.cli.common import (
     JsonOption,
     WorkspaceOption,
     duration,
+    json_result,
     opened,
     result,
     results_alone,
@@ -59,7 +60,7 @@ def measure(
                 raise
             raise UserError(sentence) from error
     if as_json:
-        result(json.dumps({**asdict(found), "run_s": found.run_s}))
+        json_result(json.dumps({**asdict(found), "run_s": found.run_s}))
         return
     result(
         f"{found.step_s * 1e3:.1f} ms a step (median of {found.steps}, {found.device}, {found.precision}); "

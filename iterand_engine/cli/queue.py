@@ -17,6 +17,7 @@ from iterand_engine.cli.common import (
     Opened,
     WorkspaceOption,
     add_row,
+    json_result,
     make_table,
     opened,
     result,
@@ -25,6 +26,7 @@ from iterand_engine.cli.common import (
 )
 from iterand_engine.cli.run_json import QueueList, RunEntry
 from iterand_engine.cli.train import SetOption, read_sets
+from iterand_engine.cli.wait_for_slot import waiting_words
 from iterand_engine.cli.which_runs import RUNS_HELP, meant_runs
 from iterand_engine.config.axes import SEED, parse_seeds, read_values
 from iterand_engine.config.presets import preset as find_preset
@@ -251,17 +253,17 @@ def _start_slots(at: Opened) -> bool:
         result(f"started {_slot(key)}")
     queued = at.store.reader.queued()
     if not started and queued:
-        why = drain.why_waiting(at.store, at.settings, queued[0])
+        why = waiting_words(at, queued[0])
         say(f"run {queued[0].id[:SHORT_ID]} is first: {why}")
     return bool(started)
 
 
 def _list(at: Opened, *, as_json: bool) -> None:
     rows = at.store.reader.queued()
-    why = drain.why_waiting(at.store, at.settings, rows[0]) if rows else None
+    why = waiting_words(at, rows[0]) if rows else None
     if as_json:
         entries = [RunEntry.of(row, None) for row in rows]
-        result(QueueList(runs=entries, waits=why).model_dump_json(indent=2))
+        json_result(QueueList(runs=entries, waits=why).model_dump_json(indent=2))
         return
     if not rows:
         result("The queue is empty; `iterand queue --preset quickstart` adds a run.")
