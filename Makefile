@@ -2,7 +2,7 @@
 #   make run                      set up and open the window; where there is no display, run the demo
 #   make run PYTHON=/path/python  use that interpreter's environment as it is; its torch is never replaced
 SHELL := /bin/bash
-.PHONY: run demo test lint screenshots clean
+.PHONY: run demo test steady coverage lint screenshots clean
 
 ifdef PYTHON
 python := $(PYTHON)
@@ -11,9 +11,9 @@ install = .ci/install $(PYTHON)
 else
 python := .venv/bin/python
 ready := .venv/ready
-# The first that is new enough; python3 where none is, so that the message names it.
-base = $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; done; echo $$p)
+# The first that the workbench runs on; python3 where none is, so that the message names it.
+base = $(shell for p in python3 python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && break; done; echo $$p)
 install = .ci/install $(base) .venv
 endif
 scripts = $(shell $(python) -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
@@ -29,6 +29,17 @@ demo: $(ready)
 
 test: $(ready)
 	QT_QPA_PLATFORM=offscreen $(python) -m pytest -n 2 --dist loadfile --max-worker-restart 1
+
+# The tests three times beside four busy processes: what fails here awaits too little.
+steady: $(ready)
+	.ci/steady $(python)
+
+# In build/coverage: data that says which test runs which line, and pages.
+coverage: $(ready)
+	rm -rf build/coverage
+	COVERAGE_FILE=$(CURDIR)/build/coverage/data COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml \
+		QT_QPA_PLATFORM=offscreen $(python) -m pytest -n 2 --dist loadfile --cov --cov-context=test \
+		--cov-report=term:skip-covered --cov-report=html:build/coverage/html
 
 lint: $(ready)
 	$(python) -m ruff check .

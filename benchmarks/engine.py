@@ -37,8 +37,10 @@ from iterand_engine.preflight.ratios import (
 from iterand_engine.pruning.methods.iterand import IteRand
 from iterand_engine.runs.adopt import adopted
 from iterand_engine.runs.make import make_run
-from iterand_engine.runs.train import Session, Surroundings
+from iterand_engine.runs.train import RunSession
 from iterand_engine.store import Recorder, RunState, Store
+from iterand_engine.store.runs import adopt_run, claim_run
+from iterand_engine.training.hooks import Hooks
 from iterand_engine.training.numerics import Numerics
 from iterand_engine.training.trainer import Trainer
 
@@ -101,8 +103,8 @@ def recording(pairs: int, numerics: Callable[[str], Numerics]) -> Rows:
         workspace = open_workspace_dir(folder)
         with Store.open(workspace) as store:
             run_id = make_run(workspace, store, RunConfig.from_mapping({"data": {"dataset": "digits"}}))
-            token = store.claim(run_id)
-            store.adopt(run_id, token, current(), {})
+            token = claim_run(store, run_id)
+            adopt_run(store, run_id, token, current(), {})
             with Recorder(store, run_id, token) as recorder:
                 config = step_config("resnet18", 0.25, "iterand", mask_every=10)
                 full = Stepper(config, how, sink=recorder)
@@ -173,9 +175,9 @@ def _prepared(
     )
     while True:
         run_id = make_run(workspace, store, config)
-        token = store.claim(run_id)
+        token = claim_run(store, run_id)
         recorder, start = stack.enter_context(adopted(store, run_id, token))
-        session = Session(workspace, store, run_id, recorder, start, Surroundings())
+        session = RunSession(workspace, store, run_id, recorder, start, Hooks())
         yield stack.enter_context(session.open())
 
 

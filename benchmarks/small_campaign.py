@@ -19,8 +19,19 @@ import numpy as np
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.runs.make import make_run
-from iterand_engine.runs.train import Surroundings, work
-from iterand_engine.store import Locked, RunRow, RunState, Store, queries
+from iterand_engine.runs.train import work
+from iterand_engine.store import Locked, RunRow, RunState, Store
+from iterand_engine.store.runs import claim_run
+from iterand_engine.training.hooks import Hooks
+
+
+class Notes(Hooks):
+    """Prints what a person should read."""
+
+    def note(self, text: str) -> None:
+        """Print it."""
+        print(text, file=sys.stderr)
+
 
 METHODS: dict[str, dict[str, object]] = {
     "dense": {"name": "dense", "weight_init": "kaiming-uniform"},
@@ -57,23 +68,22 @@ def train(options: argparse.Namespace) -> None:
     workspace = open_workspace_dir(options.workspace)
     with Store.open(workspace) as store:
         for name in options.only or plan():
-            if any(run.name == name and run.state is RunState.FINISHED for run in queries.runs(store)):
+            if any(run.name == name and run.state is RunState.FINISHED for run in store.reader.runs()):
                 continue
             run_id = make_run(workspace, store, config(name, options.data, options.threads))
-            around = Surroundings(note=lambda text: print(text, file=sys.stderr))
-            outcome = work(workspace, store, run_id, store.claim(run_id), around)
+            outcome = work(workspace, store, run_id, claim_run(store, run_id), Notes())
             print(f"{name} {outcome}", flush=True)
 
 
 def report(options: argparse.Namespace) -> None:
     """Write docs/results.md from the finished runs of the workspace."""
     with Store.open(open_workspace_dir(options.workspace)) as store:
-        finished = {run.name: run for run in queries.runs(store) if run.state is RunState.FINISHED}
+        finished = {run.name: run for run in store.reader.runs() if run.state is RunState.FINISHED}
         RESULTS.write_text(_page(store, finished, options.data_name), encoding="utf-8")
 
 
 def _page(store: Store, runs: dict[str, RunRow], data_name: str) -> str:
-    environment = queries.run(store, next(iter(runs.values())).id).environments[0].snapshot
+    environment = store.reader.run(next(iter(runs.values())).id).environments[0].snapshot
     packages = environment["packages"]
     assert isinstance(packages, dict)
     lines = [
@@ -103,7 +113,7 @@ def _page(store: Store, runs: dict[str, RunRow], data_name: str) -> str:
 
 
 def _accuracies(store: Store, runs: list[RunRow]) -> tuple[list[float], list[float]]:
-    tests = queries.test_accuracies(store, [run.id for run in runs], lock=False)
+    tests = store.reader.test_accuracies([run.id for run in runs], lock=False)
     values = [value for value in tests.values() if value is not None and not isinstance(value, Locked)]
     return values, [run.val_accuracy for run in runs if run.val_accuracy is not None]
 
@@ -129,7 +139,7 @@ def _spread(values: list[float]) -> str:
 
 def _single(store: Store, run: RunRow, planned: tuple[str, int, str]) -> str:
     (test,), (val,) = _accuracies(store, [run])
-    last = queries.last_values(store, run.id)
+    last = store.reader.last_values(run.id)
     distance = (
         f"{last['mask_distance']:.4f} / {last['mask_distance_chance']:.4f}"
         if "mask_distance" in last
@@ -152,7 +162,7 @@ def _comparison(store: Store, runs: dict[str, RunRow]) -> str:
         said += f", deviation {100 * float(np.std(tests, ddof=1)):.2f}"
     if mean <= 0:
         said += ". The papers' order, IteRand above edge-popup, is not seen here"
-    moved = [queries.last_values(store, one.id)["mask_distance"] for one, _ in both]
+    moved = [store.reader.last_values(one.id)["mask_distance"] for one, _ in both]
     return (
         f"{said}. After these 1,420 steps IteRand's masks differ from the initial ones in "
         f"{100 * float(np.mean(moved)):.1f} % of positions, where independent masks would in 48 %; the paper "

@@ -21,11 +21,10 @@ from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import activated
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, find_workspace_dir
-from iterand_engine.results.epoch_masks import read_epoch, stored_epochs
+from iterand_engine.results.epoch_masks import has_masks, read_epoch, stored_epochs
 from iterand_engine.results.filter_fields import find_field
-from iterand_engine.results.filters import Filter, parse
-from iterand_engine.results.search import find_runs
-from iterand_engine.store import Environment, Event, Locked, RunRow, RunState, Series, Store, queries
+from iterand_engine.results.filters import Filter, find_runs, parse
+from iterand_engine.store import Environment, Event, Locked, RunRow, RunState, Series, Store
 
 _TEST_ACCURACY = "test_accuracy"
 _STEP = "step"
@@ -98,7 +97,7 @@ class OpenWorkspace:
         """
         with activated(self._workspace):  # whose arguments are fields too
             wanted = parse(where)
-        return [Run(row, config, self) for row, config in find_runs(self._store, wanted)]
+        return [Run(row, config, self) for row, config in find_runs(self._store.reader, wanted)]
 
     def run(self, name_or_id: str) -> Run:
         """One run, by its id, the beginning of its id, or its name.
@@ -106,7 +105,9 @@ class OpenWorkspace:
         Raises:
             UserError: no run is meant, or several.
         """
-        ((row, config),) = find_runs(self._store, Filter(), ids=[self._store.resolve(name_or_id)])
+        ((row, config),) = find_runs(
+            self._store.reader, Filter(), ids=[self._store.reader.resolve(name_or_id)]
+        )
         return Run(row, config, self)
 
     def frame(self, where: str = "", fields: Sequence[str] = _COLUMNS) -> Any:
@@ -132,7 +133,7 @@ class OpenWorkspace:
 
     def _test_accuracies(self, run_ids: Sequence[str]) -> list[float | Locked | None]:
         lock = Settings.load(self._workspace).test_lock  # as it is now: it may be set while this is open
-        found = queries.test_accuracies(self._store, run_ids, lock=lock)
+        found = self._store.reader.test_accuracies(run_ids, lock=lock)
         return [found.get(run_id) for run_id in run_ids]
 
 
@@ -184,7 +185,7 @@ class Run:
     @property
     def val_accuracy(self) -> float | None:
         """On the validation images after the last epoch so far, 0-1; None where none was evaluated."""
-        return self.row.val_accuracy
+        return self.row.accuracy_so_far
 
     @property
     def test_accuracy(self) -> float | Locked | None:
@@ -194,17 +195,17 @@ class Run:
     @property
     def series_names(self) -> tuple[str, ...]:
         """The series that it has, in the order declared."""
-        return tuple(info.name for info in queries.series_list(self._of._store, self.id))
+        return tuple(info.name for info in self._of._store.reader.series_list(self.id))
 
     @property
     def events(self) -> list[Event]:
         """Its messages in the order written."""
-        return queries.events(self._of._store, self.id)
+        return self._of._store.reader.events(self.id)
 
     @property
     def environments(self) -> tuple[Environment, ...]:
         """Platform, packages, device and threads of each start, oldest first."""
-        return queries.run(self._of._store, self.id).environments
+        return self._of._store.reader.run(self.id).environments
 
     @property
     def folder(self) -> Path:
@@ -213,7 +214,7 @@ class Run:
 
     @property
     def mask_epochs(self) -> list[int]:
-        """Epochs whose masks are stored, ascending; 0 is before training. None for a dense run."""
+        """Epochs whose masks are stored, ascending; 0 is before training. Empty for a run without masks."""
         return stored_epochs(self.folder / "masks")
 
     def series(self, name: str) -> Series:
@@ -222,7 +223,7 @@ class Run:
         Raises:
             UserError: it has no such series.
         """
-        return queries.series(self._of._store, self.id, name)
+        return self._of._store.reader.series(self.id, name)
 
     def mask(self, epoch: int | None = None) -> dict[str, NDArray[np.bool_]]:
         """The masks of one epoch by parameter name, True where the weight is kept, in the weight's shape.
@@ -233,9 +234,12 @@ class Run:
             UserError: there are no masks, or none of this epoch.
         """
         if not (stored := self.mask_epochs):
-            raise UserError(f"Run {self.id} has no masks: it is dense, or has not begun to train.")
+            with activated(self._of._workspace):
+                never = has_masks(self._of._workspace, self.row) is False
+            why = f"it is {self.row.method}, which trains without" if never else "it has not begun to train"
+            raise UserError(f"Run {self.id} has no masks: {why}.")
         masks = read_epoch(self.folder / "masks", stored[-1] if epoch is None else epoch)
-        return {name: masks.mask(name) for name in masks.packed}
+        return {name: mask.kept for name, mask in masks.layers.items()}
 
     def frame(self, names: Sequence[str] | None = None) -> Any:
         """A pandas DataFrame of series side by side, with a column `step`; NaN where one has no point.
@@ -247,7 +251,7 @@ class Run:
             UserError: pandas is not installed, or there is no such series.
         """
         if names is None:
-            known = queries.series_list(self._of._store, self.id)
+            known = self._of._store.reader.series_list(self.id)
             names = [info.name for info in known if info.layers is None and info.axis != "clock"]
         return _data_frame(_aligned([self.series(name) for name in names]))
 

@@ -1,4 +1,4 @@
-"""What a file of own code imports: decorators that declare, and the classes that it works with.
+"""What a file of extension code imports: decorators that declare, and the classes that it works with.
 
     from iterand_engine.extending import Redraw, dataset, method, model, redraw_rule
 
@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from pydantic import Field
 
 from iterand_engine.config.catalog import METHODS
+from iterand_engine.config.extension_code import CodeKind, Declaration, DeclarationError, running
 from iterand_engine.config.method_options import DenseOptions, EdgePopupOptions, IteRandOptions, MethodOptions
-from iterand_engine.config.own_code import CodeKind, Declaration, DeclarationError, running
 from iterand_engine.config.run_config import DataConfig, ModelConfig, method_options_class
 from iterand_engine.data.content import ArrayContent, FolderContent, ImageArrays, ImageFiles, image_files
 from iterand_engine.extensions.signatures import arguments_of, takes_none
 
 if TYPE_CHECKING:
     from iterand_engine.models.spec import InputSpec, scaled
-    from iterand_engine.pruning.methods.base import Method, Plan, RedrawEvent
+    from iterand_engine.pruning.methods.base import Method, RedrawEvent
+    from iterand_engine.pruning.methods.base import RunPlan as Plan
     from iterand_engine.pruning.methods.dense import Dense
     from iterand_engine.pruning.methods.edge_popup import EdgePopup
     from iterand_engine.pruning.methods.iterand import IteRand
@@ -67,7 +68,7 @@ _TORCH_NAMES: Mapping[str, str] = {
     "InputSpec": "iterand_engine.models.spec",
     "IteRand": "iterand_engine.pruning.methods.iterand",
     "Method": "iterand_engine.pruning.methods.base",
-    "Plan": "iterand_engine.pruning.methods.base",
+    "Plan": "iterand_engine.pruning.methods.base:RunPlan",
     "Redraw": "iterand_engine.pruning.redraw_rules",
     "RedrawEvent": "iterand_engine.pruning.methods.base",
     "RedrawSite": "iterand_engine.pruning.redraw_rules",
@@ -77,7 +78,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,59}")
 
 
 class Decorator:
-    """Declares one kind of own code: `@model`, or with another name or label `@model(name="tiny")`."""
+    """Declares one kind of extension code: `@model`, or with another name or label `@model(name="tiny")`."""
 
     def __init__(self, kind: CodeKind, read: Callable[[Any, str], dict[str, Any]]) -> None:
         """Make the decorator of a kind; `read` gives what is particular to the kind."""
@@ -154,7 +155,10 @@ def _method(made: Any, name: str) -> dict[str, Any]:
     by_target = {entry.target: entry.name for entry in METHODS.values() if entry.own is None}
     base = next((by_target[parent] for parent in parents if parent in by_target), "")
     taken = (method_options_class(base) if base else MethodOptions).model_fields
-    return {"arguments": arguments_of(made, ("module", "options", "plan"), taken), "base": base}
+    arguments = arguments_of(made, ("module", "options", "plan"), taken)
+    if made.has_masks not in (True, False, None):
+        raise DeclarationError(f"has_masks of {made.__name__} is {made.has_masks!r}; allowed: True or False")
+    return {"arguments": arguments, "base": base, "has_masks": made.has_masks}
 
 
 model = Decorator("model", _model)
@@ -168,4 +172,5 @@ if not TYPE_CHECKING:  # a checker would take any name at all for one of ours
     def __getattr__(name: str) -> object:
         if name not in _TORCH_NAMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_TORCH_NAMES[name]), name)
+        module, _, known_there_as = _TORCH_NAMES[name].partition(":")
+        return getattr(import_module(module), known_there_as or name)

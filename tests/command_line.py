@@ -19,10 +19,10 @@ import yaml
 
 from iterand_engine.cli import main
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.store import RunDetail, RunRow, Store, queries, queue
+from iterand_engine.store import RunDetail, RunRow, Store
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 
-PATIENCE_S = 120.0
 STEPS_PER_EPOCH = 8
 TINY: dict[str, dict[str, Any]] = {
     "data": {"dataset": "digits", "augmentation": "none", "train_limit": 256},
@@ -146,14 +146,14 @@ def opened(folder: Path) -> Iterator[tuple[Workspace, Store]]:
 def only_run(folder: Path) -> RunDetail | None:
     """The one run of a workspace, or None while there is none."""
     with opened(folder) as (_, store):
-        rows = queries.runs(store)
-        return queries.run(store, rows[0].id) if rows else None
+        rows = store.reader.runs()
+        return store.reader.run(rows[0].id) if rows else None
 
 
 def queued(folder: Path) -> list[RunRow]:
     """The queue of a workspace, in its order."""
     with opened(folder) as (_, store):
-        return queue.queued(store)
+        return store.reader.queued()
 
 
 def did(folder: Path, *words: str | Path) -> Done:

@@ -25,7 +25,7 @@ from iterand_engine.store import Store
 from iterand_gui.live.collector import collect_due
 from tests.slot_processes import Queue, copy_of_the_program, queue_in
 
-LEAK_GRACE_S = 5.0  # a thread or process that is about to end may take this long
+LEAK_GRACE_S = 30.0  # a thread or process that is about to end may take this long
 
 # A loaded machine is slow now and then; that is not what a test is about. And a change is judged by the same
 # examples as the one before it; `--hypothesis-profile=searching` looks for new ones.
@@ -45,11 +45,13 @@ def pytest_runtest_teardown() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees or changes the user's workspace or enables own code, whatever it forgets to say."""
+def own_places(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No test sees or changes the user's workspace or enables extension code, whatever it forgets to say."""
     monkeypatch.delenv("ITERAND_WORKSPACE", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "user-data"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "user-config"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
 @pytest.fixture

@@ -19,12 +19,13 @@ from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import work
 from iterand_engine.store import Store
+from iterand_engine.store.runs import claim_run
 
 
 def train(workspace: Workspace, store: Store, mapping: dict[str, Any]) -> None:
     """One run from its start to its end."""
     run_id = make_run(workspace, store, RunConfig.from_mapping(mapping))
-    work(workspace, store, run_id, store.claim(run_id))
+    work(workspace, store, run_id, claim_run(store, run_id))
 
 
 def main() -> None:

@@ -41,4 +41,6 @@ def run_row(**changes: Any) -> RunRow:
         "tags": (),
         **changes,
     }
+    if "accuracy_so_far" not in changes:
+        values["accuracy_so_far"] = values["val_accuracy"]
     return RunRow(**{**values, "stored_state": values["state"]})

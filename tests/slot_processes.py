@@ -23,10 +23,11 @@ from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.make import make_runs
 from iterand_engine.slots.drain import start_missing
-from iterand_engine.store import RunState, Store, queries, slots
+from iterand_engine.store import RunState, Store
 from iterand_engine.store.records import SlotRow
-from tests.command_line import PATIENCE_S, TINY
+from tests.command_line import TINY
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 
 ENDLESS = {"epochs": 1_000_000, "lr": 0.01}
 SHORT = {"epochs": 1, "batch_size": 64, "lr": 0.1}
@@ -76,11 +77,11 @@ class Queue:
 
     def state(self, run_id: str) -> RunState:
         """How a run stands."""
-        return queries.runs(self.store, ids=[run_id])[0].state
+        return self.store.reader.runs(ids=[run_id])[0].state
 
     def slots(self) -> list[SlotRow]:
         """The slots as they stand."""
-        return slots.slots(self.store)
+        return self.store.reader.slots()
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition; a failure shows how everything stands."""
@@ -95,11 +96,11 @@ class Queue:
 
     def until_stepping(self, run_id: str) -> None:
         """Wait until a run has done some steps."""
-        self.until(lambda: queries.runs(self.store, ids=[run_id])[0].step > 2)
+        self.until(lambda: self.store.reader.runs(ids=[run_id])[0].step > 2)
 
     def worker_pid(self, run_id: str) -> int:
         """The process that trains a run."""
-        owner = queries.runs(self.store, ids=[run_id])[0].owner
+        owner = self.store.reader.runs(ids=[run_id])[0].owner
         assert owner is not None
         return owner.pid
 
@@ -111,7 +112,7 @@ class Queue:
         return slot.holder.pid
 
     def _picture(self) -> str:
-        runs = [f"{run.id} {run.state} step {run.step} {run.reason}" for run in queries.runs(self.store)]
+        runs = [f"{run.id} {run.state} step {run.step} {run.reason}" for run in self.store.reader.runs()]
         logs = [log for kind in ("slots/*.log", "runs/*/*.log") for log in self.workspace.root.glob(kind)]
         tails = [f"--- {log}\n{last_lines(log)}" for log in logs]
         return "\n".join(["waited in vain", *runs, *map(str, self.slots()), *tails])
@@ -129,7 +130,7 @@ def queue_in(folder: Path) -> Iterator[Queue]:
             for slot in queue.slots():
                 if slot.holder is not None and slot.held:  # sooner than by itself
                     os.kill(slot.holder.pid, signal.SIGTERM)
-        deadline_s = time.monotonic() + 15
+        deadline_s = time.monotonic() + PATIENCE_S
         while (left := processes_of(folder)) and time.monotonic() < deadline_s:
             time.sleep(0.05)
         assert not left, f"left running: {[process.cmdline() for process in left]}"

@@ -22,8 +22,10 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.results.epoch_masks import EpochMasks, pack, write_epoch
+from iterand_engine.results.epoch_masks import EpochMasks, write_epoch
+from iterand_engine.results.stored_mask import pack_kept
 from iterand_engine.store import Locked, NewRun, Recorder, RunState, Store
+from iterand_engine.store.runs import adopt_run, claim_run, create_run, unlock_runs
 from tests.command_line import config_file, finished, start
 from tests.paths import ROOT
 
@@ -52,13 +54,13 @@ def new_run(store: Store, name: str, method: str, width: float, seed: int) -> st
         {"name": name, **sections, "method": {"name": method}, "training": {"seed": seed}}
     )
     new = NewRun(name, config.to_mapping(), f"group-{width}", seed, "cpu", "fp32", "0.1.0")
-    return store.create_run(new)
+    return create_run(store, new)
 
 
 def take(store: Store, run_id: str) -> Recorder:
     """Start a run for this process."""
-    token = store.claim(run_id)
-    store.adopt(run_id, token, processes.current(), {"threads": 1})
+    token = claim_run(store, run_id)
+    adopt_run(store, run_id, token, processes.current(), {"threads": 1})
     return Recorder(store, run_id, token)
 
 
@@ -98,7 +100,7 @@ def record_series(recorder: Recorder) -> None:
 
 def masks(epoch: int, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> EpochMasks:
     """Masks of one layer."""
-    return EpochMasks(epoch, {LAYERS[0]: pack(mask)}, {LAYERS[0]: mask.shape}, {})
+    return EpochMasks(epoch, {LAYERS[0]: pack_kept(mask)}, {})
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +185,7 @@ def test_that_the_test_lock_is_kept_and_looked_at_each_time(tmp_path: Path, pand
         assert list(ws.frame("wide", ["test_accuracy"])["test_accuracy"]) == ["locked"]
         assert not hasattr(run.row, "test_accuracy")
         with Store.open(workspace) as store:
-            store.unlock([run_id])
+            unlock_runs(store, [run_id])
         assert ws.run(run_id).test_accuracy == 0.625
 
 

@@ -196,6 +196,17 @@ def test_that_the_engine_fits_on_one_screen() -> None:
     assert len(rooms - {"__init__.py", "py.typed"}) <= MAX_ROOMS
 
 
+def test_that_no_two_types_have_one_name() -> None:
+    """Names with an underscore are a file's own."""
+    found: dict[str, set[str]] = {}
+    for path in python_files("iterand_engine", "iterand_gui"):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, set()).add(module_name(path))
+    twice = {name: sorted(modules) for name, modules in found.items() if len(modules) > 1}
+    assert not twice
+
+
 def test_that_a_command_is_known_without_torch(tmp_path: Path) -> None:
     """Commands import what trains when they train, not when they are listed."""
     modules = importable_modules("iterand_engine/cli")

@@ -107,6 +107,7 @@ def test_that_the_wheel_holds_the_program_its_licence_and_nothing_else(wheel: Pa
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert "iterand_engine/resources/datasets/LICENSE-digits.md" in names
     assert any("store/migrations/versions/" in name for name in names)
+    assert {"iterand_engine/py.typed", "iterand_gui/py.typed"} <= set(names)
     assert f"Version: {__version__}" in metadata
     assert "License-Expression: MIT" in metadata
 

@@ -15,10 +15,11 @@ from iterand_engine.config.run_config import DataConfig, RunConfig
 from iterand_engine.data.dataset import Dataset
 from iterand_engine.data.open import open_dataset
 from iterand_engine.runs.train import build_task
-from iterand_engine.store import Axis, Level
+from iterand_engine.store import Level, SeriesAxis
 from iterand_engine.training.checkpoint import Checkpoint
+from iterand_engine.training.hooks import Hooks
 from iterand_engine.training.numerics import Numerics
-from iterand_engine.training.trainer import Hooks, Task, Trainer
+from iterand_engine.training.trainer import Task, Trainer
 
 CPU = torch.device("cpu")
 METHODS: dict[str, dict[str, Any]] = {
@@ -61,14 +62,14 @@ def task_of(config: RunConfig, device: torch.device = CPU) -> Task:
 class ListSink:
     """Keeps all that is recorded, in order."""
 
-    axes: dict[str, Axis] = field(default_factory=dict)
+    axes: dict[str, SeriesAxis] = field(default_factory=dict)
     layers: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
     points: dict[str, list[tuple[int, NDArray[np.float32]]]] = field(default_factory=dict)
     events: list[tuple[Level, str, int | None]] = field(default_factory=list)
     reported: list[tuple[int, int, int]] = field(default_factory=list)
     stop_requested: bool = False
 
-    def declare(self, name: str, axis: Axis, layers: tuple[str, ...] | None = None) -> None:
+    def declare(self, name: str, axis: SeriesAxis, layers: tuple[str, ...] | None = None) -> None:
         assert name not in self.axes
         self.axes[name], self.layers[name], self.points[name] = axis, layers, []
 

@@ -13,7 +13,7 @@ from benchmarks.screenshots.in_view import in_view, named
 from iterand_gui.plots.canvas import Canvas
 from iterand_gui.plots.frame import PlotFrame
 from iterand_gui.plots.heat.area import HeatArea
-from iterand_gui.plots.legend import LegendView, Role
+from iterand_gui.plots.legend import LegendRole, LegendView
 
 LEAST_CURVE_PIXELS = 20
 LEAST_HEAT_COLOURS = 3
@@ -48,7 +48,9 @@ def plots_in_view(window: QWidget) -> int:
 def _undrawn(plot: PlotFrame, canvas: Canvas) -> Iterator[str]:
     drawn = pixels(canvas.grab().toImage()).astype(int)
     for legend in plot.findChildren(LegendView):
-        entries = [legend.model().index(row, 0).data(Role.ENTRY) for row in range(legend.model().rowCount())]
+        entries = [
+            legend.model().index(row, 0).data(LegendRole.ENTRY) for row in range(legend.model().rowCount())
+        ]
         for entry in entries:
             colour = QColor(entry.colour)
             distance = np.abs(drawn - [colour.blue(), colour.green(), colour.red()]).sum(axis=1)

@@ -10,17 +10,18 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from iterand_engine.config.axes import SEED, read_values
 from iterand_engine.config.presets import preset
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.sweeps import plan, queue_plans
 from iterand_engine.slots.drain import start_missing
-from iterand_engine.store import RunRow, RunState, Store, queries, sweeps
-from iterand_engine.store.queue import queued
+from iterand_engine.store import RunRow, RunState, Store
+from iterand_engine.store.runs import request_stop, settle_runs
 
 _BASE = ("method.weight_init=kaiming-uniform", "compute.threads=1", "compute.device=cpu")
 _PATIENCE_S = 300.0
@@ -71,11 +72,16 @@ def _others() -> list[Planned]:
     ]
 
 
+def _changes(planned: Planned) -> dict[str, Sequence[object]]:
+    changes: dict[str, Sequence[object]] = dict(map(read_values, (*_BASE, *planned.sets)))
+    return changes | ({SEED: planned.seeds} if planned.seeds else {})
+
+
 def _queue(workspace: Workspace, store: Store, planned: list[Planned]) -> None:
-    known = {run.name for run in queries.runs(store)} | {sweep.name for sweep in sweeps.sweeps(store)}
+    known = {run.name for run in store.reader.runs()} | {sweep.name for sweep in store.reader.sweeps()}
     base = preset("quickstart").mapping
     plans = [
-        plan({**base, "name": one.name}, [*_BASE, *one.sets], one.seeds, Path.cwd())
+        plan({**base, "name": one.name}, _changes(one), Path.cwd())
         for one in planned
         if one.name not in known
     ]
@@ -93,11 +99,11 @@ def stored_runs(folder: Path) -> None:
     workspace = open_workspace_dir(folder)
     with Store.open(workspace) as store:
         _queue(workspace, store, [*_groups(), *_others()])
-        missing = [run for run in queries.runs(store) if run.state in _UNFINISHED - {_ENDS.get(run.name)}]
+        missing = [run for run in store.reader.runs() if run.state in _UNFINISHED - {_ENDS.get(run.name)}]
         for number, run in enumerate(reversed(missing), start=1):
             print(f"Run {number} of {len(missing)}: {run.name} seed {run.seed}", flush=True)
             _train(workspace, store, run)
-        store.settle()
+        settle_runs(store)
 
 
 def _train(workspace: Workspace, store: Store, run: RunRow) -> None:
@@ -108,14 +114,14 @@ def _train(workspace: Workspace, store: Store, run: RunRow) -> None:
     if until is not None:
         _wait(lambda: process.poll() is not None or _is_at_a_third(store, run), f"a third of {run.name}")
         if until is RunState.STOPPED:
-            store.request_stop(run.id)
+            request_stop(store, run.id)
         else:
             process.kill()
     process.wait()
 
 
 def _is_at_a_third(store: Store, run: RunRow) -> bool:
-    now = queries.run(store, run.id)
+    now = store.reader.run(run.id)
     return now.total_steps is not None and now.step * 3 > now.total_steps
 
 
@@ -133,12 +139,14 @@ def training(folder: Path) -> Iterator[None]:
         _queue(workspace, store, [Planned(n, (*long, m)) for n, m in zip(LIVE, methods, strict=True)])
         start_missing(workspace, store)
         try:
-            _wait(lambda: any(run.step > LIVE_STEPS for run in store.live_runs()), f"{LIVE[0]} to train")
+            _wait(
+                lambda: any(run.step > LIVE_STEPS for run in store.reader.live_runs()), f"{LIVE[0]} to train"
+            )
             yield
         finally:
-            for run in (*queued(store), *store.live_runs()):
-                store.request_stop(run.id)
-            _wait(lambda: not store.live_runs(), "the runs to stop")
+            for run in (*store.reader.queued(), *store.reader.live_runs()):
+                request_stop(store, run.id)
+            _wait(lambda: not store.reader.live_runs(), "the runs to stop")
 
 
 def _wait(condition: Callable[[], bool], what: str) -> None:

@@ -17,7 +17,7 @@ from benchmarks.screenshots.cut_texts import cut_texts
 from benchmarks.screenshots.empty_plots import empty_plots, plots_in_view
 from benchmarks.screenshots.views import EMPTY_VIEWS, VIEWS, Stage, View, is_training
 from iterand_gui.look.theme import ThemeChoice
-from iterand_gui.session.remembered import Memory, default_path
+from iterand_gui.session.remembered import Remembered, default_path
 from iterand_gui.shell.app import Workbench, make_application
 from iterand_gui.shell.command_palette import CommandPalette
 
@@ -34,7 +34,7 @@ def take_all(workspace: Path, folder: Path, only: list[str]) -> list[str]:
         only: names of views, or none for all.
     """
     application = make_application()
-    workbench = Workbench(application, Memory(default_path()))
+    workbench = Workbench(application, Remembered(default_path()))
     workbench.open(workspace)
     window = workbench.window
     assert window is not None

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.store import Axis, NewRun, Recorder, RunState, Store, sweeps
+from iterand_engine.store import NewRun, Recorder, RunState, SeriesAxis, Store, sweeps
+from iterand_engine.store.runs import adopt_run, claim_run, create_runs
 
 STEPS_A_EPOCH = 352  # of 45,000 images in batches of 128
 STEPS_A_RUN = 35_200
@@ -32,13 +33,13 @@ _EPOCH = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "epoch_s")
 _CLOCK = ("images_per_s", "memory_bytes", "gpu_share", "elapsed_s")
 _LOOK = ("mask_distance_chance", "mask_flips", "mask_distance")
 _EVENT = ("redrawn", "revived")
-_Series = tuple[tuple[Axis, tuple[str, ...]], ...]
+_Series = tuple[tuple[SeriesAxis, tuple[str, ...]], ...]
 _PLAIN: _Series = (("step", _STEP), ("epoch", _EPOCH), ("clock", _CLOCK))
 _OF_MASKS: _Series = (("step", _LOOK), ("event", _EVENT))
 _NETWORKS = ("conv2", "conv4", "conv6", "resnet18", "resnet34")
 _METHODS = ("iterand", "edge-popup", "dense")
 _ENVIRONMENT = {
-    "program": "0.1.0",
+    "program": "0.2.0",
     "platform": "Linux",
     "python": "3.11",
     "packages": {"torch": "2.13.0", "numpy": "2.4.6"},
@@ -108,7 +109,7 @@ def make_list(folder: Path, count: int) -> None:
     workspace = open_workspace_dir(folder)
     with Store.open(workspace) as store:
         news = [new_run(Kind.number(n), 1 + n % 5, STEPS_A_RUN, f"group {n}") for n in range(count)]
-        ids = store.create_runs(news)
+        ids = create_runs(store, news)
         for number in range(min(SWEEPS, count // (10 * RUNS_A_SWEEP))):
             part = ids[number * RUNS_A_SWEEP : (number + 1) * RUNS_A_SWEEP]
             axes = {"training.lr": sorted({0.001 * (1 + n) for n in range(RUNS_A_SWEEP)})}
@@ -150,7 +151,7 @@ def make_queued(store: Store, count: int, total_steps: int) -> list[str]:
     """Queued runs of one network, each of another learning rate."""
     kinds = [Kind("resnet18", "iterand", 1.0, 0.01 * (n + 1)) for n in range(count)]
     news = [new_run(kind, 1, total_steps, f"group {kind.lr:g}") for kind in kinds]
-    return store.create_runs(news)
+    return create_runs(store, news)
 
 
 def open_store(folder: Path) -> Store:
@@ -161,8 +162,8 @@ def open_store(folder: Path) -> Store:
 @contextmanager
 def recorder_of(store: Store, run_id: str) -> Iterator[Recorder]:
     """Own a run as its worker does, in this process."""
-    token = store.claim(run_id)
-    store.adopt(run_id, token, processes.current(), _ENVIRONMENT)
+    token = claim_run(store, run_id)
+    adopt_run(store, run_id, token, processes.current(), _ENVIRONMENT)
     with Recorder(store, run_id, token) as recorder:
         yield recorder
 

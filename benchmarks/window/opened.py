@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 from benchmarks.window.clock import run_for, run_until
 from iterand_gui.live import collector
 from iterand_gui.plots.curve_plot import CurvePlot
-from iterand_gui.session.remembered import Memory
+from iterand_gui.session.remembered import Remembered
 from iterand_gui.shell.app import Workbench, make_application
 from iterand_gui.shell.main_window import MainWindow
 
@@ -23,7 +23,7 @@ SIZE = (1600, 900)
 def opened(folder: Path) -> Iterator[MainWindow]:
     """Open a workspace, wait for its runs, and close the window again."""
     collector.put_off()
-    workbench = Workbench(make_application(), Memory(folder / "window.json"))
+    workbench = Workbench(make_application(), Remembered(folder / "window.json"))
     workbench.open(folder)
     window = workbench.window
     assert window is not None

@@ -14,7 +14,6 @@ from benchmarks.window.data import STEPS_A_RUN, make_queued, open_store
 from benchmarks.window.opened import drawn, opened
 from benchmarks.window.results import Line, line, stall_line
 from benchmarks.window.writers import writing
-from iterand_engine.store import queries
 from iterand_gui.pages.compare import ComparePage
 from iterand_gui.pages.compare.metrics import metric_of
 from iterand_gui.pages.compare.results import Mode
@@ -104,7 +103,7 @@ def finished(folder: Path) -> Iterator[Line]:
     """From the wish to compare 50 finished runs to the first curves painted, and to every point read."""
     drawing = Drawing()
     with open_store(folder) as store:
-        run_ids = [row.id for row in queries.runs(store)]
+        run_ids = [row.id for row in store.reader.runs()]
     first, every = [], []
     with opened(folder) as window:
         run_until(lambda: len(window.session.watcher.runs) == len(run_ids), 60)

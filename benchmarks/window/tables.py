@@ -13,7 +13,6 @@ from benchmarks.window.clock import run_for, run_until, watched
 from benchmarks.window.data import open_store
 from benchmarks.window.opened import opened
 from benchmarks.window.results import Line, line, stall_line
-from iterand_engine.store import queries
 from iterand_gui.pages.runs import RunsPage
 from iterand_gui.pages.runs.lines.columns import COLUMNS
 from iterand_gui.plots.reduction import column_starts, reduce_columns
@@ -68,11 +67,11 @@ def table(folder: Path, runs: int) -> Iterator[Line]:
 def blocks(folder: Path) -> Iterator[Line]:
     """Read one series of 50 runs whole and reduce it to columns of pixels."""
     with open_store(folder) as store:
-        ids = [row.id for row in queries.runs(store)]
+        ids = [row.id for row in store.reader.runs()]
         rates = []
         for _ in range(20):
             began, points = time.perf_counter(), 0
-            for found in queries.series_of(store, ids, "loss").values():
+            for found in store.reader.series_of(ids, "loss").values():
                 edges = np.linspace(0, found.steps[-1] + 1, _WIDTH_PX + 1).astype(np.int64)
                 reduce_columns(found.values, column_starts(found.steps, edges))
                 points += len(found.steps)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from iterand_engine.errors import ExitCode
+from iterand_engine.machine.supported import require_supported
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -18,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: the words after `iterand`; those of the process by default.
     """
+    require_supported()
     try:
         from iterand_engine.cli import app  # takes long enough to be interrupted
 

@@ -1,37 +1,21 @@
 """Puts the commands together, and turns how they end into exit codes.
 
-A command is one function with typed arguments; a line in `_register` makes it known. Known errors become one
-sentence and exit code 2; all else is a defect and shows its traceback.
+A command is one function with typed arguments; a line in `COMMANDS` makes it known. Its module is imported
+when it is called: `--help` and shell completion read the table alone. Known errors become one sentence and
+exit code 2; all else is a defect and shows its traceback.
 """
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from iterand_engine.cli import (
-    bench,
-    data,
-    demo,
-    doctor,
-    export,
-    extensions,
-    log,
-    measure,
-    queue,
-    runs,
-    settings,
-    show,
-    stop,
-    top,
-    train,
-    trash,
-    work,
-)
-from iterand_engine.cli.common import result, say
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
 from iterand_engine.version import __version__
 
@@ -41,61 +25,148 @@ _HELP = (
 )
 
 
+@dataclass(frozen=True)
+class CommandEntry:
+    """A command as `--help` lists it.
+
+    Attributes:
+        name: as typed, which is also its function's name; a group's function is `make_NAME`.
+        module: where that function is, within `iterand_engine.cli`.
+        help: the first paragraph of its docstring, or the group's help.
+        is_group: whether it has commands of its own.
+    """
+
+    name: str
+    module: str
+    help: str
+    is_group: bool = False
+
+    def load(self) -> TyperCommand | TyperGroup:
+        """Import its module and make the command itself."""
+        module = import_module(f"iterand_engine.cli.{self.module}")
+        if self.is_group:
+            return typer.main.get_group(getattr(module, f"make_{self.name}")())
+        alone = typer.Typer(add_completion=False)
+        alone.command()(getattr(module, self.name))
+        command = typer.main.get_command(alone)
+        assert isinstance(command, TyperCommand)
+        return command
+
+
+COMMANDS = (  # in the order in which `--help` lists them
+    CommandEntry("train", "train", "Train a run from a file or a preset, and record it."),
+    CommandEntry(
+        "resume", "train", "Go on with a stopped, interrupted or failed run, from its last checkpoint."
+    ),
+    CommandEntry(
+        "queue", "queue", "Add runs to the queue and start the slots that train them; alone: list the queue."
+    ),
+    CommandEntry("move", "queue", "Move queued runs to the head of the queue, in the order given."),
+    CommandEntry(
+        "stop",
+        "stop",
+        "Stop runs: one that is being trained saves a checkpoint first, a queued one leaves the queue.",
+    ),
+    CommandEntry(
+        "work",
+        "work",
+        "Train what is queued, here and now, until the queue is empty; Ctrl+C saves and stops.",
+    ),
+    CommandEntry("top", "top", "Watch slots, runs and the queue; Ctrl+C leaves, and everything goes on."),
+    CommandEntry("runs", "runs", "List runs, the newest first: all, or those that a filter finds."),
+    CommandEntry(
+        "show", "show", "Show one run: its state, results, next step, last values, configuration and machine."
+    ),
+    CommandEntry("log", "log", "Show what a run's worker said."),
+    CommandEntry(
+        "presets", "runs", "List the presets that `iterand train --preset` takes; they come with the program."
+    ),
+    CommandEntry("export", "export", "Write a run's masks (numpy), or its pruned network (safetensors)."),
+    CommandEntry(
+        "reproduce",
+        "export",
+        "Train a run again, in a temporary workspace, and say whether it comes out bit for bit the same.",
+    ),
+    CommandEntry(
+        "delete", "trash", "Put runs into the trash, with their files, until `iterand clean` empties it."
+    ),
+    CommandEntry("undelete", "trash", "Bring runs back from the trash; alone: list what is in it."),
+    CommandEntry("clean", "trash", "List what is large, first the trash, and empty the trash."),
+    CommandEntry(
+        "unlock", "settings", "Let the test accuracy of runs be seen under the test lock; this is recorded."
+    ),
+    CommandEntry(
+        "demo",
+        "demo",
+        "Train dense, edge-popup and IteRand at two widths on the bundled digits; takes a minute or two.",
+    ),
+    CommandEntry("doctor", "doctor", "Say what works on this machine, what does not, and what to do."),
+    CommandEntry(
+        "bench",
+        "bench",
+        "Time training steps: IteRand against dense, by turns, with the spread of their ratio.",
+    ),
+    CommandEntry(
+        "measure",
+        "measure",
+        "Time some training steps of a run, on random images, and say how long the whole run would take.",
+    ),
+    CommandEntry("new", "extensions", "Write a commented start of extension code, which works as it is."),
+    CommandEntry(
+        "check",
+        "extensions",
+        "Run a file of extension code in small trainings, and see whether it keeps its contract.",
+    ),
+    CommandEntry("settings", "settings", "Show or change the workspace's settings.", is_group=True),
+    CommandEntry("data", "data", "List and download datasets.", is_group=True),
+    CommandEntry("extensions", "extensions", "List, enable and disable extension code.", is_group=True),
+)
+
+
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """As `iterand_engine.cli.main`."""
-    command = typer.main.get_command(make_app())
     try:
-        command(args=None if arguments is None else list(arguments), prog_name="iterand")
+        make_program()(args=None if arguments is None else list(arguments), prog_name="iterand")
     except UserError as error:
-        say(str(error))
+        _say(str(error))
         raise SystemExit(ExitCode.USER) from None
     except OwnershipLost as error:
-        say(f"Stopped without writing more: {error}.")
+        _say(f"Stopped without writing more: {error}.")
         raise SystemExit(ExitCode.FAILED) from None
     raise SystemExit(ExitCode.OK)
 
 
-def make_app() -> typer.Typer:
-    """The program with all its commands."""
+def make_program() -> TyperGroup:
+    """The program with all its commands, none of them imported yet."""
     app = typer.Typer(help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback()(_program)
-    _register(app)
-    return app
+    program = typer.main.get_command(app)
+    assert isinstance(program, TyperGroup)
+    for command in COMMANDS:
+        program.add_command(_Listed(command))
+    return program
 
 
-def _register(app: typer.Typer) -> None:
-    """A line a command, in the order in which `--help` lists them."""
-    app.command()(train.train)
-    app.command()(train.resume)
-    app.command()(queue.queue)
-    app.command()(queue.move)
-    app.command()(stop.stop)
-    app.command()(work.work)
-    app.command()(top.top)
-    app.command()(runs.runs)
-    app.command()(show.show)
-    app.command()(log.log)
-    app.command()(runs.presets)
-    app.command()(export.export)
-    app.command()(export.reproduce)
-    app.command()(trash.delete)
-    app.command()(trash.undelete)
-    app.command()(trash.clean)
-    app.command()(settings.unlock)
-    app.command()(demo.demo)
-    app.command()(doctor.doctor)
-    app.command()(bench.bench)
-    app.command()(measure.measure)
-    app.add_typer(settings.make_settings())
-    app.add_typer(data.make_data())
-    app.add_typer(extensions.make_extensions())
-    app.command()(extensions.new)
-    app.command()(extensions.check)
+class _Listed(TyperCommand):
+    """Stands for a command until it is called, which begins with its context."""
+
+    def __init__(self, command: CommandEntry) -> None:
+        super().__init__(command.name, help=command.help)
+        self._command = command
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        return self._command.load().make_context(*args, **kwargs)
+
+
+def _say(text: str) -> None:
+    from iterand_engine.cli.common import say  # the command that failed has imported it
+
+    say(text)
 
 
 def _print_version(asked: bool) -> None:
     if asked:
-        result(f"iterand {__version__} (Python {platform.python_version()})")
+        print(f"iterand {__version__} (Python {platform.python_version()})", flush=True)
         raise typer.Exit
 
 

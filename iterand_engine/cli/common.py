@@ -1,29 +1,25 @@
-"""What the commands share: the workspace option, an open store, the two outputs, numbers as people read them.
-
-Text of the user's own (names, paths, messages) goes to Rich as `Text`, never as markup.
-"""
+"""What the commands share: the workspace option, an open store, the two outputs, numbers for people."""
 
 from __future__ import annotations
 
 import math
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from iterand_engine.extensions.active import activated
+from iterand_engine.cli.table import CliTable
+from iterand_engine.machine import texts
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.store import Locked, Store
+from iterand_engine.store.records import Locked
 
-WIDE = 200  # columns of a table that is piped: nothing is cut off there
+if TYPE_CHECKING:
+    from iterand_engine.store import Store
 
 WorkspaceOption = Annotated[
     Path | None,
@@ -65,20 +61,32 @@ def workspace_at(folder: Path | None) -> Workspace:
 
 
 @contextmanager
-def opened(folder: Path | None) -> Iterator[Opened]:
-    """Open a workspace and its store for one command; its enabled own code can be named meanwhile.
+def opened(folder: Path | None, *, names_entries: bool = True) -> Iterator[Opened]:
+    """Open a workspace and its store for one command; its enabled extension code can be named meanwhile.
 
     Args:
         folder: as given by `--workspace`.
+        names_entries: whether a method, model, dataset or option can be named at all; if not, the catalogs
+            are not imported, which takes as long as all else that lists runs.
     Raises:
         UserError: the folder or its database cannot be used.
     """
+    from iterand_engine.store import Store
+
     workspace = workspace_at(folder)
     settings = Settings.load(workspace)
-    with Store.open(workspace) as store, activated(workspace):
-        if store.was_upgraded:
-            _complete_upgrade(store, settings)
-        yield Opened(workspace, store, settings)
+    with Store.open(workspace) as store:
+        needs_entries = names_entries or store.was_upgraded
+        with _extensions(workspace) if needs_entries else nullcontext():
+            if store.was_upgraded:
+                _complete_upgrade(store, settings)
+            yield Opened(workspace, store, settings)
+
+
+def _extensions(workspace: Workspace) -> AbstractContextManager[object]:
+    from iterand_engine.extensions.active import activated
+
+    return activated(workspace)
 
 
 def _complete_upgrade(store: Store, settings: Settings) -> None:
@@ -91,7 +99,7 @@ def _complete_upgrade(store: Store, settings: Settings) -> None:
 
 @contextmanager
 def results_alone() -> Iterator[None]:
-    """Keep stdout for results while own code may run: what it prints goes to stderr."""
+    """Keep stdout for results while extension code may run: what it prints goes to stderr."""
     with redirect_stdout(sys.stderr):
         yield
 
@@ -107,37 +115,31 @@ def result(text: str) -> None:
     print(text, flush=True)
 
 
-def show_table(table: Table) -> None:
+def show_table(table: CliTable) -> None:
     """Print a table on stdout, in full where nobody looks at it."""
-    terminal = sys.stdout.isatty()
-    Console(width=None if terminal else WIDE, highlight=False, markup=False).print(table)
+    table.show()
 
 
-def make_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+def make_table(*columns: str, right: tuple[str, ...] = ()) -> CliTable:
     """A plain table.
 
     Args:
         columns: their headings.
         right: the headings of those that hold numbers.
     """
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    return table
+    return CliTable(columns, right)
 
 
-def add_row(table: Table, *cells: object) -> None:
+def add_row(table: CliTable, *cells: object) -> None:
     """Add a row whose cells are shown as plain text."""
-    table.add_row(*(Text(str(cell)) for cell in cells))
+    table.add([str(cell) for cell in cells])
 
 
 def share(value: float | Locked | None) -> str:
     """An accuracy for people: 91.24 %, `locked`, or - where there is none."""
     if isinstance(value, Locked):
         return str(value)
-    if value is None or math.isnan(value):
-        return "-"
-    return f"{100 * value:.2f} %"
+    return _or_dash(texts.percent(value))
 
 
 def plain_share(value: float | Locked | None) -> str:
@@ -149,22 +151,14 @@ def plain_share(value: float | Locked | None) -> str:
 
 def duration(seconds: float) -> str:
     """A length of time in its two largest units: 3 h 12 min, 41 s; - where it is not known."""
-    if not math.isfinite(seconds):
-        return "-"
-    left = round(max(0.0, seconds))
-    for unit, unit_s, part, part_s in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
-        if left >= unit_s:
-            whole, rest = divmod(left, unit_s)
-            return f"{whole} {unit} {rest // part_s} {part}"
-    return f"{left} s"
+    return _or_dash(texts.duration(seconds, in_full=True))
 
 
 def size(count_bytes: float | None) -> str:
     """A number of bytes: 11.6 MB (decimal, as disks are sold); - where it is not known."""
-    if count_bytes is None:
-        return "-"
-    for unit in ("B", "kB", "MB", "GB"):
-        if count_bytes < 1000:
-            return f"{count_bytes:.0f} {unit}" if unit == "B" else f"{count_bytes:.1f} {unit}"
-        count_bytes /= 1000
-    return f"{count_bytes:.1f} TB"
+    return _or_dash(texts.size(count_bytes, tenths=True))
+
+
+def _or_dash(text: str) -> str:
+    """A terminal may have no long dash."""
+    return "-" if text == texts.MISSING else text

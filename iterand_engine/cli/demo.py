@@ -30,12 +30,13 @@ from iterand_engine.cli.foreground import train_here
 from iterand_engine.cli.train import new_run
 from iterand_engine.config.catalog import METHODS
 from iterand_engine.config.presets import preset
-from iterand_engine.config.run_config import RunConfig, apply_sets
+from iterand_engine.config.run_config import RunConfig
+from iterand_engine.config.sets import Change, apply_changes
 from iterand_engine.errors import ExitCode
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.epoch_masks import read_epoch, stored_epochs
-from iterand_engine.store import Locked, Store, queries
+from iterand_engine.store import Locked, Store
 
 DENSE = "dense"
 METHOD_NAMES = (DENSE, "edge-popup", "iterand")
@@ -86,13 +87,13 @@ def demo_row(workspace: Workspace, store: Store, run_id: str, *, lock: bool) -> 
         run_id: which run.
         lock: the workspace's setting `test_lock`.
     """
-    run = queries.run(store, run_id)
+    run = store.reader.run(run_id)
     weights, kept = _counts(workspace, run_id)
     return DemoRow(
         method=METHODS[run.method].label,
         width_factor=run.width_factor,
         val_accuracy=run.val_accuracy,
-        test_accuracy=queries.test_accuracy(store, run_id, lock=lock),
+        test_accuracy=store.reader.test_accuracy(run_id, lock=lock),
         weights=weights,
         kept=kept,
         seconds=run.elapsed_s,
@@ -100,15 +101,15 @@ def demo_row(workspace: Workspace, store: Store, run_id: str, *, lock: bool) -> 
 
 
 def _config(method: str, width: float) -> RunConfig:
-    sets = [
-        f"name=demo-{method}-x{width:g}",
-        f"model.width_factor={width}",
-        f"method.name={method}",
-        "method.weight_init=kaiming-uniform",
-        "compute.threads=1",
-        *([f"training.lr={_DENSE_LR}"] if method == DENSE else []),
+    changes: list[Change] = [
+        ("name", f"demo-{method}-x{width:g}"),
+        ("model.width_factor", width),
+        ("method.name", method),
+        ("method.weight_init", "kaiming-uniform"),
+        ("compute.threads", 1),
+        *([("training.lr", _DENSE_LR)] if method == DENSE else []),
     ]
-    mapping, _ = apply_sets(preset("quickstart").mapping, sets, folder=Path.cwd())
+    mapping, _ = apply_changes(preset("quickstart").mapping, changes, folder=Path.cwd())
     return RunConfig.from_mapping(mapping)
 
 
@@ -122,7 +123,7 @@ def _counts(workspace: Workspace, run_id: str) -> tuple[int, int]:
     if not stored:
         return weights, weights
     masks = read_epoch(folder / "masks", stored[-1])
-    removed = sum(int((~masks.mask(name)).sum()) for name in masks.packed)
+    removed = sum(int((~mask.kept).sum()) for mask in masks.layers.values())
     return weights, weights - removed
 
 

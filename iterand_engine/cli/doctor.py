@@ -17,20 +17,20 @@ from pathlib import Path
 
 import typer
 
-from iterand_engine.cli.common import WorkspaceOption, result
+from iterand_engine.cli.common import WorkspaceOption, result, size
 from iterand_engine.config.catalog import DATASETS
 from iterand_engine.data.locate import locate_all
 from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.machine.devices import cpu_device, default_threads, list_devices
 from iterand_engine.machine.filesystems import filesystem_warning, folder_bytes, free_bytes
 from iterand_engine.machine.settings import Settings, data_roots
+from iterand_engine.machine.texts import counted
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.fingerprints import fill_fingerprints
-from iterand_engine.store import Store, queries
+from iterand_engine.store import Store
 from iterand_engine.store.dialect import damage
 from iterand_engine.store.schema import SCHEMA_REVISION
 
-OLDEST_PYTHON = (3, 11)
 LITTLE_BYTES = 2 * 10**9  # free disk under which a warning is due
 _TORCH_TIMEOUT_S = 180
 _GIB = 2**30
@@ -104,9 +104,8 @@ def examine(folder: Path | None) -> Iterator[Finding]:
 
 
 def _python() -> Finding:
-    if sys.version_info >= OLDEST_PYTHON:
-        return Finding("Python", True, platform.python_version(), is_needed=True)
-    return Finding("Python", False, platform.python_version(), "install Python 3.11 or newer", is_needed=True)
+    # Where it is another one, no command runs (`machine.supported`).
+    return Finding("Python", True, platform.python_version(), is_needed=True)
 
 
 def _torch() -> Iterator[Finding]:
@@ -175,7 +174,7 @@ def _workspace(workspace: Workspace) -> Iterator[Finding]:
     except UserError as error:
         yield Finding("settings", False, str(error), is_needed=True)
     free = free_bytes(workspace.root)
-    says = f"{free / 1e9:.1f} GB free, {folder_bytes(workspace.runs_dir) / 1e6:.1f} MB in runs"
+    says = f"{size(free)} free, {size(folder_bytes(workspace.runs_dir))} in runs"
     little = free < LITTLE_BYTES
     yield Finding("disk", not little, says, "free some space, or use another workspace" if little else "")
 
@@ -185,15 +184,16 @@ def _store(workspace: Workspace) -> Finding:
         with Store.open(workspace) as store:
             if store.was_upgraded:
                 fill_fingerprints(store, data_roots(workspace, Settings.load(workspace)))
-            count = len(queries.runs(store))
+            count = len(store.reader.runs())
         broken = damage(workspace.db_path)
     except UserError as error:
         return Finding("store", False, str(error), is_needed=True)
     if broken is not None:
         advice = f"move {workspace.db_path} away, or put its newest backup in its place"
         return Finding("store", False, f"the database is damaged ({broken})", advice, is_needed=True)
-    runs = "1 run" if count == 1 else f"{count} runs"
-    return Finding("store", True, f"{runs}, schema {SCHEMA_REVISION}, not damaged", is_needed=True)
+    return Finding(
+        "store", True, f"{counted(count, 'run')}, schema {SCHEMA_REVISION}, not damaged", is_needed=True
+    )
 
 
 def _datasets(workspace: Workspace) -> Iterator[Finding]:

@@ -13,9 +13,10 @@ from iterand_engine.cli.progress import progress_display
 from iterand_engine.errors import ExitCode
 from iterand_engine.machine.signals import StopSignals
 from iterand_engine.results.mask_export import ExportFormat, export_masks, known_format
+from iterand_engine.runs.report import Watched
 
 if TYPE_CHECKING:
-    from iterand_engine.runs.reproduce import Comparison
+    from iterand_engine.runs.reproduce import Reproduction
 
 
 def export(
@@ -30,7 +31,7 @@ def export(
 ) -> None:
     """Write a run's masks (numpy), or its pruned network (safetensors)."""
     with opened(workspace) as at:
-        run_id = at.store.resolve(run)
+        run_id = at.store.reader.resolve(run)
         write = _writer(known_format(format))
         number = write(at.workspace, at.store, run_id, out, epoch=epoch, replace=force)
     result(f"{format} of run {run_id}, epoch {number}: {out} ({size(out.stat().st_size)})")
@@ -53,17 +54,16 @@ def reproduce(
 ) -> None:
     """Train a run again, in a temporary workspace, and say whether it comes out bit for bit the same."""
     with opened(workspace) as at, StopSignals() as signals:
-        run_id = at.store.resolve(run)
+        run_id = at.store.reader.resolve(run)
         from iterand_engine.runs.reproduce import reproduce_run
-        from iterand_engine.runs.train import Surroundings
 
         with progress_display() as display, results_alone():
-            around = Surroundings(display.update, display.note, lambda step: signals.requested)
+            around = Watched(display, signals)
             comparison = reproduce_run(at.workspace, at.store, run_id, steps=steps, around=around)
     raise typer.Exit(_tell(comparison))
 
 
-def _tell(comparison: Comparison) -> ExitCode:
+def _tell(comparison: Reproduction) -> ExitCode:
     if comparison.is_identical:
         result(f"bit-identical up to step {comparison.steps}")
     elif comparison.difference is not None:

@@ -1,4 +1,4 @@
-"""`iterand extensions`, `iterand new` and `iterand check`: own code in a workspace. See docs/extending.md."""
+"""`iterand extensions`, `iterand new` and `iterand check`: extension code in a workspace. See docs/extending.md."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import typer
 
 from iterand_engine.cli.common import WorkspaceOption, add_row, make_table, result, show_table, workspace_at
 from iterand_engine.config.catalog import entries_of
+from iterand_engine.config.extension_code import WORDS, CodeKind, Declaration
 from iterand_engine.config.options import Options, describe, with_arguments
-from iterand_engine.config.own_code import WORDS, CodeKind, Declaration
 from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.extensions.active import activated
 from iterand_engine.extensions.checks import run_checks
@@ -28,7 +28,7 @@ _PREFIXES = {"model": "model.", "dataset": "data.", "method": "method.", "rule":
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
 
-class Kind(StrEnum):
+class TemplateKind(StrEnum):
     """What `iterand new` writes."""
 
     MODEL = "model"
@@ -39,7 +39,9 @@ class Kind(StrEnum):
 
 def make_extensions() -> typer.Typer:
     """The group `iterand extensions`."""
-    group = typer.Typer(name="extensions", help="List, enable and disable own code.", no_args_is_help=True)
+    group = typer.Typer(
+        name="extensions", help="List, enable and disable extension code.", no_args_is_help=True
+    )
     group.callback()(_extensions)
     group.command("list")(list_files)
     group.command("enable")(enable_file)
@@ -48,16 +50,16 @@ def make_extensions() -> typer.Typer:
 
 
 def _extensions(context: typer.Context, workspace: WorkspaceOption = None) -> None:
-    """List, enable and disable own code."""
+    """List, enable and disable extension code."""
     context.obj = workspace
 
 
 def list_files(context: typer.Context, workspace: WorkspaceOption = None) -> None:
-    """List the files of own code: how they stand, what they declare, and its options."""
+    """List the files of extension code: how they stand, what they declare, and its options."""
     place = workspace_at(workspace or context.obj)
     files = extension_files(place)
     if not files:
-        result(f"No own code in {place.extensions_dir}; `iterand new model NAME` writes a start.")
+        result(f"No extension code in {place.extensions_dir}; `iterand new model NAME` writes a start.")
         return
     table = make_table("file", "state", "declares", "options")
     for file in files:
@@ -76,7 +78,7 @@ def enable_file(
     ] = "",
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Let a file of own code run, as it is now; it is run once to see what it declares."""
+    """Let a file of extension code run, as it is now; it is run once to see what it declares."""
     place = workspace_at(workspace or context.obj)
     enabled = enable(place, file, sha256)
     assert enabled.source is not None
@@ -89,17 +91,17 @@ def enable_file(
 
 
 def disable_file(context: typer.Context, file: FileArgument, workspace: WorkspaceOption = None) -> None:
-    """Take a file of own code out of use for new runs."""
+    """Take a file of extension code out of use for new runs."""
     name = disable(workspace_at(workspace or context.obj), file)
     result(f"Disabled {name}; runs that were made with it can still go on.")
 
 
 def new(
-    kind: Annotated[Kind, typer.Argument(help="What to add.")],
+    kind: Annotated[TemplateKind, typer.Argument(help="What to add.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, e.g. my-net.")],
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Write a commented start of own code, which works as it is."""
+    """Write a commented start of extension code, which works as it is."""
     place = workspace_at(workspace)
     path = write_template(place, kind.value, name)
     result(f"Wrote {path}; next: `iterand check {path.name}`, then `iterand extensions enable {path.name}`.")
@@ -112,7 +114,7 @@ def check(
     ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Run a file of own code in small trainings, and see whether it keeps its contract."""
+    """Run a file of extension code in small trainings, and see whether it keeps its contract."""
     failed = 0
     for found in run_checks(named_file(workspace_at(workspace), file), path):
         failed += not found.passed
@@ -121,7 +123,7 @@ def check(
 
 
 def write_template(place: Workspace, kind: CodeKind, name: str) -> Path:
-    """Write a start of own code into a workspace.
+    """Write a start of extension code into a workspace.
 
     Args:
         place: the workspace.

@@ -15,10 +15,11 @@ from iterand_engine.machine.signals import StopSignals
 from iterand_engine.runs.faults import explain
 from iterand_engine.runs.report import train_reported
 from iterand_engine.slots.on_end import announce_run
-from iterand_engine.store import RunState, queries, slots
+from iterand_engine.store import RunState, slots
+from iterand_engine.store.runs import claim_run
 
 if TYPE_CHECKING:
-    from iterand_engine.runs.train import Outcome
+    from iterand_engine.runs.train import RunOutcome
 
 
 def train_here(
@@ -39,10 +40,10 @@ def train_here(
     """
     with StopSignals() as signals:
         if now:
-            return _train(at, run_id, at.store.claim(run_id), None, signals)
+            return _train(at, run_id, claim_run(at.store, run_id), None, signals)
         claim = wait_for_slot(at, run_id, before, signals)
         if claim is None:
-            run = queries.run(at.store, run_id)
+            run = at.store.reader.run(run_id)
             result(f"run {run_id} {run.state} step={run.step}")
             return ExitCode.STOPPED
         try:
@@ -81,14 +82,14 @@ def _train(at: Opened, run_id: str, token: str, device: str | None, signals: Sto
         _announce(at, run_id)
 
 
-def _report(at: Opened, run_id: str, outcome: Outcome) -> ExitCode:
+def _report(at: Opened, run_id: str, outcome: RunOutcome) -> ExitCode:
     if outcome.reason:
         say(outcome.reason)
     match outcome.state:
         case RunState.FINISHED:
             # By way of the store and the lock as it is now: a run takes long.
             lock = Settings.load(at.workspace).test_lock
-            test = queries.test_accuracy(at.store, run_id, lock=lock)
+            test = at.store.reader.test_accuracy(run_id, lock=lock)
             validation = f"val_acc={plain_share(outcome.val_accuracy)}"
             result(f"run {run_id} finished {validation} test_acc={plain_share(test)}")
             return ExitCode.OK
@@ -102,7 +103,7 @@ def _report(at: Opened, run_id: str, outcome: Outcome) -> ExitCode:
 
 
 def _report_failure(at: Opened, run_id: str) -> None:
-    run = queries.run(at.store, run_id)
+    run = at.store.reader.run(run_id)
     # Not failed where the user can mend it and resume; still live where even the store could not be told.
     state = RunState.FAILED if run.stored_state.is_live else run.stored_state
     if state is RunState.INTERRUPTED:

@@ -9,7 +9,7 @@ import typer
 
 from iterand_engine.cli.common import Opened, RunArgument, WorkspaceOption, opened, say
 from iterand_engine.machine.run_log import follow, log_path
-from iterand_engine.store import RunState, queries
+from iterand_engine.store import RunState
 
 
 def log(
@@ -19,7 +19,7 @@ def log(
 ) -> None:
     """Show what a run's worker said."""
     with opened(workspace) as at:
-        run_id = at.store.resolve(run)
+        run_id = at.store.reader.resolve(run)
         path = log_path(at.workspace, run_id)
         for text in follow(path, lambda: not goes_on or _has_ended(at, run_id)):
             sys.stdout.write(text)
@@ -29,5 +29,5 @@ def log(
 
 
 def _has_ended(at: Opened, run_id: str) -> bool:
-    state = queries.runs(at.store, ids=[run_id])[0].state
+    state = at.store.reader.runs(ids=[run_id])[0].state
     return not (state.is_live or state is RunState.QUEUED)

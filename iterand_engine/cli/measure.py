@@ -18,9 +18,10 @@ from iterand_engine.cli.common import (
     results_alone,
     say,
 )
-from iterand_engine.cli.train import SetOption, chosen_mapping
-from iterand_engine.config.own_code import explained
-from iterand_engine.config.run_config import RunConfig, apply_sets
+from iterand_engine.cli.train import SetOption, chosen_mapping, read_sets
+from iterand_engine.config.extension_code import explained
+from iterand_engine.config.run_config import RunConfig
+from iterand_engine.config.sets import apply_changes, read_change
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import allowed
 from iterand_engine.machine.settings import data_roots
@@ -41,7 +42,8 @@ def measure(
 ) -> None:
     """Time some training steps of a run, on random images, and say how long the whole run would take."""
     with opened(workspace) as at, allowed(at.workspace):
-        mapping, notes = apply_sets(chosen_mapping(config, preset), sets or [], folder=Path.cwd())
+        changes = read_sets(sets or [], read_change)
+        mapping, notes = apply_changes(chosen_mapping(config, preset), changes, folder=Path.cwd())
         options = RunConfig.from_mapping(mapping)
         for note in notes:
             say(note)

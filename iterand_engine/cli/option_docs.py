@@ -1,7 +1,7 @@
 """The page docs/configuration.md, made from the declared options, so that it cannot fall behind.
 
 `python -m iterand_engine.cli.option_docs docs/configuration.md` writes it anew; a test compares. With a
-workspace as second argument, the options of its enabled own code are on the page too. Torch-free.
+workspace as second argument, the options of its enabled extension code are on the page too. Torch-free.
 """
 
 from __future__ import annotations
@@ -79,14 +79,14 @@ def configuration_page() -> str:
     for name, field in RunConfig.model_fields.items():
         if name == "method":
             parts += [_methods(), _LAYER_RULES + "\n" + _table(_layer_rules())]
-            parts += _own_options(RULES, "rule", "method.rule.")
+            parts += _extension_options(RULES, "rule", "method.rule.")
         elif isinstance(field.annotation, type) and issubclass(field.annotation, Options):
             about = _first_line(field.annotation)
             parts.append(f"## `{name}`\n\n{about}\n\n" + _table(describe(field.annotation, f"{name}.")))
             if name == "data":
-                parts += _own_options(DATASETS, "dataset", "data.")
+                parts += _extension_options(DATASETS, "dataset", "data.")
             elif name == "model":
-                parts += _own_options(MODELS, "name", "model.")
+                parts += _extension_options(MODELS, "name", "model.")
         else:
             parts.append(_table(info for info in describe(RunConfig) if info.path == name))
     return "\n".join([*parts, _WORDS])
@@ -101,8 +101,8 @@ def _methods() -> str:
     return text
 
 
-def _own_options(entries: Mapping[str, Entry], option: str, prefix: str) -> Iterator[str]:
-    """A table for each choice of own code that has options; what is built in has none."""
+def _extension_options(entries: Mapping[str, Entry], option: str, prefix: str) -> Iterator[str]:
+    """A table for each choice of extension code that has options; what is built in has none."""
     for name, entry in entries.items():
         if entry.arguments:
             table = _table(describe(with_arguments(Options, entry.arguments), prefix))

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -19,16 +18,13 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from iterand_engine.cli.common import duration
-from iterand_engine.runs.report import Display
-
-if TYPE_CHECKING:
-    from iterand_engine.training.trainer import Progress
+from iterand_engine.training.hooks import Hooks, TrainingProgress
 
 PLAIN_EVERY_S = 10.0
 
 
 @contextmanager
-def progress_display() -> Iterator[Display]:
+def progress_display() -> Iterator[Hooks]:
     """The display that suits stderr; what it shows last stays."""
     if not sys.stderr.isatty():
         yield PlainDisplay()
@@ -40,13 +36,13 @@ def progress_display() -> Iterator[Display]:
         display.close()
 
 
-class PlainDisplay:
+class PlainDisplay(Hooks):
     """A line at first and then every ten seconds."""
 
     def __init__(self) -> None:
         self._last_s = -math.inf
 
-    def update(self, progress: Progress) -> None:
+    def on_progress(self, progress: TrainingProgress) -> None:
         """Show how far it is, if it is time for a line."""
         now_s = time.monotonic()
         if now_s - self._last_s >= PLAIN_EVERY_S:
@@ -69,7 +65,7 @@ class PatientConsole(Console):
         self.quiet = True
 
 
-class LiveDisplay:
+class LiveDisplay(Hooks):
     """A bar with the place and the time left, and a line with the figures.
 
     Args:
@@ -85,7 +81,7 @@ class LiveDisplay:
         self._is_silent = False
         self._guarded(self._live.start)
 
-    def update(self, progress: Progress) -> None:
+    def on_progress(self, progress: TrainingProgress) -> None:
         """Show how far it is."""
         self._bar.update(
             self._task,
@@ -113,11 +109,11 @@ class LiveDisplay:
             self._is_silent = True
 
 
-def _place(progress: Progress) -> str:
+def _place(progress: TrainingProgress) -> str:
     return f"epoch {progress.epoch + 1}/{progress.epochs} step {progress.step}/{progress.total_steps}"
 
 
-def _figures(progress: Progress) -> str:
+def _figures(progress: TrainingProgress) -> str:
     held_out = "" if math.isnan(progress.val_accuracy) else f" val_accuracy {progress.val_accuracy:.4f}"
     return (
         f"loss {progress.loss:.4f} accuracy {progress.accuracy:.4f}{held_out} "
@@ -125,5 +121,5 @@ def _figures(progress: Progress) -> str:
     )
 
 
-def _left(progress: Progress) -> str:
+def _left(progress: TrainingProgress) -> str:
     return "" if math.isnan(progress.seconds_left) else f"{duration(progress.seconds_left)} left"

@@ -6,7 +6,7 @@ they are missing.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -24,25 +24,26 @@ from iterand_engine.cli.common import (
     show_table,
 )
 from iterand_engine.cli.run_json import QueueList, RunEntry
-from iterand_engine.cli.train import SetOption
+from iterand_engine.cli.train import SetOption, read_sets
 from iterand_engine.cli.which_runs import RUNS_HELP, meant_runs
+from iterand_engine.config.axes import SEED, parse_seeds, read_values
 from iterand_engine.config.presets import preset as find_preset
 from iterand_engine.config.run_config import read_mapping
-from iterand_engine.errors import UserError
+from iterand_engine.errors import OptionError, UserError
 from iterand_engine.extensions.active import check_code
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.processes import host_id
 from iterand_engine.preflight.probe_client import check_before_queueing
-from iterand_engine.runs.sweeps import Plan, QueuedPlan, check_data, parse_seeds, plan, queue_plans
+from iterand_engine.runs.sweeps import Plan, QueuedPlan, check_data, plan, queue_plans
 from iterand_engine.slots import drain
-from iterand_engine.store import RunState, queries
+from iterand_engine.store import RunState
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store import slots as store_slots
 from iterand_engine.store.records import SlotKey
 
 SHORT_ID = 8
 _LISTED_IDS = 5
-_GOES_ON = (RunState.STOPPED, RunState.INTERRUPTED)
+_RESUMABLE = tuple(state for state in RunState if state.is_resumable)
 
 
 def queue(
@@ -96,7 +97,7 @@ def queue(
         raise UserError("Nothing says what to queue; name a file, or a preset as in `--preset quickstart`.")
     with opened(workspace) as at:
         if adds:
-            _add(at, _plans(items or [], preset, _words(sets, name), seeds), first=first)
+            _add(at, _plans(items or [], preset, _changes(sets or [], name, seeds)), first=first)
         elif resumes:
             _resume(at, _to_resume(at, items or [], interrupted=interrupted, everything=everything))
         elif goes_on:
@@ -107,9 +108,26 @@ def queue(
             _list(at, as_json=json)
 
 
-def _words(sets: list[str] | None, name: str | None) -> list[str]:
-    """What is set, the name among it."""
-    return [*(sets or ()), *([f"name={_quoted(name)}"] if name is not None else ())]
+def _changes(sets: list[str], name: str | None, seeds: str | None) -> dict[str, Sequence[object]]:
+    """The values of what is set, name and seeds among it; of several of one option the last counts."""
+    changes: dict[str, Sequence[object]] = {}
+    for option, values in read_sets(sets, read_values):
+        changes.pop(option, None)
+        changes[option] = values
+    if name is not None:
+        changes["name"] = (name,)
+    if seeds is not None and SEED in changes:
+        raise UserError(f"Seeds are given twice, by --seeds and by --set {SEED}: keep one of them.")
+    if seeds is not None:
+        changes[SEED] = _seeds(seeds)
+    return changes
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return parse_seeds(text)
+    except OptionError as error:
+        raise UserError(error.called("--seeds")) from None
 
 
 def move(
@@ -122,7 +140,7 @@ def move(
         raise UserError("Nothing says where to; `iterand move RUN --first` moves to the head of the queue.")
     with opened(workspace) as at:
         run_ids = meant_runs(at, runs, (RunState.QUEUED,))
-        for row in queries.runs(at.store, ids=run_ids):
+        for row in at.store.reader.runs(ids=run_ids):
             if row.state is not RunState.QUEUED:
                 raise UserError(
                     f"Run {row.id} is {row.state}, not queued; `iterand queue --resume {row.id[:SHORT_ID]}`"
@@ -139,18 +157,17 @@ def _refuse_mixtures(asked: list[str], as_json: bool) -> None:
         raise UserError("--json is for the list: `iterand queue --json`.")
 
 
-def _plans(files: list[str], preset: str | None, sets: list[str], seeds: str | None) -> list[Plan]:
+def _plans(files: list[str], preset: str | None, changes: dict[str, Sequence[object]]) -> list[Plan]:
     """A plan for each file, or for the preset; all are checked before anything is queued."""
     if files and preset is not None:
         raise UserError(f"A file ({files[0]}) and a preset ({preset}) are both given; name one of them.")
-    numbers = () if seeds is None else parse_seeds(seeds)
     if preset is not None:
-        return [plan(find_preset(preset).mapping, sets, numbers, Path.cwd())]
+        return [plan(find_preset(preset).mapping, changes, Path.cwd())]
     mappings = {file: read_mapping(Path(file)) for file in files}
     plans = []
     for file in files:
         try:
-            plans.append(plan(mappings[file], sets, numbers, Path.cwd()))
+            plans.append(plan(mappings[file], changes, Path.cwd()))
         except UserError as error:
             raise UserError(f"{file}: {error}" if len(files) > 1 else str(error)) from None
     return plans
@@ -184,12 +201,12 @@ def _to_resume(at: Opened, names: list[str], *, interrupted: bool, everything: b
     if sum((bool(names), interrupted, everything)) != 1:
         raise UserError("Name the runs to resume after --resume, or say --interrupted or --all instead.")
     if names:
-        run_ids = meant_runs(at, names, (*_GOES_ON, RunState.FAILED))
+        run_ids = meant_runs(at, names, _RESUMABLE)
         for run_id in run_ids:
-            check_code(at.workspace, run_id, queries.run(at.store, run_id).extensions)
+            check_code(at.workspace, run_id, at.store.reader.run(run_id).extensions)
         return run_ids
-    wanted = _GOES_ON if everything else (RunState.INTERRUPTED,)
-    rows = queries.runs(at.store)
+    wanted = {*_RESUMABLE} - {RunState.FAILED} if everything else {RunState.INTERRUPTED}
+    rows = at.store.reader.runs()
     failed = sum(row.state is RunState.FAILED for row in rows)
     if everything and failed:
         say(f"{failed} failed {'run is' if failed == 1 else 'runs are'} left out: name those that can go on.")
@@ -207,7 +224,7 @@ def _resume(at: Opened, run_ids: list[str]) -> None:
 
 def _continue(at: Opened) -> None:
     """Slots of an older program start anew when their runs have ended; without such, missing ones start."""
-    here = [slot for slot in store_slots.slots(at.store) if slot.key.host == host_id() and slot.held]
+    here = [slot for slot in at.store.reader.slots() if slot.key.host == host_id() and slot.held]
     older = [slot.key for slot in here if slot.program != program_stamp()]
     store_slots.ask(at.store, older, "restart")
     for key in older:
@@ -219,7 +236,7 @@ def _continue(at: Opened) -> None:
 def _reopen(at: Opened, device: str) -> None:
     reopened = store_slots.reopen(at.store, host_id(), device)
     if not reopened:
-        closed = {slot.key.device for slot in store_slots.slots(at.store) if slot.closed_reason is not None}
+        closed = {slot.key.device for slot in at.store.reader.slots() if slot.closed_reason is not None}
         known = f"closed: {', '.join(sorted(closed))}" if closed else "none is closed"
         raise UserError(f"No slot of a device {device!r} is closed on this machine ({known}).")
     for key in reopened:
@@ -232,7 +249,7 @@ def _start_slots(at: Opened) -> bool:
     started = drain.start_missing(at.workspace, at.store)
     for key in started:
         result(f"started {_slot(key)}")
-    queued = store_queue.queued(at.store)
+    queued = at.store.reader.queued()
     if not started and queued:
         why = drain.why_waiting(at.store, at.settings, queued[0])
         say(f"run {queued[0].id[:SHORT_ID]} is first: {why}")
@@ -240,10 +257,10 @@ def _start_slots(at: Opened) -> bool:
 
 
 def _list(at: Opened, *, as_json: bool) -> None:
-    rows = store_queue.queued(at.store)
+    rows = at.store.reader.queued()
     why = drain.why_waiting(at.store, at.settings, rows[0]) if rows else None
     if as_json:
-        entries = [RunEntry.of(row, None, None) for row in rows]
+        entries = [RunEntry.of(row, None) for row in rows]
         result(QueueList(runs=entries, waits=why).model_dump_json(indent=2))
         return
     if not rows:
@@ -267,8 +284,3 @@ def _ids(run_ids: tuple[str, ...]) -> str:
 
 def _slot(key: SlotKey) -> str:
     return f"slot {key.position} of {key.device}"
-
-
-def _quoted(text: str) -> str:
-    """A text as YAML that means just that."""
-    return json.dumps(text, ensure_ascii=False)

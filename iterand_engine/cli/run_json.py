@@ -53,13 +53,12 @@ class RunEntry(_Json):
     def of(
         cls,
         row: RunRow,
-        val_accuracy: float | None,
         test: TestAccuracy,
         sweeps: Sequence[str] = (),
     ) -> RunEntry:
         """What the list shows of a row, with accuracies as they may be seen, and sweep ids."""
         own = {name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)}
-        accuracies = {"val_accuracy": val_accuracy, "test_accuracy": _number(test)}
+        accuracies = {"val_accuracy": row.accuracy_so_far, "test_accuracy": _number(test)}
         return cls(**(own | accuracies), sweeps=tuple(sweeps), test_locked=isinstance(test, Locked))
 
 
@@ -115,7 +114,6 @@ class RunDocument(_Json):
     def of(
         cls,
         detail: RunDetail,
-        val_accuracy: float | None,
         test: TestAccuracy,
         last_values: dict[str, float],
         *,
@@ -126,14 +124,15 @@ class RunDocument(_Json):
 
         Args:
             detail: the run.
-            val_accuracy: of its last epoch.
             test: its test accuracy as the lock lets it be seen.
             last_values: the newest value of each series.
             sweeps: ids of those that it belongs to.
             waits: why it is not being trained yet, if it is queued.
         """
         locked = isinstance(test, Locked)
-        results = Results(val_accuracy=val_accuracy, test_accuracy=_number(test), test_locked=locked)
+        results = Results(
+            val_accuracy=detail.accuracy_so_far, test_accuracy=_number(test), test_locked=locked
+        )
         return cls(
             id=detail.id,
             name=detail.name,

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from iterand_engine.cli.common import (
     JsonOption,
@@ -21,12 +20,9 @@ from iterand_engine.cli.common import (
     share,
     show_table,
 )
-from iterand_engine.cli.run_json import RunEntry, RunList
-from iterand_engine.config.presets import presets as all_presets
-from iterand_engine.results.filters import Filter, parse
-from iterand_engine.results.search import find_runs
-from iterand_engine.store import Locked, RunRow, RunState, queries
-from iterand_engine.store import sweeps as store_sweeps
+from iterand_engine.cli.table import CliTable
+from iterand_engine.results.filters import Filter, find_runs, parse
+from iterand_engine.store import Locked, RunRow, RunState
 from iterand_engine.store.records import SweepRow
 
 SHORT_ID = 8
@@ -45,14 +41,16 @@ def runs(
     filters: FiltersArgument = None, json: JsonOption = False, workspace: WorkspaceOption = None
 ) -> None:
     """List runs, the newest first: all, or those that a filter finds."""
-    with opened(workspace) as at:
+    with opened(workspace, names_entries=bool(filters)) as at:
         wanted = parse(" ".join(filters or ()))
-        rows = [row for row, _ in find_runs(at.store, wanted)]
+        rows = [row for row, _ in find_runs(at.store.reader, wanted)]
         run_ids = [row.id for row in rows]
-        tests = queries.test_accuracies(at.store, run_ids, lock=at.settings.test_lock)
-        sweeps = _Sweeps(store_sweeps.sweeps(at.store))
+        tests = at.store.reader.test_accuracies(run_ids, lock=at.settings.test_lock)
+        sweeps = _Sweeps(at.store.reader.sweeps())
     if json:
-        entries = [RunEntry.of(row, row.val_accuracy, tests[row.id], sweeps.ids(row.id)) for row in rows]
+        from iterand_engine.cli.run_json import RunEntry, RunList
+
+        entries = [RunEntry.of(row, tests[row.id], sweeps.ids(row.id)) for row in rows]
         result(RunList(runs=entries).model_dump_json(indent=2))
     elif rows:
         show_table(_runs_table(rows, tests, sweeps))
@@ -65,6 +63,8 @@ def runs(
 
 def presets(workspace: WorkspaceOption = None) -> None:
     """List the presets that `iterand train --preset` takes; they come with the program."""
+    from iterand_engine.config.presets import presets as all_presets
+
     table = make_table("preset", "what it trains")
     for preset in all_presets().values():
         add_row(table, preset.name, preset.title)
@@ -92,7 +92,9 @@ class _Sweeps:
         return {name: cells for name, cells in columns.items() if any(cells)}
 
 
-def _runs_table(rows: Sequence[RunRow], tests: Mapping[str, float | Locked | None], sweeps: _Sweeps) -> Table:
+def _runs_table(
+    rows: Sequence[RunRow], tests: Mapping[str, float | Locked | None], sweeps: _Sweeps
+) -> CliTable:
     right = ("epoch", "step", "val accuracy", "test accuracy", "age")
     more = sweeps.columns(rows)
     table = make_table("id", "name", "state", *right, *more, right=right)
@@ -105,7 +107,7 @@ def _runs_table(rows: Sequence[RunRow], tests: Mapping[str, float | Locked | Non
             row.state,
             row.epoch,
             _step(row),
-            share(row.val_accuracy),
+            share(row.accuracy_so_far),
             share(tests[row.id]),
             duration(now - row.created_at),
             *cells,

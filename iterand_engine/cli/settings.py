@@ -10,6 +10,7 @@ import typer
 from iterand_engine.cli.common import WorkspaceOption, opened, result, workspace_at
 from iterand_engine.cli.which_runs import RUNS_HELP, meant_runs
 from iterand_engine.machine.settings import Settings
+from iterand_engine.store.runs import unlock_runs
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Name of the setting.")]
 
@@ -60,7 +61,7 @@ def unlock(
     """Let the test accuracy of runs be seen under the test lock; this is recorded."""
     with opened(workspace) as at:
         run_ids = meant_runs(at, runs)
-        at.store.unlock(run_ids)
+        unlock_runs(at.store, run_ids)
     for run_id in run_ids:
         result(f"run {run_id} unlocked")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import yaml
-from rich.table import Table
 
 from iterand_engine.cli.common import (
     JsonOption,
@@ -22,11 +21,11 @@ from iterand_engine.cli.common import (
 )
 from iterand_engine.cli.next_steps import next_step
 from iterand_engine.cli.run_json import RunDocument
+from iterand_engine.cli.table import CliTable
 from iterand_engine.machine.run_log import last_lines, log_path
 from iterand_engine.slots import drain
-from iterand_engine.store import Event, Locked, RunDetail, RunState, queries
+from iterand_engine.store import Event, Locked, RunDetail, RunState
 from iterand_engine.store.records import SweepRow
-from iterand_engine.store.sweeps import sweeps
 
 _ENDED_BADLY = (RunState.INTERRUPTED, RunState.FAILED)
 
@@ -36,7 +35,6 @@ class _Found:
     """All that is shown of a run, read at one time."""
 
     detail: RunDetail
-    accuracy: float | None
     test: float | Locked | None
     values: dict[str, float]
     messages: list[Event]
@@ -50,11 +48,10 @@ class _Found:
 def show(run: RunArgument, json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
     """Show one run: its state, results, next step, last values, configuration and machine."""
     with opened(workspace) as at:
-        found = _read(at, at.store.resolve(run))
+        found = _read(at, at.store.reader.resolve(run))
     if json:
         document = RunDocument.of(
             found.detail,
-            found.accuracy,
             found.test,
             found.values,
             sweeps=[sweep.id for sweep in found.sweeps],
@@ -66,19 +63,18 @@ def show(run: RunArgument, json: JsonOption = False, workspace: WorkspaceOption 
 
 
 def _read(at: Opened, run_id: str) -> _Found:
-    detail = queries.run(at.store, run_id)
+    detail = at.store.reader.run(run_id)
     folder = at.workspace.run_dir(run_id)
-    saved = queries.checkpoints(at.store, run_id)
-    messages = queries.events(at.store, run_id)
+    saved = at.store.reader.checkpoints(run_id)
+    messages = at.store.reader.events(run_id)
     # A slot keeps the last lines with its message about a worker's death; others could not.
     told = bool(messages) and "\n" in messages[-1].text
     return _Found(
         detail=detail,
-        accuracy=queries.val_accuracies(at.store, [detail])[run_id],
-        test=queries.test_accuracy(at.store, run_id, lock=at.settings.test_lock),
-        values=queries.last_values(at.store, run_id),
+        test=at.store.reader.test_accuracy(run_id, lock=at.settings.test_lock),
+        values=at.store.reader.last_values(run_id),
         messages=messages,
-        sweeps=[sweep for sweep in sweeps(at.store) if run_id in sweep.run_ids],
+        sweeps=[sweep for sweep in at.store.reader.sweeps() if run_id in sweep.run_ids],
         waits=(drain.why_waiting(at.store, at.settings, detail) if detail.state is RunState.QUEUED else None),
         next=next_step(detail, saved[0].step if saved else None, folder / "config.yaml"),
         log_tail=last_lines(log_path(at.workspace, run_id))
@@ -102,7 +98,7 @@ def _print(found: _Found) -> None:
         result(f"\nLast lines of its log\n{found.log_tail}")
 
 
-def _facts(found: _Found) -> Table:
+def _facts(found: _Found) -> CliTable:
     """A table without head: names and values; what a run has not is left out."""
     detail = found.detail
     table = make_table("", "")
@@ -119,10 +115,10 @@ def _facts(found: _Found) -> Table:
         "epoch": str(detail.epoch),
         "step": f"{detail.step} / {detail.total_steps}" if detail.total_steps else str(detail.step),
         "time": duration(detail.elapsed_s),
-        "val accuracy": share(found.accuracy),
+        "val accuracy": share(detail.accuracy_so_far),
         "test accuracy": share(found.test),
         "precision": f"{detail.precision} on {detail.device_kind}",
-        "own code": ", ".join(f"{use.file} ({use.sha256[:12]})" for use in detail.extensions),
+        "extension code": ", ".join(f"{use.file} ({use.sha256[:12]})" for use in detail.extensions),
         "final digest": detail.final_digest or "-",
         "files": found.folder,
     }

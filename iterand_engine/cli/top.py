@@ -21,11 +21,10 @@ from iterand_engine.cli.common import Opened, WorkspaceOption, opened
 from iterand_engine.cli.progress import PatientConsole
 from iterand_engine.cli.sparkline import strokes_for
 from iterand_engine.cli.top_board import Board, render
+from iterand_engine.config.metrics import LOSS
 from iterand_engine.machine.signals import StopSignals
 from iterand_engine.slots import drain
-from iterand_engine.store import RunState, queries
-from iterand_engine.store import queue as store_queue
-from iterand_engine.store import slots as store_slots
+from iterand_engine.store import RunState
 
 EVERY_S = 1.0
 POLL_S = 0.1
@@ -74,18 +73,17 @@ class BoardReader:
     def read(self) -> Board:
         """The board as it is now."""
         store = self._at.store
-        live, queued = store.live_runs(), store_queue.queued(store)
+        live, queued = store.reader.live_runs(), store.reader.queued()
         self._read_losses([run.id for run in live])
         if time.monotonic() - self._counted_s >= COUNT_EVERY_S:
-            states = [run.state for run in queries.runs(store)]
+            states = [run.state for run in store.reader.runs()]
             self._troubled = {state: states.count(state) for state in _TROUBLED if state in states}
             self._counted_s = time.monotonic()
         return Board(
             folder=self._at.workspace.root,
-            slots=tuple(store_slots.slots(store)),
+            slots=tuple(store.reader.slots()),
             live=tuple(live),
             queued=tuple(queued),
-            accuracies=queries.val_accuracies(store, live),
             losses={run_id: values for run_id, (_, values) in self._losses.items()},
             waits=drain.why_waiting(store, self._at.settings, queued[0]) if queued else "",
             troubled=self._troubled,
@@ -94,7 +92,7 @@ class BoardReader:
     def _read_losses(self, run_ids: list[str]) -> None:
         known = {run_id: known for run_id, known in self._losses.items() if run_id in run_ids}
         since = {run_id: (rewind, len(values)) for run_id, (rewind, values) in known.items()}
-        for run_id, new in queries.series_of(self._at.store, run_ids, "loss", since).items():
+        for run_id, new in self._at.store.reader.series_of(run_ids, LOSS, since).items():
             before = known[run_id][1][: new.first] if run_id in known else new.values[:0]
             known[run_id] = (new.rewind, np.concatenate([before, new.values]))
         self._losses = known

@@ -33,7 +33,7 @@ _SPARE_LINES = 4  # for messages that take more than one
 class Board:
     """One moment: slots, live runs and the queue in its order, with what is shown of each.
 
-    `accuracies` are of the last epoch, `losses` (n,) of all steps so far, both by run id; `waits` says why
+    `losses` (n,) are of all steps so far, by run id; `waits` says why
     the first queued run is not being trained; `troubled` counts runs by how they ended badly.
     """
 
@@ -41,7 +41,6 @@ class Board:
     slots: tuple[SlotRow, ...]
     live: tuple[RunRow, ...]
     queued: tuple[RunRow, ...]
-    accuracies: Mapping[str, float | None]
     losses: Mapping[str, NDArray[np.float32]]
     waits: str
     troubled: Mapping[RunState, int]
@@ -82,7 +81,7 @@ def run_line(board: Board, run: RunRow) -> str:
     time_left = "" if math.isnan(left) else f", {duration(left)} left"
     return (
         f"{run.id[:SHORT_ID]} {run.name}, seed {run.seed}: {run.state}, {done},"
-        f" val {share(board.accuracies.get(run.id))}{loss}{time_left}"
+        f" val {share(run.accuracy_so_far)}{loss}{time_left}"
     )
 
 
@@ -109,7 +108,7 @@ def _running(
     lines: list[RenderableType] = [_line(name, Text(f"{run.state}{time_left}"), label)]
     if with_figures:
         done = run.step / run.total_steps if run.total_steps else 0.0
-        accuracy = share(board.accuracies.get(run.id))
+        accuracy = share(run.accuracy_so_far)
         lines.append(_line(_Figures(done, accuracy, board.losses.get(run.id), strokes), Text(), ""))
     return lines
 

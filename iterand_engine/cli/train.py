@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from iterand_engine.cli.common import Opened, RunArgument, WorkspaceOption, opened, say
 from iterand_engine.cli.foreground import train_here
 from iterand_engine.config.presets import preset as find_preset
-from iterand_engine.config.run_config import RunConfig, apply_sets, read_mapping
+from iterand_engine.config.run_config import RunConfig, read_mapping
+from iterand_engine.config.sets import apply_changes, read_change
 from iterand_engine.data.locate import located
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import check_code
 from iterand_engine.machine import processes
 from iterand_engine.machine.settings import data_roots
 from iterand_engine.runs.make import make_run
-from iterand_engine.store import RunState, queries
+from iterand_engine.store import RunState
 from iterand_engine.store import queue as store_queue
 
-GOES_ON = (RunState.QUEUED, RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
+R = TypeVar("R")
+GOES_ON = tuple(state for state in RunState if state is RunState.QUEUED or state.is_resumable)
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="OPTION=VALUE", help="Change an option, e.g. --set training.lr=0.05."),
@@ -44,7 +47,8 @@ def train(
 ) -> None:
     """Train a run from a file or a preset, and record it."""
     with opened(workspace) as at:
-        mapping, notes = apply_sets(chosen_mapping(config, preset), sets or [], folder=Path.cwd())
+        changes = read_sets(sets or [], read_change)
+        mapping, notes = apply_changes(chosen_mapping(config, preset), changes, folder=Path.cwd())
         options = RunConfig.from_mapping(mapping)
         for note in notes:
             say(note)
@@ -55,8 +59,8 @@ def train(
 def resume(run: RunArgument, now: NowOption = False, workspace: WorkspaceOption = None) -> None:
     """Go on with a stopped, interrupted or failed run, from its last checkpoint."""
     with opened(workspace) as at:
-        run_id = at.store.resolve(run)
-        found = queries.run(at.store, run_id)
+        run_id = at.store.reader.resolve(run)
+        found = at.store.reader.run(run_id)
         before = found.state
         if before not in GOES_ON:
             raise UserError(f"Run {run_id} is {before}: only one that is {', '.join(GOES_ON)} can go on.")
@@ -83,6 +87,19 @@ def chosen_mapping(config: Path | None, preset: str | None) -> dict[str, Any]:
     raise UserError(
         "Nothing says what to train; name a file, or a preset as in `iterand train --preset quickstart`."
     )
+
+
+def read_sets(sets: list[str], read: Callable[[str], R]) -> list[R]:
+    """Read what was given by `--set`; an error names the flag.
+
+    Args:
+        sets: the texts.
+        read: reads one.
+    """
+    try:
+        return [read(text) for text in sets]
+    except UserError as error:
+        raise UserError(f"--set {error}") from None
 
 
 def new_run(at: Opened, options: RunConfig) -> str:

@@ -24,9 +24,9 @@ from iterand_engine.cli.common import (
 from iterand_engine.cli.which_runs import RUNS_HELP, meant_runs
 from iterand_engine.errors import UserError
 from iterand_engine.machine.disk_use import DiskUse, LargeThing, largest, measure_run
+from iterand_engine.machine.texts import counted
 from iterand_engine.runs.trash import TrashEntry, disk_use, empty, entries, undelete_runs
-from iterand_engine.store import queries
-from iterand_engine.store.trash import discard, resolve_discarded
+from iterand_engine.store.trash import discard
 
 LISTED = 20  # entries of the trash; of the rest only the number is told
 LARGEST = 10
@@ -42,7 +42,7 @@ def delete(
     with opened(workspace) as at:
         run_ids = meant_runs(at, runs)
         sizes = (sum(measure_run(at.workspace, run_id).values()) for run_id in run_ids)
-        amount = f"{_runs(len(run_ids))} ({size(sum(sizes))})"
+        amount = f"{counted(len(run_ids), 'run')} ({size(sum(sizes))})"
         discard(at.store, run_ids)
     result(f"Deleted {amount}; `iterand undelete` brings back, `iterand clean` frees the space.")
 
@@ -65,9 +65,9 @@ def undelete(
         if everything:
             run_ids = [one.run_id for one in entries(at.workspace, at.store) if one.deleted_at is not None]
         else:
-            run_ids = list(dict.fromkeys(resolve_discarded(at.store, run) for run in runs or ()))
+            run_ids = list(dict.fromkeys(at.store.reader.resolve_discarded(run) for run in runs or ()))
         _tell(undelete_runs(at.workspace, at.store, run_ids))
-    result(f"Brought back {_runs(len(run_ids))}.")
+    result(f"Brought back {counted(len(run_ids), 'run')}.")
 
 
 def clean(
@@ -84,14 +84,14 @@ def clean(
         _tell([f"Cannot look into {place}." for place in use.unreadable])
         if not found or dry_run:
             return
-        freed = f"{_runs(len(found))} ({size(_trash_bytes(found, use))})"
+        freed = f"{counted(len(found), 'run')} ({size(_trash_bytes(found, use))})"
         if not yes and not _agreed(freed):
             result("Nothing was removed.")
             return
         _tell(empty(at.workspace, at.store, found))
         left = {entry.run_id for entry in entries(at.workspace, at.store)}
         gone = [entry for entry in found if entry.run_id not in left]
-    result(f"Removed {_runs(len(gone))} ({size(_trash_bytes(gone, use))}).")
+    result(f"Removed {counted(len(gone), 'run')} ({size(_trash_bytes(gone, use))}).")
 
 
 def _agreed(what: str) -> bool:
@@ -122,7 +122,7 @@ def _show_trash(found: Sequence[TrashEntry], use: DiskUse) -> None:
     if not found:
         result("The trash is empty.")
         return
-    result(f"Trash: {_runs(len(found))}, {size(_trash_bytes(found, use))}")
+    result(f"Trash: {counted(len(found), 'run')}, {size(_trash_bytes(found, use))}")
     table = make_table("id", "name", "state", "deleted", "size", right=("deleted", "size"))
     now = time.time()
     for entry in found[:LISTED]:
@@ -138,7 +138,7 @@ def _show_largest(at: Opened, things: Sequence[LargeThing]) -> None:
     if not things:
         return
     ids = [thing.name for thing in things if thing.what == "run"]
-    names = {row.id: row.name for row in queries.runs(at.store, ids=ids)}
+    names = {row.id: row.name for row in at.store.reader.runs(ids=ids)}
     result("\nAlso large, and left alone:")
     table = make_table("what", "size", "to free it", right=("size",))
     for thing in things:
@@ -163,10 +163,6 @@ def _described(thing: LargeThing, run_name: str | None) -> tuple[str, str]:
 
 def _trash_bytes(found: Sequence[TrashEntry], use: DiskUse) -> int:
     return sum(use.trash.get(entry.run_id, 0) for entry in found)
-
-
-def _runs(count: int) -> str:
-    return "1 run" if count == 1 else f"{count} runs"
 
 
 def _tell(problems: Sequence[str]) -> None:

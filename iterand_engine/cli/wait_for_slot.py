@@ -9,8 +9,8 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.signals import StopSignals
 from iterand_engine.slots.drain import obstacle, slot_name
-from iterand_engine.slots.places import Place, our_processes, own_place, places, suits
-from iterand_engine.store import RunDetail, RunState, queries, slots
+from iterand_engine.slots.places import OfferedPlace, our_processes, own_place, places, suits
+from iterand_engine.store import RunDetail, RunState, slots
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store.records import Claim, SlotRow
 
@@ -31,9 +31,9 @@ def wait_for_slot(at: Opened, run_id: str, before: RunState, signals: StopSignal
     Raises:
         UserError: no device here suits the run, or it left the queue otherwise.
     """
-    run = queries.run(at.store, run_id)
+    run = at.store.reader.run(run_id)
     told, look_at_s = "", 0.0
-    offered: list[Place] = []
+    offered: list[OfferedPlace] = []
     try:
         while not signals.requested:
             if time.monotonic() >= look_at_s:
@@ -48,7 +48,7 @@ def wait_for_slot(at: Opened, run_id: str, before: RunState, signals: StopSignal
                 told = reason
             time.sleep(POLL_S)
     except UserError:
-        if queries.run(at.store, run_id).state is RunState.STOPPED:  # somebody stopped it in the queue
+        if at.store.reader.run(run_id).state is RunState.STOPPED:  # somebody stopped it in the queue
             return None
         store_queue.withdraw(at.store, run_id, before)
         raise
@@ -56,16 +56,16 @@ def wait_for_slot(at: Opened, run_id: str, before: RunState, signals: StopSignal
     return None
 
 
-def _offered(at: Opened, run: RunDetail) -> list[Place]:
+def _offered(at: Opened, run: RunDetail) -> list[OfferedPlace]:
     """The places that suit a run, and for a run on the CPU one of its own where the settings give none."""
     compute = run.config["compute"]
     device = compute.get("device") if isinstance(compute, dict) else None
     offered = places(Settings.load(at.workspace), our_processes(at.store))
     suited = [offer for offer in offered if suits(run, device, offer.place)]
-    return suited or [Place(place) for place in own_place(run, device, at.settings)]
+    return suited or [OfferedPlace(place) for place in own_place(run, device, at.settings)]
 
 
-def _reason(at: Opened, offered: list[Place], rows: list[SlotRow]) -> str:
+def _reason(at: Opened, offered: list[OfferedPlace], rows: list[SlotRow]) -> str:
     """Why none of the places is free, without a full stop."""
     taken = {row.key: row for row in rows}
     found = [

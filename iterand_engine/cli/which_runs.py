@@ -6,9 +6,8 @@ from collections.abc import Collection, Sequence
 
 from iterand_engine.cli.common import Opened
 from iterand_engine.errors import UserError
-from iterand_engine.results.filters import parse
-from iterand_engine.results.search import find_runs
-from iterand_engine.store import RunState, queries
+from iterand_engine.results.filters import find_runs, parse
+from iterand_engine.store import RunState
 
 RUNS_HELP = "Runs by id, beginning of an id, or name; or a filter such as state:failed."
 
@@ -26,14 +25,14 @@ def meant_runs(at: Opened, words: Sequence[str], states: Collection[RunState] = 
     """
     conditions = [word for word in words if any(sign in word for sign in ":=<>")]
     if conditions:
-        names = {row.name for row in queries.runs(at.store)}
+        names = {row.name for row in at.store.reader.runs()}
         conditions = [word for word in conditions if word not in names]
     if not conditions:
-        return list(dict.fromkeys(at.store.resolve(word) for word in words))
+        return list(dict.fromkeys(at.store.reader.resolve(word) for word in words))
     named = next((word for word in words if word not in conditions), None)
     if named is not None:
         raise UserError(f"{named!r} names a run and {conditions[0]!r} is a condition: give one or the other.")
-    found = [row for row, _ in find_runs(at.store, parse(" ".join(words)))]
+    found = [row for row, _ in find_runs(at.store.reader, parse(" ".join(words)))]
     meant = [row.id for row in reversed(found) if not states or row.state in states]
     if not meant:
         stand = ", ".join(dict.fromkeys(row.state for row in found))

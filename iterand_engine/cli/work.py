@@ -28,8 +28,6 @@ from iterand_engine.machine.signals import StopSignals
 from iterand_engine.slots import drain
 from iterand_engine.slots.places import our_processes
 from iterand_engine.store import RunState
-from iterand_engine.store import queue as store_queue
-from iterand_engine.store import slots as store_slots
 from iterand_engine.store.records import SlotPlace
 
 
@@ -50,8 +48,8 @@ def work(
                 return signals.requested
 
             ended = drain.drain(at.workspace, at.store, wanted, say=display.note, should_stop=should_stop)
-        closed = {slot.key for slot in store_slots.slots(at.store) if slot.closed_reason is not None}
-        left = store_queue.queued(at.store)
+        closed = {slot.key for slot in at.store.reader.slots() if slot.closed_reason is not None}
+        left = at.store.reader.queued()
         why = drain.why_waiting(at.store, at.settings, left[0]) if left else ""
     for run in ended:
         result(f"run {run.run_id} {run.state}")

@@ -13,13 +13,14 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from iterand_engine.config.options import wrong_value
 from iterand_engine.config.run_config import (
-    apply_sets,
     data_options_class,
     method_options_class,
     model_options_class,
 )
-from iterand_engine.errors import UserError
+from iterand_engine.config.sets import Change, apply_changes, read_value, split_change
+from iterand_engine.errors import OptionError, UserError
 
 MAX_RUNS = 10_000  # what lists and the window stay fluid with
 SEED = "training.seed"
@@ -36,40 +37,46 @@ _SEEDS = re.compile(r"(\d{1,19})(?:-(\d{1,19}))?")
 
 @dataclass(frozen=True)
 class Axis:
-    """An option with its different values, and how each stands as a text behind `option=`."""
+    """An option with its different values."""
 
     option: str
-    texts: tuple[str, ...]
     values: tuple[object, ...]
 
     @property
-    def first_set(self) -> str:
-        """As `apply_sets` takes it, with the first value."""
-        return f"{self.option}={self.texts[0]}"
+    def first(self) -> Change:
+        """The change to its first value."""
+        return self.option, self.values[0]
 
 
-def read_axes(sets: Sequence[str], seeds: Sequence[int], folder: Path) -> tuple[list[Axis], list[Axis]]:
-    """Read which options have which values.
+def read_values(text: str) -> tuple[str, tuple[object, ...]]:
+    """Read `option=value,value`: the option and its values, in the order given.
+
+    Raises:
+        UserError: the text is not of this form.
+    """
+    option, raw = split_change(text)
+    # A name is for people and may hold commas.
+    pieces = (raw,) if option == "name" else _split(option, raw)
+    return option, tuple(read_value(option, piece) for piece in pieces)
+
+
+def make_axes(changes: Mapping[str, Sequence[object]], folder: Path) -> tuple[list[Axis], list[Axis]]:
+    """Tell options with one value from those with several.
 
     Args:
-        sets: texts `option=value,value`; of several for one option the last counts.
-        seeds: the values of `training.seed`; none leaves it to the sets.
+        changes: by dotted option its values, at least one.
         folder: what a relative data.path is seen from.
     Returns:
         The options with one value, and those with several; what decides about others comes first, the seed
         last, else they are in the order given.
     Raises:
-        UserError: a text is no such, or the options that vary make no product.
+        UserError: there is no such option, or the options that vary make no product.
     """
-    pieces = _pieces(sets)
-    if seeds and SEED in pieces:
-        raise UserError(f"Seeds are given twice, as seeds and by --set {SEED}: keep one of them.")
-    if seeds:
-        pieces[SEED] = tuple(str(seed) for seed in dict.fromkeys(seeds))
-    found = [_axis(option, texts, folder) for option, texts in pieces.items()]
-    several = [axis for axis in found if len(axis.texts) > 1]
-    _check_axes(several, pieces)
-    return [axis for axis in found if axis not in several], several
+    ordered = sorted(changes, key=lambda option: (option not in _FIRST, option == SEED))
+    found = [_axis(option, changes[option], folder) for option in ordered]
+    several = [axis for axis in found if len(axis.values) > 1]
+    _check_axes(several, ordered)
+    return [axis for axis in found if len(axis.values) == 1], several
 
 
 def foreign_options(axes: Sequence[Axis]) -> dict[str, dict[str, set[str]]]:
@@ -114,16 +121,17 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """Read seeds: `1-5`, `1,3,7`, or both mixed; each once, in the order given.
 
     Raises:
-        UserError: the text is something else, or names too many.
+        OptionError: the text is something else, or names too many.
     """
     seeds: dict[int, None] = {}
     for part in text.split(","):
         found = _SEEDS.fullmatch(part.strip())
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
         if last < first:
-            raise UserError(f"--seeds is {text!r}; allowed: whole numbers like 1-5, 1,3,7 or 1-3,10.")
+            raise wrong_value(SEED, text, "whole numbers like 1-5, 1,3,7 or 1-3,10")
         if last - first + len(seeds) >= MAX_RUNS:
-            raise UserError(f"--seeds {text!r} names more than {MAX_RUNS:,} seeds; name fewer.")
+            said = f"{SEED} is {text!r}, which names more than {MAX_RUNS:,} seeds; name fewer."
+            raise OptionError(said, option=SEED, value=text, allowed=f"at most {MAX_RUNS:,} seeds")
         seeds |= dict.fromkeys(range(first, last + 1))
     return tuple(seeds)
 
@@ -133,36 +141,22 @@ def value_key(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _pieces(sets: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """The texts of each option's values: what decides about others first, the seed last, else as given."""
-    pieces: dict[str, tuple[str, ...]] = {}
-    for text in sets:
-        option, equals, raw = (part.strip() for part in text.partition("="))
-        if not equals:
-            apply_sets({}, [text], folder=Path())  # says what is wrong
-        pieces.pop(option, None)
-        # A name is for people and may hold commas.
-        pieces[option] = (raw,) if option == "name" else _split(option, raw)
-    return dict(sorted(pieces.items(), key=lambda item: (item[0] not in _FIRST, item[0] == SEED)))
-
-
 def _split(option: str, raw: str) -> tuple[str, ...]:
     try:
         return split_values(raw)
     except UserError as error:
-        raise UserError(f"{option}: {error}") from None
+        raise OptionError(f"{option}: {error}", option=option, value=raw) from None
 
 
-def _axis(option: str, texts: Sequence[str], folder: Path) -> Axis:
+def _axis(option: str, values: Sequence[object], folder: Path) -> Axis:
     """An option's different values, with a relative path made absolute."""
-    found: dict[str, tuple[str, object]] = {}
-    for text in texts:
-        mapping, _ = apply_sets({}, [f"{option}={text}"], folder=folder)
-        value: Any = mapping
+    found: dict[str, object] = {}
+    for given in values:
+        value: Any = apply_changes({}, [(option, given)], folder=folder)[0]
         for key in option.split("."):
             value = value[key]
-        found.setdefault(value_key(value), (text, value))
-    return Axis(option, tuple(text for text, _ in found.values()), tuple(v for _, v in found.values()))
+        found.setdefault(value_key(value), value)
+    return Axis(option, tuple(found.values()))
 
 
 def _check_axes(axes: Sequence[Axis], options: Iterable[str]) -> None:
@@ -171,9 +165,8 @@ def _check_axes(axes: Sequence[Axis], options: Iterable[str]) -> None:
         inner = next((option for option in options if option.startswith(f"{axis.option}.")), None)
         if "." not in axis.option or inner:
             what = f"and {inner} is set as well" if inner else "but is a whole section"
-            raise UserError(
-                f"{axis.option} has {len(axis.values)} values {what}; only single options take several."
-            )
+            said = f"{axis.option} has {len(axis.values)} values {what}; only single options take several."
+            raise OptionError(said, option=axis.option, value=axis.values)
     number = math.prod(len(axis.values) for axis in axes)
     if number > MAX_RUNS:
         counts = " x ".join(f"{len(axis.values)} values of {axis.option}" for axis in axes)

@@ -2,19 +2,20 @@
 
 A line here is all that makes a new one known to the command line, the configuration and the window.
 Targets are `module:attribute` strings, so that reading the catalog imports nothing heavy; `load` imports.
-Entries of the user's own code join them by `use_own` (see extensions.py); only a worker can load those.
+Entries of the user's extension code join them by `use_extensions` (see extensions.py); only a worker can load those.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from importlib import import_module
 from typing import Any, TypeVar
 
-from iterand_engine.config.arguments import Argument
-from iterand_engine.config.own_code import WORDS, CodeKind, Origin, target_of
-from iterand_engine.errors import UserError, suggestion
+from iterand_engine.config.dataset_files import DataForm, Download, Layout
+from iterand_engine.config.extension_code import WORDS, CodeKind, Origin, target_of
+from iterand_engine.config.options import Argument
+from iterand_engine.errors import OptionError, UserError, suggestion
 
 E = TypeVar("E", bound="Entry")
 
@@ -23,7 +24,7 @@ E = TypeVar("E", bound="Entry")
 class Entry:
     """One choice: its name in files, its label on screens and where its code is.
 
-    `arguments` are the options that it has besides those of its section; `own` says where own code declares
+    `arguments` are the options that it has besides those of its section; `own` says where extension code declares
     it, and is None for what is built in, which `target` names.
     """
 
@@ -34,7 +35,7 @@ class Entry:
     own: Origin | None = field(default=None, kw_only=True)
 
     def load(self) -> Any:
-        """Import and return the function or class behind it; own code only where `own_code.permitted`."""
+        """Import and return the function or class behind it; extension code only where `extension_code.permitted`."""
         return load_target(self.target) if self.own is None else target_of(self.own, self.name)
 
     def arguments_in(self, options: object) -> dict[str, Any]:
@@ -44,9 +45,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class DatasetEntry(Entry):
-    """A dataset, with what is known of it before any file is read (None: known from the files only)."""
+    """A dataset, with what is known of it before any file is read (None: known from the files only).
 
-    kind: str  # "arrays": held in memory; "folder": image files; "": own code, either
+    `files` says where it is looked for, by default in a folder of its own name; `bundled` is its file in
+    resources/datasets. `downloads` are files, or the name of torchvision's class that has their addresses and
+    checksums. `peek`, a target, reads what its file holds without its images. One that `needs_path` is at
+    data.path and nowhere else.
+    """
+
+    kind: str  # "arrays": held in memory; "folder": image files; "": extension code, either
     classes: int | None = None
     size_px: int | None = None
     channels: int | None = None
@@ -54,19 +61,35 @@ class DatasetEntry(Entry):
     test_count: int | None = None
     fingerprint: str | None = None
     download_bytes: int | None = None
+    _: KW_ONLY
+    files: Layout | None = None
+    downloads: str | tuple[Download, ...] = ()
+    bundled: str = ""
+    peek: str = ""
     needs_path: bool = False
+
+    @property
+    def layout(self) -> Layout:
+        """Where it is looked for below a data root."""
+        return self.files or Layout((self.name,), (DataForm(""),))
 
 
 @dataclass(frozen=True)
 class MethodEntry(Entry):
-    """A training method; `options` names its pydantic options class."""
+    """A training method.
+
+    `options` names the options class that its `arguments` are added to: its own, or one that methods share
+    (`MethodOptions`, `ScoreOptions`). The method gets its arguments by name.
+    `has_masks` says whether its runs have masks, and so a sparsity; None where only a run can show it.
+    """
 
     options: str
+    has_masks: bool | None
 
 
 @dataclass(frozen=True)
-class OwnEntries:
-    """All that own code adds: its entries, for names that are not to be had the reason (a sentence), and the
+class ExtensionEntries:
+    """All that extension code adds: its entries, for names that are not to be had the reason (a sentence), and the
     files that are not enabled and may declare anything."""
 
     entries: tuple[Entry, ...] = ()
@@ -80,21 +103,34 @@ def load_target(target: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def find(what: str, entries: Mapping[str, E], name: str) -> E:
+def find(what: str, entries: Mapping[str, E], name: str, option: str = "") -> E:
     """Look a name up and say clearly where it is unknown.
 
+    Args:
+        what: kind of the entries, in words.
+        entries: a catalog.
+        name: the one that is looked up.
+        option: dotted path of the option that has this value, if one has.
     Raises:
-        UserError: no entry has this name; the sentence lists those there are.
+        UserError: no entry has this name; the sentence lists those there are. An OptionError where an option
+            has it.
     """
     if name in entries:
         return entries[name]
-    for (kind, missing), reason in _Own.now.missing.items():
+    sentence = _why_there_is_none(what, entries, name)
+    if option:
+        raise OptionError(sentence, option=option, value=name, allowed=" | ".join(entries))
+    raise UserError(sentence)
+
+
+def _why_there_is_none(what: str, entries: Mapping[str, Entry], name: str) -> str:
+    for (kind, missing), reason in _Extensions.now.missing.items():
         if (WORDS[kind], missing) == (what, name):
-            raise UserError(f"There is no {what} {name!r} now: {reason}")
+            return f"There is no {what} {name!r} now: {reason}"
     known = ", ".join(entries)
-    files = ", ".join(_Own.now.unknown)
-    hint = f" Own code that is not enabled may declare it: {files}." if files else ""
-    raise UserError(f"There is no {what} {name!r}{suggestion(name, entries)} (known: {known}).{hint}")
+    files = ", ".join(_Extensions.now.unknown)
+    hint = f" Extension code that is not enabled may declare it: {files}." if files else ""
+    return f"There is no {what} {name!r}{suggestion(name, entries)} (known: {known}).{hint}"
 
 
 def _by_name(*entries: E) -> dict[str, E]:
@@ -115,48 +151,72 @@ MODELS = _by_name(
 )
 
 _DATA = "iterand_engine.data.readers"
-# Name, label, target, kind; classes, size the network sees, channels, train, test, fingerprint, download.
+_IDX = (
+    *("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
+    *("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
+)
+_CIFAR10 = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta")
+_TINY = Download(
+    "tiny-imagenet-200.zip",
+    ("http://cs231n.stanford.edu/tiny-imagenet-200.zip",),
+    "90528d7ca1a48142e341f4ef8d21d0de",
+)
+# Name, label, target, kind; classes, size the network sees, channels, train, test, fingerprint, its download.
 # fmt: off
 DATASETS = _by_name(
     DatasetEntry("digits", "UCI digits (bundled)", f"{_DATA}.digits:digits", "arrays",
-                 10, 32, 1, 1_437, 360, "digits-v1", 0),
+                 10, 32, 1, 1_437, 360, "digits-v1", 0, bundled="digits.npz"),
     DatasetEntry("mnist", "MNIST", f"{_DATA}.mnist:mnist", "arrays",
-                 10, 32, 1, 60_000, 10_000, "mnist-v1", 11_594_722),
+                 10, 32, 1, 60_000, 10_000, "mnist-v1", 11_594_722, downloads="MNIST",
+                 files=Layout(("mnist", "MNIST/raw"), (DataForm("", _IDX),))),
     DatasetEntry("fashion-mnist", "Fashion-MNIST", f"{_DATA}.mnist:fashion_mnist", "arrays",
-                 10, 32, 1, 60_000, 10_000, "fashion-mnist-v1", 30_878_645),
+                 10, 32, 1, 60_000, 10_000, "fashion-mnist-v1", 30_878_645, downloads="FashionMNIST",
+                 files=Layout(("fashion-mnist", "FashionMNIST/raw"), (DataForm("", _IDX),))),
     DatasetEntry("cifar10", "CIFAR-10", f"{_DATA}.cifar:cifar10", "arrays",
-                 10, 32, 3, 50_000, 10_000, "cifar10-v1", 170_498_071),
+                 10, 32, 3, 50_000, 10_000, "cifar10-v1", 170_498_071, downloads="CIFAR10",
+                 files=Layout(("cifar10", ""),
+                              (DataForm("cifar-10-python.tar.gz"), DataForm("cifar-10-batches-py", _CIFAR10)))),
     DatasetEntry("cifar100", "CIFAR-100", f"{_DATA}.cifar:cifar100", "arrays",
-                 100, 32, 3, 50_000, 10_000, "cifar100-v1", 169_001_437),
+                 100, 32, 3, 50_000, 10_000, "cifar100-v1", 169_001_437, downloads="CIFAR100",
+                 files=Layout(("cifar100", ""),
+                              (DataForm("cifar-100-python.tar.gz"),
+                               DataForm("cifar-100-python", ("train", "test", "meta"))))),
     DatasetEntry("svhn", "SVHN", f"{_DATA}.svhn:svhn", "arrays",
-                 10, 32, 3, 73_257, 26_032, "svhn-v1", 246_316_178),
+                 10, 32, 3, 73_257, 26_032, "svhn-v1", 246_316_178, downloads="SVHN",
+                 files=Layout(("svhn", "SVHN", ""), (DataForm("", ("train_32x32.mat", "test_32x32.mat")),))),
     DatasetEntry("tiny-imagenet", "Tiny-ImageNet", f"{_DATA}.tiny_imagenet:tiny_imagenet", "folder",
-                 200, 64, 3, 100_000, 10_000, "tiny-imagenet-v1", 248_100_043),
+                 200, 64, 3, 100_000, 10_000, "tiny-imagenet-v1", 248_100_043, downloads=(_TINY,),
+                 files=Layout(("tiny-imagenet", ""),
+                              (DataForm("tiny-imagenet-200.zip"),
+                               DataForm("tiny-imagenet-200", ("train", "val", "wnids.txt"))))),
     DatasetEntry("imagenet", "ImageNet (ILSVRC2012)", f"{_DATA}.imagenet:imagenet", "folder",
-                 1000, 224, 3, 1_281_167, 50_000, "imagenet-v1"),
+                 1000, 224, 3, 1_281_167, 50_000, "imagenet-v1",
+                 files=Layout(("imagenet", "ImageNet", "ILSVRC2012", ""),
+                              (DataForm("", ("train/n01440764", "val")),), put="train/ and val/")),
     DatasetEntry("image-folder", "Folder of images", f"{_DATA}.image_folder:image_folder", "folder",
                  needs_path=True),
-    DatasetEntry("npz", "npz file", f"{_DATA}.npz:npz", "arrays", needs_path=True),
+    DatasetEntry("npz", "npz file", f"{_DATA}.npz:npz", "arrays", peek=f"{_DATA}.npz:counted",
+                 needs_path=True),
 )
 # fmt: on
 
 _METHODS = "iterand_engine.pruning.methods"
 _OPTIONS = "iterand_engine.config.method_options"
 METHODS = _by_name(
-    MethodEntry("dense", "Dense", f"{_METHODS}.dense:Dense", f"{_OPTIONS}:DenseOptions"),
+    MethodEntry("dense", "Dense", f"{_METHODS}.dense:Dense", f"{_OPTIONS}:DenseOptions", False),
     MethodEntry(
-        "edge-popup", "Edge-popup", f"{_METHODS}.edge_popup:EdgePopup", f"{_OPTIONS}:EdgePopupOptions"
+        "edge-popup", "Edge-popup", f"{_METHODS}.edge_popup:EdgePopup", f"{_OPTIONS}:EdgePopupOptions", True
     ),
-    MethodEntry("iterand", "IteRand", f"{_METHODS}.iterand:IteRand", f"{_OPTIONS}:IteRandOptions"),
+    MethodEntry("iterand", "IteRand", f"{_METHODS}.iterand:IteRand", f"{_OPTIONS}:IteRandOptions", True),
 )
 
 RULES = _by_name(Entry("uniform", "Uniform (the paper's)", "iterand_engine.pruning.redraw_rules:uniform"))
 
 
-class _Own:
-    """The entries of own code that are in the catalogs now, and the built-in ones that they hide."""
+class _Extensions:
+    """The entries of extension code that are in the catalogs now, and the built-in ones that they hide."""
 
-    now = OwnEntries()
+    now = ExtensionEntries()
     hidden: list[tuple[dict[str, Any], str, Entry]] = []  # noqa: RUF012 - one for the whole process
 
 
@@ -168,8 +228,8 @@ _CATALOGS: Mapping[CodeKind, dict[str, Any]] = {
 }
 
 
-def use_own(own: OwnEntries) -> OwnEntries:
-    """Put the entries of own code into the catalogs, in place of those there were.
+def use_extensions(own: ExtensionEntries) -> ExtensionEntries:
+    """Put the entries of extension code into the catalogs, in place of those there were.
 
     Args:
         own: their names differ from each other's. One that is built in is hidden meanwhile, as a run's own
@@ -177,32 +237,32 @@ def use_own(own: OwnEntries) -> OwnEntries:
     Returns:
         What there was, so that it can be put back.
     """
-    before, _Own.now = _Own.now, own
+    before, _Extensions.now = _Extensions.now, own
     for entry in before.entries:
         del catalog_of(entry)[entry.name]
-    for catalog, name, hidden in _Own.hidden:
+    for catalog, name, hidden in _Extensions.hidden:
         catalog[name] = hidden
-    _Own.hidden = []
+    _Extensions.hidden = []
     for entry in own.entries:
         catalog = catalog_of(entry)
         if entry.name in catalog:
-            _Own.hidden.append((catalog, entry.name, catalog[entry.name]))
+            _Extensions.hidden.append((catalog, entry.name, catalog[entry.name]))
         catalog[entry.name] = entry
     return before
 
 
-def own_entries() -> tuple[Entry, ...]:
-    """The entries of own code that are in the catalogs now."""
-    return _Own.now.entries
+def extension_entries() -> tuple[Entry, ...]:
+    """The entries of extension code that are in the catalogs now."""
+    return _Extensions.now.entries
 
 
-def own_code_that_is_off() -> tuple[str, ...]:
-    """What own code that is not enabled declares by name, and files of which that is not known."""
-    return (*sorted(name for _, name in _Own.now.missing), *_Own.now.unknown)
+def extensions_that_are_off() -> tuple[str, ...]:
+    """What extension code that is not enabled declares by name, and files of which that is not known."""
+    return (*sorted(name for _, name in _Extensions.now.missing), *_Extensions.now.unknown)
 
 
 def catalog_of(entry: Entry) -> dict[str, Any]:
-    """The catalog that an entry of own code belongs to."""
+    """The catalog that an entry of extension code belongs to."""
     assert entry.own is not None
     return _CATALOGS[entry.own.kind]
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, ValidationError, model_serializer, model_validator
 
 from iterand_engine.config.catalog import RULES, Entry, find
-from iterand_engine.config.options import Options, first_sentence, option, with_arguments
-from iterand_engine.errors import UserError, suggestion
+from iterand_engine.config.options import Options, option, option_error, with_arguments
+from iterand_engine.errors import OptionError, suggestion
 
 WeightInit = Literal["kaiming-uniform", "kaiming-normal", "signed-constant"]
 ScoreInit = Literal["kaiming-uniform", "kaiming-uniform-a5"]
@@ -31,9 +31,12 @@ class LayerRule(Options):
     @model_validator(mode="after")
     def _says_one_thing(self) -> LayerRule:
         if not self.mask and self.sparsity is not None:
-            raise UserError(
+            raise OptionError(
                 f"method.layers: the rule for {self.match!r} has mask: false and sparsity {self.sparsity:g}, "
-                "which exclude each other; keep one of them."
+                "which exclude each other; keep one of them.",
+                option="method.layers",
+                value=self.sparsity,
+                wrong="together",
             )
         return self
 
@@ -60,7 +63,7 @@ class RuleChoice(Options):
         given = {str(key): one for key, one in mapping.items() if key != "name"}
         return {
             "name": mapping["name"],
-            **_rule_arguments(find("redraw rule", RULES, mapping["name"]), given),
+            **_rule_arguments(find("redraw rule", RULES, mapping["name"], "method.rule"), given),
         }
 
     @property
@@ -82,15 +85,19 @@ def _rule_arguments(entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
     known = [argument.name for argument in entry.arguments]
     for name in given:
         if name not in known:
-            raise UserError(
+            raise OptionError(
                 f"The redraw rule {entry.name!r} has no argument {name!r}{suggestion(name, known)} "
-                f"(it takes: {', '.join(known) or 'none'})."
+                f"(it takes: {', '.join(known) or 'none'}).",
+                option=f"method.rule.{name}",
+                value=given[name],
+                allowed=", ".join(known),
+                wrong="unknown",
             )
     options = rule_options_class(entry.name)
     try:
         return options.model_validate(given).model_dump()
     except ValidationError as error:
-        raise UserError(first_sentence(error, options, "method.rule")) from None
+        raise option_error(error, options, "method.rule") from None
 
 
 class MethodOptions(Options):

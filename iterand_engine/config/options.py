@@ -17,10 +17,33 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError, to_jsonable_python
 
-from iterand_engine.config.arguments import Argument
-from iterand_engine.errors import suggestion
+from iterand_engine.errors import OptionError, first_of, suggestion
 
 S = TypeVar("S", bound="Options")
+ArgumentKind = Literal["int", "float", "bool", "str", "choice"]
+ArgumentValue = bool | int | float | str
+Bound = int | float | None
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One option of an entry of the catalog; of extension code, read from its signature and stored as JSON.
+
+    `ge`, `gt`, `le` and `lt` bound a number as pydantic's fields of these names do; `choices` are the texts
+    that a choice takes. `born` is as in `option`, for one that a built-in entry gets after its release; None,
+    as for all extension code, makes the argument count in every group key.
+    """
+
+    name: str
+    kind: ArgumentKind
+    default: ArgumentValue
+    help: str = ""
+    ge: Bound = None
+    gt: Bound = None
+    le: Bound = None
+    lt: Bound = None
+    choices: tuple[str, ...] = ()
+    born: ArgumentValue | None = None
 
 
 class Options(BaseModel):
@@ -36,7 +59,7 @@ class Options(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _no_truth_for_a_number(cls, value: Any) -> Any:
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and bool in map(type, value.values()):
             for name, field in cls.model_fields.items():
                 if isinstance(value.get(name), bool) and bool not in _plain_types(field.annotation):
                     raise PydanticCustomError(
@@ -87,11 +110,11 @@ def counts_always(field: FieldInfo) -> bool:
 
 
 def with_arguments(base: type[S], arguments: tuple[Argument, ...], name: str | None = None) -> type[S]:
-    """The options class of own code: those of a section, and one for each argument.
+    """The options class of a choice with arguments: those of a section, and one for each argument.
 
     Args:
         base: the section's options.
-        arguments: of the own code; none gives `base` itself where there is no `name`.
+        arguments: of the entry of the catalog; none gives `base` itself where there is no `name`.
         name: replaces the value and default of the option `name`, as methods need.
     Returns:
         One class for equal arguments, so that equal configurations compare equal.
@@ -203,19 +226,15 @@ def _options_text(kind: Any) -> str:
     return str(kind.__name__)
 
 
-def first_sentence(error: ValidationError, model: type[BaseModel], section: str = "") -> str:
-    """The first validation error as a sentence, with the number of other options that are wrong.
+def option_error(error: ValidationError, model: type[BaseModel], section: str = "") -> OptionError:
+    """The first mistake that a validation found, which holds the others.
 
     Args:
         error: of the validation.
         model: what was validated.
         section: the option that holds it, e.g. "method"; nothing for the whole configuration.
     """
-    errors = error.errors(include_url=False)
-    places = [_place(model, one["loc"], section) for one in errors]
-    others = {place.path for place in places} - {places[0].path}
-    text = _sentence(errors[0], model, section)
-    return f"{text} ({len(others)} more to mend.)" if others else text
+    return first_of(_option_error(one, model, section) for one in error.errors(include_url=False))
 
 
 @dataclass(frozen=True)
@@ -249,26 +268,49 @@ def _did_you_mean(model: type[BaseModel], name: str) -> str:
     return f"; did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
-def _sentence(error: ErrorDetails, model: type[BaseModel], section: str) -> str:
-    """Turn one validation error into a sentence: what, the value, what is allowed."""
-    place = _place(model, error["loc"], section)
+def _option_error(error: ErrorDetails, model: type[BaseModel], section: str) -> OptionError:
+    """Turn one error of pydantic's into a sentence: what, the value, what is allowed."""
+    place, value = _place(model, error["loc"], section), error["input"]
     match error["type"]:
+        case "value_error" if isinstance(raised := error["ctx"]["error"], OptionError):
+            return raised
         case "extra_forbidden" | "invalid_key":
-            name, above = str(error["loc"][-1]), _place(model, error["loc"][:-1], section)
-            known = list(above.owner.model_fields) if above.owner else []
-            path = above.inner(name).path
-            near = suggestion(name, known) or _did_you_mean(model, name)
-            return f"Unknown option {path!r}{near} (known here: {', '.join(known)})."
+            return _unknown_option(error, model, section)
         case "missing":
-            return f"The option {place.path!r} is missing; give it a value ({_said(place)})."
+            said = f"The option {place.path!r} is missing; give it a value ({_said(place)})."
+            return OptionError(said, option=place.path, allowed=_said(place), wrong="missing")
         case "truth_value":
             inner = place.inner(error["ctx"]["option"])
-            return f"{inner.path} is {error['ctx']['value']}, a truth value; allowed: {_said(inner)}."
+            said = f"{inner.path} is {error['ctx']['value']}, a truth value; allowed: {_said(inner)}."
+            truth = error["ctx"]["value"] == shown(True)
+            return OptionError(
+                said, option=inner.path, value=truth, allowed=_said(inner), wrong="truth value"
+            )
         case "finite_number":
-            finite = _said(place).replace("a number", "a finite number")
-            return f"{place.path} is {shown(error['input'])}; allowed: {finite}."
+            return wrong_value(place.path, value, _said(place).replace("a number", "a finite number"))
         case _:
-            return f"{place.path} is {shown(error['input'])}; allowed: {_said(place, error['msg'])}."
+            return wrong_value(place.path, value, _said(place, error["msg"]))
+
+
+def wrong_value(option: str, value: object, allowed: str) -> OptionError:
+    """The error of an option whose value is none of those allowed.
+
+    Args:
+        option: its dotted path.
+        value: what was given.
+        allowed: in words, without a full stop.
+    """
+    said = f"{option} is {shown(value)}; allowed: {allowed}."
+    return OptionError(said, option=option, value=value, allowed=allowed)
+
+
+def _unknown_option(error: ErrorDetails, model: type[BaseModel], section: str) -> OptionError:
+    name, above = str(error["loc"][-1]), _place(model, error["loc"][:-1], section)
+    known = list(above.owner.model_fields) if above.owner else []
+    path = above.inner(name).path
+    near = suggestion(name, known) or _did_you_mean(model, name)
+    said = f"Unknown option {path!r}{near} (known here: {', '.join(known)})."
+    return OptionError(said, option=path, value=error["input"], allowed=", ".join(known), wrong="unknown")
 
 
 def shown(value: Any) -> str:

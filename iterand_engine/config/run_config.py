@@ -6,8 +6,7 @@ the hash of their options. Recipes live in presets. Torch-free, so that the wind
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,11 +21,19 @@ from pydantic import (
     model_validator,
 )
 
-from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, RULES, Entry, find, load_target
+from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, Entry, find, load_target
 from iterand_engine.config.method_options import IteRandOptions, MethodOptions
-from iterand_engine.config.options import Choices, Options, first_sentence, option, shown, with_arguments
+from iterand_engine.config.options import (
+    Choices,
+    Options,
+    option,
+    option_error,
+    shown,
+    with_arguments,
+    wrong_value,
+)
 from iterand_engine.config.yaml import parse_yaml
-from iterand_engine.errors import UserError
+from iterand_engine.errors import OptionError, UserError
 
 Auto = Literal["auto"]
 _LINE_BREAKS = {"\x85", "\u2028", "\u2029"}
@@ -34,20 +41,18 @@ _CHOICE_OF = {"data": "dataset", "model": "name"}  # which option of a section d
 
 
 def _known_dataset(name: str) -> str:
-    return find("dataset", DATASETS, name).name
+    return find("dataset", DATASETS, name, "data.dataset").name
 
 
 def _known_model(name: str) -> str:
-    return find("model", MODELS, name).name
+    return find("model", MODELS, name, "model.name").name
 
 
 def _known_device(name: str) -> str:
     if name in ("auto", "cpu", "cuda") or (name.startswith("GPU-") and len(name) > 4):
         return name
-    raise UserError(
-        f"compute.device is {name!r}; allowed: auto | cpu | cuda | GPU-<start of its UUID>, "
-        "as `iterand doctor` lists them."
-    )
+    allowed = "auto | cpu | cuda | GPU-<start of its UUID>, as `iterand doctor` lists them"
+    raise wrong_value("compute.device", name, allowed)
 
 
 class DataConfig(Options):
@@ -108,14 +113,22 @@ class TrainingConfig(Options):
     @model_validator(mode="after")
     def _phases_fit(self) -> TrainingConfig:
         if self.warmup_epochs + self.final_epochs > self.epochs:
-            raise UserError(
+            raise OptionError(
                 f"training.warmup_epochs {self.warmup_epochs} and training.final_epochs {self.final_epochs} "
-                f"do not fit into training.epochs {self.epochs}; lower them or train longer."
+                f"do not fit into training.epochs {self.epochs}; lower them or train longer.",
+                option="training.warmup_epochs",
+                value=self.warmup_epochs,
+                wrong="together",
+                beside=("training.final_epochs", "training.epochs"),
             )
         if self.milestones and self.schedule != "multistep":
-            raise UserError(
+            raise OptionError(
                 f"training.milestones is set but training.schedule is {self.schedule!r}; "
-                "use schedule: multistep, or leave milestones empty."
+                "use schedule: multistep, or leave milestones empty.",
+                option="training.milestones",
+                value=self.milestones,
+                wrong="together",
+                beside=("training.schedule",),
             )
         return self
 
@@ -168,16 +181,18 @@ class RunConfig(Options):
 
     @field_validator("data", "model", mode="before")
     @classmethod
-    def _with_own_options(cls, value: Any, info: ValidationInfo) -> Any:
+    def _with_extension_options(cls, value: Any, info: ValidationInfo) -> Any:
         assert info.field_name is not None
-        return _own_section(info.field_name, value)
+        return _extension_section(info.field_name, value)
 
     @model_validator(mode="after")
     def _path_where_needed(self) -> RunConfig:
         if DATASETS[self.data.dataset].needs_path and self.data.path is None:
-            raise UserError(
+            raise OptionError(
                 f"data.path is missing: the dataset {self.data.dataset!r} has no place of its own; "
-                "set data.path to its file or folder."
+                "set data.path to its file or folder.",
+                option="data.path",
+                wrong="missing",
             )
         return self
 
@@ -188,14 +203,16 @@ class RunConfig(Options):
         Args:
             mapping: as read from YAML; absent options take their defaults.
         Raises:
-            UserError: an option is unknown, missing or out of bounds; it says which and what is allowed.
+            OptionError: an option is unknown, missing or out of bounds; it says which and what is allowed,
+                and holds the others that are wrong.
+            UserError: it is no mapping.
         """
         if not isinstance(mapping, Mapping):
             raise UserError(f"A configuration is a mapping of options, not {type(mapping).__name__}.")
         try:
             return cls.model_validate(mapping)
         except ValidationError as error:
-            raise UserError(first_sentence(error, cls)) from None
+            raise option_error(error, cls) from None
 
     def to_mapping(self) -> dict[str, Any]:
         """The complete configuration as plain JSON values; `from_mapping` gives the same one back."""
@@ -212,37 +229,41 @@ def _method_options(value: Any) -> MethodOptions:
     if isinstance(value, MethodOptions):
         return value
     if not isinstance(value, Mapping):
-        raise UserError(f"method is {shown(value)}; it must be a mapping, e.g. {{name: iterand}}.")
+        said = f"method is {shown(value)}; it must be a mapping, e.g. {{name: iterand}}."
+        raise OptionError(said, option="method", value=value, allowed="a mapping, e.g. {name: iterand}")
     name = value.get("name", "iterand")
     if not isinstance(name, str):
-        raise UserError(f"method.name is {shown(name)}; allowed: {' | '.join(METHODS)}.")
+        raise wrong_value("method.name", name, " | ".join(METHODS))
     options = method_options_class(name)
     try:
         return options.model_validate(dict(value))
     except ValidationError as error:
-        text = first_sentence(error, options, "method")
-        unknown = error.errors()[0]["type"] == "extra_forbidden"
-        raise UserError(f"The method {name!r}: {text}" if unknown else text) from None
+        found = option_error(error, options, "method")
+        for one in (found, *found.others):
+            if one.wrong == "unknown" and not one.option.startswith("method.rule."):
+                one.sentence = f"The method {name!r}: {one.sentence}"
+        raise found from None
 
 
 def method_options_class(name: str) -> type[MethodOptions]:
     """The options class of a method by its catalog name; UserError where there is none."""
-    entry = find("method", METHODS, name)
+    entry = find("method", METHODS, name, "method.name")
     options: type[MethodOptions] = load_target(entry.options)
-    return options if entry.own is None else with_arguments(options, entry.arguments, entry.name)
+    is_its_own = options.model_fields["name"].default == entry.name
+    return with_arguments(options, entry.arguments, None if is_its_own else entry.name)
 
 
 def model_options_class(name: str) -> type[ModelConfig]:
     """The options class of the section `model` for one network; UserError where there is none."""
-    return with_arguments(ModelConfig, find("model", MODELS, name).arguments)
+    return with_arguments(ModelConfig, find("model", MODELS, name, "model.name").arguments)
 
 
 def data_options_class(name: str) -> type[DataConfig]:
     """The options class of the section `data` for one dataset; UserError where there is none."""
-    return with_arguments(DataConfig, find("dataset", DATASETS, name).arguments)
+    return with_arguments(DataConfig, find("dataset", DATASETS, name, "data.dataset").arguments)
 
 
-def _own_section(section: str, value: Any) -> Any:
+def _extension_section(section: str, value: Any) -> Any:
     """The options of a section whose choice has arguments of its own; any other value stays as it is."""
     key = _CHOICE_OF[section]
     name = value.get(key) if isinstance(value, Mapping) else None
@@ -253,7 +274,7 @@ def _own_section(section: str, value: Any) -> Any:
     try:
         return options.model_validate(dict(value))
     except ValidationError as error:
-        raise UserError(first_sentence(error, options, section)) from None
+        raise option_error(error, options, section) from None
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -283,81 +304,6 @@ def anchor_data_path(mapping: MutableMapping[str, Any], folder: Path) -> None:
     data = mapping.get("data")
     if isinstance(data, MutableMapping) and isinstance(data.get("path"), str):
         data["path"] = str((folder / Path(data["path"]).expanduser()).absolute())
-
-
-def apply_sets(
-    mapping: Mapping[str, Any], sets: Iterable[str], *, folder: Path
-) -> tuple[dict[str, Any], list[str]]:
-    """Apply `--set path=value` texts, in order, to a copy of a mapping.
-
-    A change of method.name drops the options that the new method lacks, one of network, dataset or redraw
-    rule those that own code had, and names them.
-
-    Args:
-        mapping: options as read from a file or preset.
-        sets: texts like "method.randomize_rate=0.05"; the value is read as YAML.
-        folder: what a relative data.path is seen from.
-    Returns:
-        The changed mapping, and notes to show to the user.
-    Raises:
-        UserError: a text is not of this form.
-    """
-    changed: dict[str, Any] = copy.deepcopy(dict(mapping))
-    notes: list[str] = []
-    for text in sets:
-        path, equals, raw = text.partition("=")
-        keys = path.strip().split(".")
-        if not equals or not all(keys):
-            raise UserError(f"--set {text!r} is not of the form option=value, e.g. --set training.lr=0.05.")
-        try:
-            value = parse_yaml(raw)
-        except ValueError as error:
-            raise UserError(f"--set {text!r}: {raw!r} is not a YAML value ({error}).") from None
-        before = _own_options(changed, keys)
-        section = _put(changed, keys, value, text)
-        if keys == ["method", "name"] and isinstance(value, str):
-            known = method_options_class(value).model_fields
-            notes += _drop(section, [key for key in section if key not in known], value)
-        elif before and isinstance(value, str):
-            now = _own_options(changed, keys)
-            notes += _drop(section, [key for key in section if key in before and key not in now], value)
-        if keys[0] == "data":
-            anchor_data_path(changed, folder)
-    return changed, notes
-
-
-def _put(mapping: dict[str, Any], keys: list[str], value: Any, text: str) -> dict[str, Any]:
-    """Set one option; returns the section that holds it."""
-    inner = mapping
-    for key in keys[:-1]:
-        step = inner.setdefault(key, {})
-        if key == "rule" and isinstance(step, str):
-            step = inner[key] = {"name": step}  # a rule may be written as its name alone
-        if not isinstance(step, dict):
-            raise UserError(f"--set {text!r}: {key!r} is {step!r}, which has no options of its own.")
-        inner = step
-    inner[keys[-1]] = value
-    return inner
-
-
-def _drop(section: dict[str, Any], foreign: list[str], name: str) -> list[str]:
-    for key in foreign:
-        del section[key]
-    return [f"dropped {', '.join(foreign)}: {name} has no such option"] if foreign else []
-
-
-def _own_options(mapping: Mapping[str, Any], keys: list[str]) -> set[str]:
-    """The options of own code that the choice at `keys` brings, as things stand; none at another place."""
-    choices: Mapping[tuple[str, ...], Mapping[str, Entry]] = {
-        ("data", "dataset"): DATASETS,
-        ("model", "name"): MODELS,
-        ("method", "rule", "name"): RULES,
-    }
-    value: Any = mapping
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    entry = choices.get(tuple(keys), {}).get(value) if isinstance(value, str) else None
-    return {argument.name for argument in entry.arguments} if entry else set()
 
 
 def load_yaml(path: Path) -> RunConfig:

@@ -17,20 +17,28 @@ class _Loader(yaml.SafeLoader):
     """A safe loader of its own, so that what is added here changes no other."""
 
 
+class YamlError(ValueError):
+    """A text that is not YAML; `line` is where, from 1, if that is known."""
+
+    def __init__(self, sentence: str, line: int | None = None) -> None:
+        super().__init__(sentence)
+        self.line = line
+
+
 def parse_yaml(text: str) -> Any:
     """Read one YAML document.
 
     Raises:
-        ValueError: it is not YAML, or a mapping has a key twice; the text is one line with the place.
+        YamlError: it is not YAML, or a mapping has a key twice; the text is one line with the place.
     """
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise ValueError(f"{where}{error.problem}") from None
+        raise YamlError(f"{where}{error.problem}", mark.line + 1 if mark else None) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # e.g. a date that does not exist
-        raise ValueError(str(error).partition("\n")[0]) from None
+        raise YamlError(str(error).partition("\n")[0]) from None
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:

@@ -81,6 +81,19 @@ class FolderContent:
 Content = ArrayContent | FolderContent
 
 
+@dataclass(frozen=True)
+class Contents:
+    """A dataset before it is split: side and channels as stored, classes, and images of each part."""
+
+    side_px: int
+    channels: int
+    classes: int
+    train_count: int
+    test_count: int
+    val_count: int | None  # None: it brings no validation images of its own
+    in_files: bool
+
+
 def image_files(root: Path, names: Sequence[str], labels: Sequence[int]) -> ImageFiles:
     """Make a list of files; a million names take one block of memory, cheap to send to a worker process."""
     packed = np.array([name.encode("utf-8", "surrogateescape") for name in names], dtype=np.bytes_)

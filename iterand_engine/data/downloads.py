@@ -1,55 +1,33 @@
 """Addresses and checksums of the datasets that can be downloaded.
 
-They are torchvision's, read from its dataset classes when they are needed; Tiny-ImageNet, which torchvision
-does not have, is the exception.
+Catalog entries name the files themselves, or a dataset class of torchvision, which is read when it is needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from iterand_engine.config.catalog import DATASETS, find
+from iterand_engine.config.dataset_files import Download
 from iterand_engine.data.file_cache import FileFacts, md5_of
-from iterand_engine.data.locate import layout_of
 from iterand_engine.errors import UserError
 
 
-@dataclass(frozen=True)
-class Source:
-    """One file to download.
-
-    Args:
-        filename: in the dataset's folder.
-        urls: addresses to try, in order.
-        md5: its checksum, 32 hex digits.
-    """
-
-    filename: str
-    urls: tuple[str, ...]
-    md5: str
-
-
-TINY_IMAGENET = Source(
-    "tiny-imagenet-200.zip",
-    ("http://cs231n.stanford.edu/tiny-imagenet-200.zip",),
-    "90528d7ca1a48142e341f4ef8d21d0de",
-)
-
-
-def sources(name: str) -> tuple[Source, ...]:
+def sources(name: str) -> tuple[Download, ...]:
     """The files to download for a dataset; none for one that cannot be downloaded."""
-    return _SOURCES[name]() if name in _SOURCES else ()
+    named = find("dataset", DATASETS, name).downloads
+    return _of_torchvision(torchvision_class(named)) if isinstance(named, str) else named
 
 
 def checksums(name: str) -> dict[str, str]:
     """MD5 checksums by file name: of the files to download and of those they unpack to, where published."""
     published = {source.filename: source.md5 for source in sources(name)}
-    if name in _CIFAR_CLASSES:
-        cifar = _torchvision_class(_CIFAR_CLASSES[name])
-        published |= dict([*cifar.train_list, *cifar.test_list])
-        published[cifar.meta["filename"]] = cifar.meta["md5"]
+    named = find("dataset", DATASETS, name).downloads
+    unpacked: Any = torchvision_class(named) if isinstance(named, str) else None
+    if hasattr(unpacked, "train_list"):
+        published |= dict([*unpacked.train_list, *unpacked.test_list])
+        published[unpacked.meta["filename"]] = unpacked.meta["md5"]
     return published
 
 
@@ -63,9 +41,10 @@ def verify(name: str, path: Path, facts: FileFacts) -> None:
     Raises:
         UserError: a file is not the published one.
     """
-    if name not in _SOURCES:
+    entry = find("dataset", DATASETS, name)
+    if not entry.downloads:
         return
-    wanted = {need for place in layout_of(name).places for need in place.needs}
+    wanted = {need for place in entry.layout.places for need in place.needs}
     files = [path] if path.is_file() else [path / need for need in sorted(wanted) if (path / need).is_file()]
     unchecked = [file for file in files if facts.get(file, f"verified {name}") is None]
     if not unchecked:
@@ -81,37 +60,22 @@ def verify(name: str, path: Path, facts: FileFacts) -> None:
         facts.put(file, f"verified {name}", "yes")
 
 
-def _torchvision_class(name: str) -> Any:
+def torchvision_class(name: str) -> Any:
+    """One of torchvision's dataset classes; UserError where torchvision is not installed."""
     # Imported here because it brings torch: commands that only look around must not wait for that.
     from iterand_engine.data.torchvision_import import import_torchvision
 
     return getattr(import_torchvision().datasets, name)
 
 
-def _idx(class_name: str) -> tuple[Source, ...]:
-    dataset = _torchvision_class(class_name)
-    return tuple(
-        Source(file, tuple(f"{mirror}{file}" for mirror in dataset.mirrors), md5)
-        for file, md5 in dataset.resources
-    )
-
-
-def _cifar(class_name: str) -> tuple[Source, ...]:
-    dataset = _torchvision_class(class_name)
-    return (Source(dataset.filename, (dataset.url,), dataset.tgz_md5),)
-
-
-def _svhn() -> tuple[Source, ...]:
-    parts = _torchvision_class("SVHN").split_list
-    return tuple(Source(parts[part][1], (parts[part][0],), parts[part][2]) for part in ("train", "test"))
-
-
-_CIFAR_CLASSES = {"cifar10": "CIFAR10", "cifar100": "CIFAR100"}
-_SOURCES: dict[str, Callable[[], tuple[Source, ...]]] = {
-    "mnist": lambda: _idx("MNIST"),
-    "fashion-mnist": lambda: _idx("FashionMNIST"),
-    "cifar10": lambda: _cifar("CIFAR10"),
-    "cifar100": lambda: _cifar("CIFAR100"),
-    "svhn": _svhn,
-    "tiny-imagenet": lambda: (TINY_IMAGENET,),
-}
+def _of_torchvision(dataset: Any) -> tuple[Download, ...]:
+    """What a class of torchvision names to download, whichever of its three ways it has to say it."""
+    if hasattr(dataset, "resources"):
+        return tuple(
+            Download(file, tuple(f"{mirror}{file}" for mirror in dataset.mirrors), md5)
+            for file, md5 in dataset.resources
+        )
+    if hasattr(dataset, "split_list"):
+        parts = (dataset.split_list[part] for part in ("train", "test"))
+        return tuple(Download(file, (url,), md5) for url, file, md5 in parts)
+    return (Download(dataset.filename, (dataset.url,), dataset.tgz_md5),)

@@ -9,22 +9,17 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.lib import format as npy
-from numpy.lib.npyio import NpzFile
-
-from iterand_engine.config.catalog import DATASETS, DatasetEntry, find
-from iterand_engine.data.content import ArrayContent, Content, check_arrays
+from iterand_engine.config.catalog import DATASETS, DatasetEntry, find, load_target
+from iterand_engine.data.content import ArrayContent, Content, Contents, check_arrays
 from iterand_engine.data.locate import located
 from iterand_engine.data.open import MEMORY_SHARE, form_of_files
-from iterand_engine.data.readers.own import read_content
+from iterand_engine.data.readers.extension import read_content
 from iterand_engine.data.splits import split_counts
 from iterand_engine.data.transforms.augment import PADDING_PX
 from iterand_engine.data.transforms.decode import RESIZED_PX, ImageForm
@@ -56,19 +51,6 @@ class DataFacts:
     streamed: bool
 
 
-@dataclass(frozen=True)
-class Contents:
-    """A dataset before it is split: side and channels as stored, classes, and images of each part."""
-
-    side_px: int
-    channels: int
-    classes: int
-    train_count: int
-    test_count: int
-    val_count: int | None  # None: it brings no validation images of its own
-    in_files: bool
-
-
 def data_facts(config: DataConfig, roots: Sequence[Path], memory_bytes: int) -> DataFacts:
     """Say what a run with these options finds.
 
@@ -78,7 +60,7 @@ def data_facts(config: DataConfig, roots: Sequence[Path], memory_bytes: int) -> 
         memory_bytes: of the machine, or of the GPU where that is less.
     Raises:
         UserError: the data is not there, cannot be read, or leaves nothing to train on.
-        OwnCodeError: own code returned something else than a dataset.
+        ExtensionError: extension code returned something else than a dataset.
     """
     found = contents(config, roots)
     form = ImageForm.of(found.side_px)
@@ -114,7 +96,7 @@ def _filter_bytes(size: int) -> int:
 
 @dataclass(frozen=True)
 class _Source:
-    """What a dataset of files, or of own code, depends on; `arguments` are those of own code, as text."""
+    """What a dataset of files, or of extension code, depends on; `arguments` are those of extension code, as text."""
 
     entry: DatasetEntry
     path: Path
@@ -144,11 +126,10 @@ def _of_catalog(entry: DatasetEntry) -> Contents | None:
 
 @lru_cache(maxsize=64)
 def _of_source(source: _Source) -> Contents:
-    if source.entry.name == "npz":
-        try:
-            return _of_npz(source.path)
-        except (OSError, EOFError, KeyError, ValueError, IndexError, zipfile.BadZipFile):
-            pass  # whatever is wrong with it, the reader below says it in a sentence
+    if source.entry.peek:
+        found: Contents | None = load_target(source.entry.peek)(source.path)
+        if found is not None:
+            return found
     content = read_content(source.entry, source.path, source.config)
     if isinstance(content, ArrayContent):
         check_arrays(content, f"dataset {source.entry.name!r}")
@@ -167,26 +148,6 @@ def _of_content(content: Content) -> Contents:
         *(side, channels, len(content.class_names), counts["train"], counts["test"], counts.get("val")),
         in_files=not isinstance(content, ArrayContent),
     )
-
-
-def _of_npz(path: Path) -> Contents:
-    with np.load(path, allow_pickle=False) as archive:
-        shapes = {part: _shape(archive, f"{part}_images") for part in ("train", "test")}
-        has_val = "val_images" in archive.files
-        if has_val:
-            shapes["val"] = _shape(archive, "val_images")
-        highest = max(int(archive[f"{part}_labels"].max()) for part in shapes)
-    side, channels = shapes["train"][1], shapes["train"][3] if len(shapes["train"]) == 4 else 1
-    counts = {part: shape[0] for part, shape in shapes.items()}
-    return Contents(side, channels, highest + 1, counts["train"], counts["test"], counts.get("val"), False)
-
-
-def _shape(archive: NpzFile, name: str) -> tuple[int, ...]:
-    """Shape of an array from its header."""
-    assert archive.zip is not None
-    with archive.zip.open(f"{name}.npy") as stream:
-        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-        return read[npy.read_magic(stream)](stream)[0]
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

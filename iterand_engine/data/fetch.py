@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import IO
 
 from iterand_engine.config.catalog import DATASETS, find
-from iterand_engine.data.downloads import Source, sources
+from iterand_engine.config.dataset_files import Download
+from iterand_engine.data.downloads import sources
 from iterand_engine.data.file_cache import md5_of
-from iterand_engine.data.locate import layout_of
 from iterand_engine.errors import UserError
 
 Progress = Callable[[str, int, int | None], None]  # file name, bytes so far, bytes in all if known
@@ -40,22 +40,21 @@ def fetch(name: str, root: Path, progress: Progress | None = None) -> Path:
         UserError: the dataset is not downloadable, or no address gave the right file; the sentence then
             says which file to put where.
     """
-    find("dataset", DATASETS, name)
-    if name == "digits":
-        raise UserError("The dataset 'digits' comes with the program; there is nothing to download.")
+    entry = find("dataset", DATASETS, name)
+    if entry.bundled:
+        raise UserError(f"The dataset {name!r} comes with the program; there is nothing to download.")
     files = sources(name)
-    folder = root / layout_of(name).prefixes[0]
+    folder = root / entry.layout.prefixes[0]
     if not files:
-        advice = (
-            f"put train/ and val/ into {str(folder)!r}" if name == "imagenet" else "set data.path instead"
-        )
+        put = entry.layout.put
+        advice = f"put {put} into {str(folder)!r}" if put else "set data.path instead"
         raise UserError(f"The dataset {name!r} cannot be downloaded from here; {advice}.")
     for source in files:
         _fetch_file(source, folder, progress or _silent)
     return folder
 
 
-def _fetch_file(source: Source, folder: Path, progress: Progress) -> None:
+def _fetch_file(source: Download, folder: Path, progress: Progress) -> None:
     target = folder / source.filename
     if target.is_file() and md5_of(target) == source.md5:
         size_bytes = target.stat().st_size

@@ -1,7 +1,7 @@
 """What makes two copies of a dataset the same, whatever their path: a content fingerprint.
 
 Named datasets have a constant in the catalog. Arrays are hashed whole; folders by the sorted names and sizes
-of their files; datasets of own code in `own.py`. Torch-free: a run's fingerprint is made before it trains.
+of their files; datasets of extension code in `own.py`. Torch-free: a run's fingerprint is made before it trains.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from iterand_engine.config.catalog import DATASETS, find
 from iterand_engine.data.content import ArrayContent, Content, ImageFiles
 from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.data.locate import located
-from iterand_engine.data.readers.own import own_fingerprint, read_content
+from iterand_engine.data.readers.extension import own_fingerprint, read_content
 
 if TYPE_CHECKING:
     from iterand_engine.config.run_config import DataConfig

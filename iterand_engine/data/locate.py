@@ -1,7 +1,8 @@
 """Where each dataset is or would be. Torch-free; reads folder entries only.
 
-A dataset is searched below every data root in the given order, in a folder of its own name and where
-torchvision's dataset classes put it. One of the user's own code is at data.path, or is its code alone.
+A dataset is searched below every data root in the given order, at the places that its catalog entry names: in
+a folder of its own name, and where torchvision's dataset classes put it. One of the user's extension code is at
+data.path, or is its code alone.
 """
 
 from __future__ import annotations
@@ -11,37 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iterand_engine.config.catalog import DATASETS, find
+from iterand_engine.config.dataset_files import Layout
 from iterand_engine.errors import UserError
 from iterand_engine.machine.resources import resource
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace
-
-
-@dataclass(frozen=True)
-class Place:
-    """One form a dataset comes in: a file, or a folder that holds `needs`.
-
-    Args:
-        relative: below a prefix; empty is the prefix itself.
-        needs: what the folder must hold; nothing for a file.
-    """
-
-    relative: str
-    needs: tuple[str, ...] = ()
-
-    def is_at(self, path: Path) -> bool:
-        """Whether this form is at a path."""
-        if not self.needs:
-            return path.exists()
-        return all((path / need).exists() for need in self.needs)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where a dataset may be below a data root; the first prefix is where a download goes."""
-
-    prefixes: tuple[str, ...]
-    places: tuple[Place, ...]
 
 
 @dataclass(frozen=True)
@@ -62,37 +37,6 @@ class Location:
     size_bytes: int | None
 
 
-_IDX_FILES = tuple(
-    f"{part}-{kind}.gz" for part in ("train", "t10k") for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
-)
-_CIFAR10_FILES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta")
-_SVHN_FILES = ("train_32x32.mat", "test_32x32.mat")
-
-_LAYOUTS = {
-    "mnist": Layout(("mnist", "MNIST/raw"), (Place("", _IDX_FILES),)),
-    "fashion-mnist": Layout(("fashion-mnist", "FashionMNIST/raw"), (Place("", _IDX_FILES),)),
-    "cifar10": Layout(
-        ("cifar10", ""), (Place("cifar-10-python.tar.gz"), Place("cifar-10-batches-py", _CIFAR10_FILES))
-    ),
-    "cifar100": Layout(
-        ("cifar100", ""),
-        (Place("cifar-100-python.tar.gz"), Place("cifar-100-python", ("train", "test", "meta"))),
-    ),
-    "svhn": Layout(("svhn", "SVHN", ""), (Place("", _SVHN_FILES),)),
-    "tiny-imagenet": Layout(
-        ("tiny-imagenet", ""),
-        (Place("tiny-imagenet-200.zip"), Place("tiny-imagenet-200", ("train", "val", "wnids.txt"))),
-    ),
-    "imagenet": Layout(("imagenet", "ImageNet", "ILSVRC2012", ""), (Place("", ("train/n01440764", "val")),)),
-}
-_BY_PATH_ONLY = ("npz", "image-folder")
-
-
-def layout_of(name: str) -> Layout:
-    """The layout of a dataset; one that has none of its own is a folder of its name."""
-    return _LAYOUTS.get(name, Layout((name,), (Place(""),)))
-
-
 def locate(name: str, roots: Sequence[Path], path: Path | str | None = None) -> Location:
     """Look for a dataset.
 
@@ -107,18 +51,18 @@ def locate(name: str, roots: Sequence[Path], path: Path | str | None = None) -> 
         UserError: no dataset has this name.
     """
     entry = find("dataset", DATASETS, name)
-    if name == "digits" and path is None:
-        bundled = resource("datasets", "digits.npz")
-        return Location(name, bundled, None, ("digits.npz",), bundled.stat().st_size)
+    if entry.bundled and path is None:
+        bundled = resource("datasets", entry.bundled)
+        return Location(name, bundled, None, (entry.bundled,), bundled.stat().st_size)
     given = None if path is None else Path(path)
     if entry.own is not None:
         place = given or entry.own.source.path
         found = place if place.exists() else None
         return Location(name, found, place, (), _size(found, ()))
-    if name in _BY_PATH_ONLY or name == "digits":
+    if entry.needs_path or entry.bundled:
         found = given if given is not None and given.exists() else None
         return Location(name, found, given, (), _size(found, ()))
-    layout = layout_of(name)
+    layout = entry.layout
     hits = _at_path(layout, given) if given is not None else _below(layout, roots)
     hit, needs = next(hits, (None, ()))
     expected = given if given is not None else (roots[-1] / layout.prefixes[0] if roots else None)
@@ -132,17 +76,17 @@ def located(name: str, roots: Sequence[Path], path: Path | str | None = None) ->
     Raises:
         UserError: it is not there; the sentence says which files to put where.
     """
-    location = locate(name, roots, path)
+    entry, location = find("dataset", DATASETS, name), locate(name, roots, path)
     if location.path is not None:
         return location.path
-    if name in _BY_PATH_ONLY or find("dataset", DATASETS, name).own is not None:
+    if entry.needs_path or entry.own is not None:
         raise UserError(f"Cannot read data.path {str(path)!r}: there is no such file or folder.")
     files = ", ".join(need for need in location.needs if need) or "its files"
     put = f"put {files} into {str(location.expected)!r}" if location.expected else f"set data.path to {files}"
     if path is not None:
         raise UserError(f"data.path {str(path)!r} does not hold the dataset {name!r}; {put}.")
     looked = ", ".join(str(root) for root in roots) or "no data root"
-    fetch = f"run `iterand data fetch {name}`, or " if find("dataset", DATASETS, name).download_bytes else ""
+    fetch = f"run `iterand data fetch {name}`, or " if entry.download_bytes else ""
     raise UserError(f"The dataset {name!r} was not found (looked in {looked}); {fetch}{put}.")
 
 

@@ -25,7 +25,7 @@ from iterand_engine.data.downloads import verify
 from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.data.fingerprint import remembered_fingerprint
 from iterand_engine.data.locate import located
-from iterand_engine.data.readers.own import own_fingerprint, read_content
+from iterand_engine.data.readers.extension import own_fingerprint, read_content
 from iterand_engine.data.splits import split_train
 from iterand_engine.data.transforms.decode import (
     RESIZED_PX,

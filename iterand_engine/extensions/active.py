@@ -1,6 +1,6 @@
-"""Own code in use: which of its entries a workspace or a run brings into the catalogs, and which copy runs.
+"""Extension code in use: which of its entries a workspace or a run brings into the catalogs, and which copy runs.
 
-A process that has a workspace's declarations (`activated`) still cannot run own code. Workers (`run_code`)
+A process that has a workspace's declarations (`activated`) still cannot run extension code. Workers (`run_code`)
 and the probe (`allowed`) can; a worker runs the copy beside its run, if its hash is one that this user
 enabled in this workspace. Torch-free.
 """
@@ -18,13 +18,12 @@ from iterand_engine.config.catalog import (
     RULES,
     DatasetEntry,
     Entry,
+    ExtensionEntries,
     MethodEntry,
-    OwnEntries,
-    own_entries,
-    use_own,
+    extension_entries,
+    use_extensions,
 )
-from iterand_engine.config.method_options import RuleChoice
-from iterand_engine.config.own_code import (
+from iterand_engine.config.extension_code import (
     FOLDER,
     Declaration,
     Origin,
@@ -33,6 +32,7 @@ from iterand_engine.config.own_code import (
     permitted,
     sha256_of,
 )
+from iterand_engine.config.method_options import RuleChoice
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.files import ExtensionFile, FileState, extension_files, is_file_name
@@ -50,13 +50,13 @@ def activate(workspace: Workspace) -> list[str]:
         Notes on files that are not in use though they were enabled, a sentence each.
     """
     own, notes = _of_workspace(workspace)
-    use_own(own)
+    use_extensions(own)
     return notes
 
 
 def deactivate() -> None:
-    """Take all own code out of the catalogs."""
-    use_own(OwnEntries())
+    """Take all extension code out of the catalogs."""
+    use_extensions(ExtensionEntries())
 
 
 @contextmanager
@@ -89,12 +89,12 @@ def run_code(workspace: Workspace, run_id: str, uses: Sequence[ExtensionUse]) ->
         UserError: this user never enabled the code in this workspace, or the run's copy is not that code.
     """
     hashes = {use.sha256 for use in uses}
-    if uses and is_permitted(hashes) and hashes <= _hashes(own_entries()):
+    if uses and is_permitted(hashes) and hashes <= _hashes(extension_entries()):
         yield
         return
     trust = Trust.load(workspace) if uses else Trust(workspace="")
     entries = [entry for use in uses for entry in _of_run(workspace, run_id, use, trust)]
-    with _in_use(OwnEntries(tuple(entries))), permitted(hashes):
+    with _in_use(ExtensionEntries(tuple(entries))), permitted(hashes):
         yield
 
 
@@ -105,7 +105,7 @@ def check_code(workspace: Workspace, run_id: str, uses: Sequence[ExtensionUse]) 
 
 
 def used_by(config: RunConfig) -> tuple[ExtensionUse, ...]:
-    """The files of own code that a configuration needs, as they are in the catalogs now."""
+    """The files of extension code that a configuration needs, as they are in the catalogs now."""
     sources = sorted({(one.file, one.sha256) for one in _sources(config)})
     return tuple(ExtensionUse(file, sha256) for file, sha256 in sources)
 
@@ -133,23 +133,23 @@ def entries_of_file(source: Source, declarations: Iterable[Declaration]) -> tupl
 
 
 @contextmanager
-def _in_use(own: OwnEntries) -> Iterator[None]:
-    before = use_own(own)
+def _in_use(own: ExtensionEntries) -> Iterator[None]:
+    before = use_extensions(own)
     try:
         yield
     finally:
-        use_own(before)
+        use_extensions(before)
 
 
 def _hashes(entries: Iterable[Entry]) -> set[str]:
     return {entry.own.source.sha256 for entry in entries if entry.own is not None}
 
 
-def _of_workspace(workspace: Workspace) -> tuple[OwnEntries, list[str]]:
+def _of_workspace(workspace: Workspace) -> tuple[ExtensionEntries, list[str]]:
     try:
         files = extension_files(workspace)
-    except UserError as error:  # must not keep anybody from what needs no own code
-        return OwnEntries(), [str(error)]
+    except UserError as error:  # must not keep anybody from what needs no extension code
+        return ExtensionEntries(), [str(error)]
     entries = [
         entry
         for file in files
@@ -165,7 +165,7 @@ def _of_workspace(workspace: Workspace) -> tuple[OwnEntries, list[str]]:
         if (one.kind, one.name) not in there
     }
     unknown = tuple(file.file for file in off if not file.declarations)
-    return OwnEntries(tuple(entries), missing, unknown), [_note(file) for file in off if _was_on(file)]
+    return ExtensionEntries(tuple(entries), missing, unknown), [_note(file) for file in off if _was_on(file)]
 
 
 def _was_on(file: ExtensionFile) -> bool:
@@ -179,13 +179,13 @@ def _note(file: ExtensionFile) -> str:
 
 def _of_run(workspace: Workspace, run_id: str, use: ExtensionUse, trust: Trust) -> tuple[Entry, ...]:
     if not is_file_name(use.file):
-        raise UserError(f"Run {run_id} names own code {use.file!r}, which is no name of such a file.")
+        raise UserError(f"Run {run_id} names extension code {use.file!r}, which is no name of such a file.")
     path = workspace.run_dir(run_id) / FOLDER / use.file
     copy = workspace.relative(path)
     known = trust.of(use.file).known.get(use.sha256)
     if known is None:
         raise UserError(
-            f"Run {run_id} uses own code that you never enabled in this workspace: look at {copy} and run "
+            f"Run {run_id} uses extension code that you never enabled in this workspace: look at {copy} and run "
             f"`iterand extensions enable {path}`."
         )
     source = Source(use.file, use.sha256, path)
@@ -197,7 +197,7 @@ def _content(source: Source) -> bytes:
     try:
         content = source.path.read_bytes()
     except OSError as error:
-        raise UserError(f"Cannot read own code {str(source.path)!r}: {error.strerror}.") from None
+        raise UserError(f"Cannot read extension code {str(source.path)!r}: {error.strerror}.") from None
     if sha256_of(content) != source.sha256:
         raise UserError(f"{str(source.path)!r} is not the code that was enabled: it changed since then.")
     return content
@@ -215,8 +215,14 @@ def _entry(declaration: Declaration, source: Source) -> Entry:
             own=origin,
         )
     if one.kind == "method":
-        options = METHODS[one.base].options if one.base else _NO_PARENT
-        return MethodEntry(one.name, one.label, target, options, arguments=one.arguments, own=origin)
+        base = METHODS[one.base] if one.base else None
+        return MethodEntry(
+            *(one.name, one.label, target),
+            options=base.options if base else _NO_PARENT,
+            has_masks=base.has_masks if base and one.has_masks is None else one.has_masks,
+            arguments=one.arguments,
+            own=origin,
+        )
     return Entry(one.name, one.label, target, arguments=one.arguments, own=origin)
 
 

@@ -1,4 +1,4 @@
-"""Ask the checking process whether own code keeps its contract; see contract_checks.py for what is checked.
+"""Ask the checking process whether extension code keeps its contract; see contract_checks.py for what is checked.
 
 Torch-free: the file runs in a child process, whose results arrive one by one.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from iterand_engine.config.own_code import FOLDER
+from iterand_engine.config.extension_code import FOLDER
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.files import child_command, child_environment
 
@@ -35,7 +35,7 @@ class CheckResult(BaseModel):
 
 
 def run_checks(path: Path, data: Path | None = None) -> Iterator[CheckResult]:
-    """Check a file of own code in a process of its own.
+    """Check a file of extension code in a process of its own.
 
     Args:
         path: the file.

@@ -1,8 +1,8 @@
-"""The files of own code in a workspace, how they stand, and enabling them; see docs/extending.md.
+"""The files of extension code in a workspace, how they stand, and enabling them; see docs/extending.md.
 
 A file is known by its hash. Enabling runs it once, in a process of its own that describes what it declares;
 after that its declarations are known without running it. An edited file is off until it is enabled again, but
-runs go on with the copy of the code they were made with. Nothing here runs own code. Torch-free.
+runs go on with the copy of the code they were made with. Nothing here runs extension code. Torch-free.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from iterand_engine.config.catalog import entries_of
-from iterand_engine.config.own_code import FOLDER, WORDS, CodeKind, Declaration, Source, sha256_of
+from iterand_engine.config.extension_code import FOLDER, WORDS, CodeKind, Declaration, Source, sha256_of
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.extensions.trust import Trust, TrustedFile
 from iterand_engine.machine.launch import python_environment
@@ -31,7 +31,7 @@ _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.py")
 
 
 class FileState(StrEnum):
-    """How a file of own code stands."""
+    """How a file of extension code stands."""
 
     ENABLED = "enabled"
     DISABLED = "disabled"
@@ -42,7 +42,7 @@ class FileState(StrEnum):
 
 @dataclass(frozen=True)
 class ExtensionFile:
-    """A file of own code.
+    """A file of extension code.
 
     `declarations` are those of the content that was enabled last; `reason` says why it is broken.
     """
@@ -77,12 +77,12 @@ class Description(BaseModel):
 
 
 def is_file_name(name: str) -> bool:
-    """Whether a file of own code may have this name."""
+    """Whether a file of extension code may have this name."""
     return _FILE.fullmatch(name) is not None
 
 
 def extension_files(workspace: Workspace) -> list[ExtensionFile]:
-    """All files of own code in a workspace and those that were enabled and are gone, by name.
+    """All files of extension code in a workspace and those that were enabled and are gone, by name.
 
     Raises:
         UserError: what is enabled cannot be read.
@@ -195,7 +195,7 @@ def _check_hash(path: Path, wanted: str) -> None:
     try:
         found = sha256_of(path.read_bytes())
     except OSError as error:
-        raise UserError(f"Cannot read own code {str(path)!r}: {error.strerror}.") from None
+        raise UserError(f"Cannot read extension code {str(path)!r}: {error.strerror}.") from None
     if not found.startswith(wanted.lower()):
         raise UserError(
             f"{str(path)!r} was not run: its sha256 begins with {found[:12]}, not with {wanted[:12]}, so it "
@@ -224,7 +224,7 @@ def disable(workspace: Workspace, text: str) -> str:
 
 
 def named_file(workspace: Workspace, text: str) -> Path:
-    """The file of own code that a user means by a name or a path, absolute.
+    """The file of extension code that a user means by a name or a path, absolute.
 
     A path is seen from the current folder or from the workspace's; it never means another file of that name.
 
@@ -253,7 +253,7 @@ def named_file(workspace: Workspace, text: str) -> Path:
 
 
 def _is_own_place(workspace: Workspace, folder: Path) -> bool:
-    """Whether a folder holds own code: the workspace's extensions/, or a run's copies."""
+    """Whether a folder holds extension code: the workspace's extensions/, or a run's copies."""
     is_copies = folder.name == FOLDER and folder.parent.parent.resolve() == workspace.runs_dir
     return is_copies or folder.resolve() == workspace.extensions_dir
 
@@ -284,7 +284,7 @@ def describe(path: Path) -> Description:
             )
         except subprocess.TimeoutExpired:
             raise UserError(
-                f"{FOLDER}/{path.name} was not run to its end within {DESCRIBE_S:.0f} s; a file of own code "
+                f"{FOLDER}/{path.name} was not run to its end within {DESCRIBE_S:.0f} s; a file of extension code "
                 "only declares, work belongs into its functions."
             ) from None
         try:
@@ -292,7 +292,7 @@ def describe(path: Path) -> Description:
         except (OSError, ValidationError):
             raise UserError(
                 f"{FOLDER}/{path.name} ended the process that ran it (exit code {done.returncode}); a file "
-                "of own code only declares."
+                "of extension code only declares."
             ) from None
     if described.error is not None:
         raise UserError(described.error)
@@ -300,7 +300,7 @@ def describe(path: Path) -> Description:
 
 
 def child_command() -> list[str]:
-    """The beginning of the command line of the process that runs own code to describe or to check it."""
+    """The beginning of the command line of the process that runs extension code to describe or to check it."""
     return [sys.executable, "-m", "iterand_engine.preflight.extension_process"]
 
 

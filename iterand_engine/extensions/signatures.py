@@ -1,4 +1,4 @@
-"""Read the options of own code from the signature of its function or class.
+"""Read the options of extension code from the signature of its function or class.
 
 Every argument behind those that the program itself gives becomes an option: it needs a type and a default.
 Types are int, float, bool, str and Literal of texts, also in Annotated with a pydantic Field for bounds and
@@ -20,9 +20,15 @@ import annotated_types
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from iterand_engine.config.arguments import Argument, ArgumentKind, Bound
-from iterand_engine.config.options import Options, first_sentence, with_arguments
-from iterand_engine.config.own_code import DeclarationError
+from iterand_engine.config.extension_code import DeclarationError
+from iterand_engine.config.options import (
+    Argument,
+    ArgumentKind,
+    Bound,
+    Options,
+    option_error,
+    with_arguments,
+)
 
 _KINDS: dict[type, ArgumentKind] = {int: "int", float: "float", bool: "bool", str: "str"}
 _EXAMPLES = {int: "4", float: "0.1", bool: "False", str: "'soft'"}
@@ -174,7 +180,7 @@ def _checked_default(argument: Argument, what: str) -> Any:
     try:
         return getattr(options.model_validate({argument.name: argument.default}), argument.name)
     except ValidationError as error:
-        said = first_sentence(error, options).rstrip(".")
+        said = str(option_error(error, options)).rstrip(".")
         raise DeclarationError(f"the default of {what} does not fit: {said}") from None
 
 

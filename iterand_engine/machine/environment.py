@@ -33,7 +33,7 @@ PACKAGES = (
 
 
 @dataclass(frozen=True)
-class Environment:
+class EnvironmentSnapshot:
     """The program, machine and packages of one run."""
 
     program: str  # version
@@ -51,7 +51,7 @@ class Environment:
         return asdict(self)
 
 
-def snapshot(device: Device | None = None, threads: int | None = None) -> Environment:
+def snapshot(device: Device | None = None, threads: int | None = None) -> EnvironmentSnapshot:
     """Describe this process's environment.
 
     Args:
@@ -59,7 +59,7 @@ def snapshot(device: Device | None = None, threads: int | None = None) -> Enviro
         threads: CPU threads it trains with; the default number if not given.
     """
     device = device or cpu_device()
-    return Environment(
+    return EnvironmentSnapshot(
         program=__version__,
         git_commit=git_commit(),
         platform=platform.platform(),

@@ -1,4 +1,4 @@
-"""The workspace: one folder that holds the database, data, own code and every run's files.
+"""The workspace: one folder that holds the database, data, extension code and every run's files.
 
     iterand.db  settings.yaml  data/  extensions/
     runs/<id>/  config.yaml  worker.log  checkpoints/  masks/  exports/
@@ -52,7 +52,7 @@ class Workspace:
 
     @property
     def extensions_dir(self) -> Path:
-        """The user's own code."""
+        """The user's extension code."""
         return self.root / "extensions"
 
     @property

@@ -31,7 +31,7 @@ class BlockShape:
     stride: int
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """One residual block: a branch and a shortcut, their sum, ReLU."""
 
     downsample: nn.Sequential | None  # made last, so that the order of parameters is torchvision's too
@@ -51,7 +51,7 @@ class Block(nn.Module):
         return out
 
 
-class BasicBlock(Block):
+class BasicBlock(ResidualBlock):
     """Two 3x3 convolutions, the first with the stride."""
 
     def __init__(self, shape: BlockShape) -> None:
@@ -68,7 +68,7 @@ class BasicBlock(Block):
         return out
 
 
-class Bottleneck(Block):
+class Bottleneck(ResidualBlock):
     """1x1, 3x3 with the stride, 1x1."""
 
     def __init__(self, shape: BlockShape) -> None:
@@ -113,7 +113,7 @@ class ResNet(nn.Module):
 
     def __init__(
         self,
-        block: type[Block],
+        block: type[ResidualBlock],
         counts: Sequence[int],
         width_factor: float,
         spec: InputSpec,

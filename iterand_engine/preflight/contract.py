@@ -1,4 +1,4 @@
-"""Whether own code keeps its contract, found by calling it and by small trainings (contract_runs.py).
+"""Whether extension code keeps its contract, found by calling it and by small trainings (contract_runs.py).
 
 Each check trains for a few steps at most, and says what it saw. The first that fails ends those of its entry,
 because the others would fail with it. Run in the checking process only (extension_process.py).
@@ -16,14 +16,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from iterand_engine.config.catalog import DATASETS, RULES
+from iterand_engine.config.extension_code import WORDS, Declaration, ExtensionError, Loaded, explained
 from iterand_engine.config.method_options import IteRandOptions, RuleChoice
-from iterand_engine.config.own_code import WORDS, Declaration, Loaded, OwnCodeError, explained
 from iterand_engine.config.run_config import RunConfig, model_options_class
 from iterand_engine.data.content import ArrayContent
 from iterand_engine.data.dataset import Split
 from iterand_engine.data.fingerprint import content_fingerprint
 from iterand_engine.data.locate import located
-from iterand_engine.data.readers.own import read_content
+from iterand_engine.data.readers.extension import read_content
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.checks import CheckResult
 from iterand_engine.models.spec import InputSpec
@@ -52,7 +52,7 @@ class CheckFailed(Exception):  # noqa: N818 - a finding, not a fault of this pro
 
 @dataclass(frozen=True)
 class Subject:
-    """An entry of own code, and the small run that uses it."""
+    """An entry of extension code, and the small run that uses it."""
 
     declaration: Declaration
     config: RunConfig
@@ -89,9 +89,9 @@ def _checked(subject: Subject, check: str, look: Callable[[Subject], str]) -> Ch
     try:
         with NUMERICS.active():
             detail, passed = look(subject), True
-    except (CheckFailed, UserError, OwnCodeError) as error:
+    except (CheckFailed, UserError, ExtensionError) as error:
         detail, passed = str(error), False
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the edge to own code
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the edge to extension code
         detail, passed = explained(error) or f"{type(error).__name__}: {error}", False
     return CheckResult(entry=str(subject), check=check, passed=passed, detail=detail)
 
@@ -120,7 +120,7 @@ def _width(name: str) -> float:
     try:
         with torch.device("meta"):
             build_network(options, SPEC)
-    except (Exception, SystemExit):  # noqa: BLE001 - the edge to own code; what is wrong shows at width 1
+    except (Exception, SystemExit):  # noqa: BLE001 - the edge to extension code; what is wrong shows at width 1
         return 1.0
     return 0.25
 
@@ -184,7 +184,7 @@ def output_shape(subject: Subject) -> str:
     torch.manual_seed(1)
     module = build_network(options, SPEC)
     with torch.no_grad():
-        outputs = module.train()(torch.rand(BATCH, 3, 32, 32))  # the hook of own code checks the shape
+        outputs = module.train()(torch.rand(BATCH, 3, 32, 32))  # the hook of extension code checks the shape
         module.eval()(torch.rand(1, 3, 32, 32))
     if not outputs.is_floating_point():
         raise CheckFailed(f"the outputs are {outputs.dtype}; they must be floating-point numbers")

@@ -12,9 +12,10 @@ from iterand_engine.data.dataset import Dataset
 from iterand_engine.data.open import open_dataset
 from iterand_engine.runs.train import build_task
 from iterand_engine.training.checkpoint import Checkpoint
+from iterand_engine.training.hooks import Hooks
 from iterand_engine.training.numerics import Numerics
 from iterand_engine.training.sink import NullSink
-from iterand_engine.training.trainer import Hooks, Trainer
+from iterand_engine.training.trainer import Trainer
 
 NUMERICS = Numerics(torch.device("cpu"))
 
@@ -25,6 +26,19 @@ class Training:
 
     trainer: Trainer
     saved: list[Checkpoint] = field(default_factory=list)
+
+
+class _Saving(Hooks):
+    """Keeps the checkpoints, and stops before a step where one is named."""
+
+    def __init__(self, saved: list[Checkpoint], stop_at: int | None) -> None:
+        self._saved, self._stop_at = saved, stop_at
+
+    def on_checkpoint(self, state: Checkpoint) -> None:
+        self._saved.append(state)
+
+    def should_stop(self, step: int) -> bool:
+        return self._stop_at is not None and step >= self._stop_at
 
 
 def train(
@@ -40,12 +54,9 @@ def train(
     """
     torch.manual_seed(torch_seed)
     saved: list[Checkpoint] = []
-    hooks = Hooks(
-        on_checkpoint=saved.append, should_stop=lambda step: stop_at is not None and step >= stop_at
-    )
     dataset = opened(config)
     try:
-        trainer = Trainer(build_task(config, dataset, NUMERICS), NullSink(), hooks, start)
+        trainer = Trainer(build_task(config, dataset, NUMERICS), NullSink(), _Saving(saved, stop_at), start)
         trainer.train()
     finally:
         dataset.close()

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from iterand_engine.config.method_options import IteRandOptions
 from iterand_engine.config.run_config import RunConfig, TrainingConfig
+from iterand_engine.machine import texts
 from iterand_engine.machine.devices import Device, DeviceKind, Precision
-from iterand_engine.preflight.messages import Answer, Disk, LayerFacts, Memory
+from iterand_engine.preflight.messages import Answer, Disk, LayerFacts, MemoryEstimate
 from iterand_engine.results.epoch_masks import KEY_EVERY
 from iterand_engine.store import Store
 from iterand_engine.store.records import Json
-from iterand_engine.store.timing import timed_runs
 
 FLOAT_BYTES = 4
 _RUNTIME_BYTES = {"cpu": 420_000_000, "cuda": 700_000_000}
@@ -56,7 +56,7 @@ class Tensors:
 
 def memory(
     tensors: Tensors, training: TrainingConfig, *, data_bytes: int, kind: DeviceKind, precision: Precision
-) -> Memory:
+) -> MemoryEstimate:
     """Expected peak memory on the device of a run, by parts.
 
     Args:
@@ -79,7 +79,7 @@ def memory(
         copies = float_bytes * (tensors.masked + (tensors.others if precision == "bf16" else 0))
         saved = tensors.saved_float_bytes + 2 * tensors.largest_bytes
         activations = saved * float_bytes // FLOAT_BYTES + tensors.saved_other_bytes + copies
-    return Memory(
+    return MemoryEstimate(
         runtime_bytes=_RUNTIME_BYTES[kind],
         data_bytes=data_bytes,
         network_bytes=network,
@@ -101,7 +101,12 @@ def _saving_copies(state_bytes: int, kind: DeviceKind) -> int:
 
 
 def disk(
-    layers: tuple[LayerFacts, ...], tensors: Tensors, expected: Memory, config: RunConfig, *, steps: int
+    layers: tuple[LayerFacts, ...],
+    tensors: Tensors,
+    expected: MemoryEstimate,
+    config: RunConfig,
+    *,
+    steps: int,
 ) -> Disk:
     """Expected files of a run, by kind.
 
@@ -173,13 +178,13 @@ def memory_warning(answer: Answer, device: Device, *, at_once: int = 1) -> str |
     if each is None or each * at_once <= device.memory_free_bytes:
         return None
     takes = f"{at_once} runs at once take" if at_once > 1 else "A run takes"
-    needs = f"{takes} about {gigabytes(each * at_once)} of memory"
+    needs = f"{takes} about {_size(each * at_once)} of memory"
     if each * at_once > device.memory_bytes:
         return (
-            f"{needs}, and {device.name} has {gigabytes(device.memory_bytes)}: training will hardly fit; use "
+            f"{needs}, and {device.name} has {_size(device.memory_bytes)}: training will hardly fit; use "
             "a smaller training.batch_size or model.width_factor."
         )
-    free = gigabytes(device.memory_free_bytes)
+    free = _size(device.memory_free_bytes)
     return f"{needs}, and only {free} of {device.name} are free now: what holds the rest must end before."
 
 
@@ -197,7 +202,7 @@ def disk_warning(expected: Sequence[tuple[Answer, int]], free_bytes: int) -> str
         return None
     need = "A run needs" if runs == 1 else f"{runs} runs need"
     return (
-        f"{need} about {gigabytes(needed)} of disk, and {gigabytes(free_bytes)} are free; make room "
+        f"{need} about {_size(needed)} of disk, and {_size(free_bytes)} are free; make room "
         "(`iterand clean` lists what is large), or train fewer."
     )
 
@@ -213,8 +218,7 @@ def run_seconds(store: Store, config: RunConfig, answer: Answer) -> float | None
         Seconds: its steps times the seconds that a step took in recorded runs of the same network, dataset,
         batch size and precision. None where none was recorded.
     """
-    recorded = timed_runs(
-        store,
+    recorded = store.reader.timed_runs(
         model=config.model.name,
         width_factor=config.model.width_factor,
         dataset=config.data.dataset,
@@ -237,7 +241,5 @@ def _timed_alike(mapping: Json) -> object:
     return dict(model), training["batch_size"]
 
 
-def gigabytes(count_bytes: float) -> str:
-    """A number of bytes for a sentence: 0.45 GB, 12.3 GB."""
-    value = count_bytes / 1e9
-    return f"{value:.2f} GB" if value < 1 else f"{value:.1f} GB"
+def _size(count_bytes: float) -> str:
+    return texts.size(count_bytes, tenths=True)

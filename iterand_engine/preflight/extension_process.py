@@ -1,10 +1,10 @@
-"""The process that runs a file of own code to describe or to check it; the program starts it as a child.
+"""The process that runs a file of extension code to describe or to check it; the program starts it as a child.
 
     python -m iterand_engine.preflight.extension_process describe FILE ANSWER.json
     python -m iterand_engine.preflight.extension_process check FILE [DATA]
 
 `describe` writes a Description; `check` prints one CheckResult a line as JSON, and at last that all are done.
-What own code prints itself goes to stderr. Code that ends this process or never returns harms nobody else.
+What extension code prints itself goes to stderr. Code that ends this process or never returns harms nobody else.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from iterand_engine.config.catalog import OwnEntries, use_own
-from iterand_engine.config.own_code import Loaded, Source, load, permitted, sha256_of
+from iterand_engine.config.catalog import ExtensionEntries, use_extensions
+from iterand_engine.config.extension_code import Loaded, Source, load, permitted, sha256_of
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import entries_of_file
 from iterand_engine.extensions.checks import CHECKED, CheckResult
@@ -55,7 +55,7 @@ def running_file(path: Path) -> Iterator[Loaded]:
     try:
         source = Source(path.name, sha256_of(path.read_bytes()), path)
     except OSError as error:
-        raise UserError(f"Cannot read own code {str(path)!r}: {error.strerror}.") from None
+        raise UserError(f"Cannot read extension code {str(path)!r}: {error.strerror}.") from None
     with permitted([source.sha256]):
         loaded = load(source)
         if not loaded.declarations:
@@ -83,7 +83,7 @@ def _results(
 ) -> Iterator[CheckResult]:
     try:
         with running_file(path) as loaded:
-            use_own(OwnEntries(entries_of_file(loaded.source, loaded.declarations)))
+            use_extensions(ExtensionEntries(entries_of_file(loaded.source, loaded.declarations)))
             yield from check_all(loaded, data)
     except UserError as error:
         yield CheckResult(passed=False, detail=str(error))
@@ -91,7 +91,7 @@ def _results(
 
 @contextmanager
 def _answers() -> Iterator[TextIO]:
-    """The real stdout, kept from own code: what it prints goes to stderr."""
+    """The real stdout, kept from extension code: what it prints goes to stderr."""
     with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         yield answers

@@ -20,15 +20,15 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from iterand_engine.config.catalog import METHODS, MODELS, Entry, find
+from iterand_engine.config.extension_code import ExtensionError, explained
 from iterand_engine.config.method_options import ScoreOptions
-from iterand_engine.config.own_code import OwnCodeError, explained
 from iterand_engine.config.run_config import ModelConfig, RunConfig
 from iterand_engine.models.spec import InputSpec
 from iterand_engine.preflight.estimates import Tensors
 from iterand_engine.preflight.messages import LayerFacts
 from iterand_engine.pruning.masked_network import maskable_weights, plan_masks
 from iterand_engine.pruning.masked_weight import record_type
-from iterand_engine.pruning.methods.base import Plan
+from iterand_engine.pruning.methods.base import RunPlan
 from iterand_engine.pruning.methods.dense import Dense
 from iterand_engine.pruning.methods.edge_popup import EdgePopup
 from iterand_engine.pruning.methods.iterand import IteRand
@@ -122,7 +122,7 @@ class _Masks:
     unmasked: tuple[str, ...] = ()
 
 
-def look(config: RunConfig, spec: InputSpec, plan: Plan) -> NetworkFacts:
+def look(config: RunConfig, spec: InputSpec, plan: RunPlan) -> NetworkFacts:
     """Build a network and its method on the meta device, and follow one batch.
 
     Args:
@@ -130,7 +130,7 @@ def look(config: RunConfig, spec: InputSpec, plan: Plan) -> NetworkFacts:
         spec: of its images.
         plan: what its method is told.
     Raises:
-        UserError, OwnCodeError: the network cannot be built, or is not what a network must be.
+        UserError, ExtensionError: the network cannot be built, or is not what a network must be.
     """
     model = config.model
     arguments = json.dumps(model.model_dump(mode="json"), sort_keys=True)
@@ -167,7 +167,7 @@ def _network(question: _Question) -> _Network:
     return _Network(module, shapes, parameters, buffer_bytes, saved, notes)
 
 
-def _masks(network: _Network, config: RunConfig, spec: InputSpec, plan: Plan) -> _Masks:
+def _masks(network: _Network, config: RunConfig, spec: InputSpec, plan: RunPlan) -> _Masks:
     """Ask the method; those of the papers are known without making them, which takes most of the time."""
     options = config.method
     kind = find("method", METHODS, options.name).load()
@@ -205,14 +205,14 @@ def _followed(module: nn.Module, spec: InputSpec, batch_size: int) -> tuple[_Sav
     """Send one batch through the network; None and a note where it cannot be followed.
 
     Raises:
-        OwnCodeError: the outputs are not one number for each image and class.
+        ExtensionError: the outputs are not one number for each image and class.
     """
     images = torch.empty(batch_size, spec.channels, spec.height, spec.width)
     saved = _Saved({one.untyped_storage()._cdata for one in (*module.parameters(), *module.buffers())})
     try:
         with quick_norms(module.train()), saved_tensors_hooks(saved.keep, lambda tensor: tensor):
             module(images)
-    except OwnCodeError:
+    except ExtensionError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a user's network does without values
         return None, (
@@ -222,7 +222,7 @@ def _followed(module: nn.Module, spec: InputSpec, batch_size: int) -> tuple[_Sav
 
 
 def in_brief(error: BaseException) -> str:
-    """An error in a line: in own code with its place."""
+    """An error in a line: in extension code with its place."""
     first = str(error).partition("\n")[0].rstrip(".")
     said = explained(error) or f"{type(error).__name__}{f': {first}' if first else ''}"
     return said.rstrip(".")

@@ -21,17 +21,17 @@ from iterand_engine.machine.devices import (
     resolve_precision,
 )
 
-M = TypeVar("M", bound="Message")
+M = TypeVar("M", bound="ProbeMessage")
 READY = 0  # the id of the first reply
 
 
-class Message(BaseModel):
+class ProbeMessage(BaseModel):
     """Base of all that travels: immutable, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Request(Message):
+class Request(ProbeMessage):
     """One question: what a run of this configuration would be.
 
     `id` is above 0. Of the requests of one `topic` that wait, only the newest is answered (an empty topic has
@@ -71,7 +71,7 @@ class Request(Message):
         )
 
 
-class LayerFacts(Message):
+class LayerFacts(ProbeMessage):
     """One convolution or linear weight; `sparsity` is the share removed, 0 where there is no mask."""
 
     name: str
@@ -82,7 +82,7 @@ class LayerFacts(Message):
     masked: bool
 
 
-class Input(Message):
+class Input(ProbeMessage):
     """Images as the network gets them."""
 
     channels: int
@@ -90,7 +90,7 @@ class Input(Message):
     width: int
 
 
-class Memory(Message):
+class MemoryEstimate(ProbeMessage):
     """Expected memory on the device a run trains on, by what it is for; None where it cannot be known.
 
     `runtime`: the process itself, and on a GPU its context. `data`: images that stay on the device.
@@ -114,7 +114,7 @@ class Memory(Message):
         return None if None in parts else sum(parts)
 
 
-class Disk(Message):
+class Disk(ProbeMessage):
     """Expected files of one run by kind; checkpoints go when it finishes."""
 
     checkpoint_bytes: int
@@ -133,7 +133,7 @@ class Disk(Message):
         return self.kept_bytes + self.checkpoint_bytes
 
 
-class Answer(Message):
+class Answer(ProbeMessage):
     """What a run of one configuration would be.
 
     `weights` and `kept` count the convolution and linear weights, which `layers` lists in the order of the
@@ -156,12 +156,12 @@ class Answer(Message):
     values_seen: float | None
     device_kind: DeviceKind
     precision: Precision
-    memory: Memory
+    memory: MemoryEstimate
     disk: Disk
     notes: tuple[str, ...] = ()
 
 
-class Reply(Message):
+class Reply(ProbeMessage):
     """The reply to the request `id`: its answer, or one sentence that says why there is none."""
 
     id: int
@@ -170,7 +170,7 @@ class Reply(Message):
     error: str | None = None
 
 
-def encode(message: Message) -> bytes:
+def encode(message: ProbeMessage) -> bytes:
     """A message as one line."""
     return message.model_dump_json().encode() + b"\n"
 

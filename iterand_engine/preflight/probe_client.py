@@ -61,11 +61,11 @@ def why_no_answer(config: RunConfig, died: str, timeout_s: float) -> str:
     name = repr(config.display_name)
     if died:
         return (
-            f"The probe ended over {name} ({died}); own code must not end the process, and there must be "
+            f"The probe ended over {name} ({died}); extension code must not end the process, and there must be "
             "memory for it."
         )
     return (
-        f"The probe gave no answer about {name} within {timeout_s:g} s; own code may not come to an end, "
+        f"The probe gave no answer about {name} within {timeout_s:g} s; extension code may not come to an end, "
         "or the data is slow to read."
     )
 
@@ -88,7 +88,7 @@ class _Child:
     """One probe process, and a thread that reads what it says."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._said = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - what own code prints
+        self._said = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - what extension code prints
         self._process = subprocess.Popen(
             probe_command(workspace),
             env=probe_environment(),
@@ -151,7 +151,7 @@ class ProbeClient:
     """Asks one question at a time; a context manager, usable from several threads.
 
     Args:
-        workspace: whose data and own code the probe sees.
+        workspace: whose data and extension code the probe sees.
     """
 
     def __init__(self, workspace: Workspace) -> None:
@@ -174,7 +174,7 @@ class ProbeClient:
         """What a run of this configuration would be.
 
         Args:
-            config: checked; it may use own code that is enabled.
+            config: checked; it may use extension code that is enabled.
             timeout_s: for the answer; the start of a probe has its own time.
             devices: of this machine, where they are known already.
         Raises:

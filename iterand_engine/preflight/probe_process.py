@@ -3,7 +3,7 @@
     python -m iterand_engine.preflight.probe_process --workspace DIR
 
 Requests come as lines on stdin, replies go as lines to stdout (`probe_messages`). It has no GPU and one
-thread, builds networks on torch's meta device, and runs the user's own code where that is enabled. What it
+thread, builds networks on torch's meta device, and runs the user's extension code where that is enabled. What it
 prints goes to stderr; what it raises becomes the reply. Code that ends the process or never returns is left
 to whoever started it, who kills the probe and starts another.
 """
@@ -31,7 +31,7 @@ from iterand_engine.machine.workspace import Workspace, find_workspace_dir
 from iterand_engine.preflight import estimates
 from iterand_engine.preflight.inspect import in_brief, look
 from iterand_engine.preflight.messages import READY, Answer, Input, Reply, Request, decode, encode
-from iterand_engine.pruning.methods.base import Plan
+from iterand_engine.pruning.methods.base import RunPlan
 
 _GRACE_S = 5.0  # how long a reply may take to whom nobody listens any more
 
@@ -49,7 +49,7 @@ def answer(workspace: Workspace, request: Request) -> Answer:
     steps_per_epoch = -(-data.train_count // training.batch_size)
     steps = steps_per_epoch * training.epochs
     dtype = torch.bfloat16 if request.precision == "bf16" else torch.float32
-    network = look(config, data.spec, Plan(total_steps=steps, seed=training.seed, weight_dtype=dtype))
+    network = look(config, data.spec, RunPlan(total_steps=steps, seed=training.seed, weight_dtype=dtype))
     memory = estimates.memory(
         network.tensors,
         training,
@@ -81,13 +81,13 @@ def answer(workspace: Workspace, request: Request) -> Answer:
 
 
 def reply(workspace: Workspace, request: Request) -> Reply:
-    """Answer one request, whatever the user's own code does but end the process."""
+    """Answer one request, whatever the user's extension code does but end the process."""
     try:
         with allowed(workspace):  # anew for each request: files are enabled and disabled while it lives
             return Reply(id=request.id, answer=answer(workspace, request))
     except UserError as error:
         sentence = str(error)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a process edge: own code runs here
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a process edge: extension code runs here
         sentence = f"This configuration cannot be looked at. {in_brief(error)}."
     return Reply(id=request.id, ok=False, error=sentence)
 
@@ -131,7 +131,7 @@ def serve(workspace: Workspace, requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer requests until their stream ends.
 
     Args:
-        workspace: whose data and own code.
+        workspace: whose data and extension code.
         requests: lines.
         replies: lines; the first says that the probe is ready.
     """

@@ -17,8 +17,9 @@ import numpy as np
 
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.assemble import Opening, Part, in_memory
+from iterand_engine.data.content import Contents
 from iterand_engine.data.dataset import Batch, Dataset, Split
-from iterand_engine.data.facts import Contents, contents, data_facts, train_side_px
+from iterand_engine.data.facts import contents, data_facts, train_side_px
 from iterand_engine.data.transforms.decode import ImageForm
 from iterand_engine.machine.devices import cpu_device, default_threads, find_device, resolve_precision
 from iterand_engine.preflight.ratios import settler

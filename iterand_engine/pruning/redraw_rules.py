@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from iterand_engine.config.catalog import RULES, Entry, find
+from iterand_engine.config.extension_code import ExtensionError, kind_of
 from iterand_engine.config.method_options import RuleChoice
-from iterand_engine.config.own_code import OwnCodeError, kind_of
 from iterand_engine.rng import RandomKey, Stream, bernoulli
 
 
@@ -54,12 +54,12 @@ Rule = Callable[[RedrawSite], Redraw]
 
 
 def chosen_rule(choice: RuleChoice) -> Rule:
-    """A redraw rule with its arguments; one of own code sees copies, and what it returns is checked.
+    """A redraw rule with its arguments; one of extension code sees copies, and what it returns is checked.
 
     Args:
         choice: of a configuration.
     Raises:
-        UserError: there is no such rule, or own code cannot be loaded; a call raises OwnCodeError where own
+        UserError: there is no such rule, or extension code cannot be loaded; a call raises ExtensionError where own
             code returns something else than a Redraw that fits the layer.
     """
     entry = find("redraw rule", RULES, choice.name)
@@ -98,8 +98,8 @@ def _checked(wish: object, site: RedrawSite, entry: Entry) -> Redraw:
     return wish
 
 
-def _wrong(entry: Entry, what: str) -> OwnCodeError:
-    return OwnCodeError(f"{entry.own}: the redraw rule {entry.name!r} {what}.")
+def _wrong(entry: Entry, what: str) -> ExtensionError:
+    return ExtensionError(f"{entry.own}: the redraw rule {entry.name!r} {what}.")
 
 
 def uniform(layer: RedrawSite) -> Redraw:

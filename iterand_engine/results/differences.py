@@ -1,8 +1,9 @@
 """What differs between runs: only the options that do, by short names, for tables, labels and legends.
 
 An option differs where two runs that have it have different values; one that a run lacks (another method's)
-is explained by the option that chose the method. What may differ within a group (name, seed, device,
-recording) is left out unless asked for; the precision may not. Torch-free.
+is explained by the option that chose the method. Which options make the experiment is decided here, by
+`is_of_experiment`: all but the name, the recording and the device, the precision among them. Runs of one
+experiment that differ only by the seed are a group, see `groups`. Torch-free.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from iterand_engine.config.axes import SEED
 from iterand_engine.store.records import Json
 
 OptionPath = tuple[str, ...]  # an option as the keys that lead to it
-SAME_GROUP = ("name", "training.seed", "compute", "recording")  # may differ within a group, but for
-_PRECISION = ("compute", "precision")
+_NOT_OF_EXPERIMENT = frozenset({"name", "compute", "recording"})
+_PRECISION = "compute.precision"
 _ALIASES = {"model.width_factor": "width", "data.dataset": "dataset"}
 _CHOICE = "name"  # the last key of an option that chooses a network, method or rule
 _SHORT = {"method.randomize_every": "K", "method.randomize_rate": "r"}  # as the papers have them
@@ -59,15 +61,28 @@ class Differences:
         return chosen if _chooses(option) else f"{self.names[option]} {chosen}"
 
 
-def differences(configs: Mapping[str, Json], ignoring: Collection[str] = SAME_GROUP) -> Differences:
-    """Find the options in which runs differ.
+def is_of_experiment(path: OptionPath, but_for: Collection[str] = (SEED,)) -> bool:
+    """Whether runs with different values of an option are different experiments.
+
+    Args:
+        path: the option.
+        but_for: dotted options and sections by which the runs of one experiment may differ: the seed by
+            default, as in a group.
+    """
+    option = ".".join(path)
+    if option != _PRECISION and path[0] in _NOT_OF_EXPERIMENT:
+        return False
+    return not any(option == other or option.startswith(f"{other}.") for other in but_for)
+
+
+def differences(configs: Mapping[str, Json], but_for: Collection[str] = (SEED,)) -> Differences:
+    """Find the options that make runs different experiments; none where they are one.
 
     Args:
         configs: the runs' configurations as stored, by run id; one of each group is enough for groups.
-        ignoring: dotted options and sections that are not looked at; the precision always is, unless it is
-            named itself.
+        but_for: dotted options and sections that do not count, as in `is_of_experiment`.
     """
-    paths = [path for path in _differing(configs.values()) if not _is_ignored(path, ignoring)]
+    paths = [path for path in _differing(configs.values()) if is_of_experiment(path, but_for)]
     options = [".".join(path) for path in paths]
     values: dict[str, dict[str, object]] = {}
     for run_id, config in configs.items():
@@ -159,11 +174,6 @@ def value_of(config: Json, path: OptionPath) -> object:
             return ABSENT
         value = value[key]
     return value
-
-
-def _is_ignored(path: OptionPath, ignoring: Collection[str]) -> bool:
-    lengths = range(len(path) if path == _PRECISION else 1, len(path) + 1)
-    return any(".".join(path[:length]) in ignoring for length in lengths)
 
 
 def _chooses(option: str) -> bool:

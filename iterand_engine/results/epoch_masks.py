@@ -1,32 +1,32 @@
-"""Masks of every epoch on disk: packed bits, as differences to the epoch before, compressed. numpy only.
+"""Masks of every epoch on disk, as differences to the epoch before, compressed. numpy only.
 
-One file an epoch, `epoch-00007.npz`: for each layer the packed bits (row-major, big-endian within a byte),
-exclusive-or'ed with those of the epoch before except in a key frame (epoch 0 and every 10th), and a histogram
+One file an epoch, `epoch-00007.npz`: the masks as `stored_mask` has them, their packed codes exclusive-or'ed
+with those of the epoch before except in a key frame (epoch 0 and every 10th), and for each layer a histogram
 of the scores with the threshold. Epoch 0 is the state before training, epoch n the state after n epochs.
 """
 
 from __future__ import annotations
 
 import io
-import json
-import math
 import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from iterand_engine.config.catalog import METHODS
 from iterand_engine.errors import UserError
-from iterand_engine.machine.workspace import write_atomic
+from iterand_engine.machine.workspace import Workspace, write_atomic
+from iterand_engine.results import stored_mask
+from iterand_engine.results.stored_mask import Arrays, LayerMask, UnknownMaskError
+from iterand_engine.store import RunRow
 
 KEY_EVERY = 10
 _NAME = re.compile(r"epoch-(\d{5,})\.npz")
-_SHAPES = "shapes"
 # What reading a zip file of damaged bytes can raise.
 _BROKEN = (
     *(ValueError, LookupError, TypeError, AttributeError, RuntimeError, OverflowError, OSError, EOFError),
@@ -46,22 +46,24 @@ class Histogram:
 
 @dataclass(frozen=True)
 class EpochMasks:
-    """The masks of one epoch: packed bits (uint8) and shape by qualified parameter name."""
+    """The masks of one epoch by qualified parameter name, with histograms of what they were chosen by."""
 
     epoch: int
-    packed: dict[str, NDArray[np.uint8]]
-    shapes: dict[str, tuple[int, ...]]
+    layers: dict[str, LayerMask]
     histograms: dict[str, Histogram]
 
-    def mask(self, name: str) -> NDArray[np.bool_]:
-        """One layer's mask, True where the weight is kept, in the weight's shape."""
-        shape = self.shapes[name]
-        return np.unpackbits(self.packed[name], count=math.prod(shape)).astype(bool).reshape(shape)
 
+def has_masks(workspace: Workspace, run: RunRow) -> bool | None:
+    """Whether a run has masks, and so a sparsity: what its method's entry says, or else what is recorded.
 
-def pack(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Pack a mask to bits in row-major order."""
-    return np.packbits(mask.reshape(-1))
+    Nothing is known (None) of a run without a step whose method does not say, or is no longer there.
+    """
+    entry = METHODS.get(run.method)
+    if entry is not None and entry.has_masks is not None:
+        return entry.has_masks
+    if stored_epochs(workspace.run_dir(run.id) / "masks"):
+        return True
+    return False if run.step else None
 
 
 def epoch_path(folder: Path, epoch: int) -> Path:
@@ -85,20 +87,35 @@ def write_epoch(folder: Path, masks: EpochMasks, previous: EpochMasks | None) ->
         masks: of this epoch.
         previous: of the epoch before; anything else, None too, writes a key frame, as every 10th epoch does.
     """
-    follows = previous is not None and previous.epoch == masks.epoch - 1
-    key = not follows or masks.epoch % KEY_EVERY == 0
-    arrays: dict[str, NDArray[np.generic]] = {}
-    for index, (name, packed) in enumerate(masks.packed.items()):
-        arrays[f"mask{index}"] = packed if key or previous is None else packed ^ previous.packed[name]
+    before = None if masks.epoch % KEY_EVERY == 0 else _followed(previous, masks)
+    changed = masks.layers if before is None else _difference(masks.layers, before)
+    arrays = stored_mask.to_arrays(changed, epoch=masks.epoch, key=before is None)
+    for index, name in enumerate(masks.layers):
         histogram = masks.histograms.get(name)
         if histogram is not None:
             arrays[f"counts{index}"] = histogram.counts
             arrays[f"range{index}"] = np.array([histogram.low, histogram.high, histogram.threshold])
-    header = {"epoch": masks.epoch, "key": key, _SHAPES: {name: list(s) for name, s in masks.shapes.items()}}
-    arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_atomic(epoch_path(folder, masks.epoch), buffer.getvalue())
+
+
+def _followed(previous: EpochMasks | None, masks: EpochMasks) -> dict[str, LayerMask] | None:
+    """The layers of the epoch before, where that is what `previous` is."""
+    if previous is None or previous.epoch != masks.epoch - 1:
+        return None
+    return previous.layers if _are_alike(previous.layers, masks.layers) else None
+
+
+def _are_alike(one: dict[str, LayerMask], other: dict[str, LayerMask]) -> bool:
+    """Whether all but the codes is equal, so that codes can be compared."""
+    return {name: mask.meaning for name, mask in one.items()} == {
+        name: mask.meaning for name, mask in other.items()
+    }
+
+
+def _difference(one: dict[str, LayerMask], other: dict[str, LayerMask]) -> dict[str, LayerMask]:
+    return {name: replace(mask, packed=mask.packed ^ other[name].packed) for name, mask in one.items()}
 
 
 def read_epoch(folder: Path, epoch: int) -> EpochMasks:
@@ -110,13 +127,12 @@ def read_epoch(folder: Path, epoch: int) -> EpochMasks:
     chain: list[_Frame] = []
     while not chain or not chain[-1].key:
         chain.append(_read_frame(folder, epoch - len(chain), asked=epoch))
-    packed = dict(chain[-1].masks.packed)
+    layers = chain[-1].masks.layers
     for frame in reversed(chain[:-1]):
-        if frame.masks.shapes != chain[-1].masks.shapes:
+        if not _are_alike(frame.masks.layers, layers):
             raise _damaged(epoch_path(folder, frame.masks.epoch), "its layers are not those of its key frame")
-        packed = {name: packed[name] ^ bits for name, bits in frame.masks.packed.items()}
-    asked = chain[0].masks
-    return EpochMasks(epoch, packed, asked.shapes, asked.histograms)
+        layers = _difference(frame.masks.layers, layers)
+    return EpochMasks(epoch, layers, chain[0].masks.histograms)
 
 
 @dataclass(frozen=True)
@@ -143,6 +159,8 @@ def _read_frame(folder: Path, epoch: int, *, asked: int) -> _Frame:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return _parse(file, epoch)
+    except UnknownMaskError as error:
+        raise UserError(f"Cannot read the masks in {path}: {error}.") from None
     except _BROKEN as error:
         raise _damaged(path, str(error)) from None
 
@@ -151,19 +169,15 @@ def _damaged(path: Path, problem: str) -> UserError:
     return UserError(f"Cannot read the masks in {path}: {problem}; the file is damaged.")
 
 
-def _parse(file: Mapping[str, NDArray[np.generic]], epoch: int) -> _Frame:
-    header = json.loads(bytes(file["header"].tolist()))
+def _parse(file: Arrays, epoch: int) -> _Frame:
+    layers, header = stored_mask.from_arrays(file)
     if header["epoch"] != epoch:
         raise ValueError(f"it is of epoch {header['epoch']}")
     if epoch == 0 and not header["key"]:
         raise ValueError("epoch 0 has none before it")
-    shapes = {name: tuple(shape) for name, shape in header[_SHAPES].items()}
-    packed, histograms = {}, {}
-    for index, (name, shape) in enumerate(shapes.items()):
-        packed[name] = file[f"mask{index}"].astype(np.uint8)
-        if packed[name].shape != (-(-math.prod(shape) // 8),):
-            raise ValueError(f"the masks of {name!r} are not of the shape {shape}")
+    histograms = {}
+    for index, name in enumerate(layers):
         if f"counts{index}" in file:
             low, high, threshold = (float(value) for value in file[f"range{index}"].tolist())
             histograms[name] = Histogram(file[f"counts{index}"].astype(np.int64), low, high, threshold)
-    return _Frame(bool(header["key"]), EpochMasks(epoch, packed, shapes, histograms))
+    return _Frame(bool(header["key"]), EpochMasks(epoch, layers, histograms))

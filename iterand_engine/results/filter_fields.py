@@ -13,18 +13,10 @@ from enum import Enum, auto
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Literal, get_args, get_origin
 
-from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, RULES, own_code_that_is_off
-from iterand_engine.config.method_options import rule_options_class
-from iterand_engine.config.options import Options, describe
-from iterand_engine.config.run_config import (
-    RunConfig,
-    data_options_class,
-    method_options_class,
-    model_options_class,
-)
 from iterand_engine.errors import UserError, suggestion
 
 if TYPE_CHECKING:
+    from iterand_engine.config.options import Options
     from iterand_engine.store import RunRow
 
 AGE = "age_s"
@@ -32,12 +24,12 @@ ALIASES = {"width": "width_factor", "tag": "tags"}
 _HIDDEN = ("test_accuracy", "test_acc")
 
 
-class Kind(Enum):
+class FieldKind(Enum):
     """How the values of a field compare."""
 
     NUMBER = auto()
     TEXT = auto()
-    EITHER = auto()  # a number or a word such as auto, or (own code) whatever it is
+    EITHER = auto()  # a number or a word such as auto, or (extension code) whatever it is
     TRUTH = auto()
     STATE = auto()
     ID = auto()  # text that is named by its beginning
@@ -45,11 +37,15 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Field:
-    """One thing to filter by: a column of a run, or with `path` an option of its configuration."""
+    """One thing to filter by: a column of a run, or with `path` an option of its configuration.
+
+    `attribute` is where a run's row has it, if that is not `key`.
+    """
 
     key: str
-    kind: Kind
+    kind: FieldKind
     path: tuple[str, ...] = ()
+    attribute: str = ""
 
     def read(self, row: RunRow, config: Mapping[str, object], now: float) -> object:
         """The value that a run has; None where it has none.
@@ -60,7 +56,7 @@ class Field:
             now: seconds since 1970, for its age.
         """
         if not self.path:
-            return now - row.created_at if self.key == AGE else getattr(row, self.key)
+            return now - row.created_at if self.key == AGE else getattr(row, self.attribute or self.key)
         value: object = config
         for part in self.path:
             if type(value) is not dict and not isinstance(value, Mapping):  # the first is far cheaper
@@ -69,24 +65,36 @@ class Field:
         return value
 
 
-def _columns(kind: Kind, *names: str) -> dict[str, Field]:
+def _columns(kind: FieldKind, *names: str) -> dict[str, Field]:
     return {name: Field(name, kind) for name in names}
 
 
 COLUMNS: Mapping[str, Field] = {
-    **_columns(Kind.ID, "id"),
-    **_columns(Kind.TEXT, "name"),
-    **_columns(Kind.STATE, "state"),
-    **_columns(Kind.TEXT, "dataset", "model", "method", "precision", "device_kind"),
-    **_columns(Kind.NUMBER, "width_factor", "seed", "step", "epoch", "total_steps", "val_accuracy"),
-    **_columns(Kind.NUMBER, AGE, "elapsed_s", "created_at", "started_at", "ended_at"),
-    **_columns(Kind.TEXT, "program_version", "reason", "tags"),
-    **_columns(Kind.ID, "group_key", "git_commit", "final_digest"),
+    **_columns(FieldKind.ID, "id"),
+    **_columns(FieldKind.TEXT, "name"),
+    **_columns(FieldKind.STATE, "state"),
+    **_columns(FieldKind.TEXT, "dataset", "model", "method", "precision", "device_kind"),
+    **_columns(FieldKind.NUMBER, "width_factor", "seed", "step", "epoch", "total_steps"),
+    "val_accuracy": Field("val_accuracy", FieldKind.NUMBER, attribute="accuracy_so_far"),
+    **_columns(FieldKind.NUMBER, AGE, "elapsed_s", "created_at", "started_at", "ended_at"),
+    **_columns(FieldKind.TEXT, "program_version", "reason", "tags"),
+    **_columns(FieldKind.ID, "group_key", "git_commit", "final_digest"),
 }
 
 
 def option_fields() -> dict[str, Field]:
-    """Every option of every method by its dotted key; made anew each time, because own code adds options."""
+    """Every option of every method by its dotted key; made anew each time, because extension code adds options."""
+    # Imported here: a list of all runs needs no catalogs, which take as long to import as it does.
+    from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, RULES
+    from iterand_engine.config.method_options import rule_options_class
+    from iterand_engine.config.options import describe
+    from iterand_engine.config.run_config import (
+        RunConfig,
+        data_options_class,
+        method_options_class,
+        model_options_class,
+    )
+
     types: dict[str, set[object]] = {}
     sections: list[tuple[type[Options], str]] = [
         (RunConfig, ""),
@@ -132,8 +140,14 @@ def _unknown(name: str, options: Iterable[str]) -> str:
         return (
             f"{name} is no field, because a filter would tell test results past the lock: use val_accuracy."
         )
-    off = ", ".join(own_code_that_is_off())
-    hint = f" Own code that is not enabled may have it ({off}): see `iterand extensions list`." if off else ""
+    from iterand_engine.config.catalog import extensions_that_are_off
+
+    off = ", ".join(extensions_that_are_off())
+    hint = (
+        f" Extension code that is not enabled may have it ({off}): see `iterand extensions list`."
+        if off
+        else ""
+    )
     known = {*COLUMNS, *ALIASES, *options, *(key.rpartition(".")[2] for key in options)}
     return (
         f"There is no field {name!r}{suggestion(name, sorted(known))} (fields are a run's columns and the"
@@ -154,10 +168,10 @@ def _types(annotation: object) -> set[object]:
     return {kind for part in parts if part is not ... for kind in _types(part)}
 
 
-def _kind(types: set[object]) -> Kind:
+def _kind(types: set[object]) -> FieldKind:
     plain = types - {NoneType}
     if plain <= {int, float}:
-        return Kind.NUMBER
+        return FieldKind.NUMBER
     if plain == {bool}:
-        return Kind.TRUTH
-    return Kind.EITHER if plain & {int, float} else Kind.TEXT
+        return FieldKind.TRUTH
+    return FieldKind.EITHER if plain & {int, float} else FieldKind.TEXT

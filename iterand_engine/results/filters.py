@@ -1,8 +1,9 @@
 """The filter line, the same in the window, on the command line and in Python: `width>=0.5 method:iterand`.
 
 A text is parsed once to a frozen `Filter`, which then judges runs without touching anything: no database, no
-torch. Words look into the name, conditions compare fields (see `filter_fields`), and all must hold. See
-docs/filters.md.
+torch. Words look into the name, conditions compare fields (see `filter_fields`), and all must hold;
+`find_runs` reads the runs that meet one. The validation accuracy is that of the last epoch, also of a run
+that has not finished; test accuracy is in none of it. See docs/filters.md.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iterand_engine.errors import UserError, suggestion
-from iterand_engine.results.filter_fields import Field, Kind, find_field
+from iterand_engine.results.filter_fields import Field, FieldKind, find_field
 from iterand_engine.store.records import RunState
 
 if TYPE_CHECKING:
-    from iterand_engine.store import RunRow
+    from iterand_engine.store import Reader, RunRow
+    from iterand_engine.store.records import Json
 
 Value = int | float | str | bool | None
 _EQUAL, _UNEQUAL = "=", "!="
@@ -69,7 +72,7 @@ class Condition:
         wanted = self.wanted
         if isinstance(value, str):
             text = value.casefold()
-            if self.field.kind is Kind.ID and isinstance(wanted, str):
+            if self.field.kind is FieldKind.ID and isinstance(wanted, str):
                 return text.startswith(wanted)
             return text == wanted
         if value is None or isinstance(value, _NUMBERS):
@@ -135,6 +138,21 @@ def parse(text: str) -> Filter:
     return Filter(tuple(words), tuple(conditions))
 
 
+def find_runs(
+    reader: Reader, wanted: Filter, *, ids: Collection[str] | None = None
+) -> list[tuple[RunRow, Json]]:
+    """The runs that meet a filter, newest first, each with its configuration.
+
+    Args:
+        reader: of the store where they are.
+        wanted: what they must meet.
+        ids: only of these.
+    """
+    now = time.time()
+    found = reader.runs_with_configs(ids=ids)
+    return [(row, config) for row, config in found if wanted.matches(row, config, now)]
+
+
 def _not_a_term(rest: str) -> str:
     if rest[0] in "\"'":
         return f"The quotes in the filter at {_start(rest)} must close, with a space or the end after them."
@@ -161,7 +179,7 @@ def _condition(name: str, order: str, value: str | None, rest: str) -> Condition
 
 
 def _ordered(field: Field, name: str, order: str, text: str) -> float:
-    if field.kind not in (Kind.NUMBER, Kind.EITHER):
+    if field.kind not in (FieldKind.NUMBER, FieldKind.EITHER):
         raise UserError(
             f"The filter {name}{order}{text} compares numbers, which {field.key} is not; use : or != there."
         )
@@ -170,22 +188,22 @@ def _ordered(field: Field, name: str, order: str, text: str) -> float:
 
 def _equal(field: Field, name: str, text: str) -> Value:
     match field.kind:
-        case Kind.NUMBER:
+        case FieldKind.NUMBER:
             return _number(field, name, text)
-        case Kind.EITHER:
+        case FieldKind.EITHER:
             number = _number_or_none(text)
             return text.casefold() if number is None else number
-        case Kind.TRUTH:
+        case FieldKind.TRUTH:
             if text.lower() not in _TRUTHS:
                 raise UserError(f"The filter {name}:{text} cannot be; {field.key} is true or false.")
             return _TRUTHS[text.lower()]
-        case Kind.STATE:
+        case FieldKind.STATE:
             if text.lower() not in list(RunState):
                 states = [state.value for state in RunState]
                 near = suggestion(text, states)
                 raise UserError(f"There is no state {text!r}{near} (states: {', '.join(states)}).")
             return text.lower()
-        case Kind.TEXT | Kind.ID:
+        case FieldKind.TEXT | FieldKind.ID:
             return text.casefold()
 
 
@@ -209,7 +227,7 @@ def _number_or_none(text: str) -> float | None:
 
 
 def _example(field: Field) -> str:
-    examples = {Kind.NUMBER: "0.5", Kind.TRUTH: "true", Kind.STATE: "running"}
+    examples = {FieldKind.NUMBER: "0.5", FieldKind.TRUTH: "true", FieldKind.STATE: "running"}
     return examples.get(field.kind, '"some text"')
 
 

@@ -1,5 +1,8 @@
 """Runs folded into groups: a seed is an axis, so runs that differ only by it are one line with a mean.
 
+Whether two runs are the same experiment but for the seed is what their group keys say, and asked here:
+`is_same_experiment`, `by_experiment`. Which options that leaves is decided in `differences`.
+
 Of each seed the newest finished run counts. `Groups` are kept up to date run by run; 10,000 runs fold in 30
 to 50 ms. Limits: validation accuracy only, as rows carry no test accuracy; `figure` makes mean and deviation
 of any other numbers. Torch-free.
@@ -86,6 +89,19 @@ class Group:
         """
         known = names or {}
         return tuple(sorted({known.get(run.id, run.device_kind) for run in self.seeds}))
+
+
+def is_same_experiment(one: RunRow, other: RunRow) -> bool:
+    """Whether the results of two runs should differ only by the seed."""
+    return one.group_key == other.group_key
+
+
+def by_experiment(rows: Iterable[RunRow]) -> dict[str, list[RunRow]]:
+    """The runs of each experiment by its group key, in the order given."""
+    found: dict[str, list[RunRow]] = {}
+    for row in rows:
+        found.setdefault(row.group_key, []).append(row)
+    return found
 
 
 def figure(values: Iterable[float | None]) -> Figure:

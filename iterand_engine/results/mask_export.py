@@ -11,15 +11,15 @@ from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from iterand_engine.config.metrics import VAL_ACCURACY, metric_of
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.machine.workspace import Workspace, write_atomic
-from iterand_engine.results.epoch_masks import EpochMasks, read_epoch, stored_epochs
-from iterand_engine.store import RunDetail, Store, queries
+from iterand_engine.results import stored_mask
+from iterand_engine.results.epoch_masks import EpochMasks, has_masks, read_epoch, stored_epochs
+from iterand_engine.store import RunDetail, Store
 
 BEST, LAST = "best", "last"
-DENSE = "dense"
 
 
 class ExportFormat(StrEnum):
@@ -46,7 +46,7 @@ def export_masks(
     Raises:
         UserError: the run does not have it (yet), or the file cannot be written.
     """
-    detail = queries.run(store, run_id)
+    detail = store.reader.run(run_id)
     check_target(out, replace=replace)
     number = masks_epoch(workspace, store, detail, epoch)
     write_export(out, masks_bytes(read_epoch(workspace.run_dir(run_id) / "masks", number)))
@@ -91,8 +91,10 @@ def masks_epoch(workspace: Workspace, store: Store, detail: RunDetail, epoch: st
     Raises:
         UserError: the run has no masks, or none of that epoch.
     """
-    if detail.method == DENSE:
-        raise UserError(f"Run {detail.id} is dense: it has no masks; export --format safetensors instead.")
+    if has_masks(workspace, detail) is False:
+        raise UserError(
+            f"Run {detail.id} is {detail.method}: it has no masks; export --format safetensors instead."
+        )
     stored = stored_epochs(workspace.run_dir(detail.id) / "masks")
     if not stored:
         raise UserError(f"Run {detail.id} has no masks yet: it has not begun to train.")
@@ -112,11 +114,11 @@ def best_epoch(store: Store, run_id: str) -> int:
     Raises:
         UserError: no epoch was evaluated on validation images.
     """
-    known = {info.name: info.points for info in queries.series_list(store, run_id)}
-    if known.get("val_accuracy"):
-        values = queries.series(store, run_id, "val_accuracy").values
-        if not np.isnan(values).all():
-            return int(np.nanargmax(values)) + 1
+    known = {info.name: info.points for info in store.reader.series_list(run_id)}
+    if known.get(VAL_ACCURACY):
+        best = metric_of(VAL_ACCURACY).best(store.reader.series(run_id, VAL_ACCURACY).values.tolist())
+        if best is not None:
+            return best + 1
     raise UserError(
         f"Run {run_id} has no best epoch: none was evaluated on validation images; use --epoch last, "
         "or a number."
@@ -124,14 +126,16 @@ def best_epoch(store: Store, run_id: str) -> int:
 
 
 def masks_bytes(masks: EpochMasks) -> bytes:
-    """Masks as an npz: `names`, `epoch`, and for the layer i `mask_i` (packed bits) and `shape_i`."""
-    arrays: dict[str, NDArray[np.generic]] = {
-        "names": np.array(list(masks.packed)),
-        "epoch": np.array(masks.epoch, dtype=np.int64),
-    }
-    for index, (name, packed) in enumerate(masks.packed.items()):
-        arrays[f"mask_{index}"] = packed
-        arrays[f"shape_{index}"] = np.array(masks.shapes[name], dtype=np.int64)
+    """Masks as an npz of the layout that docs/exports.md describes, with `epoch`.
+
+    `names` and `shape_i` are there besides for scripts written for version 1, where a bit is the mask.
+    """
+    arrays = stored_mask.to_arrays(masks.layers, epoch=masks.epoch, key=True)
+    arrays["epoch"] = np.array(masks.epoch, dtype=np.int64)
+    if all(one.is_plain for one in masks.layers.values()):
+        arrays["names"] = np.array(list(masks.layers))
+        for index, one in enumerate(masks.layers.values()):
+            arrays[f"shape_{index}"] = np.array(one.shape, dtype=np.int64)
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()

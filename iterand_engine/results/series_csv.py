@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from iterand_engine.errors import UserError
 from iterand_engine.machine.workspace import write_atomic
-from iterand_engine.store import Series, Store, queries
+from iterand_engine.store import Series, Store
 
 HEAD = ("series", "layer", "step", "value")
 _ROWS_AT_ONCE = 5_000
@@ -34,8 +34,8 @@ def write_series(
     Raises:
         UserError: no such run, nothing recorded, or the file cannot be written.
     """
-    detail = queries.run(store, run_id)
-    known = [info for info in queries.series_list(store, run_id) if info.points]
+    detail = store.reader.run(run_id)
+    known = [info for info in store.reader.series_list(run_id) if info.points]
     if not known:
         raise UserError(f"Run {detail.id} has no series yet: it has not begun to train.")
     total = sum(info.points * len(info.layers or ("",)) for info in known)
@@ -45,7 +45,7 @@ def write_series(
         nonlocal done
         file.write(_lines([HEAD]))
         for info in known:
-            for rows in _portions(queries.series(store, run_id, info.name)):
+            for rows in _portions(store.reader.series(run_id, info.name)):
                 file.write(_lines(rows))
                 done += len(rows)
                 report(done, max(total, done))

@@ -1,6 +1,6 @@
 """The runs of a sweep as a grid: a cell for each combination of values, with its seeds folded.
 
-A cell is a group (see `grouping`), made of the runs whose options have the values of its place. A run that
+A cell is a group (see `groups`), made of the runs whose options have the values of its place. A run that
 lacks an option, because its method has none such, stands in every place along that axis. Torch-free.
 """
 
@@ -10,13 +10,13 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from iterand_engine.config.axes import SEED
 from iterand_engine.results.differences import ABSENT, short_names, value_of, value_text
 from iterand_engine.results.groups import Group, group_of
 from iterand_engine.store import RunRow
 from iterand_engine.store.records import Json
 
-_SEED = "training.seed"
-Place = tuple[int, ...]  # an index for each axis
+CellPlace = tuple[int, ...]  # an index for each axis
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ class Grid:
     """A sweep laid out: `cells` by place; `outside` are runs whose values are none of the axes'."""
 
     axes: tuple[GridAxis, ...]
-    cells: Mapping[Place, Group]
+    cells: Mapping[CellPlace, Group]
     outside: tuple[RunRow, ...]
 
     @property
-    def shape(self) -> Place:
+    def shape(self) -> CellPlace:
         """How many values each axis has."""
         return tuple(len(axis.values) for axis in self.axes)
 
-    def missing(self) -> list[Place]:
+    def missing(self) -> list[CellPlace]:
         """The places without a run, row by row."""
         places = itertools.product(*(range(count) for count in self.shape))
         return [place for place in places if place not in self.cells]
@@ -55,10 +55,10 @@ def grid_of(axes: Mapping[str, Sequence[object]], runs: Iterable[tuple[RunRow, J
         axes: the sweep's values by dotted option, in order; the seed is no axis of the grid.
         runs: its runs with their configurations, the newest first.
     """
-    options = [option for option in axes if option != _SEED]
+    options = [option for option in axes if option != SEED]
     names = short_names(options)
     indexes = [_Index(option, axes[option]) for option in options]
-    members: dict[Place, list[RunRow]] = {}
+    members: dict[CellPlace, list[RunRow]] = {}
     outside: list[RunRow] = []
     for row, config in runs:
         along = [index.along(config) for index in indexes]
@@ -77,10 +77,10 @@ def _axis(option: str, name: str, values: Sequence[object]) -> GridAxis:
     return GridAxis(option, name, tuple(values), tuple(value_text(value) for value in values))
 
 
-def _folded(members: Mapping[Place, Sequence[RunRow]]) -> dict[Place, Group]:
+def _folded(members: Mapping[CellPlace, Sequence[RunRow]]) -> dict[CellPlace, Group]:
     """A group for each place; the same one where the same runs stand."""
     known: dict[tuple[str, ...], Group] = {}
-    cells: dict[Place, Group] = {}
+    cells: dict[CellPlace, Group] = {}
     for place, rows in members.items():
         ids = tuple(row.id for row in rows)
         if ids not in known:
@@ -95,9 +95,9 @@ class _Index:
     def __init__(self, option: str, values: Sequence[object]) -> None:
         self._path = tuple(option.split("."))
         self._values = values
-        self._found: dict[object, Place] = {}
+        self._found: dict[object, CellPlace] = {}
 
-    def along(self, config: Json) -> Place:
+    def along(self, config: Json) -> CellPlace:
         """One index; all of them where the run lacks the option; none where its value is not on the axis."""
         value = value_of(config, self._path)
         if value is ABSENT:
@@ -108,7 +108,7 @@ class _Index:
             self._found[value] = self._search(value)
         return self._found[value]
 
-    def _search(self, value: object) -> Place:
+    def _search(self, value: object) -> CellPlace:
         fits = [_fit(wanted, value) for wanted in self._values]
         best = max(fits, default=0)
         return (fits.index(best),) if best else ()

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from iterand_engine.config.own_code import OwnCodeError
+from iterand_engine.config.extension_code import ExtensionError
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import OwnershipLost, UserError, concerning
 from iterand_engine.extensions.active import run_code
@@ -20,7 +20,8 @@ from iterand_engine.machine.devices import Device, default_threads, find_device,
 from iterand_engine.machine.environment import differences, snapshot
 from iterand_engine.machine.processes import current
 from iterand_engine.runs.faults import FaultKind, explain
-from iterand_engine.store import EndKind, Recorder, RunState, Store, queries
+from iterand_engine.store import EndKind, Recorder, RunState, Store
+from iterand_engine.store.runs import adopt_run
 
 _END_KINDS: Mapping[FaultKind, EndKind] = {
     "memory": "out_of_memory",
@@ -52,7 +53,7 @@ def prepare(store: Store, run_id: str, device: str | None = None) -> Start:
     Raises:
         UserError: no such run, or no such device here.
     """
-    detail = queries.run(store, run_id)
+    detail = store.reader.run(run_id)
     config = RunConfig.from_mapping(detail.config)
     with concerning("device"):
         found = find_device(device or config.compute.device)
@@ -78,7 +79,7 @@ def adopted(
 ) -> Iterator[tuple[Recorder, Start]]:
     """Own a claimed run for as long as the context lasts, and store what ends it early.
 
-    Within the context this process may run the own code that the run was made with.
+    Within the context this process may run the extension code that the run was made with.
 
     Args:
         store: holds the run.
@@ -94,14 +95,14 @@ def adopted(
     """
     with ExitStack() as stack:
         try:
-            uses = queries.run(store, run_id).extensions
+            uses = store.reader.run(run_id).extensions
             with concerning("extension"):
                 stack.enter_context(run_code(store.workspace, run_id, uses))
             start = prepare(store, run_id, device)
         except UserError as error:
             _give_up(store, run_id, token, error)
             raise
-        store.adopt(run_id, token, current(), start.environment)
+        adopt_run(store, run_id, token, current(), start.environment)
         recorder = stack.enter_context(Recorder(store, run_id, token, on_wait=note))
         try:
             yield recorder, start
@@ -116,18 +117,18 @@ def adopted(
             state = RunState.INTERRUPTED if fault.kind == "device" else RunState.FAILED
             kind = "stopped" if isinstance(error, KeyboardInterrupt) else _END_KINDS[fault.kind]
             recorder.finish(state, end_kind=kind, reason=fault.sentence)
-            if isinstance(error, SystemExit):  # of own code: it must not look like an end that is well
-                raise OwnCodeError(fault.sentence) from error
+            if isinstance(error, SystemExit):  # of extension code: it must not look like an end that is well
+                raise ExtensionError(fault.sentence) from error
             raise
 
 
 def _give_up(store: Store, run_id: str, token: str, error: UserError) -> None:
-    store.adopt(run_id, token, current(), {})
+    adopt_run(store, run_id, token, current(), {})
     with Recorder(store, run_id, token) as recorder:
         _finish_unusable(store, run_id, recorder, error)
 
 
 def _finish_unusable(store: Store, run_id: str, recorder: Recorder, error: UserError) -> None:
     """Store what the user can mend: a run that has a checkpoint is then resumed, another made anew."""
-    state = RunState.STOPPED if queries.checkpoints(store, run_id) else RunState.FAILED
+    state = RunState.STOPPED if store.reader.checkpoints(run_id) else RunState.FAILED
     recorder.finish(state, end_kind=error.concern or "other", reason=str(error))

@@ -1,6 +1,6 @@
-"""Build the network and the method that a configuration names, built in or own code.
+"""Build the network and the method that a configuration names, built in or extension code.
 
-What own code returns is checked here, so that a mistake in it is told with its place and not as an error from
+What extension code returns is checked here, so that a mistake in it is told with its place and not as an error from
 deep within training. Nothing is added to what is built in.
 """
 
@@ -9,12 +9,12 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from iterand_engine.config.catalog import METHODS, MODELS, Entry, find
+from iterand_engine.config.extension_code import ExtensionError, kind_of
 from iterand_engine.config.method_options import MethodOptions
-from iterand_engine.config.own_code import OwnCodeError, kind_of
 from iterand_engine.config.run_config import ModelConfig
 from iterand_engine.errors import UserError
 from iterand_engine.models.spec import InputSpec
-from iterand_engine.pruning.methods.base import Method, Plan, RedrawEvent
+from iterand_engine.pruning.methods.base import Method, RedrawEvent, RunPlan
 from iterand_engine.runs.faults import explain
 
 
@@ -22,18 +22,18 @@ def build_network(options: ModelConfig, spec: InputSpec) -> nn.Module:
     """Build a network on torch's default device.
 
     Args:
-        options: its name, width and, for own code, arguments.
+        options: its name, width and, for extension code, arguments.
         spec: images and classes.
     Raises:
         UserError: it cannot be built for these images or this width.
-        OwnCodeError: own code returned no module; a forward pass raises it where it fails, or where the
+        ExtensionError: extension code returned no module; a forward pass raises it where it fails, or where the
             outputs are not (N, classes).
     """
     entry = find("model", MODELS, options.name)
     module = entry.load()(options.width_factor, spec, **entry.arguments_in(options))
     if entry.own is not None:
         if not isinstance(module, nn.Module):
-            raise OwnCodeError(
+            raise ExtensionError(
                 f"{entry.own}: the model {entry.name!r} returned {kind_of(module)}; it must return a "
                 "torch.nn.Module."
             )
@@ -42,23 +42,24 @@ def build_network(options: ModelConfig, spec: InputSpec) -> nn.Module:
     return module
 
 
-def make_method(module: nn.Module, options: MethodOptions, plan: Plan) -> Method:
+def make_method(module: nn.Module, options: MethodOptions, plan: RunPlan) -> Method:
     """Make a method for a network, which it changes in place.
 
     Args:
         module: on its device.
-        options: of the method, with the arguments of own code.
+        options: of the method, with the arguments of extension code.
         plan: of the run.
     Raises:
         UserError: the network does not suit the method.
-        OwnCodeError: own code trains nothing; `before_step` raises it where it returns something else than a
-            RedrawEvent or None.
+        ExtensionError: extension code trains nothing, or its `has_masks` is not so; `before_step` raises it where it
+            returns something else than a RedrawEvent or None.
     """
     entry = find("method", METHODS, options.name)
     method = entry.load()(module, options, plan, **entry.arguments_in(options))
     assert isinstance(method, Method)
     if entry.own is not None:
         _check_trained(method, entry)
+        _check_masks(method, entry)
         _check_events(method, entry)
     return method
 
@@ -74,7 +75,7 @@ def _guard_forward(module: nn.Module, entry: Entry, classes: int) -> None:
             raise
         except Exception as error:
             if explain(error).kind == "defect":
-                raise OwnCodeError(
+                raise ExtensionError(
                     f"{entry.own}: the model {entry.name!r} fails for images of shape {tuple(images.shape)}: "
                     f"{type(error).__name__}: {str(error).partition(chr(10))[0]}."
                 ) from error
@@ -83,7 +84,7 @@ def _guard_forward(module: nn.Module, entry: Entry, classes: int) -> None:
         if isinstance(outputs, Tensor) and tuple(outputs.shape) == wanted:
             return outputs
         shape = f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else kind_of(outputs)
-        raise OwnCodeError(
+        raise ExtensionError(
             f"{entry.own}: the model {entry.name!r} gives {shape} for {len(images)} images of {classes} "
             f"classes; its outputs must have shape {wanted}."
         )
@@ -94,13 +95,22 @@ def _guard_forward(module: nn.Module, entry: Entry, classes: int) -> None:
 def _check_trained(method: Method, entry: Entry) -> None:
     trained = method.trained
     if not isinstance(trained, list) or not all(isinstance(one, nn.Parameter) for one in trained):
-        raise OwnCodeError(
+        raise ExtensionError(
             f"{entry.own}: `trained` of the method {entry.name!r} is {kind_of(trained)}; it must be a list "
             "of parameters."
         )
     if not trained:
-        raise OwnCodeError(
+        raise ExtensionError(
             f"{entry.own}: `trained` of the method {entry.name!r} is empty: nothing would learn."
+        )
+
+
+def _check_masks(method: Method, entry: Entry) -> None:
+    """Readers of a run believe `has_masks`, so it must be true."""
+    if method.has_masks not in (None, bool(method.layers)):
+        raise ExtensionError(
+            f"{entry.own}: the method {entry.name!r} has {len(method.layers)} masked layers, and has_masks "
+            f"of its class is {method.has_masks}; write has_masks = {bool(method.layers)}."
         )
 
 
@@ -111,7 +121,7 @@ def _check_events(method: Method, entry: Entry) -> None:
         event: object = before_step(step)
         if event is None or isinstance(event, RedrawEvent):
             return event
-        raise OwnCodeError(
+        raise ExtensionError(
             f"{entry.own}: before_step of the method {entry.name!r} returned {kind_of(event)}; it must "
             "return a RedrawEvent or None."
         )

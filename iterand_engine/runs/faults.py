@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from iterand_engine.config.own_code import explained
+from iterand_engine.config.extension_code import explained
+from iterand_engine.machine import texts
 
 FaultKind = Literal["memory", "device", "extension", "system", "defect"]
 
@@ -42,7 +43,7 @@ class Fault:
 
     Args:
         kind: memory (the run asks for more than there is), device (another device may do better), extension
-            (it arose in the user's own code), system (disk, permissions), or defect (of the program).
+            (it arose in the user's extension code), system (disk, permissions), or defect (of the program).
         sentence: for the user, with what to do.
         asked_bytes: the allocation that failed, where the error tells it.
     """
@@ -80,17 +81,10 @@ def _is_device_error(names: set[str], text: str) -> bool:
 def _memory(text: str, line: str) -> Fault:
     found = _ASKED.search(text)
     asked_bytes = round(float(found[1]) * _UNIT_BYTES[_unit(found[2])]) if found else None
-    what = f"{_size(asked_bytes)} asked for at once" if asked_bytes is not None else line
+    what = f"{texts.memory(asked_bytes)} asked for at once" if asked_bytes is not None else line
     advice = "lower training.batch_size or model.width_factor, or take a device with more memory"
     return Fault("memory", f"Out of memory ({what}): {advice}.", asked_bytes)
 
 
 def _unit(text: str) -> str:
     return next(unit for unit in _UNIT_BYTES if unit.lower() == text.lower())
-
-
-def _size(count_bytes: int) -> str:
-    for unit in ("TiB", "GiB", "MiB", "KiB"):
-        if count_bytes >= _UNIT_BYTES[unit]:
-            return f"{count_bytes / _UNIT_BYTES[unit]:.1f} {unit}"
-    return f"{count_bytes} bytes"

@@ -13,8 +13,8 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine.workspace import Workspace, write_atomic
 from iterand_engine.results.epoch_masks import EpochMasks, epoch_path, read_epoch, stored_epochs, write_epoch
 from iterand_engine.runs.background_writer import BackgroundWriter
-from iterand_engine.store import Checkpoint as StoredCheckpoint
-from iterand_engine.store import Recorder, Store, queries
+from iterand_engine.store import PublishedCheckpoint as StoredCheckpoint
+from iterand_engine.store import Recorder, Store
 from iterand_engine.training import checkpoint, final_state
 from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.final_state import FinalState
@@ -106,7 +106,7 @@ class RunFiles:
 
 def stored_checkpoints(store: Store, run_id: str) -> list[StoredCheckpoint]:
     """Published checkpoints of a run, newest first."""
-    found = queries.checkpoints(store, run_id)
+    found = store.reader.checkpoints(run_id)
     return sorted(found, key=lambda entry: (entry.step, entry.epoch), reverse=True)
 
 

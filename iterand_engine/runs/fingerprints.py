@@ -22,7 +22,7 @@ def fill_fingerprints(store: Store, roots: Sequence[Path]) -> None:
     """Look at the data of all runs that lack a fingerprint, as is due after an upgrade.
 
     Args:
-        store: open for writing; the workspace's own code is in the catalogs, or its datasets are passed over.
+        store: open for writing; the workspace's extension code is in the catalogs, or its datasets are passed over.
         roots: data roots, the workspace's data folder last.
     """
     lacking = identities.without_fingerprint(store)

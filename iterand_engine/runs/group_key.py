@@ -61,7 +61,7 @@ def group_key(config: RunConfig, *, fingerprint: str, precision: str, extensions
         config: the complete configuration.
         fingerprint: of the dataset's content, or of the named set.
         precision: resolved: fp32, tf32 or bf16.
-        extensions: hashes of the user's own code that the run uses.
+        extensions: hashes of the user's extension code that the run uses.
     Returns:
         32 hexadecimal digits. A released default never changes, so neither does a key (a test freezes some).
     """

@@ -21,6 +21,7 @@ from iterand_engine.runs.fingerprints import note_fingerprint
 from iterand_engine.runs.group_key import behaviour_of, group_key
 from iterand_engine.slots.places import my_devices
 from iterand_engine.store import NewRun, Store
+from iterand_engine.store.runs import create_run, create_runs
 from iterand_engine.version import __version__
 
 
@@ -46,7 +47,7 @@ def make_run(
     """
     (made,) = _resolved(workspace, [config])
     with _written(workspace, [made]):
-        run_id = store.create_run(made.run, waiter, first)
+        run_id = create_run(store, made.run, waiter, first)
     _note_data(store, [made])
     return run_id
 
@@ -57,14 +58,14 @@ def make_runs(
     """Store new runs, queued in their order, all or none; as `make_run` does, and raises."""
     made = _resolved(workspace, configs)
     with _written(workspace, made):
-        run_ids = store.create_runs([one.run for one in made], first)
+        run_ids = create_runs(store, [one.run for one in made], first)
     _note_data(store, made)
     return run_ids
 
 
 @dataclass(frozen=True)
 class _Made:
-    """A run to be stored: its id, its configuration with name and precision fixed, and its own code."""
+    """A run to be stored: its id, its configuration with name and precision fixed, and its extension code."""
 
     id: str
     config: RunConfig
@@ -129,7 +130,7 @@ def _device(text: str, found: Sequence[Device], mine: Sequence[Device]) -> Devic
 def _written(workspace: Workspace, made: Sequence[_Made]) -> Iterator[None]:
     """The files of runs that are stored within the context; gone again where they are not.
 
-    They come first, because a worker may take a run as soon as it is stored, and runs its copy of own code.
+    They come first, because a worker may take a run as soon as it is stored, and runs its copy of extension code.
     """
     try:
         for one in made:

@@ -7,7 +7,7 @@ adopted.
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from iterand_engine.errors import OwnershipLost, UserError
 from iterand_engine.machine.run_log import RunLog
@@ -15,31 +15,11 @@ from iterand_engine.machine.signals import StopSignals
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.runs.adopt import adopted
 from iterand_engine.runs.faults import explain
-from iterand_engine.store import RunState, Store, queries
+from iterand_engine.store import RunState, Store
+from iterand_engine.training.hooks import Hooks, TrainingProgress
 
 if TYPE_CHECKING:
-    from iterand_engine.runs.train import Outcome
-    from iterand_engine.training.trainer import Progress
-
-
-class Display(Protocol):
-    """What a person sees while a run is trained."""
-
-    def update(self, progress: Progress) -> None:
-        """Show how far it is."""
-
-    def note(self, text: str) -> None:
-        """Tell something, in a line of its own."""
-
-
-class NoDisplay:
-    """For a process that nobody watches."""
-
-    def update(self, progress: Progress) -> None:
-        """Show nothing."""
-
-    def note(self, text: str) -> None:
-        """Tell nothing; the log has it."""
+    from iterand_engine.runs.train import RunOutcome
 
 
 def train_reported(
@@ -48,11 +28,11 @@ def train_reported(
     run_id: str,
     token: str,
     *,
-    display: Display,
+    display: Hooks,
     log: RunLog,
     signals: StopSignals,
     device: str | None = None,
-) -> Outcome:
+) -> RunOutcome:
     """Train a claimed run to its end or to a stop, and log what happens.
 
     Args:
@@ -70,10 +50,9 @@ def train_reported(
     try:
         with adopted(store, run_id, token, device=device, note=reporter.note) as (recorder, start):
             # torch takes seconds to import: the run is ours by now, and shows that somebody is at work.
-            from iterand_engine.runs.train import Surroundings, train
+            from iterand_engine.runs.train import train
 
-            around = Surroundings(reporter.progress, reporter.note, reporter.should_stop)
-            outcome = train(workspace, store, run_id, recorder, start, around)
+            outcome = train(workspace, store, run_id, recorder, start, reporter)
     except UserError as error:
         reporter.tell_messages()
         log.line(f"{_state_now(store, run_id)}: {error}")
@@ -92,18 +71,37 @@ def train_reported(
 
 def _state_now(store: Store, run_id: str) -> RunState:
     # Not failed where the user can mend it and resume; still live where even the store could not be told.
-    state = queries.run(store, run_id).stored_state
+    state = store.reader.run(run_id).stored_state
     return RunState.FAILED if state.is_live else state
 
 
-def _log_outcome(log: RunLog, outcome: Outcome) -> None:
+def _log_outcome(log: RunLog, outcome: RunOutcome) -> None:
     if outcome.reason:
         log.line(outcome.reason)
     validation = f": val_acc={outcome.val_accuracy:.4f}" if outcome.state is RunState.FINISHED else ""
     log.line(f"{outcome.state} at step {outcome.step}{validation}")
 
 
-class Reporter:
+class Watched(Hooks):
+    """Shows a training on a display, and stops it when a signal asks for that."""
+
+    def __init__(self, display: Hooks, signals: StopSignals) -> None:
+        self._display, self._signals = display, signals
+
+    def on_progress(self, progress: TrainingProgress) -> None:
+        """Show it."""
+        self._display.on_progress(progress)
+
+    def note(self, text: str) -> None:
+        """Show it."""
+        self._display.note(text)
+
+    def should_stop(self, step: int) -> bool:
+        """Whether a stop was asked for."""
+        return self._signals.requested
+
+
+class Reporter(Watched):
     """Stands between a worker and whoever watches: display and log say the same.
 
     Args:
@@ -114,19 +112,17 @@ class Reporter:
         signals: whether a stop is asked for.
     """
 
-    def __init__(
-        self, store: Store, run_id: str, display: Display, log: RunLog, signals: StopSignals
-    ) -> None:
-        self._store, self._run_id = store, run_id
-        self._display, self._log, self._signals = display, log, signals
+    def __init__(self, store: Store, run_id: str, display: Hooks, log: RunLog, signals: StopSignals) -> None:
+        super().__init__(display, signals)
+        self._store, self._run_id, self._log = store, run_id, log
         self._told: set[str] = set()
-        self._last_event = max((event.id for event in queries.events(store, run_id)), default=0)
-        self._last: Progress | None = None
+        self._last_event = max((event.id for event in store.reader.events(run_id)), default=0)
+        self._last: TrainingProgress | None = None
         self._stop_told = False
 
     def begin(self) -> None:
         """Say what begins."""
-        detail = queries.run(self._store, self._run_id)
+        detail = self._store.reader.run(self._run_id)
         begins = f"goes on from step {detail.step}" if detail.step else "begins"
         where = f"{detail.precision} on {detail.device_kind}"
         self.note(f"run {self._run_id} {begins}: {detail.name}, seed {detail.seed}, {where}")
@@ -136,12 +132,12 @@ class Reporter:
         if text not in self._told:
             self._told.add(text)
             self._log.line(text)
-            self._display.note(text)
+            super().note(text)
 
-    def progress(self, progress: Progress) -> None:
+    def on_progress(self, progress: TrainingProgress) -> None:
         """Show progress; a line of the log where an epoch is done."""
         last, self._last = self._last, progress
-        self._display.update(progress)
+        super().on_progress(progress)
         if last is not None and progress.epoch > last.epoch:
             self._log.line(
                 f"epoch {progress.epoch}/{progress.epochs} done: step {last.step} loss {last.loss:.4f} "
@@ -151,7 +147,7 @@ class Reporter:
 
     def tell_messages(self) -> None:
         """Tell warnings that the run recorded since, such as accuracy at chance."""
-        for event in queries.events(self._store, self._run_id, after=self._last_event):
+        for event in self._store.reader.events(self._run_id, after=self._last_event):
             self._last_event = event.id
             if event.level != "error":  # those end the run and are told then
                 self.note(event.text)

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from iterand_engine.config.metrics import Unit, metric_of
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import run_code
@@ -20,11 +21,12 @@ from iterand_engine.machine.devices import list_devices
 from iterand_engine.machine.environment import differences
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.results.groups import is_same_experiment
 from iterand_engine.runs.make import make_run
-from iterand_engine.runs.train import Surroundings, work
-from iterand_engine.store import RunDetail, RunState, Series, SeriesInfo, Store, queries
-
-EPOCH_SECONDS = "epoch_s"
+from iterand_engine.runs.train import work
+from iterand_engine.store import RunDetail, RunState, Series, SeriesInfo, Store
+from iterand_engine.store.runs import claim_run
+from iterand_engine.training.hooks import Hooks, TrainingProgress
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Reproduction:
     """What training again showed.
 
     Args:
@@ -75,8 +77,8 @@ def reproduce_run(
     run_id: str,
     *,
     steps: int | None = None,
-    around: Surroundings | None = None,
-) -> Comparison:
+    around: Hooks | None = None,
+) -> Reproduction:
     """Train a run again, with the threads, precision and memory format of its first start, and compare.
 
     Args:
@@ -87,7 +89,7 @@ def reproduce_run(
     Raises:
         UserError: the run did no step yet, or cannot be trained here.
     """
-    original = queries.run(store, run_id)
+    original = store.reader.run(run_id)
     limit = min(original.step, original.step if steps is None else steps)
     if limit < 1:
         raise UserError(
@@ -103,8 +105,8 @@ def reproduce_run(
         Settings(data_roots=tuple(roots)).save(place)
         with Store.open(place) as other:
             again = make_run(place, other, _repeated_config(original))
-            work(place, other, again, other.claim(again), _until(limit, around or Surroundings()))
-            return compare(store, original, other, queries.run(other, again), limit)
+            work(place, other, again, claim_run(other, again), _Until(limit, around or Hooks()))
+            return compare(store, original, other, other.reader.run(again), limit)
 
 
 def _repeated_config(original: RunDetail) -> RunConfig:
@@ -121,7 +123,7 @@ def _repeated_config(original: RunDetail) -> RunConfig:
     return config.model_copy(update={"compute": config.compute.model_copy(update=fixed)})
 
 
-def compare(store: Store, original: RunDetail, other: Store, repeated: RunDetail, limit: int) -> Comparison:
+def compare(store: Store, original: RunDetail, other: Store, repeated: RunDetail, limit: int) -> Reproduction:
     """Compare two runs that should be equal.
 
     Args:
@@ -133,9 +135,9 @@ def compare(store: Store, original: RunDetail, other: Store, repeated: RunDetail
     difference = first_difference(store, original.id, other, repeated.id, steps)
     both_finished = original.state is repeated.state is RunState.FINISHED
     notes = []
-    if original.group_key != repeated.group_key:
+    if not is_same_experiment(original, repeated):
         notes.append("the content of the dataset, or the meaning of the options, is not what it was")
-    return Comparison(
+    return Reproduction(
         steps=steps,
         difference=difference,
         digests_differ=both_finished and original.final_digest != repeated.final_digest,
@@ -166,9 +168,9 @@ def _compared(store: Store, run_id: str) -> dict[str, str]:
     """Axis by name of the series that must repeat."""
 
     def repeats(info: SeriesInfo) -> bool:
-        return info.axis != "clock" and info.name != EPOCH_SECONDS
+        return info.axis != "clock" and metric_of(info.name).unit is not Unit.SECONDS
 
-    return {info.name: info.axis for info in queries.series_list(store, run_id) if repeats(info)}
+    return {info.name: info.axis for info in store.reader.series_list(run_id) if repeats(info)}
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ class _Points:
 
 
 def _read(store: Store, run_id: str, name: str, steps: int) -> _Points:
-    series: Series = queries.series(store, run_id, name)
+    series: Series = store.reader.series(run_id, name)
     count = int(np.searchsorted(series.steps, steps))
     width = 1 if series.layers is None else len(series.layers)
     values = np.ascontiguousarray(series.values[:count], dtype=np.float32).reshape(count, width)
@@ -223,10 +225,17 @@ def _missing(name: str, points: _Points, row: int, *, is_original: bool) -> Diff
     return Difference(int(points.steps[row]), name, *pair)
 
 
-def _until(limit: int, around: Surroundings) -> Surroundings:
-    """The same surroundings, with a stop after some steps."""
+class _Until(Hooks):
+    """Shows what other hooks show, and stops after some steps, or when those do."""
 
-    def should_stop(step: int) -> bool:
-        return step >= limit or around.should_stop(step)
+    def __init__(self, limit: int, around: Hooks) -> None:
+        self._limit, self._around = limit, around
 
-    return Surroundings(around.on_progress, around.note, should_stop)
+    def on_progress(self, progress: TrainingProgress) -> None:
+        self._around.on_progress(progress)
+
+    def note(self, text: str) -> None:
+        self._around.note(text)
+
+    def should_stop(self, step: int) -> bool:
+        return step >= self._limit or self._around.should_stop(step)

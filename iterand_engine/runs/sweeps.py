@@ -1,8 +1,7 @@
 """From options with several values to runs: a product of the values, each with each seed. Torch-free.
 
-`--set training.lr=0.1,0.3` makes one run for each value; a text that holds a comma is quoted, a list keeps
-its brackets. Runs that differ only by the seed are a group and need no sweep. The cells of a plan follow from
-its base and axes alone, so a stored sweep can be planned again.
+Runs that differ only by the seed are a group and need no sweep. The cells of a plan follow from its base and
+axes alone, so a stored sweep can be planned again.
 """
 
 from __future__ import annotations
@@ -20,31 +19,16 @@ from iterand_engine.config.axes import (
     SEED,
     Axis,
     foreign_options,
-    parse_seeds,
-    read_axes,
-    split_values,
-    value_key,
+    make_axes,
 )
-from iterand_engine.config.run_config import RunConfig, apply_sets
+from iterand_engine.config.run_config import RunConfig
+from iterand_engine.config.sets import Change, apply_changes, change
 from iterand_engine.data.locate import located
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.runs.make import make_runs
 from iterand_engine.store import Store
 from iterand_engine.store.sweeps import add_sweep
-
-__all__ = [
-    "SEED",
-    "Cell",
-    "Plan",
-    "QueuedPlan",
-    "check_data",
-    "parse_seeds",
-    "plan",
-    "queue_plan",
-    "queue_plans",
-    "split_values",
-]
 
 _IN_EVERY_NAME = ("model.name", "model.width_factor", "method.name")
 
@@ -85,7 +69,7 @@ class QueuedPlan:
     sweep_id: str | None
 
 
-def plan(mapping: Mapping[str, Any], sets: Sequence[str], seeds: Sequence[int], folder: Path) -> Plan:
+def plan(mapping: Mapping[str, Any], changes: Mapping[str, Sequence[object]], folder: Path) -> Plan:
     """Make the runs of all combinations of the values given, a whole grid for one seed before the next.
 
     An option that the method, network or dataset of a cell lacks while others have it is dropped there, with
@@ -93,14 +77,13 @@ def plan(mapping: Mapping[str, Any], sets: Sequence[str], seeds: Sequence[int], 
 
     Args:
         mapping: options as read from a file or preset.
-        sets: texts like `method.randomize_rate=0.05,0.1`; of several for one option the last counts.
-        seeds: instead of `training.seed`; none keeps it.
+        changes: by dotted option its values, at least one: `{"method.randomize_rate": (0.05, 0.1)}`.
         folder: what a relative data.path is seen from.
     Raises:
-        UserError: a text, an option or a value is none, or there are too many combinations.
+        UserError: there is no such option or value, or there are too many combinations.
     """
-    fixed, axes = read_axes(sets, seeds, folder)
-    base, notes = apply_sets(mapping, [axis.first_set for axis in fixed], folder=folder)
+    fixed, axes = make_axes(changes, folder)
+    base, notes = apply_changes(mapping, [axis.first for axis in fixed], folder=folder)
     cells, more_notes = _cells(mapping, fixed, axes, folder)
     return Plan(
         name=str(base.get("name") or _made_name(axes, cells)),
@@ -157,27 +140,27 @@ def _cells(
     """The cells, and what was dropped where."""
     foreign = foreign_options(axes)
     late = [axis for axis in fixed if _section(axis.option) in foreign]  # they depend on a choice that varies
-    start, notes = apply_sets(mapping, [axis.first_set for axis in fixed if axis not in late], folder=folder)
+    start, notes = apply_changes(mapping, [axis.first for axis in fixed if axis not in late], folder=folder)
     cells: dict[str, Cell] = {}
     combinations = 0
     for chosen in _combinations(axes):
         combinations += 1
-        values = {option: value for option, _, value in chosen}
-        texts = {option: text for option, text, _ in chosen} | {axis.option: axis.texts[0] for axis in late}
-        combined, dropped = _combined(start, texts, values, foreign, folder)
+        values = dict(chosen)
+        changes = values | dict(axis.first for axis in late)
+        combined, dropped = _combined(start, changes, foreign, folder)
         notes += dropped
         config = RunConfig.from_mapping(combined)
-        left = {option: value for option, value in values.items() if option in texts}
+        left = {option: value for option, value in values.items() if option in changes}
         named = config.model_copy(update={"name": _cell_name(config, left)})
-        cells.setdefault(value_key(config.to_mapping()), Cell(named, left))
+        cells.setdefault(config.model_dump_json(), Cell(named, left))
     if len(cells) < combinations:
         notes.append(f"of {combinations} combinations {len(cells)} differ")
     return list(cells.values()), notes
 
 
-def _combinations(axes: Sequence[Axis]) -> Iterator[list[tuple[str, str, object]]]:
-    """Each combination as (option, text, value) by axis; a whole grid for one seed, then for the next."""
-    listed = [[(axis.option, *one) for one in zip(axis.texts, axis.values, strict=True)] for axis in axes]
+def _combinations(axes: Sequence[Axis]) -> Iterator[list[Change]]:
+    """Each combination as a change by axis; a whole grid for one seed, then for the next."""
+    listed = [[(axis.option, value) for value in axis.values] for axis in axes]
     if axes and axes[-1].option == SEED:
         for seed, *others in itertools.product(listed[-1], *listed[:-1]):
             yield [*others, seed]
@@ -187,29 +170,36 @@ def _combinations(axes: Sequence[Axis]) -> Iterator[list[tuple[str, str, object]
 
 def _combined(
     start: Mapping[str, Any],
-    texts: dict[str, str],
-    values: Mapping[str, object],
+    changes: dict[str, object],
     foreign: Mapping[str, Mapping[str, set[str]]],
     folder: Path,
 ) -> tuple[dict[str, Any], list[str]]:
-    """The options of one combination, and what was dropped; that is taken out of `texts`, too."""
-    mapping, notes = copy.deepcopy(dict(start)), list[str]()
+    """The options of one combination, and what was dropped; that is taken out of `changes`, too."""
+    mapping, notes = _copied(start), list[str]()
     choices = [CHOICES[section] for section in foreign]
     for section, option in zip(foreign, choices, strict=True):
-        choice, inner = str(values[option]), mapping.get(section)
+        choice, inner = str(changes[option]), mapping.get(section)
         lacking = foreign[section][choice]
         dropped = [key for key in inner if key in lacking] if isinstance(inner, dict) else []
         for key in dropped:
             del mapping[section][key]
-        for other in [other for other in texts if _section(other) == section]:
+        for other in [other for other in changes if _section(other) == section]:
             if (key := other.split(".")[1]) in lacking:
                 dropped.append(key)
-                del texts[other]
+                del changes[other]
         if dropped:
             notes.append(f"dropped {', '.join(dict.fromkeys(dropped))}: {choice} has no such option")
-    mapping, more = apply_sets(mapping, [f"{option}={texts[option]}" for option in choices], folder=folder)
-    sets = [f"{option}={text}" for option, text in texts.items() if option not in choices]
-    return apply_sets(mapping, sets, folder=folder)[0], [*notes, *more]
+    for option in choices:
+        notes += change(mapping, option, changes[option], folder=folder)
+    for option, value in changes.items():
+        if option not in choices:
+            change(mapping, option, copy.deepcopy(value), folder=folder)
+    return mapping, notes
+
+
+def _copied(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy whose options can be changed; of a thousand, `deepcopy` takes most of the time."""
+    return {key: _copied(value) if isinstance(value, dict) else value for key, value in mapping.items()}
 
 
 def _section(option: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,21 +21,22 @@ from iterand_engine.errors import concerning
 from iterand_engine.machine.devices import Device
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.pruning.methods.base import Plan
+from iterand_engine.pruning.methods.base import RunPlan
 from iterand_engine.runs.adopt import Start, adopted
 from iterand_engine.runs.build import build_network, make_method
 from iterand_engine.runs.files import RunFiles, load_checkpoint
 from iterand_engine.runs.fingerprints import note_fingerprint
 from iterand_engine.store import Recorder, RunState, Store
 from iterand_engine.training import final_state
-from iterand_engine.training.checkpoint import Position
+from iterand_engine.training.checkpoint import Checkpoint, Position
+from iterand_engine.training.hooks import Hooks, TrainingProgress
 from iterand_engine.training.mask_snapshot import snapshot_masks
 from iterand_engine.training.numerics import Numerics
-from iterand_engine.training.trainer import Ending, Hooks, Progress, Task, Trainer, steps_per_epoch
+from iterand_engine.training.trainer import Ending, Task, Trainer, steps_per_epoch
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """How a run ended: its state, the updates done, its accuracies (NaN where there are none) and why."""
 
     state: RunState
@@ -45,23 +46,14 @@ class Outcome:
     reason: str | None = None
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What a run asks of whoever started it: shows progress, takes notes, and may ask it to stop."""
-
-    on_progress: Callable[[Progress], None] = lambda _: None
-    note: Callable[[str], None] = lambda _: None
-    should_stop: Callable[[int], bool] = lambda _: False
-
-
 def work(
     workspace: Workspace,
     store: Store,
     run_id: str,
     token: str,
-    around: Surroundings | None = None,
+    around: Hooks | None = None,
     device: str | None = None,
-) -> Outcome:
+) -> RunOutcome:
     """Train a claimed run to its end, or to a stop.
 
     Args:
@@ -69,21 +61,21 @@ def work(
         store: its open store.
         run_id: which run; its row holds the configuration.
         token: of the claim.
-        around: progress, notes and stop requests.
+        around: who started it: is told what happens, and may ask it to stop.
         device: id of the one to train on; by default as the configuration says.
     Raises:
         OwnershipLost, UserError, Exception: as `run_start.adopted` says.
     """
-    around = around or Surroundings()
+    around = around or Hooks()
     with adopted(store, run_id, token, device=device, note=around.note) as (recorder, start):
         return train(workspace, store, run_id, recorder, start, around)
 
 
 def train(
-    workspace: Workspace, store: Store, run_id: str, recorder: Recorder, start: Start, around: Surroundings
-) -> Outcome:
+    workspace: Workspace, store: Store, run_id: str, recorder: Recorder, start: Start, around: Hooks
+) -> RunOutcome:
     """Train an adopted run to its end, or to a stop, and store how it ended."""
-    session = Session(workspace, store, run_id, recorder, start, around)
+    session = RunSession(workspace, store, run_id, recorder, start, around)
     with session.open() as trainer:
         return session.end(trainer, trainer.train())
 
@@ -116,11 +108,11 @@ def build_task(config: RunConfig, dataset: Dataset, numerics: Numerics) -> Task:
     """Build the network and the method of a run on its device."""
     module = numerics.place(build_network(config.model, dataset.spec))
     steps = steps_per_epoch(dataset, config) * config.training.epochs
-    plan = Plan(total_steps=steps, seed=config.training.seed, weight_dtype=numerics.weight_dtype)
+    plan = RunPlan(total_steps=steps, seed=config.training.seed, weight_dtype=numerics.weight_dtype)
     return Task(config, dataset, module, make_method(module, config.method, plan), numerics)
 
 
-class Session:
+class RunSession(Hooks):
     """One start of a run, between adopting it and saying how it ended.
 
     Args:
@@ -129,7 +121,7 @@ class Session:
         run_id: which run; adopted.
         recorder: with the owner's token.
         start: from `run_start.prepare`.
-        around: progress, notes and stop requests.
+        around: who started it: is told what happens, and may ask it to stop.
     """
 
     def __init__(
@@ -139,12 +131,13 @@ class Session:
         run_id: str,
         recorder: Recorder,
         start: Start,
-        around: Surroundings,
+        around: Hooks,
     ) -> None:
         self._workspace, self._store, self._run_id = workspace, store, run_id
         self._recorder, self._start, self._around = recorder, start, around
         self._numerics = numerics_of(start)
         self._files = RunFiles(workspace, store, recorder, run_id)
+        self._training: Trainer | None = None
 
     @contextmanager
     def open(self) -> Iterator[Trainer]:
@@ -161,7 +154,7 @@ class Session:
 
     def _say(self, text: str) -> None:
         self._recorder.event("warning", text)
-        self._around.note(text)
+        self.note(text)
 
     def _open_data(self) -> Dataset:
         config, numerics = self._start.config, self._numerics
@@ -185,34 +178,48 @@ class Session:
         self._recorder.rewind(position.step)
         self._recorder.progress(position.step, position.epoch, task.total_steps)
         self._files.keep_masks_until(position.epoch if start else -1, self._say)
-        hooks = Hooks(
-            on_checkpoint=self._files.add_checkpoint,
-            on_epoch=self._keep_epoch,
-            on_progress=self._around.on_progress,
-            should_stop=self._around.should_stop,
-        )
-        trainer = Trainer(task, self._recorder, hooks, start)
+        self._training = trainer = Trainer(task, self._recorder, self, start)
         if start is None:
             self._keep_masks(trainer)
         return trainer
 
-    def _keep_epoch(self, trainer: Trainer, best: bool) -> None:
-        self._keep_masks(trainer)
-        if best:
-            self._files.add_network("best", _network(trainer))
+    def on_progress(self, progress: TrainingProgress) -> None:
+        """Hand it on."""
+        self._around.on_progress(progress)
+
+    def note(self, text: str) -> None:
+        """Hand it on."""
+        self._around.note(text)
+
+    def should_stop(self, step: int) -> bool:
+        """Ask whoever started the run."""
+        return self._around.should_stop(step)
+
+    def on_checkpoint(self, state: Checkpoint) -> None:
+        """Write it."""
+        self._files.add_checkpoint(state)
+        self._around.on_checkpoint(state)
+
+    def on_epoch(self, epoch: int, is_best: bool) -> None:
+        """Write the masks, and the network where it is the best so far."""
+        assert self._training is not None
+        self._keep_masks(self._training)
+        if is_best:
+            self._files.add_network("best", _network(self._training))
+        self._around.on_epoch(epoch, is_best)
 
     def _keep_masks(self, trainer: Trainer) -> None:
         if trainer.task.method.layers:
             self._files.add_masks(snapshot_masks(trainer.task.method.layers, trainer.position.epoch))
 
-    def end(self, trainer: Trainer, ending: Ending) -> Outcome:
+    def end(self, trainer: Trainer, ending: Ending) -> RunOutcome:
         """Save what remains and store how training ended."""
         step = trainer.position.step
         match ending:
             case Ending.STOPPED:
                 self._files.wait()
                 self._recorder.finish(RunState.STOPPED)
-                return Outcome(RunState.STOPPED, step)
+                return RunOutcome(RunState.STOPPED, step)
             case Ending.DIVERGED:
                 reason = (
                     f"{trainer.divergence}; try a lower training.lr or weight_decay, "
@@ -220,11 +227,11 @@ class Session:
                 )
                 self._files.wait()
                 self._recorder.finish(RunState.DIVERGED, reason=reason)
-                return Outcome(RunState.DIVERGED, step, reason=reason)
+                return RunOutcome(RunState.DIVERGED, step, reason=reason)
             case Ending.FINISHED:
                 return self._finished(trainer)
 
-    def _finished(self, trainer: Trainer) -> Outcome:
+    def _finished(self, trainer: Trainer) -> RunOutcome:
         test, network = trainer.test(), _network(trainer)
         self._files.add_network("final", network)
         self._files.wait()
@@ -236,7 +243,7 @@ class Session:
             final_digest=final_state.digest(network),
         )
         self._files.remove_checkpoint_files()
-        return Outcome(RunState.FINISHED, trainer.position.step, val_accuracy, test.accuracy)
+        return RunOutcome(RunState.FINISHED, trainer.position.step, val_accuracy, test.accuracy)
 
 
 def use_only(device: Device) -> None:

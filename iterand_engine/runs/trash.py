@@ -22,7 +22,7 @@ from pathlib import Path
 from iterand_engine.errors import UserError
 from iterand_engine.machine.disk_use import DiskUse, measure
 from iterand_engine.machine.workspace import Workspace, is_run_id
-from iterand_engine.store import RunRow, Store, queries, trash
+from iterand_engine.store import RunRow, Store, trash
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def undelete_runs(workspace: Workspace, store: Store, run_ids: Sequence[str]) ->
     """
     trash.restore(store, run_ids, lambda run_id: _bring_back(workspace, run_id))
     _remove_if_empty(workspace.trash_dir)
-    started = [row for row in queries.runs(store, ids=run_ids) if row.started_at is not None]
+    started = [row for row in store.reader.runs(ids=run_ids) if row.started_at is not None]
     return [
         f"The files of run {row.id} ({row.name}) are not there any more; only its results came back."
         for row in started
@@ -60,12 +60,12 @@ def undelete_runs(workspace: Workspace, store: Store, run_ids: Sequence[str]) ->
 
 def entries(workspace: Workspace, store: Store) -> list[TrashEntry]:
     """What is in the trash, the last deleted first, then files of runs that the store no longer knows."""
-    found = [TrashEntry(one.row.id, one.row, one.deleted_at) for one in trash.discarded(store)]
+    found = [TrashEntry(one.row.id, one.row, one.deleted_at) for one in store.reader.discarded()]
     try:
         names = sorted(name for name in os.listdir(workspace.trash_dir) if is_run_id(name))
     except (FileNotFoundError, NotADirectoryError):
         return found
-    known = {entry.run_id for entry in found} | {row.id for row in queries.runs(store, ids=names)}
+    known = {entry.run_id for entry in found} | {row.id for row in store.reader.runs(ids=names)}
     return found + [TrashEntry(name, None, None) for name in names if name not in known]
 
 
@@ -76,7 +76,7 @@ def disk_use(workspace: Workspace, store: Store, before_folder: Callable[[], Non
         workspace, store: which.
         before_folder: called before each folder is read; what it raises ends the measurement.
     """
-    deleted = {one.row.id for one in trash.discarded(store)}
+    deleted = {one.row.id for one in store.reader.discarded()}
     return measure(workspace, before_folder, deleted=deleted)
 
 

@@ -18,9 +18,10 @@ from iterand_engine.machine.run_log import RunLog, log_path
 from iterand_engine.machine.signals import StopSignals
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.runs.faults import explain
-from iterand_engine.runs.report import NoDisplay, train_reported
+from iterand_engine.runs.report import train_reported
 from iterand_engine.slots.launches import TOKEN_VARIABLE
 from iterand_engine.store import RunState, Store
+from iterand_engine.training.hooks import Hooks
 
 
 def main(arguments: Sequence[str] | None = None) -> ExitCode:
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> ExitCode:
                 store,
                 words.run,
                 token,
-                display=NoDisplay(),
+                display=Hooks(),
                 log=log,
                 signals=signals,
                 device=words.device,

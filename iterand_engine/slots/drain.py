@@ -16,16 +16,15 @@ from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.launch import Launcher, start_detached
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.slots.held_slot import Ended, HeldSlot, slot_name, take_hold
+from iterand_engine.slots.held_slot import EndedRun, HeldSlot, slot_name, take_hold
 from iterand_engine.slots.launches import slot_launch
-from iterand_engine.slots.places import Place, my_devices, our_processes, places, suits
-from iterand_engine.store import RunRow, Store, queries, slots
-from iterand_engine.store import queue as store_queue
+from iterand_engine.slots.places import OfferedPlace, my_devices, our_processes, places, suits
+from iterand_engine.store import RunRow, Store
 from iterand_engine.store.records import SlotKey, SlotPlace, SlotRow
 
 __all__ = [
-    "Ended",
-    "Place",
+    "EndedRun",
+    "OfferedPlace",
     "drain",
     "my_devices",
     "obstacle",
@@ -53,7 +52,7 @@ def start_missing(workspace: Workspace, store: Store, launcher: Launcher = start
     Raises:
         UserError: the settings or the devices cannot be read, or a process cannot be started.
     """
-    rows = {row.key: row for row in slots.slots(store) if row.key.host == processes.host_id()}
+    rows = {row.key: row for row in store.reader.slots() if row.key.host == processes.host_id()}
     if any(row.held and row.program != program_stamp() for row in rows.values()):
         return []
     free, missing = [], []
@@ -85,10 +84,10 @@ def _needed(store: Store, free: list[SlotPlace], missing: list[SlotPlace]) -> li
 
 def _queued_with_devices(store: Store) -> Iterator[tuple[RunRow, object]]:
     """The queued runs that slots may take, each with its option compute.device, the next one first."""
-    queued = [run.id for run in store_queue.queued(store) if not run.waiting]
+    queued = [run.id for run in store.reader.queued() if not run.waiting]
     for start in range(0, len(queued), _RUNS_AT_ONCE):
         some = queued[start : start + _RUNS_AT_ONCE]
-        found = {run.id: (run, config) for run, config in queries.runs_with_configs(store, ids=some)}
+        found = {run.id: (run, config) for run, config in store.reader.runs_with_configs(ids=some)}
         for run, config in (found[run_id] for run_id in some if run_id in found):
             yield run, _device_of(config)
 
@@ -106,20 +105,20 @@ def why_waiting(store: Store, settings: Settings, run: RunRow) -> str:
     """
     if run.waiting:
         return "A process waits to train it as soon as a slot is free."
-    device = _device_of(queries.run(store, run.id).config)
+    device = _device_of(store.reader.run(run.id).config)
     offered = [p for p in places(settings, our_processes(store)) if suits(run, device, p.place)]
     if not offered:
         return (
             f"No slot of this machine takes it: it asks for {device or run.device_kind!r}"
             f" ({run.device_kind}); see the settings devices and cpu_slot."
         )
-    rows = {row.key: row for row in slots.slots(store)}
+    rows = {row.key: row for row in store.reader.slots()}
     found = [_why_not(store, offer, rows.get(offer.place.key)) for offer in offered]
     reasons = [reason for reason in found if reason is not None]
     if len(reasons) < len(found):
         ahead = sum(
             other.queue_rank < run.queue_rank
-            for other in store_queue.queued(store)
+            for other in store.reader.queued()
             if other.queue_rank is not None and run.queue_rank is not None
         )
         before = "1 run is" if ahead == 1 else f"{ahead} runs are"
@@ -129,7 +128,7 @@ def why_waiting(store: Store, settings: Settings, run: RunRow) -> str:
     return f"{reasons[0]}{more}."
 
 
-def _why_not(store: Store, offered: Place, row: SlotRow | None) -> str | None:
+def _why_not(store: Store, offered: OfferedPlace, row: SlotRow | None) -> str | None:
     """Why a slot takes no run now, without a full stop; None where it would."""
     name = slot_name(offered.place.key)
     found = obstacle(store, offered, row)
@@ -140,7 +139,7 @@ def _why_not(store: Store, offered: Place, row: SlotRow | None) -> str | None:
     return f"{name} is {row.message}" if row.message else None
 
 
-def obstacle(store: Store, offered: Place, row: SlotRow | None) -> str | None:
+def obstacle(store: Store, offered: OfferedPlace, row: SlotRow | None) -> str | None:
     """What keeps any run from a place now, without a full stop; None where nothing does.
 
     Args:
@@ -158,7 +157,7 @@ def obstacle(store: Store, offered: Place, row: SlotRow | None) -> str | None:
 
 
 def _named(store: Store, run_id: str) -> str:
-    found = queries.runs(store, ids=[run_id])
+    found = store.reader.runs(ids=[run_id])
     return f"run {run_id[:8]} ({found[0].name})" if found else f"run {run_id[:8]}"
 
 
@@ -171,7 +170,7 @@ def drain(
     should_stop: Callable[[], bool] = lambda: False,
     idle_s: float = 0.0,
     launcher: Launcher = start_detached,
-) -> list[Ended]:
+) -> list[EndedRun]:
     """Hold slots and train what is queued for them, each run in a process of its own, until nothing is left.
 
     Args:

@@ -25,9 +25,10 @@ from iterand_engine.machine.workspace import Workspace
 from iterand_engine.slots.launches import slot_launch, worker_launch
 from iterand_engine.slots.on_end import announce_closed, announce_run
 from iterand_engine.slots.places import our_processes, places, threads_at
-from iterand_engine.store import RunState, Store, queries, slots
+from iterand_engine.store import RunState, Store, slots
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store.records import Claim, SlotKey, SlotPlace
+from iterand_engine.store.runs import request_stop
 
 BEAT_S = 2.0
 LOOK_S = 0.3  # between two looks for a run
@@ -37,7 +38,7 @@ TROUBLES = 60  # in a row, after which nothing is tried again
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndedRun:
     """A run whose worker has ended, and how it stood then."""
 
     run_id: str
@@ -114,7 +115,7 @@ class HeldSlot:
         self._idle_since_s = time.monotonic()
         self._troubles = 0
         self.is_done = self.is_closed = False
-        self.ended: list[Ended] = []
+        self.ended: list[EndedRun] = []
 
     def leave(self) -> None:
         """Ask the run to save and stop, and hold the slot no more once it has."""
@@ -152,7 +153,7 @@ class HeldSlot:
         if self._worker is not None and self._worker.has_ended():
             self._judge(self._worker)
         if self._stopping and self._worker is not None:
-            self._store.request_stop(self._worker.claim.run_id)
+            request_stop(self._store, self._worker.claim.run_id)
             self._stopping = False
         if now_s >= self._beat_at_s:
             self._beat(now_s)
@@ -227,18 +228,18 @@ class HeldSlot:
             log = log_path(self._workspace, run_id)
             tail = last_lines(log, since=worker.log_start)
             store_queue.died(self._store, run_id, worker.claim.token, _how(code), tail)
-        found = queries.runs(self._store, ids=[run_id])
+        found = self._store.reader.runs(ids=[run_id])
         self._worker = None
         self._look_at_s = self._check_at_s = 0.0
         self._idle_since_s = time.monotonic()
         for run in found:  # none where it was deleted meanwhile
             self._say(f"run {run_id} {run.state}" + (f": {run.reason}" if run.reason else ""))
-            self.ended.append(Ended(run_id, run.state))
+            self.ended.append(EndedRun(run_id, run.state))
             self._announce(lambda: announce_run(self._workspace, self._store, run_id, self._launcher))
 
     def _close(self, run_id: str) -> None:
         """Close the slot whose device failed; its run goes to the head of the queue."""
-        found = queries.runs(self._store, ids=[run_id])
+        found = self._store.reader.runs(ids=[run_id])
         reason = (found[0].reason if found else None) or "its device failed"
         slots.device_error(self._store, self._key, self._token, run_id, reason.rstrip("."))
         self.is_closed = True

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from iterand_engine.machine.launch import Launch, Launcher
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
-from iterand_engine.store import RunRow, RunState, Store, queries
+from iterand_engine.store import RunRow, RunState, Store
 from iterand_engine.store.records import SlotKey, SweepRow
 from iterand_engine.store.sweeps import sweeps_ended_by
 
@@ -30,7 +30,7 @@ def announce_run(workspace: Workspace, store: Store, run_id: str, launcher: Laun
     Raises:
         UserError: the settings cannot be read, or the command cannot be started.
     """
-    found = queries.runs(store, ids=[run_id])
+    found = store.reader.runs(ids=[run_id])
     if not found or found[0].state.is_live or found[0].state is RunState.QUEUED:
         return
     ended = sweeps_ended_by(store, run_id)
@@ -39,7 +39,7 @@ def announce_run(workspace: Workspace, store: Store, run_id: str, launcher: Laun
         return
     _run(workspace, command, _run_facts(found[0]), launcher)
     for sweep in ended:
-        facts = _sweep_facts(sweep, queries.runs(store, ids=sweep.run_ids))
+        facts = _sweep_facts(sweep, store.reader.runs(ids=sweep.run_ids))
         _run(workspace, command, facts, launcher)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pynvml
 
 from iterand_engine.errors import UserError
-from iterand_engine.machine import processes
+from iterand_engine.machine import processes, texts
 from iterand_engine.machine.devices import (
     Device,
     cpu_device,
@@ -31,7 +31,7 @@ FOREIGN_LIMIT_BYTES = 2**30
 
 
 @dataclass(frozen=True)
-class Place:
+class OfferedPlace:
     """A slot that the settings ask for; `skipped` says why no run may start there now."""
 
     place: SlotPlace
@@ -67,7 +67,7 @@ def places(
     ours: Collection[int],
     nvml: Any = pynvml,
     devices: Sequence[Device] | None = None,
-) -> list[Place]:
+) -> list[OfferedPlace]:
     """The slots of this machine, device by device.
 
     Args:
@@ -79,7 +79,9 @@ def places(
         UserError: as `my_devices`.
     """
     return [
-        Place(SlotPlace(SlotKey(processes.host_id(), device.id, position), device.name, device.kind), skipped)
+        OfferedPlace(
+            SlotPlace(SlotKey(processes.host_id(), device.id, position), device.name, device.kind), skipped
+        )
         for device in my_devices(settings, devices)
         for skipped in [_skipped(device, ours, nvml)]
         for position in range(settings.slots_per_device)
@@ -88,7 +90,7 @@ def places(
 
 def our_processes(store: Store) -> set[int]:
     """Process ids of the workers of a workspace on this machine."""
-    owners = [run.owner for run in store.live_runs()]
+    owners = [run.owner for run in store.reader.live_runs()]
     return {owner.pid for owner in owners if owner is not None and owner.host == processes.host_id()}
 
 
@@ -105,7 +107,7 @@ def suits(run: RunRow, device: object, place: SlotPlace) -> bool:
     return run.device_kind == place.device_kind
 
 
-def threads_at(place: SlotPlace, settings: Settings, offered: Sequence[Place]) -> int:
+def threads_at(place: SlotPlace, settings: Settings, offered: Sequence[OfferedPlace]) -> int:
     """CPU threads for a run at a place: the slots of its kind of device share the machine's cores.
 
     Args:
@@ -139,4 +141,4 @@ def _skipped(device: Device, ours: Collection[int], nvml: Any) -> str | None:
     held = foreign_bytes(device, ours, nvml) if device.kind == "cuda" else 0
     if held <= FOREIGN_LIMIT_BYTES:
         return None
-    return f"skipped: other programs hold {held / 2**30:.1f} GiB of {device.name}"
+    return f"skipped: other programs hold {texts.memory(held)} of {device.name}"

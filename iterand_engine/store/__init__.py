@@ -1,17 +1,20 @@
 """The one database through which training, commands and the window speak (torch-free).
 
-`Store` opens a workspace's database and makes, claims and stops runs; `Recorder` is how the process that owns
-a run writes it; `queries` reads. See docs/store.md.
+`Store` opens a workspace's database and gives connections, nothing else. Changes are functions that take the
+store: `runs` makes, claims and stops runs, `queue` orders them, `slots`, `sweeps`, `labels` and `trash` are
+named for what they change. Readings are the methods of `Store.reader`, one object because `Reader` is a
+protocol that other stores can implement. `Recorder` is how the process that owns a run writes it. What needs
+the database is imported when it is first used. See docs/store.md.
 """
 
 from __future__ import annotations
 
-from iterand_engine.store import queries
-from iterand_engine.store.dialect import Changes, ChangeWatcher
-from iterand_engine.store.recorder import Recorder
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from iterand_engine.store.reading import ChangeFeed, Reader
 from iterand_engine.store.records import (
-    Axis,
-    Checkpoint,
+    Changes,
     Claim,
     DiscardedRun,
     EndKind,
@@ -21,23 +24,29 @@ from iterand_engine.store.records import (
     Level,
     Locked,
     NewRun,
+    PublishedCheckpoint,
     RunDetail,
     RunRow,
     RunState,
     Series,
+    SeriesAxis,
     SeriesInfo,
     SlotKey,
     SlotPlace,
     SlotRow,
     SweepRow,
+    TimedRun,
 )
-from iterand_engine.store.store import Store
+
+if TYPE_CHECKING:
+    from iterand_engine.store.dialect import ChangeWatcher
+    from iterand_engine.store.recorder import Recorder
+    from iterand_engine.store.store import Store
 
 __all__ = [
-    "Axis",
+    "ChangeFeed",
     "ChangeWatcher",
     "Changes",
-    "Checkpoint",
     "Claim",
     "DiscardedRun",
     "EndKind",
@@ -47,16 +56,32 @@ __all__ = [
     "Level",
     "Locked",
     "NewRun",
+    "PublishedCheckpoint",
+    "Reader",
     "Recorder",
     "RunDetail",
     "RunRow",
     "RunState",
     "Series",
+    "SeriesAxis",
     "SeriesInfo",
     "SlotKey",
     "SlotPlace",
     "SlotRow",
     "Store",
     "SweepRow",
-    "queries",
+    "TimedRun",
 ]
+
+_HOMES = {  # all that needs the database: records alone are read without SQLAlchemy
+    "ChangeWatcher": "dialect",
+    "Recorder": "recorder",
+    "Store": "store",
+}
+
+if not TYPE_CHECKING:  # a checker would take any name at all for one of ours
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,20 +1,23 @@
 """Recorded points packed into blocks: little-endian int64 steps beside float32 values, one or one per layer.
 
 A block holds up to 64 KB; the last one of a series is rewritten as it grows, full ones never change. Pure
-functions on bytes, no database.
+functions on bytes, no database. numpy is imported by what handles arrays; last points need none.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 BLOCK_BYTES = 64 * 1024
-_STEP = np.dtype("<i8")
-_VALUE = np.dtype("<f4")
+_STEP, _STEP_BYTES = "<i8", 8
+_VALUE, _VALUE_BYTES = "<f4", 4
 
 
 @dataclass(frozen=True)
@@ -29,21 +32,22 @@ class Block:
     @property
     def count(self) -> int:
         """Points held."""
-        return len(self.steps) // _STEP.itemsize
+        return len(self.steps) // _STEP_BYTES
 
     @property
     def first_step(self) -> int:
         """Step of the first point; the block is not empty."""
-        return int(np.frombuffer(self.steps, _STEP, count=1)[0])
+        return int.from_bytes(self.steps[:_STEP_BYTES], "little", signed=True)
 
     @property
     def last_step(self) -> int:
         """Step of the last point; the block is not empty."""
-        return int(np.frombuffer(self.steps, _STEP, offset=len(self.steps) - _STEP.itemsize)[0])
+        return int.from_bytes(self.steps[-_STEP_BYTES:], "little", signed=True)
 
-    def last_values(self) -> NDArray[np.float32]:
-        """Values of the last point, (width,); the block is not empty."""
-        return _values(self.values[-(len(self.values) // self.count) :])
+    def last_values(self) -> tuple[float, ...]:
+        """Values of the last point, `width` of them; the block is not empty."""
+        width = len(self.values) // self.count // _VALUE_BYTES
+        return struct.unpack(f"<{width}f", self.values[-width * _VALUE_BYTES :])
 
 
 EMPTY = Block(ordinal=0, first_index=0, steps=b"", values=b"")
@@ -56,6 +60,8 @@ def pack_steps(steps: NDArray[np.int64]) -> bytes:
 
 def pack_values(values: ArrayLike) -> bytes:
     """Values as stored, 4 bytes each, row after row."""
+    import numpy as np
+
     return np.asarray(values, dtype=_VALUE).tobytes()
 
 
@@ -75,15 +81,15 @@ def extend(tail: Block, width: int, steps: bytes, values: bytes) -> list[Block]:
         The blocks to be written, the last of which is the new tail; none where there are no new points.
     """
     written: list[Block] = []
-    room, offset, count = capacity(width), 0, len(steps) // _STEP.itemsize
+    room, offset, count = capacity(width), 0, len(steps) // _STEP_BYTES
     while offset < count:
         if tail.count >= room:
             tail = Block(tail.ordinal + 1, tail.first_index + tail.count, b"", b"")
         end = min(count, offset + room - tail.count)
         tail = replace(
             tail,
-            steps=tail.steps + steps[offset * _STEP.itemsize : end * _STEP.itemsize],
-            values=tail.values + values[offset * width * _VALUE.itemsize : end * width * _VALUE.itemsize],
+            steps=tail.steps + steps[offset * _STEP_BYTES : end * _STEP_BYTES],
+            values=tail.values + values[offset * width * _VALUE_BYTES : end * width * _VALUE_BYTES],
         )
         written.append(tail)
         offset = end
@@ -92,13 +98,13 @@ def extend(tail: Block, width: int, steps: bytes, values: bytes) -> list[Block]:
 
 def cut(block: Block, step: int) -> Block:
     """The block without its points from `step` on; steps do not fall within it."""
+    import numpy as np
+
     kept = int(np.searchsorted(np.frombuffer(block.steps, _STEP), step, side="left"))
     if kept == block.count:
         return block
     point_values = len(block.values) // block.count
-    return replace(
-        block, steps=block.steps[: kept * _STEP.itemsize], values=block.values[: kept * point_values]
-    )
+    return replace(block, steps=block.steps[: kept * _STEP_BYTES], values=block.values[: kept * point_values])
 
 
 class Room:
@@ -113,6 +119,8 @@ class Room:
     """
 
     def __init__(self, points: int, values: int) -> None:
+        import numpy as np
+
         self._steps, self._values = np.empty(points, _STEP), np.empty(values, _VALUE)
 
     def take(self, points: int, values: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -142,7 +150,7 @@ def unpack(
     """
     size = count if width is None else count * width
     steps, values = (room or Room(count, size)).take(count, size)
-    step_bytes, value_bytes = (a.view(np.uint8).data for a in (steps, values))
+    step_bytes, value_bytes = (a.view("u1").data for a in (steps, values))
     at, value_at = 0, 0
     for more_steps, more_values in packed:
         if at + len(more_steps) > len(step_bytes) or value_at + len(more_values) > len(value_bytes):
@@ -152,14 +160,10 @@ def unpack(
         at += len(more_steps)
         value_at += len(more_values)
     if (at, value_at) != (len(step_bytes), len(value_bytes)):
-        raise ValueError(f"the blocks hold {at // _STEP.itemsize} points instead of {count}")
+        raise ValueError(f"the blocks hold {at // _STEP_BYTES} points instead of {count}")
     shaped = values if width is None else values.reshape(count, width)
-    return steps.astype(np.int64, copy=False), shaped.astype(np.float32, copy=False)
-
-
-def _values(packed: bytes) -> NDArray[np.float32]:
-    return np.frombuffer(packed, _VALUE).astype(np.float32, copy=False)
+    return steps.astype("int64", copy=False), shaped.astype("float32", copy=False)
 
 
 def _point_bytes(width: int) -> int:
-    return _STEP.itemsize + width * _VALUE.itemsize
+    return _STEP_BYTES + width * _VALUE_BYTES

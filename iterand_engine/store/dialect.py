@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,9 @@ from pydantic_core import from_json
 from sqlalchemy import URL, ColumnElement, Connection, Engine, Float, Table, create_engine, event, func
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DBAPIError
+
+from iterand_engine.errors import UserError
+from iterand_engine.store.records import Changes
 
 BUSY_TIMEOUT_S = 30.0
 # What reading may fail with besides UserError, when the file is locked for long, damaged or gone.
@@ -170,14 +172,6 @@ def checkpoint_log(path: Path) -> bool:
         return False
 
 
-@dataclass(frozen=True)
-class Changes:
-    """What moved since the last look: new revision by run id, and the ids that are gone."""
-
-    revisions: Mapping[str, int]
-    removed: frozenset[str]
-
-
 class ChangeWatcher:
     """Tells which runs changed since the last `poll`; a poll without news costs microseconds.
 
@@ -186,14 +180,24 @@ class ChangeWatcher:
     """
 
     def __init__(self, db_path: Path) -> None:
+        self._path = db_path
         self._connection = _connect(db_path)
         self._connection.execute("PRAGMA query_only = ON")
+        self._file = self._file_now()
         self._version: int | None = None
         self._revisions: dict[str, int] = {}
         self._before: dict[str, int] = {}
 
     def poll(self) -> Changes | None:
-        """What changed since the last poll (the first: everything), or None where nothing was committed."""
+        """What changed since the last poll (the first: everything), or None where nothing was committed.
+
+        Raises:
+            UserError: the database's file is gone, or another file is in its place.
+        """
+        if self._file_now() != self._file:
+            raise UserError(
+                f"{self._path} was replaced by another file while it was open: open the workspace again."
+            )
         # The version first: a commit between the two statements is then seen twice rather than never.
         version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
         if version == self._version:
@@ -211,6 +215,15 @@ class ChangeWatcher:
     def close(self) -> None:
         """Give the connection back."""
         self._connection.close()
+
+    def _file_now(self) -> tuple[int, int]:
+        try:
+            stat = self._path.stat()
+        except FileNotFoundError:
+            raise UserError(
+                f"The workspace's database {self._path} is gone: bring it back, or open another workspace."
+            ) from None
+        return stat.st_dev, stat.st_ino
 
 
 def _connect(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from sqlalchemy.exc import DBAPIError
 
 from iterand_engine.store import dialect
-from iterand_engine.store.run_writer import Ended, Item, Points, Progress, RunWriter
+from iterand_engine.store.run_writer import Item, Points, ProgressNote, RunEnded, RunWriter
 from iterand_engine.store.states import HEARTBEAT_S
 
 COMMIT_EVERY_S = 0.2
@@ -46,7 +46,7 @@ class Outbox:
         self._changed = threading.Condition()
         self._waiting: deque[Item] = deque()
         self._waiting_bytes = 0
-        self._progress: Progress | None = None
+        self._progress: ProgressNote | None = None
         # Counts of what was handed over, of that committed, and of that to be committed without delay.
         self._handed = self._committed = self._urgent = 0
         self._waiting_since_s = 0.0
@@ -69,10 +69,10 @@ class Outbox:
             self._check_open()
             self._waiting.append(item)
             self._waiting_bytes += size_bytes
-            self._ended = isinstance(item, Ended)
+            self._ended = isinstance(item, RunEnded)
             self._note_handed()
 
-    def report(self, progress: Progress) -> None:
+    def report(self, progress: ProgressNote) -> None:
         """Take over the newest progress; of several before a commit only the last is written."""
         with self._changed:
             self._check_open()

@@ -1,220 +1,229 @@
-"""All reading of the store: runs, series, messages, checkpoints, and test accuracy by its one way out.
-
-Each function reads one state of the database in a short transaction. Errors a user can cause (no such run, no
-such series) are `UserError`.
-"""
+"""Every reading of a workspace's database, as `reading.Reader` says; each is one short transaction."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, Table, select
 
 from iterand_engine.errors import UserError, suggestion
-from iterand_engine.store import schema
+from iterand_engine.store import run_update, schema
+from iterand_engine.store.dialect import ChangeWatcher
+from iterand_engine.store.reading import ChangeFeed, Reader
 from iterand_engine.store.records import (
-    Checkpoint,
+    DiscardedRun,
     Environment,
     Event,
     ExtensionUse,
     Json,
     Locked,
+    PublishedCheckpoint,
     RunDetail,
     RunRow,
-    RunState,
     Series,
     SeriesInfo,
+    SlotRow,
+    SweepRow,
+    TimedRun,
 )
 from iterand_engine.store.run_select import (
+    GIVEN_UP,
+    LOOKS_LIVE,
     SHOWN,
+    accuracies_so_far,
+    any_row_query,
     fields_of,
+    in_queue,
+    judged_rows,
     newest,
     portions,
     row_query,
     run_rows_of,
+    short_query,
     unknown_run,
 )
-from iterand_engine.store.series_rows import StoredSeries, read_series, series_keys, stored_series, tails
+from iterand_engine.store.series_rows import StoredSeries, read_series, series_keys, stored_series
+from iterand_engine.store.slot_rows import slot_rows
+from iterand_engine.store.sweep_rows import sweep_rows
 
-if TYPE_CHECKING:
-    from iterand_engine.store.store import Store
-
+_TIMED_AT_MOST = 50
 _run = schema.run
-_VAL_ACCURACY = "val_accuracy"
 
 
-def runs(store: Store, *, ids: Collection[str] | None = None, limit: int | None = None) -> list[RunRow]:
-    """Runs, newest first.
+class SqliteReader(Reader):
+    """Reads one database.
 
     Args:
-        ids: only these; unknown ones are left out.
-        limit: at most so many.
+        path: of the database.
+        reading: gives a connection that sees one state of it.
     """
-    with store.reading() as connection:
-        return run_rows_of(connection, newest(connection, ids, limit))
 
+    def __init__(self, path: Path, reading: Callable[[], AbstractContextManager[Connection]]) -> None:
+        self._path = path
+        self._reading = reading
 
-def runs_with_configs(
-    store: Store, *, ids: Collection[str] | None = None, limit: int | None = None
-) -> list[tuple[RunRow, Json]]:
-    """Runs as `runs` gives them, each with its configuration, which never changes."""
-    with store.reading() as connection:
-        rows = newest(connection, ids, limit, _run.c.config)
-        return list(zip(run_rows_of(connection, rows), (row.config for row in rows), strict=True))
+    def runs(self, *, ids: Collection[str] | None = None, limit: int | None = None) -> list[RunRow]:
+        with self._reading() as connection:
+            return run_rows_of(connection, newest(connection, ids, limit))
 
+    def runs_with_configs(
+        self, *, ids: Collection[str] | None = None, limit: int | None = None
+    ) -> list[tuple[RunRow, Json]]:
+        with self._reading() as connection:
+            rows = newest(connection, ids, limit, _run.c.config)
+            return list(zip(run_rows_of(connection, rows), (row.config for row in rows), strict=True))
 
-def run(store: Store, run_id: str) -> RunDetail:
-    """One run with its configuration and environments.
+    def run(self, run_id: str) -> RunDetail:
+        starts = schema.environment
+        with self._reading() as connection:
+            details = (_run.c.config, _run.c.behaviour, _run.c.extensions, _run.c.notes)
+            row = connection.execute(row_query(*details).where(_run.c.id == run_id)).one_or_none()
+            if row is None:
+                raise unknown_run(run_id)
+            query = select(starts).where(starts.c.run_id == run_id).order_by(starts.c.start)
+            environments = tuple(Environment(e.start, e.at, e.snapshot) for e in connection.execute(query))
+            so_far = accuracies_so_far(connection, [row])
+        return RunDetail(
+            **fields_of(row, so_far),
+            config=row.config,
+            behaviour=row.behaviour or {},
+            environments=environments,
+            extensions=tuple(ExtensionUse(**use) for use in row.extensions or ()),
+            notes=row.notes or "",
+        )
 
-    Raises:
-        UserError: there is no such run.
-    """
-    starts = schema.environment
-    with store.reading() as connection:
-        details = (_run.c.config, _run.c.behaviour, _run.c.extensions, _run.c.notes)
-        row = connection.execute(row_query(*details).where(_run.c.id == run_id)).one_or_none()
-        if row is None:
+    def series_list(self, run_id: str) -> list[SeriesInfo]:
+        with self._reading() as connection:
+            return [SeriesInfo(s.name, s.axis, s.layers, s.points) for s in _series_of(connection, run_id)]
+
+    def series(self, run_id: str, name: str, *, first: int = 0) -> Series:
+        with self._reading() as connection:
+            keys = series_keys(connection, name, [run_id])
+            if not keys:
+                raise _unknown_series(connection, run_id, name)
+            return read_series(connection, name, keys, [first])[0]
+
+    def series_of(
+        self,
+        run_ids: Sequence[str],
+        name: str,
+        since: Mapping[str, tuple[int, int]] | None = None,
+    ) -> dict[str, Series]:
+        had = since or {}
+        found: dict[str, Series] = {}
+        with self._reading() as connection:
+            for some in portions(run_ids):
+                keys = series_keys(connection, name, some)
+                firsts = [_first_new(had.get(key.run_id), key.rewind) for key in keys]
+                parts = read_series(connection, name, keys, firsts)
+                found |= {key.run_id: part for key, part in zip(keys, parts, strict=True)}
+        return {run_id: found[run_id] for run_id in run_ids if run_id in found}
+
+    def last_values(self, run_id: str) -> dict[str, float]:
+        with self._reading() as connection:
+            stored = _series_of(connection, run_id)
+        return {s.name: float(s.tail.last_values()[0]) for s in stored if s.layers is None and s.tail.count}
+
+    def events(self, run_id: str, *, after: int = 0) -> list[Event]:
+        at = schema.event.c
+        query = select(at.id, at.at, at.level, at.step, at.text).where(
+            *_of_run(schema.event, run_id), at.id > after
+        )
+        with self._reading() as connection:
+            return [Event(*row) for row in connection.execute(query.order_by(at.id))]
+
+    def checkpoints(self, run_id: str) -> list[PublishedCheckpoint]:
+        at = schema.checkpoint.c
+        query = select(at.step, at.epoch, at.relpath, at.sha256, at.kind, at.at).where(
+            *_of_run(schema.checkpoint, run_id)
+        )
+        with self._reading() as connection:
+            return [
+                PublishedCheckpoint(*row)
+                for row in connection.execute(query.order_by(at.step.desc(), at.id.desc()))
+            ]
+
+    def test_accuracies(self, run_ids: Sequence[str], *, lock: bool) -> dict[str, float | Locked | None]:
+        found: dict[str, float | Locked | None] = {}
+        with self._reading() as connection:
+            for some in portions(run_ids):
+                query = select(_run.c.id, _run.c.test_accuracy, _run.c.test_unlocked)
+                for row in connection.execute(query.where(_run.c.id.in_(some), SHOWN)):
+                    hidden = lock and not row.test_unlocked and row.test_accuracy is not None
+                    found[row.id] = Locked.LOCKED if hidden else row.test_accuracy
+        return found
+
+    def test_accuracy(self, run_id: str, *, lock: bool) -> float | Locked | None:
+        found = self.test_accuracies([run_id], lock=lock)
+        if run_id not in found:
             raise unknown_run(run_id)
-        query = select(starts).where(starts.c.run_id == run_id).order_by(starts.c.start)
-        environments = tuple(Environment(e.start, e.at, e.snapshot) for e in connection.execute(query))
-    return RunDetail(
-        **fields_of(row),
-        config=row.config,
-        behaviour=row.behaviour or {},
-        environments=environments,
-        extensions=tuple(ExtensionUse(**use) for use in row.extensions or ()),
-        notes=row.notes or "",
-    )
+        return found[run_id]
 
+    def resolve(self, text: str) -> str:
+        with self._reading() as connection:
+            return run_update.named(connection, text, SHOWN)
 
-def series_list(store: Store, run_id: str) -> list[SeriesInfo]:
-    """The series of a run in the order declared."""
-    with store.reading() as connection:
-        return [SeriesInfo(s.name, s.axis, s.layers, s.points) for s in _series_of(connection, run_id)]
+    def resolve_discarded(self, text: str) -> str:
+        with self._reading() as connection:
+            return run_update.named(connection, text, _run.c.deleted_at.is_not(None), "in the trash ")
 
+    def live_runs(self) -> list[RunRow]:
+        query = row_query().where(LOOKS_LIVE).order_by(_run.c.number.desc())
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+            return [row for row in judged_rows(connection, rows) if row.state.is_live]
 
-def series(store: Store, run_id: str, name: str, *, first: int = 0) -> Series:
-    """One series, whole or from its point number `first` on (a reader that follows passes what it has).
+    def queued(self) -> list[RunRow]:
+        with self._reading() as connection:
+            return run_rows_of(connection, connection.execute(in_queue(short_query())).all())
 
-    Where `rewind` differs from that of an earlier reading, what was read then no longer holds.
+    def discarded(self) -> list[DiscardedRun]:
+        query = any_row_query().where(_run.c.deleted_at.is_not(None))
+        query = query.order_by(_run.c.deleted_at.desc(), _run.c.number.desc())
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+            found = judged_rows(connection, rows)
+        return [
+            DiscardedRun(run, None if row.deleted_at == GIVEN_UP else row.deleted_at)
+            for run, row in zip(found, rows, strict=True)
+        ]
 
-    Raises:
-        UserError: no such run, or the run has no such series.
-    """
-    with store.reading() as connection:
-        keys = series_keys(connection, name, [run_id])
-        if not keys:
-            raise _unknown_series(connection, run_id, name)
-        return read_series(connection, name, keys, [first])[0]
+    def slots(self) -> list[SlotRow]:
+        with self._reading() as connection:
+            return slot_rows(connection)
 
+    def sweeps(self) -> list[SweepRow]:
+        with self._reading() as connection:
+            return sweep_rows(connection)
 
-def series_of(
-    store: Store,
-    run_ids: Sequence[str],
-    name: str,
-    since: Mapping[str, tuple[int, int]] | None = None,
-) -> dict[str, Series]:
-    """One series of several runs, whole or what is new in each.
+    def timed_runs(
+        self, *, model: str, width_factor: float, dataset: str, device_kind: str, precision: str
+    ) -> list[TimedRun]:
+        query = (
+            select(_run.c.config, _run.c.step, _run.c.elapsed_s)
+            .where(
+                _run.c.model == model,
+                _run.c.width_factor == width_factor,
+                _run.c.dataset == dataset,
+                _run.c.device_kind == device_kind,
+                _run.c.precision == precision,
+                _run.c.step > 0,
+                SHOWN,
+            )
+            .order_by(_run.c.number.desc())
+            .limit(_TIMED_AT_MOST)
+        )
+        with self._reading() as connection:
+            return [TimedRun(*row) for row in connection.execute(query)]
 
-    Args:
-        run_ids: the runs; those that have no such series are left out.
-        name: of the series.
-        since: by run id the `rewind` of an earlier reading and the number of points the reader has. Where the
-            run was cut back since then, its series comes whole (`first` is 0).
-    """
-    had = since or {}
-    found: dict[str, Series] = {}
-    with store.reading() as connection:
-        for some in portions(run_ids):
-            keys = series_keys(connection, name, some)
-            firsts = [_first_new(had.get(key.run_id), key.rewind) for key in keys]
-            parts = read_series(connection, name, keys, firsts)
-            found |= {key.run_id: part for key, part in zip(keys, parts, strict=True)}
-    return {run_id: found[run_id] for run_id in run_ids if run_id in found}
+    def changes(self) -> ChangeFeed:
+        return ChangeWatcher(self._path)
 
 
 def _first_new(had: tuple[int, int] | None, rewind: int) -> int:
     return had[1] if had is not None and had[0] == rewind else 0
-
-
-def last_values(store: Store, run_id: str) -> dict[str, float]:
-    """The newest value of every series that has one value per point and at least one point; NaN stays NaN."""
-    with store.reading() as connection:
-        stored = _series_of(connection, run_id)
-    return {s.name: float(s.tail.last_values()[0]) for s in stored if s.layers is None and s.tail.count}
-
-
-def events(store: Store, run_id: str, *, after: int = 0) -> list[Event]:
-    """Messages of a run in the order written, those with an id above `after`."""
-    at = schema.event.c
-    query = select(at.id, at.at, at.level, at.step, at.text).where(
-        *_of_run(schema.event, run_id), at.id > after
-    )
-    with store.reading() as connection:
-        return [Event(*row) for row in connection.execute(query.order_by(at.id))]
-
-
-def checkpoints(store: Store, run_id: str) -> list[Checkpoint]:
-    """Published checkpoints, newest first."""
-    at = schema.checkpoint.c
-    query = select(at.step, at.epoch, at.relpath, at.sha256, at.kind, at.at).where(
-        *_of_run(schema.checkpoint, run_id)
-    )
-    with store.reading() as connection:
-        return [Checkpoint(*row) for row in connection.execute(query.order_by(at.step.desc(), at.id.desc()))]
-
-
-def val_accuracies(store: Store, rows: Sequence[RunRow]) -> dict[str, float | None]:
-    """The validation accuracy of each run's last epoch, also of runs that have not finished.
-
-    Args:
-        rows: the runs; one that has finished knows it itself, of others the series does.
-    Returns:
-        By run id the accuracy, 0-1; None where no epoch was evaluated on validation images.
-    """
-    found = {row.id: row.val_accuracy for row in rows}
-    began = [row for row in rows if row.step and row.stored_state is not RunState.FINISHED]
-    asked = [row.id for row in began if row.val_accuracy is None]
-    with store.reading() as connection:
-        for some in portions(asked):
-            for run_id, tail in tails(connection, _VAL_ACCURACY, some):
-                value = float(tail.last_values()[0])
-                found[run_id] = None if math.isnan(value) else value
-    return found
-
-
-def test_accuracies(store: Store, run_ids: Sequence[str], *, lock: bool) -> dict[str, float | Locked | None]:
-    """The only way by which test accuracy leaves the store.
-
-    Args:
-        run_ids: any number; unknown ones are left out.
-        lock: the workspace's setting `test_lock`.
-    Returns:
-        By run id the accuracy, 0-1; None where the run has none yet; LOCKED where the lock holds it back,
-        which it does unless the run was unlocked.
-    """
-    found: dict[str, float | Locked | None] = {}
-    with store.reading() as connection:
-        for some in portions(run_ids):
-            query = select(_run.c.id, _run.c.test_accuracy, _run.c.test_unlocked)
-            for row in connection.execute(query.where(_run.c.id.in_(some), SHOWN)):
-                hidden = lock and not row.test_unlocked and row.test_accuracy is not None
-                found[row.id] = Locked.LOCKED if hidden else row.test_accuracy
-    return found
-
-
-def test_accuracy(store: Store, run_id: str, *, lock: bool) -> float | Locked | None:
-    """`test_accuracies` of one run.
-
-    Raises:
-        UserError: there is no such run.
-    """
-    found = test_accuracies(store, [run_id], lock=lock)
-    if run_id not in found:
-        raise unknown_run(run_id)
-    return found[run_id]
 
 
 def _of_run(table: Table, run_id: str) -> tuple[ColumnElement[bool], ...]:

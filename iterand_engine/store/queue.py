@@ -13,19 +13,12 @@ from sqlalchemy import Connection, Row
 from iterand_engine.errors import UserError
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import run_select, run_update
-from iterand_engine.store.records import EndKind, RunRow, RunState
+from iterand_engine.store.records import EndKind, RunState
 
 if TYPE_CHECKING:
     from iterand_engine.store.store import Store
 
 _LISTED = 5
-
-
-def queued(store: Store) -> list[RunRow]:
-    """The queued runs, the next one first."""
-    with store.reading() as connection:
-        rows = connection.execute(run_select.in_queue(run_select.short_query()))
-        return run_select.run_rows_of(connection, rows)
 
 
 def enqueue(

@@ -20,16 +20,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from iterand_engine.store.blocks import pack_steps, pack_values
 from iterand_engine.store.outbox import BUFFER_BYTES, Outbox
-from iterand_engine.store.records import Axis, EndKind, Level, RunState
+from iterand_engine.store.records import EndKind, Level, RunState, SeriesAxis
 from iterand_engine.store.run_writer import (
     Declared,
-    Ended,
+    EventNote,
     Forgotten,
-    Message,
     Points,
-    Progress,
+    ProgressNote,
     Published,
     Rewound,
+    RunEnded,
     RunWriter,
 )
 from iterand_engine.store.store import Store
@@ -48,7 +48,7 @@ _KINDS: Mapping[RunState, EndKind] = {
 class _Declared:
     """What later points of a series are checked against."""
 
-    axis: Axis
+    axis: SeriesAxis
     layers: tuple[str, ...] | None
     last_step: int | None
 
@@ -105,7 +105,7 @@ class Recorder:
         if failure is not None and error is not None:
             error.add_note(f"Recording had ended as well: {failure}")
 
-    def declare(self, name: str, axis: Axis, layers: tuple[str, ...] | None = None) -> None:
+    def declare(self, name: str, axis: SeriesAxis, layers: tuple[str, ...] | None = None) -> None:
         """Announce a series; again after a resume, when it must be the same.
 
         Args:
@@ -160,11 +160,13 @@ class Recorder:
         While evaluating, report the same step now and then: a run without reports comes to look stalled.
         """
         now_s = time.monotonic()
-        self._outbox.report(Progress(step, epoch, total_steps, now_s, self._pace.usual_step_s(step, now_s)))
+        self._outbox.report(
+            ProgressNote(step, epoch, total_steps, now_s, self._pace.usual_step_s(step, now_s))
+        )
 
     def event(self, level: Level, text: str, step: int | None = None) -> None:
         """Add a message to the run's log."""
-        self._outbox.put(Message(level, text, step, time.monotonic()))
+        self._outbox.put(EventNote(level, text, step, time.monotonic()))
 
     @property
     def stop_requested(self) -> bool:
@@ -231,7 +233,7 @@ class Recorder:
         if state.is_live or state is RunState.QUEUED:
             raise ValueError(f"a run cannot end as {state}")
         kind = end_kind or _KINDS.get(state, "other")
-        self._outbox.put(Ended(state, kind, reason, val_accuracy, test_accuracy, final_digest))
+        self._outbox.put(RunEnded(state, kind, reason, val_accuracy, test_accuracy, final_digest))
         self._outbox.drain()
 
     def close(self) -> None:

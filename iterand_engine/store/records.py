@@ -1,6 +1,6 @@
 """What the store hands out and takes in: plain frozen values, no database and no torch.
 
-Limits: `RunRow` carries no test accuracy on purpose; it leaves the store through `queries.test_accuracies`.
+Limits: `RunRow` carries no test accuracy on purpose; it leaves the store through `Reader.test_accuracies`.
 Times are seconds since 1970 by the database's clock; steps count optimiser updates.
 """
 
@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal
 
 from iterand_engine.machine.processes import ProcessIdentity
 
-Axis = Literal["step", "epoch", "clock", "event"]
+if TYPE_CHECKING:  # what lists runs needs no numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
+SeriesAxis = Literal["step", "epoch", "clock", "event"]
 Level = Literal["info", "warning", "error"]
 # How a run ended, or came back to the queue: `lost` (its process went or never came), `disk` (what the
 # system refused, or a damaged file), `program` (a defect of it); the sentence for people is `reason`.
@@ -55,6 +56,11 @@ class RunState(StrEnum):
         """Whether a process trains the run now (or is about to)."""
         return self in (RunState.STARTING, RunState.RUNNING, RunState.STOPPING, RunState.STALLED)
 
+    @property
+    def is_resumable(self) -> bool:
+        """Whether the run can go on from its last checkpoint once it is queued again."""
+        return self in (RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
+
 
 class Locked(StrEnum):
     """Stands in for a test accuracy that the workspace's lock holds back; prints as `locked`."""
@@ -64,7 +70,7 @@ class Locked(StrEnum):
 
 @dataclass(frozen=True)
 class ExtensionUse:
-    """A file of the user's own code that a run uses, with the hash of its content then."""
+    """A file of the user's extension code that a run uses, with the hash of its content then."""
 
     file: str
     sha256: str
@@ -99,6 +105,7 @@ class RunRow:
 
     `state` is derived (what a person should see), `stored_state` is what the row says. `step` counts the
     updates done; `elapsed_s` is training time over all starts. `rewind` rises when series were cut back.
+    `val_accuracy` is what the run ended with, `accuracy_so_far` that of its last epoch, also before its end.
     `queue_rank` orders the queue, lower is sooner, and is None outside it; a queued run is `waiting` while a
     process waits to train it itself. `device_errors` counts the starts that a broken device ended.
     `fingerprint` is None for a run of an earlier schema whose data was not seen since; `end_kind` and
@@ -131,6 +138,7 @@ class RunRow:
     program_version: str
     git_commit: str | None
     val_accuracy: float | None
+    accuracy_so_far: float | None
     final_digest: str | None
     end_kind: EndKind | None
     reason: str | None
@@ -155,7 +163,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class RunDetail(RunRow):
-    """One run with its configuration, the environment of each start (oldest first), own code and notes.
+    """One run with its configuration, the environment of each start (oldest first), extension code and notes.
 
     `behaviour` has the tags that its group key was made with, by name; see `run_identity`.
     """
@@ -244,7 +252,7 @@ class SeriesInfo:
     """A declared series: `points` are stored, each one value or one value per layer."""
 
     name: str
-    axis: Axis
+    axis: SeriesAxis
     layers: tuple[str, ...] | None
     points: int
 
@@ -257,13 +265,34 @@ class Series:
     the first point here within the series and `rewind` the run's counter at the time of reading.
     """
 
+    run_id: str
     name: str
-    axis: Axis
+    axis: SeriesAxis
     layers: tuple[str, ...] | None
     steps: NDArray[np.int64]
     values: NDArray[np.float32]
     first: int
     rewind: int
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What moved since the last look: new revision by run id, and the ids that are gone."""
+
+    revisions: Mapping[str, int]
+    removed: frozenset[str]
+
+
+@dataclass(frozen=True)
+class TimedRun:
+    """What a run did: its configuration, updates, and the seconds they took over all of its starts.
+
+    Evaluation, recording and saving are in the seconds.
+    """
+
+    config: Json
+    steps: int
+    elapsed_s: float
 
 
 @dataclass(frozen=True)
@@ -278,7 +307,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class PublishedCheckpoint:
     """A published checkpoint: everything recorded before `step` is stored. `relpath` is in the workspace."""
 
     step: int

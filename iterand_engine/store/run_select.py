@@ -5,7 +5,8 @@ Used by `queries` and by the modules that change runs; the connection is the cal
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
@@ -14,8 +15,10 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import dialect, schema, states
 from iterand_engine.store.records import RunRow, RunState
+from iterand_engine.store.series_rows import tails
 from iterand_engine.store.states import Signs, derived_state, owner_of
 
+GIVEN_UP = 0.0  # as `deleted_at`: the run is being removed for good
 _run = schema.run
 _NOT_SHOWN = {"number", "config", "test_accuracy", "extensions", "notes", "behaviour"}
 _JUDGED = {"state", "desired_state", "usual_step_s", "waiter", "lost_starts", "deleted_at"}
@@ -30,8 +33,9 @@ _TAGS = (
 # What a run that no process has to do with takes from its row, in the order of `short_query`.
 _PLAIN_FIELDS = (
     *(column.name for column in _SHOWN),
-    *("stored_state", "state", "stop_requested", "waiting", "owner", "tags"),
+    *("stored_state", "state", "stop_requested", "waiting", "owner", "tags", "accuracy_so_far"),
 )
+_ID_AT, _STEP_AT, _ACCURACY_AT = (_SHOWN.index(_run.c[name]) for name in ("id", "step", "val_accuracy"))
 _STATE_AT, _TAGS_AT = len(_SHOWN), len(_SHOWN) + 1
 _STATES = {state.value: state for state in RunState}
 # SQLite takes 32,766 parameters in one statement, some builds 999.
@@ -109,32 +113,48 @@ def of_runs(
         yield from connection.execute(query.where(column.in_(some)))
 
 
-def run_rows_of(connection: Connection, rows: Iterable[Row[Any]]) -> list[RunRow]:
+def run_rows_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[RunRow]:
     """The runs of a `short_query`, judged, in the same transaction.
 
     Few of many runs are live or waited for: only those are read again with all that they are judged by. The
     fields of the others are put in place at once: through `__init__`, which a frozen class runs field by
     field, ten thousand runs take four times as long.
     """
-    judged = {row.id: run_row_of(row) for row in connection.execute(row_query().where(_HAS_PROCESS))}
-    return [judged.get(row[0]) or _plain_row(row) for row in rows]
+    with_process = connection.execute(row_query().where(_HAS_PROCESS)).all()
+    judged = {row.id: row for row in judged_rows(connection, with_process)}
+    so_far = accuracies_so_far(connection, [row for row in rows if row[_ID_AT] not in judged])
+    return [judged.get(row[_ID_AT]) or _plain_row(row, so_far) for row in rows]
 
 
-def _plain_row(row: Row[Any]) -> RunRow:
+def judged_rows(connection: Connection, rows: Sequence[Row[Any]]) -> list[RunRow]:
+    """The runs of a `row_query`, judged, in the same transaction."""
+    so_far = accuracies_so_far(connection, rows)
+    return [RunRow(**fields_of(row, so_far)) for row in rows]
+
+
+def accuracies_so_far(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, float | None]:
+    """The last epoch's validation accuracy by run id, of those rows that have it in their series alone."""
+    began = [row for row in rows if row[_STEP_AT] and row[_ACCURACY_AT] is None]
+    asked = [row[_ID_AT] for row in began if row.state != RunState.FINISHED]
+    found: dict[str, float | None] = {}
+    for some in portions(asked) if asked else ():
+        for run_id, tail in tails(connection, "val_accuracy", some):
+            value = float(tail.last_values()[0])
+            found[run_id] = None if math.isnan(value) else value
+    return found
+
+
+def _plain_row(row: Row[Any], so_far: Mapping[str, float | None]) -> RunRow:
     state = _STATES[row[_STATE_AT]]
     plain = object.__new__(RunRow)
-    judged = state, state, False, False, None, _words(row[_TAGS_AT])
+    accuracy = so_far.get(row[_ID_AT], row[_ACCURACY_AT])
+    judged = state, state, False, False, None, _words(row[_TAGS_AT]), accuracy
     plain.__dict__.update(zip(_PLAIN_FIELDS, (*row[:_STATE_AT], *judged), strict=True))
     return plain
 
 
-def run_row_of(row: Row[Any]) -> RunRow:
-    """A row of a `row_query`, judged."""
-    return RunRow(**fields_of(row))
-
-
-def fields_of(row: Row[Any]) -> dict[str, Any]:
-    """The fields of a `RunRow` from a row of a `row_query`, judged."""
+def fields_of(row: Row[Any], so_far: Mapping[str, float | None]) -> dict[str, Any]:
+    """The fields of a `RunRow` from a row of a `row_query`, judged; `so_far` from `accuracies_so_far`."""
     stored, signs = RunState(row.state), signs_of(row)
     judged = {
         "stored_state": stored,
@@ -143,6 +163,7 @@ def fields_of(row: Row[Any]) -> dict[str, Any]:
         "waiting": stored is RunState.QUEUED and is_waiting(row),
         "owner": signs.owner if stored.is_live else None,
         "tags": _words(row.tags),
+        "accuracy_so_far": so_far.get(row.id, row.val_accuracy),
     }
     return dict(zip((column.name for column in _SHOWN), row, strict=False)) | judged
 

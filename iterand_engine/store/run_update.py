@@ -19,7 +19,7 @@ from iterand_engine.store.records import EndKind, Level, RunState
 from iterand_engine.store.schema import OWNER_COLUMNS
 from iterand_engine.store.states import ADOPT_WITHIN_S, derived_state
 
-CLAIMABLE = (RunState.QUEUED, RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
+CLAIMABLE = tuple(state for state in RunState if state is RunState.QUEUED or state.is_resumable)
 LOST_STARTS_ALLOWED = 2
 DEVICE_ERRORS_ALLOWED = 2
 _LISTED = 10

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, update
 from iterand_engine.errors import OwnershipLost
 from iterand_engine.store import dialect, schema
 from iterand_engine.store.blocks import extend
-from iterand_engine.store.records import Axis, EndKind, Level, RunState
+from iterand_engine.store.records import EndKind, Level, RunState, SeriesAxis
 from iterand_engine.store.schema import OWNER_COLUMNS
 from iterand_engine.store.series_rows import StoredSeries, add_series, cut_series, put_blocks, stored_series
 
@@ -29,7 +29,7 @@ class Declared:
     """A new series."""
 
     name: str
-    axis: Axis
+    axis: SeriesAxis
     layers: tuple[str, ...] | None
 
 
@@ -48,7 +48,7 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Message:
+class EventNote:
     """An event; `monotonic_s` is when it happened by this process's monotonic clock."""
 
     level: Level
@@ -83,7 +83,7 @@ class Rewound:
 
 
 @dataclass(frozen=True)
-class Ended:
+class RunEnded:
     """How the run ended; None leaves a result as it was."""
 
     state: RunState
@@ -94,11 +94,11 @@ class Ended:
     final_digest: str | None
 
 
-Item = Declared | Points | Message | Published | Forgotten | Rewound | Ended
+Item = Declared | Points | EventNote | Published | Forgotten | Rewound | RunEnded
 
 
 @dataclass(frozen=True)
-class Progress:
+class ProgressNote:
     """Updates done, as reported at `monotonic_s`; `usual_step_s` is the median time of recent steps."""
 
     step: int
@@ -137,7 +137,7 @@ class RunWriter:
         self._elapsed_before_s = row.elapsed_s
         self._series = {series.name: series for series in stored_series(connection, self._run_id)}
 
-    def commit(self, items: Sequence[Item], progress: Progress | None) -> bool:
+    def commit(self, items: Sequence[Item], progress: ProgressNote | None) -> bool:
         """Write items in their order, with a heartbeat, in one transaction.
 
         Args:
@@ -164,7 +164,7 @@ class RunWriter:
         self._engine.dispose()
 
     def _touch(
-        self, connection: Connection, progress: Progress | None, monotonic_s: float
+        self, connection: Connection, progress: ProgressNote | None, monotonic_s: float
     ) -> tuple[float, bool]:
         now = dialect.now()
         values: dict[str, object] = {
@@ -214,7 +214,7 @@ class _Batch:
                 self.series[item.name] = add_series(
                     self._connection, self._run_id, item.name, item.axis, item.layers
                 )
-            case Message():
+            case EventNote():
                 self._add_message(item)
             case Published():
                 self._publish(item)
@@ -225,7 +225,7 @@ class _Batch:
                 )
             case Rewound():
                 self._rewind(item.step)
-            case Ended():
+            case RunEnded():
                 self._end(item)
 
     def flush(self) -> None:
@@ -240,7 +240,7 @@ class _Batch:
         put_blocks(self._connection, blocks)
         self._points.clear()
 
-    def _add_message(self, item: Message) -> None:
+    def _add_message(self, item: EventNote) -> None:
         values = {
             "run_id": self._run_id,
             "at": self._clock_offset_s + item.monotonic_s,
@@ -273,7 +273,7 @@ class _Batch:
         self._connection.execute(delete(schema.checkpoint).where(at.run_id == self._run_id, at.step > step))
         self._update_run(rewind=schema.run.c.rewind + 1, step=step)
 
-    def _end(self, item: Ended) -> None:
+    def _end(self, item: RunEnded) -> None:
         self.flush()
         results = {
             "val_accuracy": item.val_accuracy,

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -24,7 +22,11 @@ from sqlalchemy import (
 
 from iterand_engine.store import dialect, schema
 from iterand_engine.store.blocks import EMPTY, Block, Room, cut, unpack
-from iterand_engine.store.records import Axis, Series
+from iterand_engine.store.records import Series, SeriesAxis
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _block = schema.series_block
 _BLOCK_COLUMNS = (_block.c.ordinal, _block.c.first_index, _block.c.steps, _block.c.points)
@@ -36,7 +38,7 @@ class StoredSeries:
 
     id: int
     name: str
-    axis: Axis
+    axis: SeriesAxis
     layers: tuple[str, ...] | None
     tail: Block
 
@@ -115,8 +117,9 @@ def read_series(
         read[id_] = steps[skip:], values[skip:]
     return [
         Series(
+            key.run_id,
             name,
-            cast(Axis, key.axis),
+            cast(SeriesAxis, key.axis),
             None if key.layers is None else tuple(key.layers),
             *(read.get(key.id) or unpack((), 0, _width(key))),
             first,
@@ -153,11 +156,11 @@ def _is_tail() -> ColumnElement[bool]:
 def _stored(row: Row[tuple[object, ...]]) -> StoredSeries:
     tail = EMPTY if row.ordinal is None else Block(row.ordinal, row.first_index, row.steps, row.points)
     layers = None if row.layers is None else tuple(row.layers)
-    return StoredSeries(row.id, row.name, cast(Axis, row.axis), layers, tail)
+    return StoredSeries(row.id, row.name, cast(SeriesAxis, row.axis), layers, tail)
 
 
 def add_series(
-    connection: Connection, run_id: str, name: str, axis: Axis, layers: tuple[str, ...] | None
+    connection: Connection, run_id: str, name: str, axis: SeriesAxis, layers: tuple[str, ...] | None
 ) -> StoredSeries:
     """Declare a series of a run."""
     values = {

@@ -30,12 +30,6 @@ _CLOSURE = ("closed_reason", "closed_at", "closed_boot_id")
 _ASKED_DEVICE = _run.c.config["compute"]["device"].as_string()
 
 
-def slots(store: Store) -> list[SlotRow]:
-    """All slots that there are rows for, by host, device and position."""
-    with store.reading() as connection:
-        return slot_rows.slot_rows(connection)
-
-
 def hold(
     store: Store,
     key: SlotKey,

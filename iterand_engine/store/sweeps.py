@@ -6,10 +6,11 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from iterand_engine.store import dialect, run_select, run_update, schema
 from iterand_engine.store.records import Json, RunState, SweepRow
+from iterand_engine.store.sweep_rows import sweep_rows
 
 if TYPE_CHECKING:
     from iterand_engine.store.store import Store
@@ -43,38 +44,18 @@ def add_sweep(store: Store, name: str, base: Json, axes: Json, run_ids: Sequence
     return sweep_id
 
 
-def sweeps(store: Store) -> list[SweepRow]:
-    """The sweeps, newest first; those whose runs are all in the trash are left out."""
-    with store.reading() as connection:
-        return _sweep_rows(connection)
-
-
 def sweeps_ended_by(store: Store, run_id: str) -> list[SweepRow]:
     """The sweeps that ended with a run: none of their runs is queued or live. Each is returned only once."""
     of_run = _sweep.c.id.in_(select(_member.c.sweep_id).where(_member.c.run_id == run_id))
     with store.writing() as connection:
         ended = [
             sweep.id
-            for sweep in _sweep_rows(connection, of_run, _sweep.c.ended_at.is_(None))
+            for sweep in sweep_rows(connection, of_run, _sweep.c.ended_at.is_(None))
             if not _goes_on(connection, sweep.id)
         ]
         now_ended = _sweep.c.id.in_(ended)
         connection.execute(update(_sweep).where(now_ended).values(ended_at=dialect.now()))
-        return _sweep_rows(connection, now_ended)
-
-
-def _sweep_rows(connection: Connection, *wanted: ColumnElement[bool]) -> list[SweepRow]:
-    shown = (_run.c.deleted_at.is_(None), *wanted)
-    members = select(_sweep.c.id, _run.c.id).join_from(_sweep, _member).join(_run).where(*shown)
-    run_ids: dict[str, list[str]] = {}
-    for sweep_id, run_id in connection.execute(members.order_by(_run.c.number)):
-        run_ids.setdefault(sweep_id, []).append(run_id)
-    query = select(_sweep).where(*wanted).order_by(_sweep.c.created_at.desc(), _sweep.c.id)
-    return [
-        SweepRow(row.id, row.name, row.created_at, row.base, row.axes, tuple(run_ids[row.id]), row.ended_at)
-        for row in connection.execute(query)
-        if row.id in run_ids
-    ]
+        return sweep_rows(connection, now_ended)
 
 
 def _goes_on(connection: Connection, sweep_id: str) -> bool:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, delete, select
 
 from iterand_engine.errors import UserError
-from iterand_engine.store import dialect, run_select, run_update, schema
-from iterand_engine.store.records import DiscardedRun, RunState
+from iterand_engine.store import dialect, run_update, schema
+from iterand_engine.store.records import RunState
+from iterand_engine.store.run_select import GIVEN_UP
 
 if TYPE_CHECKING:
     from iterand_engine.store.store import Store
 
 _run = schema.run
-_GIVEN_UP = 0.0  # as `deleted_at`: the run is being removed for good
 
 
 def discard(store: Store, run_ids: Sequence[str]) -> None:
@@ -56,25 +56,13 @@ def restore(store: Store, run_ids: Sequence[str], before_run: Callable[[str], No
     """
     with store.writing() as connection:
         for run_id in dict.fromkeys(run_ids):
-            if _discarded_at(connection, run_id) == _GIVEN_UP:
+            if _discarded_at(connection, run_id) == GIVEN_UP:
                 raise UserError(
                     f"Run {run_id} cannot be brought back: its removal for good has begun, and the next"
                     " emptying of the trash ends it."
                 )
             before_run(run_id)
             run_update.change(connection, run_id, {"deleted_at": None})
-
-
-def discarded(store: Store) -> list[DiscardedRun]:
-    """The runs in the trash, the last one put there first."""
-    query = run_select.any_row_query().where(_run.c.deleted_at.is_not(None))
-    query = query.order_by(_run.c.deleted_at.desc(), _run.c.number.desc())
-    with store.reading() as connection:
-        rows = connection.execute(query).all()
-    return [
-        DiscardedRun(run_select.run_row_of(row), None if row.deleted_at == _GIVEN_UP else row.deleted_at)
-        for row in rows
-    ]
 
 
 def give_up(store: Store, run_id: str) -> None:
@@ -85,7 +73,7 @@ def give_up(store: Store, run_id: str) -> None:
     """
     with store.writing() as connection:
         _discarded_at(connection, run_id)
-        run_update.change(connection, run_id, {"deleted_at": _GIVEN_UP})
+        run_update.change(connection, run_id, {"deleted_at": GIVEN_UP})
 
 
 def forget(store: Store, run_ids: Sequence[str]) -> None:
@@ -104,16 +92,6 @@ def forget(store: Store, run_ids: Sequence[str]) -> None:
             left = select(members.sweep_id)
             gone = schema.sweep.c.id.in_(of_run) & schema.sweep.c.id.not_in(left)
             connection.execute(delete(schema.sweep).where(gone))
-
-
-def resolve_discarded(store: Store, text: str) -> str:
-    """The run in the trash that a user means, as `Store.resolve`.
-
-    Raises:
-        UserError: none is meant, or several.
-    """
-    with store.reading() as connection:
-        return run_update.named(connection, text, _run.c.deleted_at.is_not(None), "in the trash ")
 
 
 def _discarded_at(connection: Connection, run_id: str) -> float:

@@ -13,7 +13,10 @@ INTERVAL_S = 1.0
 
 @dataclass(frozen=True)
 class Sample:
-    """Images trained a second since the last sample, memory of the process or on the GPU, the GPU's load."""
+    """Images trained a second since the last sample, memory of the process or on the GPU, the GPU's load.
+
+    Each field is a series of its name.
+    """
 
     images_per_s: float
     memory_bytes: int

@@ -16,7 +16,7 @@ from iterand_engine.training.numerics import Numerics
 
 
 @dataclass(frozen=True)
-class Score:
+class Evaluation:
     """Mean loss and share of hits over a split; NaN where the split is empty."""
 
     loss: float
@@ -32,7 +32,7 @@ def evaluate(
     numerics: Numerics,
     step: int,
     alive: Callable[[], None] = lambda: None,
-) -> Score:
+) -> Evaluation:
     """Evaluate a network as it is; the caller selects its masks before.
 
     Args:
@@ -46,7 +46,7 @@ def evaluate(
     """
     count = dataset.count(split)
     if not count:
-        return Score(math.nan, math.nan)
+        return Evaluation(math.nan, math.nan)
     module.eval()
     losses, hits = [], []
     with parametrize.cached():  # each masked weight is made once, not once a batch
@@ -58,4 +58,4 @@ def evaluate(
             losses.append(functional.cross_entropy(logits.float(), batch.labels, reduction="sum").double())
             hits.append((logits.argmax(1) == batch.labels).sum())
     module.train()
-    return Score(torch.stack(losses).sum().item() / count, torch.stack(hits).sum().item() / count)
+    return Evaluation(torch.stack(losses).sum().item() / count, torch.stack(hits).sum().item() / count)

@@ -1,19 +1,17 @@
 """What a trained network leaves behind: one safetensors file, and the digest of everything that was learned.
 
-Keys are `weight/NAME` (every parameter of the plain network, masks not applied), `mask/NAME` (packed bits,
-row-major), `score/NAME`, `last_redraw/NAME` (number of each weight's last redraw) and `buffer/NAME`
-(batch-norm statistics); NAME is the plain network's own.
+Keys are `weight/NAME` (every parameter of the plain network, masks not applied), `mask/NAME` (packed codes,
+as `results/stored_mask` has them, whose header is the fact `masks`), `score/NAME`, `last_redraw/NAME` (number
+of each weight's last redraw) and `buffer/NAME` (batch-norm statistics); NAME is the plain network's own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -21,14 +19,24 @@ from torch import Tensor, nn
 
 from iterand_engine.errors import UserError
 from iterand_engine.pruning import MaskedLayer
+from iterand_engine.results import stored_mask
+from iterand_engine.results.stored_mask import LayerMask, UnknownMaskError
+from iterand_engine.training.mask_snapshot import stored
 
 
 @dataclass(frozen=True)
 class FinalState:
-    """Tensors on the host by the names above, and facts as text: shapes, epoch, step."""
+    """Tensors on the host by the names above, and facts as text: the masks' header, epoch, step."""
 
     tensors: dict[str, Tensor]
     facts: dict[str, str]
+
+    @property
+    def masks(self) -> dict[str, LayerMask]:
+        """The masks by layer name; errors as `stored_mask.read_header`. Version 1 had a fact `shapes`."""
+        facts = self.facts
+        header = json.loads(facts["masks"]) if "masks" in facts else {"shapes": json.loads(facts["shapes"])}
+        return stored_mask.read_header(header, lambda _, name: self.tensors[f"mask/{name}"].numpy())
 
 
 def snapshot(module: nn.Module, layers: tuple[MaskedLayer, ...], facts: dict[str, str]) -> FinalState:
@@ -46,16 +54,13 @@ def snapshot(module: nn.Module, layers: tuple[MaskedLayer, ...], facts: dict[str
     for name, buffer in module.named_buffers():
         if ".parametrizations." not in f".{name}":
             tensors[f"buffer/{name}"] = _host(buffer)
-    shapes = {}
+    masks = {layer.name: stored(layer) for layer in layers}
     for layer in layers:
-        masking = layer.masking
-        bits = np.packbits(_host(masking.mask).numpy().reshape(-1))
-        shapes[layer.name] = list(layer.weight.shape)
         tensors[f"weight/{layer.name}"] = _host(layer.weight)
-        tensors[f"mask/{layer.name}"] = torch.from_numpy(bits)
-        tensors[f"score/{layer.name}"] = _host(masking.scores)
-        tensors[f"last_redraw/{layer.name}"] = _host(masking.last_redraw)
-    return FinalState(dict(sorted(tensors.items())), facts | {"shapes": json.dumps(shapes)})
+        tensors[f"mask/{layer.name}"] = torch.from_numpy(masks[layer.name].packed)
+        tensors[f"score/{layer.name}"] = _host(layer.masking.scores)
+        tensors[f"last_redraw/{layer.name}"] = _host(layer.masking.last_redraw)
+    return FinalState(dict(sorted(tensors.items())), facts | {"masks": stored_mask.write_header(masks)})
 
 
 def to_bytes(state: FinalState) -> bytes:
@@ -67,17 +72,21 @@ def read(path: Path) -> FinalState:
     """Read a file written from `to_bytes`.
 
     Raises:
-        UserError: it is absent or damaged.
+        UserError: it is absent or damaged, or its masks are of a kind that is not known here.
     """
     try:
         with safe_open(path, framework="pt") as file:
             names = file.keys()
-            return FinalState({name: file.get_tensor(name) for name in names}, dict(file.metadata()))
+            state = FinalState({name: file.get_tensor(name) for name in names}, dict(file.metadata() or {}))
+        _ = state.masks
+        return state
     except FileNotFoundError:
         raise UserError(
             f"There is no {path}; the run has not got that far, or its files were removed."
         ) from None
-    except (SafetensorError, OSError) as error:
+    except UnknownMaskError as error:
+        raise UserError(f"Cannot read {path}: {error}.") from None
+    except (SafetensorError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(f"Cannot read {path}: {error}; the file is damaged.") from None
 
 
@@ -97,23 +106,16 @@ def digest(state: FinalState) -> str:
 
 def pruned_state_dict(state: FinalState) -> dict[str, Tensor]:
     """The pruned network as the plain network's own state_dict, in float32: removed weights are zero."""
-    shapes = json.loads(state.facts["shapes"])
-    plain: dict[str, Tensor] = {}
+    masks, plain = state.masks, dict[str, Tensor]()
     for key, tensor in state.tensors.items():
         kind, _, name = key.partition("/")
         if kind == "buffer":
             plain[name] = tensor
         elif kind == "weight":
             plain[name] = tensor.float()
-            if name in shapes:
-                plain[name] = plain[name] * unpack(state.tensors[f"mask/{name}"], shapes[name])
+            if name in masks:
+                plain[name] = plain[name] * torch.from_numpy(masks[name].values)
     return plain
-
-
-def unpack(bits: Tensor, shape: list[int]) -> Tensor:
-    """Unpack a mask: bool of this shape."""
-    flat = np.unpackbits(bits.numpy(), count=math.prod(shape)).astype(bool)
-    return torch.from_numpy(flat).reshape(shape)
 
 
 def _host(tensor: Tensor) -> Tensor:

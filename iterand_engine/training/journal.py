@@ -6,6 +6,7 @@ transfer follows the clock. The positions of all series are steps, those of an e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,19 +14,14 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from iterand_engine.config.metrics import BY_LAYER, METRICS
 from iterand_engine.pruning import MaskedLayer
 from iterand_engine.pruning.mask_change import MaskChange
 from iterand_engine.pruning.methods.base import RedrawEvent
-from iterand_engine.store import Axis
 from iterand_engine.training.sink import Sink
 
 _CAPACITY = 1024  # steps held on the device; a flush comes long before on anything but the smallest networks
 _STEP_SERIES = ("loss", "accuracy", "lr")
-_EPOCH_SERIES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "epoch_s")
-_CLOCK_SERIES = ("images_per_s", "memory_bytes", "gpu_share", "elapsed_s")
-BY_LAYER = (
-    ".layers"  # a series of one value for all layers has a twin of this ending with one value per layer
-)
 
 Counts = NDArray[np.float64]
 
@@ -81,21 +77,11 @@ class Journal:
         self._declare(tuple(layer.name for layer in layers))
 
     def _declare(self, layers: tuple[str, ...]) -> None:
-        axes: dict[Axis, tuple[str, ...]] = {
-            "step": _STEP_SERIES,
-            "epoch": _EPOCH_SERIES,
-            "clock": _CLOCK_SERIES,
-        }
-        for axis, names in axes.items():
-            for name in names:
-                self._sink.declare(name, axis)
-        if layers:
-            for name in ("mask_flips", "mask_distance", "mask_distance_chance"):
-                self._sink.declare(name, "step")
-                self._sink.declare(name + BY_LAYER, "step", layers)
-            for name in ("redrawn", "revived"):
-                self._sink.declare(name, "event")
-                self._sink.declare(name + BY_LAYER, "event", layers)
+        for metric in METRICS:
+            if layers or not metric.by_layer:
+                self._sink.declare(metric.name, metric.axis)
+            if layers and metric.by_layer:
+                self._sink.declare(metric.name + BY_LAYER, metric.axis, layers)
 
     def step(self, step: int, loss: Tensor, hits: Tensor, count: int, rate: float) -> None:
         """Note one step: its loss and hits as tensors on the device, and its number of images."""
@@ -139,17 +125,20 @@ class Journal:
 
     def epoch(self, step: int, val_loss: float, val_accuracy: float, epoch_s: float) -> None:
         """Note an epoch at its last step, and begin the next epoch's sums."""
-        values = (self.sums.train_loss, self.sums.train_accuracy, val_loss, val_accuracy, epoch_s)
-        for name, value in zip(_EPOCH_SERIES, values, strict=True):
+        values = {
+            "train_loss": self.sums.train_loss,
+            "train_accuracy": self.sums.train_accuracy,
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
+            "epoch_s": epoch_s,
+        }
+        for name, value in values.items():
             self._sink.append(name, [step], [value])
         self.sums = EpochSums()
 
-    def clock(
-        self, step: int, *, images_per_s: float, memory_bytes: int, gpu_share: float | None, elapsed_s: float
-    ) -> None:
-        """Note a sample of the clock series; `gpu_share` is None where there is no GPU."""
-        values = (images_per_s, memory_bytes, gpu_share, elapsed_s)
-        for name, value in zip(_CLOCK_SERIES, values, strict=True):
+    def clock(self, step: int, values: Mapping[str, float | None]) -> None:
+        """Note a sample of the clock series by name; None, as of the load of no GPU, is left out."""
+        for name, value in values.items():
             if value is not None:
                 self._sink.append(name, [step], [value])
 

@@ -9,7 +9,8 @@ import torch
 
 from iterand_engine.pruning import MaskedLayer
 from iterand_engine.pruning.selection import selection_threshold
-from iterand_engine.results.epoch_masks import EpochMasks, Histogram, pack
+from iterand_engine.results.epoch_masks import EpochMasks, Histogram
+from iterand_engine.results.stored_mask import LayerMask, pack_kept
 
 BINS = 64
 
@@ -23,10 +24,14 @@ def snapshot_masks(layers: Sequence[MaskedLayer], epoch: int) -> EpochMasks:
     """
     return EpochMasks(
         epoch,
-        packed={layer.name: pack(layer.masking.mask.cpu().contiguous().numpy()) for layer in layers},
-        shapes={layer.name: tuple(layer.weight.shape) for layer in layers},
+        layers={layer.name: stored(layer) for layer in layers},
         histograms={layer.name: _histogram(layer) for layer in layers},
     )
+
+
+def stored(layer: MaskedLayer) -> LayerMask:
+    """Copy one layer's mask to the host as files keep it."""
+    return pack_kept(layer.masking.mask.cpu().contiguous().numpy())
 
 
 @torch.no_grad()

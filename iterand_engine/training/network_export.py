@@ -16,7 +16,7 @@ from iterand_engine.results.mask_export import (
     epoch_number,
     write_export,
 )
-from iterand_engine.store import RunDetail, RunState, Store, queries
+from iterand_engine.store import RunDetail, RunState, Store
 from iterand_engine.training.final_state import FinalState, pruned_state_dict, read
 
 
@@ -27,7 +27,7 @@ def export_network(
 
     Arguments, result and errors are those of `exports.export_masks`; besides, the run must have finished.
     """
-    detail = queries.run(store, run_id)
+    detail = store.reader.run(run_id)
     check_target(out, replace=replace)
     state, number = _network(workspace, store, detail, epoch)
     about = {

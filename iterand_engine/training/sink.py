@@ -7,13 +7,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from iterand_engine.store import Axis, Level
+from iterand_engine.store import Level, SeriesAxis
 
 
 class Sink(Protocol):
     """Takes what a run records; `store.Recorder` is one."""
 
-    def declare(self, name: str, axis: Axis, layers: tuple[str, ...] | None = None) -> None:
+    def declare(self, name: str, axis: SeriesAxis, layers: tuple[str, ...] | None = None) -> None:
         """Announce a series."""
 
     def append(self, name: str, steps: ArrayLike, values: NDArray[np.float32] | ArrayLike) -> None:
@@ -35,7 +35,7 @@ class NullSink:
 
     stop_requested = False
 
-    def declare(self, name: str, axis: Axis, layers: tuple[str, ...] | None = None) -> None:
+    def declare(self, name: str, axis: SeriesAxis, layers: tuple[str, ...] | None = None) -> None:
         """Drop it."""
 
     def append(self, name: str, steps: ArrayLike, values: NDArray[np.float32] | ArrayLike) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from iterand_engine.config.metrics import CLOCK
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.dataset import Batch, Dataset, Split
 from iterand_engine.pruning.mask_change import observe
@@ -24,7 +24,8 @@ from iterand_engine.pruning.methods.base import Method
 from iterand_engine.training import checkpoint
 from iterand_engine.training.checkpoint import Checkpoint, Counters, Position
 from iterand_engine.training.clock import ClockSampler
-from iterand_engine.training.evaluation import Score, evaluate
+from iterand_engine.training.evaluation import Evaluation, evaluate
+from iterand_engine.training.hooks import Hooks, TrainingProgress
 from iterand_engine.training.journal import EpochSums, Journal
 from iterand_engine.training.numerics import Numerics
 from iterand_engine.training.optimizer import learning_rate, make_optimizer, set_learning_rate
@@ -40,21 +41,6 @@ class Ending(StrEnum):
     FINISHED = "finished"
     STOPPED = "stopped"
     DIVERGED = "diverged"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far training is, as shown to whoever waits: loss and accuracy are those of the newest step."""
-
-    step: int
-    total_steps: int
-    epoch: int
-    epochs: int
-    loss: float
-    accuracy: float
-    val_accuracy: float
-    images_per_s: float
-    seconds_left: float
 
 
 def steps_per_epoch(dataset: Dataset, config: RunConfig) -> int:
@@ -83,20 +69,6 @@ class Task:
         return self.steps_per_epoch * self.config.training.epochs
 
 
-@dataclass
-class Hooks:
-    """What the trainer asks of its surroundings; all optional.
-
-    on_checkpoint gets each checkpoint; on_epoch gets the trainer when an epoch was evaluated, its masks
-    selected, and whether its validation accuracy is the best so far; should_stop is asked before each step.
-    """
-
-    on_checkpoint: Callable[[Checkpoint], None] = lambda _: None
-    on_epoch: Callable[[Trainer, bool], None] = lambda _trainer, _best: None
-    on_progress: Callable[[Progress], None] = lambda _: None
-    should_stop: Callable[[int], bool] = lambda _: False
-
-
 class Trainer:
     """Trains one task.
 
@@ -122,7 +94,7 @@ class Trainer:
         self._clock = ClockSampler(task.numerics.device)
         self._rate = 0.0
         self._last_flush = self._last_checkpoint = self._resumed_at = time.monotonic()
-        self.val_score = Score(self.counters.val_loss, self.counters.val_accuracy)
+        self.val_score = Evaluation(self.counters.val_loss, self.counters.val_accuracy)
         self.diverged_at: int | None = None
         self.divergence = ""  # what was not finite, as the beginning of a sentence
 
@@ -212,10 +184,10 @@ class Trainer:
             counters.best_val_accuracy = self.val_score.accuracy
         self._watch_for_chance(train_accuracy)
         self._sink.progress(position.step, position.epoch, self.task.total_steps)
-        self._hooks.on_epoch(self, best)
+        self._hooks.on_epoch(position.epoch, best)
         self._save()
 
-    def _evaluate(self, split: Split) -> Score:
+    def _evaluate(self, split: Split) -> Evaluation:
         task, position = self.task, self.position
 
         def alive() -> None:
@@ -224,7 +196,7 @@ class Trainer:
         batch_size = task.config.training.batch_size
         return evaluate(task.module, task.dataset, split, batch_size, task.numerics, position.step, alive)
 
-    def test(self) -> Score:
+    def test(self) -> Evaluation:
         """Evaluate on the test images; to be called once, after the last epoch."""
         self.task.method.before_evaluation()
         return self._evaluate(Split.TEST)
@@ -253,13 +225,7 @@ class Trainer:
         self._sink.progress(position.step, position.epoch, self.task.total_steps)
         sample = self._clock.sample()
         if sample is not None:
-            self.journal.clock(
-                position.step - 1,
-                images_per_s=sample.images_per_s,
-                memory_bytes=sample.memory_bytes,
-                gpu_share=sample.gpu_share,
-                elapsed_s=self.counters.elapsed_s,
-            )
+            self.journal.clock(position.step - 1, {**asdict(sample), CLOCK: self.counters.elapsed_s})
         self._report(flushed.loss, flushed.accuracy)
         if flushed.diverged_at is None:
             return False
@@ -288,7 +254,7 @@ class Trainer:
         rate = self._clock.images_per_s
         images_left = (task.total_steps - position.step) * task.config.training.batch_size
         self._hooks.on_progress(
-            Progress(
+            TrainingProgress(
                 step=position.step,
                 total_steps=task.total_steps,
                 epoch=position.epoch,

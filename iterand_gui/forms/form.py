@@ -2,7 +2,7 @@
 
 It starts from a configuration (defaults, a preset, another run) and keeps what a person changes; several
 values in a field (`0.25, 0.5, 1`; seeds also `1-5`) make several runs. What is wrong stands beside its
-field, in the engine's words.
+field, in the engine's words but for the option's name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 
-from iterand_engine.runs.sweeps import SEED
+from iterand_engine.config.axes import SEED
 from iterand_gui.forms.field import RESET_KEYS, OptionField
 from iterand_gui.forms.groups import OptionGroups
 from iterand_gui.forms.head import ALL_KEYS, OptionHead
@@ -29,7 +29,6 @@ from iterand_gui.forms.values import (
     choices_of,
     complete,
     same,
-    sets_of,
     text_of,
 )
 from iterand_gui.look import theme
@@ -77,7 +76,7 @@ class OptionForm(QWidget):
         self._texts: dict[str, str] = {}  # of what was changed, options that are not shown now included
         self._chosen: Chosen = {}
         self._fields: dict[str, OptionField] = {}
-        self._checked = Checked(None, {}, 1)
+        self._checked = Checked(None, {}, {}, 1)
         self._hinted = ""  # the option that the hint is about
         self._told: dict[str, str] = {}  # what is wrong elsewhere, by option
         self._checking = QTimer(self, singleShot=True, interval=0)
@@ -91,10 +90,8 @@ class OptionForm(QWidget):
         if self._checking.isActive():
             self._check()
         checked = self._checked
-        sets, seeds = ((), ()) if checked.problems else sets_of(self._base, self._texts)
-        return FormState(
-            self._base, sets, seeds, checked.config, dict(checked.problems), checked.combinations
-        )
+        changes = {} if checked.problems else checked.changes
+        return FormState(self._base, changes, checked.config, dict(checked.problems), checked.combinations)
 
     @property
     def entries(self) -> Entries:
@@ -168,7 +165,7 @@ class OptionForm(QWidget):
 
     @Slot()
     def renew(self) -> None:
-        """Look again which options there are, after own code was enabled or disabled."""
+        """Look again which options there are, after extension code was enabled or disabled."""
         self._chosen = {}
         self._refresh()
 

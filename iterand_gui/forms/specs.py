@@ -1,7 +1,7 @@
 """Which options a form shows, and what it says of each, from the engine's declarations alone. No Qt.
 
 Which dataset, network, method and redraw rule are chosen decides what options there are: a method has its
-own, and so has own code. An option that is declared in the engine is here at once.
+own, and so has extension code. An option that is declared in the engine is here at once.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Spec:
 
 
 @dataclass(frozen=True)
-class Section:
+class OptionSection:
     """A group of options."""
 
     name: str
@@ -80,15 +80,15 @@ class Section:
     help: str
 
 
-def sections() -> tuple[Section, ...]:
+def sections() -> tuple[OptionSection, ...]:
     """The sections in the order of a file, that of the run's own options first."""
     nested = {name: field.annotation for name, field in RunConfig.model_fields.items()}
     named = [
-        Section(name, name.capitalize(), (kind.__doc__ or "").strip())
+        OptionSection(name, name.capitalize(), (kind.__doc__ or "").strip())
         for name, kind in nested.items()
         if isinstance(kind, type) and issubclass(kind, BaseModel)
     ]
-    return (Section("", "Run", "What the run is called."), *named)
+    return (OptionSection("", "Run", "What the run is called."), *named)
 
 
 def specs(chosen: Chosen) -> tuple[Spec, ...]:

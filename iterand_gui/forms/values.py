@@ -1,7 +1,7 @@
 """The values of a form: one text for each option, and what the engine says of them. No Qt.
 
 A text is what would stand behind `option=` on the command line, so `0.25, 0.5, 1` are three values; texts
-need no quotes, and nothing at all is null where that is allowed.
+need no quotes, and nothing at all is null where that is allowed. It is read once; what goes on is values.
 """
 
 from __future__ import annotations
@@ -9,25 +9,26 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from iterand_engine.config.run_config import RunConfig, apply_sets
+from iterand_engine.config.axes import SEED, parse_seeds, split_values, value_key
+from iterand_engine.config.options import wrong_value
+from iterand_engine.config.run_config import RunConfig
+from iterand_engine.config.sets import apply_changes
 from iterand_engine.config.yaml import parse_yaml
-from iterand_engine.errors import UserError
-from iterand_engine.runs.sweeps import SEED, parse_seeds, split_values
+from iterand_engine.errors import OptionError, UserError, upwards
 from iterand_gui.forms.specs import CHOOSING, METHOD, NAME, RULE, Chosen, Spec, specs
 
 Json = Mapping[str, Any]
+Changes = Mapping[str, tuple[object, ...]]  # by dotted option its values
 WHOLE = ""  # the place of a problem that belongs to no single option
 _VALUES_CHECKED = 24  # of each option; whoever makes the runs checks all
 _SEEDS = re.compile(r"(?=.*-)\d+(-\d+)?(\s*,\s*\d+(-\d+)?)*")
-_PATH = re.compile(r"[a-z_]+(?:\.[a-z_0-9]+)+")
-_MORE = re.compile(r" \(\d+ more to mend\.\)$")
 _ABSENT = object()
 
 
@@ -35,11 +36,13 @@ _ABSENT = object()
 class Checked:
     """What became of the texts.
 
-    `config` is that of the first values, where all is well; `problems` one sentence by option (`WHOLE`: of no
-    single one); `combinations` the number of runs before equal ones are made one.
+    `config` is that of the first values, where all is well; `changes` are the values of all texts that can be
+    read; `problems` one sentence by option (`WHOLE`: of no single one); `combinations` the number of runs
+    before equal ones are made one.
     """
 
     config: RunConfig | None
+    changes: Changes
     problems: Mapping[str, str]
     combinations: int
 
@@ -48,13 +51,12 @@ class Checked:
 class FormState:
     """What a form says now.
 
-    `base`, `sets` and `seeds` are what `sweeps.plan` takes, where there are no problems. `config` is that of
-    the first run, or None; `problems` and `combinations` as in `Checked`.
+    `base` and `changes` are what `sweeps.plan` takes, where there are no problems. `config` is that of the
+    first run, or None; `problems` and `combinations` as in `Checked`.
     """
 
     base: Mapping[str, Any]
-    sets: tuple[str, ...]
-    seeds: tuple[int, ...]
+    changes: Changes
     config: RunConfig | None
     problems: Mapping[str, str]
     combinations: int
@@ -114,44 +116,34 @@ def text_of(spec: Spec, value: object) -> str:
     if isinstance(value, str):
         plain = spec.path == NAME or not spec.literal or _reads_as_one(value)
         return value if plain else json.dumps(value, ensure_ascii=False)
-    return str(yaml.safe_dump(value, default_flow_style=True, width=math.inf, sort_keys=False)).strip()
+    return _flow(value)
 
 
-def pieces_of(spec: Spec, text: str) -> tuple[str, ...]:
-    """The values of a text, each as it would stand behind `option=`.
+def values_of(spec: Spec, text: str) -> tuple[object, ...]:
+    """The different values of a text, in their order.
 
     Raises:
         UserError: it is no list of values, or a value is not of a form that can be read.
     """
     text = text.strip()
     if spec.path == NAME:
-        return (_quoted(text) if text else "null",)
+        return (text or None,)
     text = text.rstrip(" ,")  # more is about to be typed
     if spec.path == SEED and _SEEDS.fullmatch(text):
-        return tuple(map(str, parse_seeds(text)))
-    parts = [part.strip() for part in split_values(text)]
-    return tuple(_piece(spec, part) for part in dict.fromkeys(parts))
+        return parse_seeds(text)
+    values = (_value(spec, part.strip()) for part in split_values(text))
+    return tuple({value_key(value): value for value in values}.values())
 
 
-def _piece(spec: Spec, part: str) -> str:
+def _value(spec: Spec, part: str) -> object:
     if not part or (spec.nullable and part in ("null", "~")):
-        return "null" if spec.nullable else '""'
-    if spec.literal:
-        return part if part[0] in "\"'" else _quoted(part)
+        return None if spec.nullable else ""
+    if spec.literal and part[0] not in "\"'":
+        return part
     try:
-        parse_yaml(part)
+        return parse_yaml(part)
     except ValueError:
-        raise UserError(f"{spec.path} is {part!r}; allowed: {spec.allowed}.") from None
-    return part
-
-
-def _quoted(text: str) -> str:
-    """A text, in quotes where YAML would read something else."""
-    try:
-        plain = parse_yaml(text) == text and _reads_as_one(text)
-    except ValueError:
-        plain = False
-    return text if plain else json.dumps(text, ensure_ascii=False)
+        raise wrong_value(spec.path, part, spec.allowed) from None
 
 
 def _reads_as_one(text: str) -> bool:
@@ -164,29 +156,25 @@ def _reads_as_one(text: str) -> bool:
 def same(spec: Spec, text: str, value: object) -> bool:
     """Whether a text means just this one value."""
     try:
-        pieces = pieces_of(spec, text)
-        return len(pieces) == 1 and parse_yaml(pieces[0]) == value
-    except (UserError, ValueError):
+        return values_of(spec, text) == (value,)
+    except UserError:
         return False
 
 
-def sets_of(base: Json, texts: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """A form as `sweeps.plan` takes it: texts `option=value,value`, and the seeds where those are changed.
-
-    Args:
-        base, texts: as in `check`, without problems.
-    """
-    known = specs(choices_of(base, texts))
-    pieces = {spec.path: pieces_of(spec, texts[spec.path]) for spec in known if spec.path in texts}
-    seeds = tuple(int(piece) for piece in pieces.pop(SEED, ()))
-    return tuple(f"{path}={','.join(parts)}" for path, parts in pieces.items()), seeds
+def varying(state: FormState) -> dict[str, str]:
+    """The options that have several values, with those as a text, the seed last."""
+    several = {option: values for option, values in state.changes.items() if len(values) > 1}
+    ordered = sorted(several, key=lambda option: option == SEED)
+    return {option: ", ".join(map(_written, several[option])) for option in ordered}
 
 
-def varying(state: FormState) -> dict[str, tuple[str, ...]]:
-    """The options that have several values, with those; as a form of several runs says it."""
-    texts = dict(one.split("=", 1) for one in state.sets)
-    values = {path: tuple(split_values(text)) for path, text in texts.items()}
-    return {path: v for path, v in (values | {SEED: tuple(map(str, state.seeds))}).items() if len(v) > 1}
+def _written(value: object) -> str:
+    return value if isinstance(value, str) else str(_flow(value))
+
+
+def _flow(value: object) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True, width=math.inf, sort_keys=False)
+    return str(text).removesuffix("\n...\n").strip()
 
 
 def check(base: Json, texts: Mapping[str, str], folder: Path) -> Checked:
@@ -211,58 +199,76 @@ class _Check:
 
     def of(self, texts: Mapping[str, str]) -> Checked:
         chosen = choices_of(self._base, texts)
-        pieces: dict[str, tuple[str, ...]] = {}
-        for spec in sorted(specs(chosen), key=lambda spec: spec.path != METHOD):
+        changes: dict[str, tuple[object, ...]] = {}
+        for spec in specs(chosen):
             try:
                 if spec.path in texts:
-                    pieces[spec.path] = pieces_of(spec, texts[spec.path])
+                    changes[spec.path] = values_of(spec, texts[spec.path])
             except UserError as error:
-                self._problems[spec.path] = _plain(error)
-        configs = [self._of_method(pieces, {**chosen, METHOD: (method,)}) for method in chosen[METHOD]]
+                self._note(spec.path, error)
+        configs = [self._of_method(changes, {**chosen, METHOD: (method,)}) for method in chosen[METHOD]]
         config = None if self._problems else configs[0]
-        return Checked(config, self._problems, math.prod(map(len, pieces.values())))
+        return Checked(config, changes, self._problems, math.prod(map(len, changes.values())))
 
-    def _of_method(self, all_pieces: Mapping[str, tuple[str, ...]], chosen: Chosen) -> RunConfig | None:
-        """Find every option that is wrong, by leaving out those that are known to be."""
-        own = {spec.path for spec in specs(chosen)}
-        pieces = {path: parts for path, parts in all_pieces.items() if path in own}
-        if METHOD in pieces:
-            unknown = [name for name in pieces[METHOD] if name not in CHOOSING[METHOD]]
-            pieces[METHOD] = (*unknown, *chosen[METHOD])
-        values = {path: parts[0] for path, parts in pieces.items()}
-        while (sentence := self._problem(values)) is not None:
-            culprit = self._culprit(values, sentence)
-            named = [path for path in _PATH.findall(sentence) if path in own]
-            place = next((path for path in named if path in values), named[0] if named else culprit)
-            self._problems.setdefault(place or WHOLE, sentence)
-            if culprit is None:
+    def _of_method(self, every: Changes, chosen: Chosen) -> RunConfig | None:
+        """Look at the options of one method: first at the first values together, then at each further one."""
+        own = [spec.path for spec in specs(chosen)]
+        changes = {path: every[path] for path in own if path in every}
+        if METHOD in changes:
+            known = CHOOSING[METHOD]
+            unknown = [n for n in changes[METHOD] if not (isinstance(n, str) and n in known)]
+            changes[METHOD] = (*unknown, *chosen[METHOD])
+        values = {path: changed[0] for path, changed in changes.items()}
+        config = self._first(values, own)
+        for path in values if config is not None else ():
+            for value in changes[path][1:_VALUES_CHECKED]:
+                try:
+                    self._config({**values, path: value})
+                except UserError as error:
+                    self._note(path, error)
+        return config
+
+    def _first(self, values: dict[str, object], own: Sequence[str]) -> RunConfig | None:
+        """The configuration of the values that go together; others are noted and taken out of `values`."""
+        while True:
+            try:
+                return self._config(values)
+            except OptionError as error:
+                wrong = {path for one in error.every for path in self._blamed(one, values, own)}
+                sections = {path.partition(".")[0] for path in wrong}
+                # What is wrong may be what another option of the section makes of it.
+                removed = wrong & set(values) or {p for p in values if p.partition(".")[0] in sections}
+            except UserError as error:
+                self._note(WHOLE, error)
                 return None
-            del values[culprit]
-        for path in list(values):
-            for piece in pieces[path][1:_VALUES_CHECKED]:
-                sentence = self._problem({**values, path: piece})
-                if sentence is not None:
-                    self._problems.setdefault(path, sentence)
-        return self._config(values)
+            if not removed:
+                return None
+            for path in removed:
+                del values[path]
 
-    def _culprit(self, values: Mapping[str, str], sentence: str) -> str | None:
-        """The value that is wrong by itself, else the one named first, else the last one that was set."""
-        fixed = {METHOD: values[METHOD]} if METHOD in values else {}
-        alone = (path for path in values if self._problem({**fixed, path: values[path]}) == sentence)
-        named = (path for path in _PATH.findall(sentence) if path in values)
-        return next(alone, None) or next(named, None) or next(reversed(list(values)), None)
+    def _blamed(self, error: OptionError, values: Json, own: Sequence[str]) -> list[str]:
+        """The options that a mistake is about; it is noted at one that was changed here, else the first."""
+        about = [_field_of(option, own) for option in (error.option, *error.beside)]
+        place = next((path for path in about if path in values), about[0])
+        self._note(place, error)
+        return about
 
-    def _problem(self, values: Mapping[str, str]) -> str | None:
-        try:
-            self._config(values)
-        except UserError as error:
-            return _plain(error)
-        return None
+    def _note(self, path: str, error: UserError) -> None:
+        self._problems.setdefault(path, beside_field(path, error))
 
-    def _config(self, values: Mapping[str, str]) -> RunConfig:
-        sets = [f"{path}={piece}" for path, piece in values.items()]
-        return RunConfig.from_mapping(apply_sets(self._base, sets, folder=self._folder)[0])
+    def _config(self, values: Mapping[str, object]) -> RunConfig:
+        ordered = sorted(values, key=lambda path: path != METHOD)  # it takes options with it
+        changes = [(path, values[path]) for path in ordered]
+        return RunConfig.from_mapping(apply_changes(self._base, changes, folder=self._folder)[0])
 
 
-def _plain(error: UserError) -> str:
-    return _MORE.sub("", str(error)).replace("--seeds", SEED)
+def _field_of(option: str, own: Sequence[str]) -> str:
+    """The option that has a field: itself, or the one that holds it; itself where none does."""
+    return next((each for each in upwards(option) if each in own), option)
+
+
+def beside_field(path: str, error: UserError) -> str:
+    """The words for an error at a field, which is named by where they stand."""
+    if not isinstance(error, OptionError):
+        return str(error)
+    return error.called("It") if error.option == path else error.sentence

@@ -30,7 +30,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Line:
+class TextLine:
     """A line without its end."""
 
     stream: Stream
@@ -44,7 +44,7 @@ class LineReader:
         self._stream: Stream = stream
         self._waiting = b""
 
-    def feed(self, data: bytes) -> Iterator[Line]:
+    def feed(self, data: bytes) -> Iterator[TextLine]:
         """Take bytes and give the lines that are whole; of one with carriage returns its last part."""
         *whole, self._waiting = (self._waiting + data).split(b"\n")
         if len(self._waiting) > _LONGEST_BYTES:  # no line, and it must not fill the memory
@@ -53,15 +53,15 @@ class LineReader:
         for line in whole:
             yield self._line(line)
 
-    def rest(self) -> Iterator[Line]:
+    def rest(self) -> Iterator[TextLine]:
         """What came after the last line's end."""
         waiting, self._waiting = self._waiting, b""
         if waiting:
             yield self._line(waiting)
 
-    def _line(self, data: bytes) -> Line:
+    def _line(self, data: bytes) -> TextLine:
         text = data.decode("utf-8", errors="replace").rstrip("\r")
-        return Line(self._stream, text.rpartition("\r")[2])
+        return TextLine(self._stream, text.rpartition("\r")[2])
 
 
 def read_progress(text: str) -> Progress | None:

@@ -37,7 +37,7 @@ class _Asked:
     config: RunConfig
 
 
-class ProbeClient(QObject):
+class QtProbeClient(QObject):
     """One question at a time to one process; every signal names the topic that was asked about."""
 
     answered = Signal(str, object)  # topic, Answer
@@ -55,7 +55,7 @@ class ProbeClient(QObject):
         """Start nothing yet.
 
         Args:
-            workspace: whose data and own code the probe sees.
+            workspace: whose data and extension code the probe sees.
             parent: of the object.
             command: that starts another program than the probe, for tests.
             answer_s: how long an answer may take.
@@ -103,7 +103,7 @@ class ProbeClient(QObject):
 
     @Slot()
     def restart(self) -> None:
-        """Ask a fresh process from now on, after own code was enabled or disabled."""
+        """Ask a fresh process from now on, after extension code was enabled or disabled."""
         current, self._current = self._current, None
         self._stop_process()
         if current is not None and current.topic != _FORGOTTEN:

@@ -10,26 +10,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-from iterand_engine.errors import UserError
 from iterand_engine.store import (
-    Axis,
     Changes,
-    ChangeWatcher,
     Event,
+    Reader,
     RunRow,
     RunState,
+    Series,
     SlotRow,
-    Store,
     SweepRow,
-    queries,
-    slots,
-    sweeps,
 )
 from iterand_engine.store.records import Json
 from iterand_gui.live.collector import undisturbed
@@ -45,44 +37,13 @@ class RunsChange:
 
     `is_all` marks what completes the first reading.
 
-    `configs` are of the new ones (they never change); `accuracies` are the validation accuracies of the rows,
-    also of runs that have not finished.
+    `configs` are of the new ones (they never change).
     """
 
     rows: tuple[RunRow, ...]
     configs: Mapping[str, Json]
-    accuracies: Mapping[str, float | None]
     removed: frozenset[str]
     is_all: bool
-
-    def current_rows(self) -> Iterator[RunRow]:
-        """The rows, each `with_accuracy`."""
-        return (with_accuracy(row, self.accuracies) for row in self.rows)
-
-
-def with_accuracy(row: RunRow, accuracies: Mapping[str, float | None]) -> RunRow:
-    """A run with the validation accuracy of its last epoch, also where it has not finished."""
-    accuracy = accuracies.get(row.id, row.val_accuracy)
-    # Few runs are under way, and copying a row takes longer than all else.
-    return row if row.val_accuracy == accuracy else replace(row, val_accuracy=accuracy)
-
-
-@dataclass(frozen=True)
-class SeriesPart:
-    """New points of one series: what a view had from point number `first` on no longer holds.
-
-    Shapes: steps int64 (n,); values float32 (n,) or, with `layers`, (n, len(layers)). `rewind` is the run's
-    counter of how often it was cut back.
-    """
-
-    run_id: str
-    name: str
-    axis: Axis
-    layers: tuple[str, ...] | None
-    first: int
-    steps: NDArray[np.int64]
-    values: NDArray[np.float32]
-    rewind: int
 
 
 @dataclass(frozen=True)
@@ -95,12 +56,15 @@ class RunEvents:
 
 @dataclass(frozen=True)
 class Reading:
-    """What one look found; None where a part is as it was. Series and messages by subscription."""
+    """What one look found; None where a part is as it was. Series and messages by subscription.
+
+    Of a series there are the new points: what a view had from point number `first` on no longer holds.
+    """
 
     runs: RunsChange | None = None
     slots: tuple[SlotRow, ...] | None = None
     sweeps: tuple[SweepRow, ...] | None = None
-    series: Mapping[int, tuple[SeriesPart, ...]] = field(default_factory=dict)
+    series: Mapping[int, tuple[Series, ...]] = field(default_factory=dict)
     events: Mapping[int, tuple[RunEvents, ...]] = field(default_factory=dict)
 
 
@@ -127,13 +91,12 @@ class StoreReader:
     """Looks for news; used by one thread.
 
     Args:
-        store: an open store.
+        reader: of an open store.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._watcher = ChangeWatcher(store.workspace.db_path)
-        self._file = self._file_now()
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._changes = reader.changes()
         self._is_first = True
         self._known: set[str] = set()
         self._unread: set[str] = set()
@@ -174,15 +137,10 @@ class StoreReader:
         Returns:
             None where nothing is.
         Raises:
-            UserError, dialect.READ_ERRORS: the database cannot be read now.
+            UserError, dialect.READ_ERRORS: the store is gone, or cannot be read now.
         """
-        if self._file_now() != self._file:
-            raise UserError(
-                f"{self._store.workspace.db_path} was replaced by another file while the window had it open:"
-                " open the workspace again."
-            )
         now_s = time.monotonic()
-        changes = self._watcher.poll()
+        changes = self._changes.poll()
         judge = self._is_to_judge(now_s)
         if changes is None and not judge and not self._unread and not self._has_new_wishes():
             return None
@@ -190,12 +148,12 @@ class StoreReader:
             return self._read(changes, judge, now_s)
         except BaseException:
             if changes is not None:
-                self._watcher.forget()
+                self._changes.forget()
             raise
 
     def close(self) -> None:
         """Let go of the database."""
-        self._watcher.close()
+        self._changes.close()
 
     def _read(self, changes: Changes | None, judge: bool, now_s: float) -> Reading | None:
         """Read everything first, then note what is handed out."""
@@ -203,10 +161,10 @@ class StoreReader:
         removed = changes.removed if changes is not None else frozenset()
         runs, unread = self._runs(changed, removed, judge)
         moved = changes is not None or judge
-        slots_now = tuple(slots.slots(self._store)) if moved else self._slots
+        slots_now = tuple(self._reader.slots()) if moved else self._slots
         others = runs is not None and bool(runs.configs or runs.removed)
         sweeps_due = moved and (others or now_s - self._sweeps_s >= SWEEPS_EVERY_S)
-        sweeps_now = tuple(sweeps.sweeps(self._store)) if sweeps_due else self._sweeps
+        sweeps_now = tuple(self._reader.sweeps()) if sweeps_due else self._sweeps
         series = {number: self._parts(wanted, changed) for number, wanted in self._wanted.items()}
         events = {number: self._events(wanted, changed) for number, wanted in self._wanted.items()}
         reading = Reading(
@@ -229,13 +187,13 @@ class StoreReader:
         ids = changed | self._unread | (self._live.keys() if judge else set())
         fresh = ids - self._known
         if self._is_first:
-            pairs = queries.runs_with_configs(self._store, limit=FIRST_RUNS)
+            pairs = self._reader.runs_with_configs(limit=FIRST_RUNS)
             unread = fresh - {row.id for row, _ in pairs} if len(pairs) == FIRST_RUNS else set()
         else:
             unread = set()
             with undisturbed(len(fresh)):
-                pairs = queries.runs_with_configs(self._store, ids=fresh) if fresh else []
-        old = queries.runs(self._store, ids=ids - fresh) if ids - fresh else []
+                pairs = self._reader.runs_with_configs(ids=fresh) if fresh else []
+        old = self._reader.runs(ids=ids - fresh) if ids - fresh else []
         news = [row for row, _ in pairs] + [row for row in old if self._live.get(row.id) != row]
         news.sort(key=lambda row: row.created_at, reverse=True)
         gone = (removed | (ids & self._known)) & self._known - {row.id for row in old}
@@ -244,33 +202,21 @@ class StoreReader:
         return RunsChange(
             tuple(news),
             {row.id: config for row, config in pairs},
-            queries.val_accuracies(self._store, news),
             frozenset(gone),
             is_all=not unread and (self._is_first or bool(self._unread)),
         ), unread
 
-    def _parts(self, wanted: _Wanted, changed: set[str]) -> tuple[SeriesPart, ...]:
+    def _parts(self, wanted: _Wanted, changed: set[str]) -> tuple[Series, ...]:
         wish = wanted.wish
         ids = wish.run_ids if wanted.is_new else [run_id for run_id in wish.run_ids if run_id in changed]
-        parts: list[SeriesPart] = []
+        parts: list[Series] = []
         for name in wish.names if ids else ():
             since = {run_id: wanted.given[run_id, name] for run_id in ids if (run_id, name) in wanted.given}
-            for run_id, found in queries.series_of(self._store, list(ids), name, since).items():
+            for run_id, found in self._reader.series_of(list(ids), name, since).items():
                 before = since.get(run_id)
                 cut_back = before is not None and before[0] != found.rewind
                 if len(found.steps) or cut_back:
-                    parts.append(
-                        SeriesPart(
-                            run_id,
-                            name,
-                            found.axis,
-                            found.layers,
-                            found.first,
-                            found.steps,
-                            found.values,
-                            found.rewind,
-                        )
-                    )
+                    parts.append(found)
         return tuple(parts)
 
     def _events(self, wanted: _Wanted, changed: set[str]) -> tuple[RunEvents, ...]:
@@ -278,7 +224,7 @@ class StoreReader:
         for run_id in wanted.wish.run_ids if wanted.wish.events else ():
             if wanted.is_new or run_id in changed:
                 last = wanted.last_event.get(run_id, 0)
-                events = queries.events(self._store, run_id, after=last)
+                events = self._reader.events(run_id, after=last)
                 found += [RunEvents(run_id, tuple(events))] if events else []
         return tuple(found)
 
@@ -311,13 +257,3 @@ class StoreReader:
 
     def _has_new_wishes(self) -> bool:
         return any(wanted.is_new for wanted in self._wanted.values())
-
-    def _file_now(self) -> tuple[int, int]:
-        path = self._store.workspace.db_path
-        try:
-            stat = path.stat()
-        except FileNotFoundError:
-            raise UserError(
-                f"The workspace's database {path} is gone: bring it back, or open another workspace."
-            ) from None
-        return stat.st_dev, stat.st_ino

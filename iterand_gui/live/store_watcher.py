@@ -25,7 +25,7 @@ _END_WITHIN_MS = 40_000  # no read takes longer, not even on a locked database
 class Subscription(QObject):
     """New points of some series, and new messages; `close` it, or let its parent take it along."""
 
-    arrived = Signal(object)  # tuple[SeriesPart, ...]; the first may be empty: nothing is stored yet
+    arrived = Signal(object)  # tuple[Series, ...]; the first may be empty: nothing is stored yet
     told = Signal(object)  # tuple[RunEvents, ...]
     wished = Signal(int, object)  # for the watcher: number, Wish
     closed = Signal(int)  # for the watcher: number
@@ -66,7 +66,6 @@ class StoreWatcher(QObject):
         super().__init__(parent)
         self.runs: dict[str, RunRow] = {}
         self.configs: dict[str, Json] = {}
-        self.accuracies: dict[str, float | None] = {}
         self.slots: tuple[SlotRow, ...] = ()
         self.sweeps: tuple[SweepRow, ...] = ()
         self.has_read = False
@@ -152,9 +151,8 @@ class StoreWatcher(QObject):
         for row in change.rows:
             self.runs[row.id] = row
         self.configs.update(change.configs)
-        self.accuracies.update(change.accuracies)
         for run_id in change.removed:
-            for kept in (self.runs, self.configs, self.accuracies):
+            for kept in (self.runs, self.configs):
                 kept.pop(run_id, None)
         self.has_read = self.has_read or change.is_all
         self.runs_changed.emit(change)
@@ -237,7 +235,7 @@ class _Eye(QObject):
 
     def _read(self) -> Reading | None:
         if self._reader is None:
-            self._reader = StoreReader(self._store)
+            self._reader = StoreReader(self._store.reader)
             for number, wish in self._wishes.items():
                 self._reader.want(number, wish)
         return self._reader.look()

@@ -32,7 +32,7 @@ from PySide6.QtCore import (
 from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.machine.launch import python_environment
 from iterand_engine.machine.workspace import ENVIRONMENT_VARIABLE
-from iterand_gui.live.lines import Line, LineReader, Progress, read_progress
+from iterand_gui.live.lines import LineReader, Progress, TextLine, read_progress
 
 THREADS = 2
 _TELL_EVERY_S = 0.05
@@ -208,7 +208,7 @@ class CommandJob(Job):
         for line in err.feed(bytes(self._process.readAllStandardError().data())):
             self._take(line, self._notes)
 
-    def _take(self, line: Line, kept: list[str]) -> None:
+    def _take(self, line: TextLine, kept: list[str]) -> None:
         progress = read_progress(line.text)
         if progress is not None:
             self.progressed.emit(progress)

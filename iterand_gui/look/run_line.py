@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from iterand_engine.config.axes import SEED
 from iterand_engine.results.differences import ABSENT, differences, short_names, value_of, value_text
 from iterand_engine.results.groups import Figure, Group, figure
-from iterand_engine.runs.sweeps import SEED
 from iterand_engine.store import RunRow, RunState, SweepRow
 from iterand_engine.store.records import Json
 
@@ -25,7 +25,7 @@ _RANK = {state: rank for rank, state in enumerate(URGENCY)}
 _LIVE = frozenset(state for state in RunState if state.is_live)
 
 
-class Kind(IntEnum):
+class LineKind(IntEnum):
     """What a line stands for."""
 
     SWEEP = 0
@@ -34,14 +34,14 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class RunLine:
     """One line. `lead` is its newest run, which speaks for what all of them share.
 
     `n` counts the finished seeds (of a sweep: the cells with one); `is_preliminary` marks an accuracy of runs
     that have not finished. Times in seconds: `left_s` until the last live run is done, `spent_s` of training.
     """
 
-    kind: Kind
+    kind: LineKind
     name: str
     lead: RunRow
     states: Mapping[RunState, int]
@@ -72,20 +72,20 @@ class Line:
         return self.state in _LIVE
 
 
-def line_of_run(row: RunRow, *, in_group: bool) -> Line:
+def line_of_run(row: RunRow, *, in_group: bool) -> RunLine:
     """The line of a single run; within a group only its seed sets it apart."""
     done = row.state is RunState.FINISHED
     live = [row] if row.state in _LIVE else []  # few are
-    return Line(
-        Kind.RUN,
+    return RunLine(
+        LineKind.RUN,
         row.name,
         row,
         {row.state: 1},
         int(done),
         "1" if done else "0 of 1",
         (row.seed,),
-        Figure(row.val_accuracy, None, int(row.val_accuracy is not None)),
-        not done and row.val_accuracy is not None,
+        Figure(row.accuracy_so_far, None, int(row.accuracy_so_far is not None)),
+        not done and row.accuracy_so_far is not None,
         _progress(live) if live else None,
         _left_s(live) if live else None,
         row.elapsed_s,
@@ -93,20 +93,20 @@ def line_of_run(row: RunRow, *, in_group: bool) -> Line:
     )
 
 
-def line_of_group(group: Group) -> Line:
+def line_of_group(group: Group) -> RunLine:
     """The line of a group of seeds."""
     if len(group.runs) == 1:
         return line_of_run(group.runs[0], in_group=False)
     so_far = group.accuracy.n == 0
-    return Line(
-        Kind.GROUP,
+    return RunLine(
+        LineKind.GROUP,
         group.runs[0].name,
         group.runs[0],
         group.states,
         group.n,
         group.text,
         tuple(row.seed for row in group.seeds),
-        figure(row.val_accuracy for row in group.seeds) if so_far else group.accuracy,
+        figure(row.accuracy_so_far for row in group.seeds) if so_far else group.accuracy,
         so_far,
         _progress(group.seeds),
         _left_s(group.runs),
@@ -114,7 +114,7 @@ def line_of_group(group: Group) -> Line:
     )
 
 
-def line_of_sweep(sweep: SweepRow, groups: Sequence[Group]) -> Line:
+def line_of_sweep(sweep: SweepRow, groups: Sequence[Group]) -> RunLine:
     """The line of a sweep; its accuracy is that of its best cell.
 
     Args:
@@ -128,8 +128,8 @@ def line_of_sweep(sweep: SweepRow, groups: Sequence[Group]) -> Line:
     runs = [row for group in groups for row in group.runs]
     done = sum(1 for group in groups if group.n)
     best = max((group.accuracy for group in groups), key=lambda found: found.mean or -1.0)
-    return Line(
-        Kind.SWEEP,
+    return RunLine(
+        LineKind.SWEEP,
         sweep.name,
         max(runs, key=lambda row: row.created_at),
         states,

@@ -54,7 +54,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Changes:
+class CurveChanges:
     """The index of the first point whose value as drawn is not what it was, and of the first such mean."""
 
     shown: int
@@ -98,7 +98,7 @@ class CurveData:
     def show_as(self, look: Look) -> None:
         """Change how values are shown."""
         self.look = look
-        self._changes = Changes(0, 0)
+        self._changes = CurveChanges(0, 0)
         self._finite = Growing(_finite(self.values))
         self._shown = Growing(_logarithms(self._finite.array)) if look.log else self._finite
         self._smooth, self._window = Growing(np.empty(0, np.float32)), 1
@@ -124,10 +124,10 @@ class CurveData:
             self._deviation = self._deviation[:count]
         self._smooth_from(count)
 
-    def take_changes(self) -> Changes:
+    def take_changes(self) -> CurveChanges:
         """From where on values are not as they were when this was asked the last time."""
         changes, end = self._changes, len(self)
-        self._changes = Changes(end, end)
+        self._changes = CurveChanges(end, end)
         return changes
 
     @property
@@ -161,7 +161,7 @@ class CurveData:
     def _note_change(self, first: int, first_mean: int | None = None) -> None:
         known = self._changes
         mean = first if first_mean is None else first_mean
-        self._changes = Changes(min(known.shown, first), min(known.smoothed, mean))
+        self._changes = CurveChanges(min(known.shown, first), min(known.smoothed, mean))
 
     def _smooth_from(self, count: int) -> None:
         """Renew the running mean, of which all but the last half window before `count` still holds."""

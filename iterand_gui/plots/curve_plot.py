@@ -12,7 +12,8 @@ import numpy as np
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QWidget
 
-from iterand_gui.look import format as texts
+from iterand_engine.config.metrics import Unit
+from iterand_engine.machine import texts
 from iterand_gui.look.colours import Colours
 from iterand_gui.plots.curve_data import Look
 from iterand_gui.plots.curve_set import CurveSet, CurveStyle
@@ -22,7 +23,6 @@ from iterand_gui.plots.link import AXIS_NAMES, SMOOTHING, PlotLink, Span, smooth
 from iterand_gui.plots.reduction import Steps, Values
 from iterand_gui.plots.strokes import ALWAYS_WIDE_PX, Stroke, finest
 from iterand_gui.plots.tables import Table
-from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Clock, Positions, XAxis
 from iterand_gui.plots.zoomed_plot import ZoomedPlot
 
@@ -214,7 +214,7 @@ class CurvePlot(ZoomedPlot):
 
     def draw(self, canvas: Canvas) -> None:
         """Bring the drawing area up to date; with nothing but the crosshair moved, only that."""
-        from iterand_gui.plots.curve_scene import CurveScene, View
+        from iterand_gui.plots.curve_scene import CurveScene, SceneView
 
         if self._scene is None:
             self._scene = CurveScene(canvas, self._curves)
@@ -222,7 +222,7 @@ class CurvePlot(ZoomedPlot):
         if self._is_changed:
             self._curves.show_as(Look(self.log, self.link.smoothing))
             self.link.report_extent(self, self._curves.extent(axis))
-            self._scene.show(View(axis, self.link.view, self._values_seen), self._marks)
+            self._scene.show(SceneView(axis, self.link.view, self._values_seen), self._marks)
             self._is_changed = False
             little = self._scene.ink_px <= ALWAYS_WIDE_PX
             self.dress(canvas, Quality.FINE if little else Quality.FAST, canvas.devicePixelRatioF())

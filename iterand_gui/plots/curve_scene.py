@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtGui import QColor
 
-from iterand_gui.look import format as texts
+from iterand_engine.machine import texts
 from iterand_gui.plots.canvas import AxisLook, Canvas, Crosshair
 from iterand_gui.plots.curve_set import CurveSet
 from iterand_gui.plots.drawn_curve import DrawnCurve, Dress, ViewColumns
@@ -24,7 +24,7 @@ Marks = tuple[str, Steps]  # key of a curve, and steps of its run
 
 
 @dataclass(frozen=True)
-class View:
+class SceneView:
     """What is seen: the axis, its part, and the part of the y axis (None: what the curves there need)."""
 
     axis: XAxis
@@ -48,7 +48,7 @@ class CurveScene:
         """What is drawn of a curve; empty where nothing is."""
         return self._drawn[key].line.values if key in self._drawn else np.empty(0, np.float32)
 
-    def show(self, view: View, marks: Marks | None) -> None:
+    def show(self, view: SceneView, marks: Marks | None) -> None:
         """Show a view; `dress` draws it."""
         self._dressed = None
         before, self._columns = self._columns, {}

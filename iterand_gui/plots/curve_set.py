@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from PySide6.QtGui import QColor
 
-from iterand_gui.look import format as texts
+from iterand_engine.config.metrics import Unit
+from iterand_engine.machine import texts
 from iterand_gui.look import theme
 from iterand_gui.look.colours import Colours
 from iterand_gui.plots.curve_data import CurveData, Look
@@ -16,7 +17,6 @@ from iterand_gui.plots.legend import lines_apart
 from iterand_gui.plots.link import Span
 from iterand_gui.plots.reduction import Steps, Values
 from iterand_gui.plots.tables import SeriesTable
-from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Positions, XAxis
 
 _NAMED_IN_SUMMARY = 5

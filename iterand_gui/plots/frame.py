@@ -17,13 +17,13 @@ from PySide6.QtCore import QRect, QSize, Signal
 from PySide6.QtGui import QPainter, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QGridLayout, QMenu, QWidget
 
+from iterand_engine.config.metrics import Unit
 from iterand_gui.look import theme
 from iterand_gui.look.colours import LIGHT, Colours
 from iterand_gui.plots import saving
 from iterand_gui.plots.header import PlotHeader
 from iterand_gui.plots.legend import LegendEntry, LegendModel, LegendView
 from iterand_gui.plots.sheet import PlotSheet
-from iterand_gui.plots.units import Unit
 
 if TYPE_CHECKING:
     from iterand_gui.plots.canvas import Canvas

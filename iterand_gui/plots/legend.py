@@ -43,7 +43,7 @@ def lines_apart(colour_numbers: Iterable[int]) -> Iterator[int]:
         used[number] += 1
 
 
-class Role(IntEnum):
+class LegendRole(IntEnum):
     """What the model gives beside names."""
 
     ENTRY = Qt.ItemDataRole.UserRole + 1
@@ -95,7 +95,7 @@ class LegendModel(QAbstractListModel):
                 return entry.name
             case Qt.ItemDataRole.AccessibleTextRole:
                 return f"{entry.name}: {entry.value or 'no value'}"
-            case Role.ENTRY:
+            case LegendRole.ENTRY:
                 return entry
         return None
 
@@ -195,7 +195,7 @@ class LegendView(QListView):
         self.setFixedHeight(_row_height(self.fontMetrics()) * min(lines, _ROWS_ABOVE) if rows else 0)
 
     def _pick(self, index: QModelIndex) -> None:
-        entry = index.data(Role.ENTRY)
+        entry = index.data(LegendRole.ENTRY)
         self.picked.emit(entry.key if isinstance(entry, LegendEntry) else None)
 
 
@@ -205,7 +205,7 @@ class LegendDelegate(QStyledItemDelegate):
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:  # noqa: N802 (Qt)
         """Room for the name and the widest value."""
         metrics = option.fontMetrics
-        entry = index.data(Role.ENTRY)
+        entry = index.data(LegendRole.ENTRY)
         name = min(_NAME_PX, metrics.horizontalAdvance(entry.name))
         value = max(metrics.horizontalAdvance(entry.value), metrics.horizontalAdvance("100.00 %"))
         width = _SWATCH_PX + name + value + 2 * theme.SPACE_S + theme.SPACE_L
@@ -213,7 +213,7 @@ class LegendDelegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         """Draw one entry."""
-        entry = index.data(Role.ENTRY)
+        entry = index.data(LegendRole.ENTRY)
         rect: QRect = option.rect
         palette: QPalette = option.palette
         state: QStyle.StateFlag = option.state

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from PySide6.QtCore import QObject, Signal
 
-from iterand_gui.plots.units import Unit
+from iterand_engine.config.metrics import Unit
 from iterand_gui.plots.x_axis import XAxis
 
 Span = tuple[float, float]

@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from iterand_gui.look import format as texts
+from iterand_engine.config.metrics import Unit
+from iterand_engine.machine import texts
 from iterand_gui.look import theme
-from iterand_gui.plots.tables import Cell, Column, PlainTable
-from iterand_gui.plots.units import Unit
+from iterand_gui.plots.tables import Cell, PlainTable, PlotColumn
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def all_places(lines: Sequence[PointLine]) -> NDArray[np.float64]:
     return np.unique(np.concatenate([line.means.x for line in lines])) if lines else np.empty(0)
 
 
-def lines_table(lines: Sequence[PointLine], x: Column, unit: Unit) -> PlainTable:
+def lines_table(lines: Sequence[PointLine], x: PlotColumn, unit: Unit) -> PlainTable:
     """All means and all runs as a table."""
     rows: list[tuple[Cell, ...]] = []
     for line in lines:
@@ -90,8 +90,8 @@ def lines_table(lines: Sequence[PointLine], x: Column, unit: Unit) -> PlainTable
             of_runs = f"mean of {texts.counted(count, 'run')}"
             rows.append((line.name, float(means.x[at]), of_runs, float(means.mean[at]), spread))
         rows += [(line.name, run.x, run.name, run.value, None) for run in line.known]
-    value, deviation_column = Column("Value", unit), Column("Deviation", unit)
-    columns = (Column("Line", None), x, Column("What", None), value, deviation_column)
+    value, deviation_column = PlotColumn("Value", unit), PlotColumn("Deviation", unit)
+    columns = (PlotColumn("Line", None), x, PlotColumn("What", None), value, deviation_column)
     return PlainTable(columns, tuple(rows))
 
 

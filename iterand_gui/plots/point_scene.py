@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPen
 
+from iterand_engine.config.metrics import Unit
 from iterand_gui.look import theme
 from iterand_gui.plots.canvas import AxisLook, Canvas, Crosshair
 from iterand_gui.plots.items import Band, BarsShape, DotsShape, LineShape, Places, Shape
@@ -17,7 +18,7 @@ from iterand_gui.plots.legend import LINES, lines_apart
 from iterand_gui.plots.link import Span
 from iterand_gui.plots.point_lines import Means, PointLine, all_places
 from iterand_gui.plots.reduction import Polyline
-from iterand_gui.plots.units import TICK_DISTANCE_X_PX, TICK_DISTANCE_Y_PX, Tick, Unit, log_ticks, ticks
+from iterand_gui.plots.units import TICK_DISTANCE_X_PX, TICK_DISTANCE_Y_PX, Tick, log_ticks, ticks
 from iterand_gui.plots.value_range import value_range
 
 _LINE_PX, _STRONG_PX, _BAR_PX = 1.75, 2.75, 1.25

@@ -9,14 +9,14 @@ import numpy as np
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QMenu, QWidget
 
-from iterand_gui.look import format as texts
+from iterand_engine.config.metrics import Unit
+from iterand_engine.machine import texts
 from iterand_gui.look.colours import Colours
 from iterand_gui.plots.frame import Quality
 from iterand_gui.plots.legend import LegendEntry, lines_apart
 from iterand_gui.plots.link import Span
 from iterand_gui.plots.point_lines import PointLine, RunPoint, all_places, lines_table
-from iterand_gui.plots.tables import Column, Table
-from iterand_gui.plots.units import Unit
+from iterand_gui.plots.tables import PlotColumn, Table
 from iterand_gui.plots.value_range import zoomed
 from iterand_gui.plots.zoomed_plot import ZoomedPlot
 
@@ -185,7 +185,7 @@ class PointsPlot(ZoomedPlot):
 
     def table(self) -> Table:
         """All means and all runs."""
-        return lines_table(self._lines, Column(self._x_name, self._x_unit), self.unit)
+        return lines_table(self._lines, PlotColumn(self._x_name, self._x_unit), self.unit)
 
     def summary(self) -> str:
         """The plot in a sentence."""

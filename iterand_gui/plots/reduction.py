@@ -18,7 +18,7 @@ Steps = NDArray[np.int64]
 Values = NDArray[np.float32]
 
 
-class Columns(NamedTuple):
+class PixelColumns(NamedTuple):
     """What falls into each of n columns; NaN where a column has no finite value.
 
     `filled` says which columns have points at all, `first` is the first point's value: it says from which
@@ -55,7 +55,7 @@ def column_starts(steps: Steps, edges: Steps) -> NDArray[np.intp]:
     return np.searchsorted(steps, edges, side="left")
 
 
-def reduce_columns(values: Values, starts: NDArray[np.intp]) -> Columns:
+def reduce_columns(values: Values, starts: NDArray[np.intp]) -> PixelColumns:
     """Reduce points to columns; NaN is passed over where a column has other values.
 
     Args:
@@ -84,7 +84,7 @@ class ColumnCache:
         """Look at everything the next time."""
         self._edges = None
 
-    def reduce(self, steps: Steps, values: Values, edges: Steps, changed: int) -> Columns:
+    def reduce(self, steps: Steps, values: Values, edges: Steps, changed: int) -> PixelColumns:
         """As `column_starts` and `reduce_columns`.
 
         Args:
@@ -106,7 +106,7 @@ class ColumnCache:
         return self._columns
 
 
-def zigzag(columns: Columns, x: NDArray[np.float64]) -> Polyline:
+def zigzag(columns: PixelColumns, x: NDArray[np.float64]) -> Polyline:
     """Columns as a line through both ends of each, the end nearer to its first value before the other.
 
     Args:
@@ -165,6 +165,6 @@ def _window_sums(values: NDArray[np.float64], window: int) -> NDArray[np.float64
     return np.where(firsts % window == 0, ends, to_end[firsts] + ends)
 
 
-def _empty_columns(count: int) -> Columns:
+def _empty_columns(count: int) -> PixelColumns:
     low, high, first = (np.full(count, np.nan, np.float32) for _ in range(3))
-    return Columns(low, high, first, np.zeros(count, np.bool_))
+    return PixelColumns(low, high, first, np.zeros(count, np.bool_))

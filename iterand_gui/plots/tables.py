@@ -14,8 +14,8 @@ from typing import Protocol
 import numpy as np
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
+from iterand_engine.config.metrics import Unit
 from iterand_gui.plots.reduction import Steps, Values
-from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Positions, XAxis
 
 Cell = int | float | str | np.float32 | None
@@ -26,7 +26,7 @@ _CSV_ROWS = 500
 
 
 @dataclass(frozen=True)
-class Column:
+class PlotColumn:
     """A column's name and what its numbers are; None for texts."""
 
     name: str
@@ -37,7 +37,7 @@ class Table(Protocol):
     """Rows that can be read block by block."""
 
     @property
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self) -> tuple[PlotColumn, ...]:
         """The columns."""
 
     @property
@@ -52,7 +52,7 @@ class Table(Protocol):
 class PlainTable:
     """A table that is there as a whole."""
 
-    columns: tuple[Column, ...]
+    columns: tuple[PlotColumn, ...]
     cells: tuple[tuple[Cell, ...], ...]
 
     @property
@@ -79,9 +79,12 @@ class SeriesTable:
     ) -> None:
         self._positions = positions or Positions()
         self._axes = [axis for axis in (XAxis.EPOCH, XAxis.TIME) if self._positions.can(axis)]
-        units = {XAxis.EPOCH: Column("Epoch", Unit.NUMBER), XAxis.TIME: Column("Training time", Unit.SECONDS)}
-        names = [Column(name, unit) for name, _, _ in series]
-        self.columns = (Column("Step", Unit.COUNT), *(units[axis] for axis in self._axes), *names)
+        units = {
+            XAxis.EPOCH: PlotColumn("Epoch", Unit.NUMBER),
+            XAxis.TIME: PlotColumn("Training time", Unit.SECONDS),
+        }
+        names = [PlotColumn(name, unit) for name, _, _ in series]
+        self.columns = (PlotColumn("Step", Unit.COUNT), *(units[axis] for axis in self._axes), *names)
         self._keys = [_row_keys(steps) for _, steps, _ in series]
         self._values = [values for _, _, values in series]
         self._rows = _union(self._keys)

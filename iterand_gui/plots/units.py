@@ -1,12 +1,12 @@
-"""What the values of a plot are, how a reader sees them, and where an axis has its ticks. No Qt."""
+"""Where an axis has its ticks, and what stands at them. No Qt."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import Enum
 
-from iterand_gui.look import format as texts
+from iterand_engine.config.metrics import Unit
+from iterand_engine.machine import texts
 
 TICK_DISTANCE_X_PX = 110.0
 TICK_DISTANCE_Y_PX = 44.0
@@ -14,39 +14,6 @@ _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 _LETTERS = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
 _LARGEST_IN_UNITS = 1e15  # beyond it powers of ten say more
 _CLOCK_S = (1.0, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
-
-
-class Unit(Enum):
-    """The kind of a value."""
-
-    NUMBER = "number"
-    SHARE = "share"  # 0 to 1, shown as percent
-    COUNT = "count"
-    BYTES = "bytes"
-    SECONDS = "seconds"
-
-    def text(self, value: float | None) -> str:
-        """A value with all digits that a reader wants."""
-        match self:
-            case Unit.NUMBER:
-                return texts.number(value)
-            case Unit.SHARE:
-                return texts.percent(value)
-            case Unit.COUNT:
-                return texts.whole(value) if value is None or abs(value) < 1e6 else texts.count(value)
-            case Unit.BYTES:
-                return texts.size(value)
-            case Unit.SECONDS:
-                return texts.duration(value)
-
-    def spread_text(self, mean: float, deviation: float) -> str:
-        """A mean with its deviation."""
-        match self:
-            case Unit.NUMBER:
-                return texts.number_spread(mean, deviation)
-            case Unit.SHARE:
-                return texts.percent_spread(mean, deviation)
-        return f"{self.text(mean)} ± {self.text(deviation)}" if math.isfinite(deviation) else self.text(mean)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from iterand_engine.config.metrics import Unit
 from iterand_gui.plots.link import Span
-from iterand_gui.plots.units import Unit
 
 _MARGIN = 0.04
 _LEAST_DECADES = 0.1

@@ -9,9 +9,9 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QWidget
 
+from iterand_engine.config.metrics import Unit
 from iterand_gui.plots.frame import PlotFrame
 from iterand_gui.plots.link import Span
-from iterand_gui.plots.units import Unit
 from iterand_gui.plots.value_range import zoomed
 
 if TYPE_CHECKING:

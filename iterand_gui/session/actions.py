@@ -12,12 +12,16 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from iterand_engine.config.axes import SEED
 from iterand_engine.config.run_config import RunConfig
+from iterand_engine.machine.texts import counted
 from iterand_engine.machine.workspace import Workspace
+from iterand_engine.results.groups import by_experiment
 from iterand_engine.runs import sweeps
 from iterand_engine.runs.trash import undelete_runs
 from iterand_engine.slots import drain
-from iterand_engine.store import RunState, Store, labels, queries, queue, trash
+from iterand_engine.store import RunState, Store, labels, queue, trash
+from iterand_engine.store.runs import request_stop, settle_runs
 from iterand_gui.live.launcher import start_detached
 from iterand_gui.live.tasks import Control, Job, Jobs
 from iterand_gui.widgets.messages import Messages
@@ -59,11 +63,11 @@ class Actions(QObject):
         """Ask runs to save and stop; queued ones leave the queue."""
 
         def work(_: Control) -> str:
-            states = [self._store.request_stop(run_id) for run_id in ids]
+            states = [request_stop(self._store, run_id) for run_id in ids]
             stopping = states.count(RunState.STOPPING)
             gone = states.count(RunState.STOPPED)
-            parts = [f"{runs(stopping)} will save and stop"] if stopping else []
-            parts += [f"{runs(gone)} left the queue"] if gone else []
+            parts = [f"{counted(stopping, 'run')} will save and stop"] if stopping else []
+            parts += [f"{counted(gone, 'run')} left the queue"] if gone else []
             return "; ".join(parts) or "Nothing to stop: none of these is queued or running"
 
         self._say(work, "Stop")
@@ -74,7 +78,7 @@ class Actions(QObject):
         def work(_: Control) -> str:
             queue.enqueue(self._store, ids, first=True)
             self._start_slots()
-            return f"{runs(len(ids))} back in the queue, at its head"
+            return f"{counted(len(ids), 'run')} back in the queue, at its head"
 
         self._say(work, "Resume")
 
@@ -82,11 +86,13 @@ class Actions(QObject):
         """Ask every queued and running run to stop."""
 
         def work(_: Control) -> str:
-            ids = [row.id for row in (*queue.queued(self._store), *self._store.live_runs())]
+            ids = [row.id for row in (*self._store.reader.queued(), *self._store.reader.live_runs())]
             for run_id in ids:
-                self._store.request_stop(run_id)
+                request_stop(self._store, run_id)
             return (
-                f"{runs(len(ids))} asked to stop" if ids else "Nothing to stop: no run is queued or running"
+                f"{counted(len(ids), 'run')} asked to stop"
+                if ids
+                else "Nothing to stop: no run is queued or running"
             )
 
         self._say(work, "Stop all")
@@ -95,11 +101,15 @@ class Actions(QObject):
         """Put every interrupted run back in the queue, at its head."""
 
         def work(_: Control) -> str:
-            self._store.settle()
-            ids = [row.id for row in queries.runs(self._store) if row.state is RunState.INTERRUPTED]
+            settle_runs(self._store)
+            ids = [row.id for row in self._store.reader.runs() if row.state is RunState.INTERRUPTED]
             queue.enqueue(self._store, ids, first=True)
             self._start_slots()
-            return f"{runs(len(ids))} back in the queue, at its head" if ids else "No run is interrupted"
+            return (
+                f"{counted(len(ids), 'run')} back in the queue, at its head"
+                if ids
+                else "No run is interrupted"
+            )
 
         self._say(work, "Resume all")
 
@@ -108,7 +118,7 @@ class Actions(QObject):
 
         def work(_: Control) -> str:
             queue.enqueue(self._store, ids, first=True)
-            return f"{runs(len(ids))} moved to the head of the queue"
+            return f"{counted(len(ids), 'run')} moved to the head of the queue"
 
         self._say(work, "Move")
 
@@ -118,7 +128,7 @@ class Actions(QObject):
 
         def work(_: Control) -> str:
             trash.discard(self._store, chosen)
-            return f"{runs(len(chosen))} moved to the trash."
+            return f"{counted(len(chosen), 'run')} moved to the trash."
 
         job = self._say(work, "Delete", ("Undo", lambda: self.undelete(chosen)), ("trash", chosen))
         job.succeeded.connect(lambda _: self._deleted.append(chosen))
@@ -139,7 +149,7 @@ class Actions(QObject):
 
         def work(_: Control) -> str:
             problems = undelete_runs(self._workspace, self._store, ids)
-            return " ".join([f"{runs(len(ids))} taken back from the trash.", *problems])
+            return " ".join([f"{counted(len(ids), 'run')} taken back from the trash.", *problems])
 
         self._say(work, "Undo", topic=("trash", tuple(ids)))
 
@@ -152,15 +162,16 @@ class Actions(QObject):
         """
 
         def work(_: Control) -> str:
-            everything = queries.runs(self._store)
-            chosen = {row.group_key: row for row in everything if row.id in set(ids)}
-            made = 0
-            for key, row in chosen.items():
-                last = max(other.seed for other in everything if other.group_key == key)
-                config = dict(queries.run(self._store, row.id).config)
+            chosen, made = frozenset(ids), 0
+            for rows in by_experiment(self._store.reader.runs()).values():
+                oldest = next((row for row in reversed(rows) if row.id in chosen), None)
+                if oldest is None:
+                    continue
+                last = max(row.seed for row in rows)
+                config = dict(self._store.reader.run(oldest.id).config)
                 seeds = range(last + 1, last + 1 + count)
-                made += len(self._queue(sweeps.plan(config, [], list(seeds), Path.cwd()), first=False))
-            return f"{runs(made)} queued"
+                made += len(self._queue(sweeps.plan(config, {SEED: seeds}, Path.cwd()), first=False))
+            return f"{counted(made, 'run')} queued"
 
         self._say(work, "Add seeds")
 
@@ -172,7 +183,7 @@ class Actions(QObject):
         def work(_: Control) -> str:
             ids = self._queue(plan, first=first)
             what = f"sweep {plan.name!r}" if plan.is_sweep else plan.name
-            return f"{runs(len(ids))} queued: {what}"
+            return f"{counted(len(ids), 'run')} queued: {what}"
 
         job = self._say(work, "Queue")
         if on_done is not None:
@@ -189,7 +200,7 @@ class Actions(QObject):
         """Add tags to runs and take others from them; those that a run has besides stay."""
 
         def work(_: Control) -> None:
-            for row in queries.runs(self._store, ids=ids):
+            for row in self._store.reader.runs(ids=ids):
                 labels.set_tags(
                     self._store, row.id, [*(tag for tag in row.tags if tag not in removed), *added]
                 )
@@ -200,7 +211,7 @@ class Actions(QObject):
         """Open the form with what decides a run's result (data, network, method, training), for a new run."""
 
         def work(_: Control) -> dict[str, Any]:
-            config = RunConfig.from_mapping(queries.run(self._store, run_id).config)
+            config = RunConfig.from_mapping(self._store.reader.run(run_id).config)
             mapping = {part: config.to_mapping()[part] for part in ("data", "model", "method", "training")}
             del mapping["training"]["seed"]
             return mapping
@@ -219,7 +230,7 @@ class Actions(QObject):
         """
 
         def work(_: Control) -> Clone | dict[str, Any]:
-            config = RunConfig.from_mapping(queries.run(self._store, run_id).config)
+            config = RunConfig.from_mapping(self._store.reader.run(run_id).config)
             if not changes:
                 return config.to_mapping()
             unnamed = {"name": None} if config.name else {}
@@ -254,8 +265,3 @@ class Actions(QObject):
         job.succeeded.connect(lambda text: self._messages.say(text, action, topic))
         job.failed.connect(self._messages.error)
         return job
-
-
-def runs(count: int) -> str:
-    """`1 run`, `3 runs`."""
-    return f"{count} run" if count == 1 else f"{count} runs"

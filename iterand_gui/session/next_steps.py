@@ -1,37 +1,25 @@
 """What a person can do next with one run, the most likely first, and what does it. No widgets.
 
-Pages show these as buttons; the words and the order are decided here alone.
+Pages show these as buttons. Which there are, in which order, is decided in `results.next_steps`; the words
+are decided here alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from iterand_engine.results import next_steps as policy
+from iterand_engine.results.differences import value_of, value_text
+from iterand_engine.results.groups import is_same_experiment
+from iterand_engine.results.next_steps import MORE_SEEDS, SLOWER_BY, NextStep, StepKind
 from iterand_engine.store import RunRow, RunState
 
 if TYPE_CHECKING:
     from iterand_gui.session.session import Session
 
 LR = "training.lr"
-PRECISION = "compute.precision"
-_SLOWER = 3  # divides the learning rate of a run that diverged
-_SEEDS = 2
-
-
-class StepKind(StrEnum):
-    """What can be done."""
-
-    STOP = "stop"
-    RESUME = "resume"
-    FIRST = "first"
-    CLONE = "clone"
-    SLOWER = "slower"
-    FP32 = "fp32"
-    COMPARE = "compare"
-    SEEDS = "seeds"
 
 
 @dataclass(frozen=True)
@@ -62,8 +50,14 @@ _RETRY = Step(
 _FIRST = Step(StepKind.FIRST, "To the hea&d of the queue", "resume", "Train this run next")
 _CLONE = Step(StepKind.CLONE, "Clo&ne and edit", "clone", "Open the form with this run's options")
 _COMPARE = Step(StepKind.COMPARE, "Compar&e", "compare", "Show it beside other runs")
-_MORE = Step(StepKind.SEEDS, f"+&{_SEEDS} seeds", "seeds", f"Queue the same options with {_SEEDS} more seeds")
-_SAVES = (RunState.STARTING, RunState.RUNNING, RunState.STALLED)
+_MORE = Step(
+    StepKind.SEEDS,
+    f"+&{MORE_SEEDS} seeds",
+    "seeds",
+    f"Queue the same options with {MORE_SEEDS} more seeds",
+)
+_PLAIN = {step.kind: step for step in (_STOP, _RESUME, _FIRST, _CLONE, _COMPARE, _MORE)}
+_IN_STATE = {(StepKind.STOP, RunState.QUEUED): _LEAVE, (StepKind.RESUME, RunState.FAILED): _RETRY}
 
 
 def next_steps(row: RunRow, config: Mapping[str, object]) -> tuple[Step, ...]:
@@ -73,33 +67,22 @@ def next_steps(row: RunRow, config: Mapping[str, object]) -> tuple[Step, ...]:
         row: the run.
         config: its configuration as stored.
     """
-    match row.state:
-        case RunState.QUEUED:
-            return (_FIRST, _LEAVE, _CLONE)
-        case state if state in _SAVES:
-            return (_STOP, _COMPARE, _CLONE)
-        case RunState.STOPPING:
-            return (_COMPARE, _CLONE)
-        case RunState.STOPPED | RunState.INTERRUPTED:
-            return (_RESUME, _COMPARE, _CLONE)
-        case RunState.FAILED:
-            return (_RETRY, _CLONE)
-        case RunState.DIVERGED:
-            return (*_after_divergence(row, config), _COMPARE, _CLONE)
-        case _:
-            return (_COMPARE, _MORE, _CLONE)
+    found = (_worded(step, row, config) for step in policy.next_steps(row, config))
+    return tuple(step for step in found if step is not None)
 
 
-def _after_divergence(row: RunRow, config: Mapping[str, object]) -> tuple[Step, ...]:
-    steps: list[Step] = []
-    rate = _learning_rate(config)
-    if rate:
-        told = f"Open the form with learning rate {_third(rate):g} instead of {rate:g}"
-        steps.append(Step(StepKind.SLOWER, f"Clone with lr / &{_SLOWER}", "clone", told))
-    if row.precision != "fp32":
-        told = f"Open the form with precision fp32 instead of {row.precision}"
-        steps.append(Step(StepKind.FP32, "Clone &in fp32", "clone", told))
-    return tuple(steps)
+def _worded(step: NextStep, row: RunRow, config: Mapping[str, object]) -> Step | None:
+    """A step as a button; None for one that the window has elsewhere."""
+    match step.kind:
+        case StepKind.SLOWER:
+            rate = value_text(value_of(config, tuple(LR.split("."))))
+            told = f"learning rate {value_text(step.changes[LR])} instead of {rate}"
+            return Step(step.kind, f"Clone with lr / &{SLOWER_BY}", "clone", f"Open the form with {told}")
+        case StepKind.FP32:
+            told = f"Open the form with precision fp32 instead of {row.precision}"
+            return Step(step.kind, "Clone &in fp32", "clone", told)
+        case kind:
+            return _IN_STATE.get((kind, row.state), _PLAIN.get(kind))
 
 
 def do(session: Session, kind: StepKind, row: RunRow, config: Mapping[str, object]) -> None:
@@ -111,16 +94,16 @@ def do(session: Session, kind: StepKind, row: RunRow, config: Mapping[str, objec
         row, config: as for `next_steps`.
     """
     actions, run_id = session.actions, row.id
-    rate = _learning_rate(config) or 0.0
+    changes = {step.kind: step.changes for step in policy.next_steps(row, config)}
     doing: dict[StepKind, Callable[[], object]] = {
         StepKind.STOP: lambda: actions.stop([run_id]),
         StepKind.RESUME: lambda: actions.resume([run_id]),
         StepKind.FIRST: lambda: actions.move_first([run_id]),
         StepKind.CLONE: lambda: actions.clone(run_id),
-        StepKind.SLOWER: lambda: actions.clone(run_id, {LR: _third(rate)}),
-        StepKind.FP32: lambda: actions.clone(run_id, {PRECISION: "fp32"}),
+        StepKind.SLOWER: lambda: actions.clone(run_id, changes[kind]),
+        StepKind.FP32: lambda: actions.clone(run_id, changes[kind]),
         StepKind.COMPARE: lambda: actions.open_compare.emit(compared(session, row)),
-        StepKind.SEEDS: lambda: actions.add_seeds([run_id], _SEEDS),
+        StepKind.SEEDS: lambda: actions.add_seeds([run_id], MORE_SEEDS),
     }
     doing[kind]()
 
@@ -130,16 +113,5 @@ def compared(session: Session, row: RunRow) -> tuple[str, ...]:
     chosen = session.selection.ids
     if len(chosen) > 1 and row.id in chosen:
         return chosen
-    seeds = (other.id for other in session.watcher.runs.values() if other.group_key == row.group_key)
-    return (*(other for other in seeds if other != row.id), row.id)
-
-
-def _learning_rate(config: Mapping[str, object]) -> float | None:
-    training = config.get("training")
-    rate = training.get("lr") if isinstance(training, Mapping) else None
-    return float(rate) if isinstance(rate, int | float) else None
-
-
-def _third(rate: float) -> float:
-    """A third to three digits: 0.1 becomes 0.0333."""
-    return float(f"{rate / _SLOWER:.3g}")
+    seeds = (other for other in session.watcher.runs.values() if is_same_experiment(other, row))
+    return (*(other.id for other in seeds if other.id != row.id), row.id)

@@ -23,7 +23,7 @@ def default_path() -> Path:
     return platformdirs.user_config_path("iterand", appauthor=False) / "window.json"
 
 
-class Memory:
+class Remembered:
     """The remembered values, by name."""
 
     def __init__(self, path: Path) -> None:

@@ -18,8 +18,8 @@ from iterand_gui.session.selection import Selection
 from iterand_gui.widgets.messages import Messages
 
 if TYPE_CHECKING:
-    from iterand_gui.live.probe_client import ProbeClient
-    from iterand_gui.session.remembered import Memory
+    from iterand_gui.live.probe_client import QtProbeClient
+    from iterand_gui.session.remembered import Remembered
 
 
 class Session(QObject):
@@ -34,16 +34,16 @@ class Session(QObject):
     """
 
     settings_changed = Signal(object)  # Settings
-    own_code_changed = Signal()  # the catalogs have other entries
+    extensions_changed = Signal()  # the catalogs have other entries
 
     def __init__(
-        self, workspace: Workspace, parent: QObject | None = None, memory: Memory | None = None
+        self, workspace: Workspace, parent: QObject | None = None, memory: Remembered | None = None
     ) -> None:
         super().__init__(parent)
         self.workspace = workspace
         self.memory = memory
         self._settings = Settings.load(workspace)
-        self.own_code_notes: tuple[str, ...] = tuple(activate(workspace))
+        self.extension_notes: tuple[str, ...] = tuple(activate(workspace))
         self.store = Store.open(workspace)
         self.messages = Messages(self)
         self.jobs = Jobs(workspace.root, self)
@@ -52,11 +52,11 @@ class Session(QObject):
         self.watcher = StoreWatcher(self.store, self)
         self.watcher.failed.connect(self.messages.error)
         self.actions = Actions(workspace, self.store, self.jobs, self.messages, self)
-        self._probe: ProbeClient | None = None
+        self._probe: QtProbeClient | None = None
 
     def start(self) -> None:
-        """Begin to watch the store, and say what of the workspace's own code cannot be used."""
-        for note in self.own_code_notes:
+        """Begin to watch the store, and say what of the workspace's extension code cannot be used."""
+        for note in self.extension_notes:
             self.messages.warn(note)
         self.watcher.start()
         if self.store.was_upgraded:
@@ -75,20 +75,20 @@ class Session(QObject):
             self._settings = settings
             self.settings_changed.emit(settings)
 
-    def reload_own_code(self) -> None:
-        """Put the own code that is enabled now into the catalogs, and tell everybody."""
-        self.own_code_notes = tuple(activate(self.workspace))
+    def reload_extensions(self) -> None:
+        """Put the extension code that is enabled now into the catalogs, and tell everybody."""
+        self.extension_notes = tuple(activate(self.workspace))
         if self._probe is not None:
             self._probe.restart()
-        self.own_code_changed.emit()
+        self.extensions_changed.emit()
 
     @property
-    def probe(self) -> ProbeClient:
+    def probe(self) -> QtProbeClient:
         """Answers what needs torch; its process starts with the first question."""
         if self._probe is None:
-            from iterand_gui.live.probe_client import ProbeClient
+            from iterand_gui.live.probe_client import QtProbeClient
 
-            self._probe = ProbeClient(self.workspace, self)
+            self._probe = QtProbeClient(self.workspace, self)
         return self._probe
 
     def close(self) -> None:

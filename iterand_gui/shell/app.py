@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from iterand_engine.errors import ExitCode, UserError
+from iterand_engine.machine.supported import require_supported
 from iterand_engine.machine.workspace import find_workspace_dir, open_workspace_dir
 from iterand_gui.live import collector
 from iterand_gui.shell.no_display import QT_PACKAGES, become_demo, demo_instead_of_abort, no_display
@@ -23,7 +24,7 @@ from iterand_gui.shell.no_display import QT_PACKAGES, become_demo, demo_instead_
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
-    from iterand_gui.session.remembered import Memory
+    from iterand_gui.session.remembered import Remembered
     from iterand_gui.shell.main_window import MainWindow
 
 
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the words after `iterand-gui`; those of the process by default.
     """
+    require_supported()
     options = _parser().parse_args(arguments)
     for_demo = () if options.workspace is None else ("--workspace", str(options.workspace))
     why = no_display(os.environ, sys.platform)
@@ -116,10 +118,10 @@ def _parser() -> argparse.ArgumentParser:
 def _run(application: QApplication, workspace: Path | None) -> int:
     from PySide6.QtCore import Qt, QTimer
 
-    from iterand_gui.session.remembered import Memory, default_path
+    from iterand_gui.session.remembered import Remembered, default_path
 
     QTimer.singleShot(_STARTED_MS, application, lambda: collector.begin(application))
-    workbench = Workbench(application, Memory(default_path()))
+    workbench = Workbench(application, Remembered(default_path()))
     workbench.open(workspace or workbench.last_workspace())
     idle = QTimer(application, singleShot=True, interval=_IDLE_MS)
     idle.timeout.connect(lambda: _import_later(application))
@@ -147,7 +149,7 @@ def make_application() -> QApplication:
 class Workbench:
     """The one window and its workspace; a switch of the workspace makes both anew."""
 
-    def __init__(self, application: QApplication, memory: Memory) -> None:
+    def __init__(self, application: QApplication, memory: Remembered) -> None:
         from iterand_gui.look.theme import Theme, ThemeChoice, run_colours
 
         self._memory = memory
@@ -178,7 +180,7 @@ class Workbench:
         workspace = open_workspace_dir(folder)
         session = Session(workspace, memory=self._memory)
         old, self.window = self.window, MainWindow(session, self._memory, self._theme)
-        sys.excepthook = Reporter(self.window, workspace.root / "window.log")
+        sys.excepthook = DefectReporter(self.window, workspace.root / "window.log")
         self.window.workspace_asked.connect(self.switch)
         self._memory.note_workspace(workspace.root)
         if old is not None:
@@ -203,7 +205,7 @@ class Workbench:
         sys.excepthook = sys.__excepthook__
 
 
-class Reporter:
+class DefectReporter:
     """The excepthook: a defect is shown in one sentence, written to a log, and ends nothing."""
 
     def __init__(self, window: MainWindow, path: Path) -> None:

@@ -26,7 +26,7 @@ from iterand_gui.look.theme import Theme, ThemeChoice, run_colours
 from iterand_gui.pages import PAGES, PageEntry
 from iterand_gui.pages.base import Page
 from iterand_gui.session.command import Command
-from iterand_gui.session.remembered import Memory
+from iterand_gui.session.remembered import Remembered
 from iterand_gui.session.session import Session
 from iterand_gui.shell.command_palette import CommandPalette
 from iterand_gui.shell.navigation import Navigation
@@ -48,7 +48,7 @@ class MainWindow(QMainWindow):
 
     workspace_asked = Signal(str)  # folder
 
-    def __init__(self, session: Session, memory: Memory, look: Theme) -> None:
+    def __init__(self, session: Session, memory: Remembered, look: Theme) -> None:
         super().__init__()
         self.session, self._memory, self._theme = session, memory, look
         self._pages: dict[str, Page] = {}

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QLabel, QPushButton, QStatusBar, QWidget
 
+from iterand_engine.machine.texts import counted, size
 from iterand_gui.look import theme
-from iterand_gui.look.format import counted, size
 
 if TYPE_CHECKING:
     from iterand_engine.store import SlotRow

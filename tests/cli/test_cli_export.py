@@ -20,9 +20,10 @@ from iterand_engine.data.dataset import Split
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.epoch_masks import read_epoch
 from iterand_engine.runs import train
-from iterand_engine.store import queries
+from iterand_engine.store.runs import claim_run
 from iterand_engine.training.trainer import Trainer
 from tests.command_line import config_file, iterand, opened
+from tests.hooks import hooks
 from tests.paths import ROOT
 
 DOCS = (ROOT / "docs" / "exports.md").read_text(encoding="utf-8")
@@ -57,8 +58,8 @@ def trained(folder: Path, method: dict[str, Any], stop_at: int | None = None) ->
     with common.opened(folder / "ws") as at, pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "test", test_and_look)
         run_id = new_run(at, config)
-        around = train.Surroundings(should_stop=lambda step: step == stop_at)
-        train.work(at.workspace, at.store, run_id, at.store.claim(run_id), around)
+        around = hooks(should_stop=lambda step: step == stop_at)
+        train.work(at.workspace, at.store, run_id, claim_run(at.store, run_id), around)
     images, logits = seen[0] if seen else (torch.empty(0), torch.empty(0))
     return Trained(folder / "ws", run_id, images, logits)
 
@@ -110,10 +111,10 @@ def test_that_the_documented_five_lines_read_masks_with_numpy_alone(
     exec("\n".join(lines), names)
     names["file"].close()
     kept = read_epoch(Workspace(masked.folder).run_dir(masked.run_id) / "masks", EPOCHS)
-    assert set(names["masks"]) == set(kept.packed)
+    assert set(names["masks"]) == set(kept.layers)
     for name, mask in names["masks"].items():
         assert mask.dtype == bool
-        assert np.array_equal(mask, kept.mask(name))
+        assert np.array_equal(mask, kept.layers[name].kept)
     assert "conv1.weight" in capsys.readouterr().out
 
 
@@ -141,14 +142,16 @@ def test_that_masks_of_any_epoch_can_be_had(masked: Trained, tmp_path: Path) -> 
         assert masked.export("--format", "masks", "--epoch", str(epoch), "--out", out)[0] == 0
         with np.load(out, allow_pickle=False) as file:
             assert int(file["epoch"]) == epoch
-            assert np.array_equal(file["mask_0"], next(iter(read_epoch(folder, epoch).packed.values())))
+            assert np.array_equal(
+                file["mask_0"], next(iter(read_epoch(folder, epoch).layers.values())).packed
+            )
 
 
 def test_that_best_is_the_first_epoch_of_the_highest_validation_accuracy(
     masked: Trained, tmp_path: Path
 ) -> None:
     with opened(masked.folder) as (_, store):
-        accuracies = queries.series(store, masked.run_id, "val_accuracy").values.tolist()
+        accuracies = store.reader.series(masked.run_id, "val_accuracy").values.tolist()
     best = accuracies.index(max(accuracies)) + 1
     for form in ("masks", "safetensors"):
         _, out, _ = masked.export("--format", form, "--epoch", "best", "--out", tmp_path / form)
@@ -217,7 +220,7 @@ def test_that_without_validation_images_there_is_no_best(tmp_path: Path) -> None
     )
     with common.opened(tmp_path / "ws") as at:
         run_id = new_run(at, config)
-        train.work(at.workspace, at.store, run_id, at.store.claim(run_id))
+        train.work(at.workspace, at.store, run_id, claim_run(at.store, run_id))
     done = iterand(
         "export",
         run_id,

@@ -11,6 +11,7 @@ from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import NewRun, Recorder, Store
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 from iterand_engine.version import __version__
 from tests.command_line import iterand
 
@@ -28,9 +29,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             model = {"name": "conv2", "width_factor": width}
             config = RunConfig.from_mapping({"name": name, "model": model, "method": {"name": method}})
             new = NewRun(name, config.to_mapping(), "key", 1, "cpu", "fp32", __version__)
-            run_id = store.create_run(new)
-        token = store.claim(run_id)
-        store.adopt(run_id, token, processes.current(), {})
+            run_id = create_run(store, new)
+        token = claim_run(store, run_id)
+        adopt_run(store, run_id, token, processes.current(), {})
         with Recorder(store, run_id, token) as recorder:
             recorder.declare("val_accuracy", "epoch")
             recorder.append("val_accuracy", [7], [0.5])
@@ -88,7 +89,7 @@ def three(workspace_dir: Path) -> Path:
     with Store.open(open_workspace_dir(workspace_dir)) as store:
         for name, width in (("a", 0.25), ("b", 0.5), ("lr=0.1", 1.0)):
             config = RunConfig.from_mapping({"name": name, "model": {"name": "conv2", "width_factor": width}})
-            store.create_run(NewRun(name, config.to_mapping(), "key", 1, "cpu", "fp32", __version__))
+            create_run(store, NewRun(name, config.to_mapping(), "key", 1, "cpu", "fp32", __version__))
     return workspace_dir
 
 

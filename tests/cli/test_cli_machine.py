@@ -12,25 +12,26 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.core import TyperGroup
 
 from iterand_engine.cli import common, data, demo, doctor
-from iterand_engine.cli.app import make_app
+from iterand_engine.cli.app import COMMANDS
 from iterand_engine.cli.demo import METHOD_NAMES, WIDTHS, demo_configs
 from iterand_engine.cli.progress import LiveDisplay, PatientConsole, PlainDisplay
 from iterand_engine.cli.run_json import QueueList, Results, RunDocument, RunEntry, RunList
 from iterand_engine.config.catalog import DATASETS
+from iterand_engine.config.dataset_files import Download
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data import fetch
-from iterand_engine.data.downloads import Source
 from iterand_engine.machine import devices
-from iterand_engine.store import RunState, queries
-from iterand_engine.training import trainer
+from iterand_engine.store import RunState
+from iterand_engine.training.hooks import TrainingProgress
 from iterand_engine.version import __version__
 from iterand_gui.live.lines import Progress, read_progress
 from tests.command_line import config_file, iterand, opened
 from tests.paths import ROOT
 
-PROGRESS = trainer.Progress(
+PROGRESS = TrainingProgress(
     step=120,
     total_steps=460,
     epoch=2,
@@ -51,10 +52,11 @@ def test_that_version_and_help_are_told() -> None:
 
 def commands() -> list[str]:
     """Every command, those of a group with the group's name before them."""
-    app = make_app()
-    names = [info.callback.__name__ for info in app.registered_commands if info.callback]
-    for group in (group.typer_instance for group in app.registered_groups if group.typer_instance):
-        names += [f"{group.info.name} {info.name}" for info in group.registered_commands]
+    names = [command.name for command in COMMANDS if not command.is_group]
+    for group in (command for command in COMMANDS if command.is_group):
+        loaded = group.load()
+        assert isinstance(loaded, TyperGroup)
+        names += [f"{group.name} {name}" for name in loaded.commands]
     return names
 
 
@@ -125,7 +127,7 @@ def test_that_data_is_fetched_with_progress_on_stderr(
 ) -> None:
     content = b"pixels" * 1000
     (tmp_path / "there.gz").write_bytes(content)
-    source = Source("file.gz", ((tmp_path / "there.gz").as_uri(),), hashlib.md5(content).hexdigest())
+    source = Download("file.gz", ((tmp_path / "there.gz").as_uri(),), hashlib.md5(content).hexdigest())
     monkeypatch.setattr(fetch, "sources", lambda name: (source,))
     if terminal:
         monkeypatch.setenv("FORCE_COLOR", "1")
@@ -144,7 +146,7 @@ def test_that_programs_read_how_far_a_download_is(
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     sources = tuple(
-        Source(name, ((tmp_path / name).as_uri(),), hashlib.md5(content).hexdigest())
+        Download(name, ((tmp_path / name).as_uri(),), hashlib.md5(content).hexdigest())
         for name, content in contents.items()
     )
     monkeypatch.setattr(fetch, "sources", lambda name: sources)
@@ -198,7 +200,7 @@ def test_that_the_demo_trains_three_methods_at_two_widths_and_ends_with_a_table(
         assert dense[6] == dense[7] == edge_popup[6] == iterand_row[6]
         assert abs(kept - weights / 2) < 10
     with opened(workspace_dir) as (_, store):
-        rows = queries.runs(store)
+        rows = store.reader.runs()
     assert {row.state for row in rows} == {RunState.FINISHED}
     assert {row.name for row in rows} == {f"demo-{m}-x{w:g}" for m in METHOD_NAMES for w in WIDTHS}
 
@@ -218,7 +220,7 @@ def test_that_a_demo_that_is_stopped_ends_as_its_run_does(
 def test_that_progress_is_a_plain_line_at_first_and_then_rarely(capsys: pytest.CaptureFixture[str]) -> None:
     display = PlainDisplay()
     for _ in range(100):
-        display.update(PROGRESS)
+        display.on_progress(PROGRESS)
     figures = "loss 0.2500 accuracy 0.8750 val_accuracy 0.5000 1234 images/s"
     assert capsys.readouterr().err == f"epoch 3/20 step 120/460 {figures} 1 min 35 s left\n"
 
@@ -226,7 +228,7 @@ def test_that_progress_is_a_plain_line_at_first_and_then_rarely(capsys: pytest.C
 def test_that_a_terminal_shows_place_figures_and_notes_as_they_are() -> None:
     screen = io.StringIO()
     display = LiveDisplay(Console(file=screen, force_terminal=True, width=80, color_system=None))
-    display.update(PROGRESS)
+    display.on_progress(PROGRESS)
     display.note("a note [bold]as it is[/bold]")
     display.close()
     shown = screen.getvalue()
@@ -258,7 +260,7 @@ def test_that_a_closed_terminal_does_not_end_a_run(monkeypatch: pytest.MonkeyPat
     closed = Closed(number)
     monkeypatch.setattr(sys, "stderr", closed)
     for display in (PlainDisplay(), LiveDisplay(PatientConsole(file=closed, force_terminal=True))):
-        display.update(PROGRESS)
+        display.on_progress(PROGRESS)
         display.note("still here")
         if isinstance(display, LiveDisplay):
             display.close()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from iterand_engine.machine import processes
-from iterand_engine.store import NewRun, Recorder, RunState, queries
+from iterand_engine.store import NewRun, Recorder, RunState
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 from iterand_engine.version import __version__
 from tests.command_line import TINY, Done, config_file, iterand, opened
 
@@ -54,7 +55,7 @@ def refused(done: Done) -> str:
 def test_that_a_mistake_is_answered_in_one_sentence(workspace_dir: Path, words: list[str], said: str) -> None:
     assert said in refused(iterand(*words, "--workspace", workspace_dir))
     with opened(workspace_dir) as (_, store):
-        assert queries.runs(store) == []  # nothing was made
+        assert store.reader.runs() == []  # nothing was made
 
 
 @pytest.mark.parametrize("words", [["runs"], ["settings"], ["data", "list"], ["extensions", "list"]])
@@ -93,7 +94,7 @@ def test_that_a_mistake_found_while_training_is_stored_with_the_run(
     assert done.code == 2
     assert done.out == f"run {done.run_id} failed step=0\n"
     with opened(workspace_dir) as (_, store):
-        run = queries.run(store, done.run_id)
+        run = store.reader.run(done.run_id)
     assert run.state is RunState.FAILED
     assert run.reason is not None
     assert run.reason in done.err
@@ -102,7 +103,7 @@ def test_that_a_mistake_found_while_training_is_stored_with_the_run(
 def test_that_a_name_that_several_runs_have_is_refused_with_their_ids(workspace_dir: Path) -> None:
     with opened(workspace_dir) as (_, store):
         made = [
-            store.create_run(NewRun("twin", {**TINY, "name": "twin"}, "key", 1, "cpu", "fp32", __version__))
+            create_run(store, NewRun("twin", {**TINY, "name": "twin"}, "key", 1, "cpu", "fp32", __version__))
             for _ in range(2)
         ]
     sentence = refused(iterand("show", "twin", "--workspace", workspace_dir))
@@ -114,11 +115,11 @@ def test_that_only_a_run_that_nobody_trains_and_that_has_not_ended_is_resumed(
     workspace_dir: Path, state: RunState
 ) -> None:
     with opened(workspace_dir) as (_, store):
-        run_id = store.create_run(
-            NewRun("one", {**TINY, "name": "one"}, "key", 1, "cpu", "fp32", __version__)
+        run_id = create_run(
+            store, NewRun("one", {**TINY, "name": "one"}, "key", 1, "cpu", "fp32", __version__)
         )
-        token = store.claim(run_id)
-        store.adopt(run_id, token, processes.current(), {})
+        token = claim_run(store, run_id)
+        adopt_run(store, run_id, token, processes.current(), {})
         with Recorder(store, run_id, token) as recorder:
             recorder.progress(1, 0, 16)
             recorder.drain()

@@ -10,12 +10,12 @@ import pytest
 
 from iterand_engine.machine import processes
 from iterand_engine.machine.environment import program_stamp
-from iterand_engine.store import EndKind, Recorder, RunState, Store, queries
+from iterand_engine.store import EndKind, Recorder, RunState, Store
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store import slots as store_slots
 from iterand_engine.store.labels import set_notes, set_tags
 from iterand_engine.store.records import SlotKey
-from iterand_engine.store.sweeps import sweeps
+from iterand_engine.store.runs import adopt_run, claim_run
 from tests.command_line import (
     config_file,
     did,
@@ -30,8 +30,8 @@ KEY = SlotKey(processes.host_id(), "cpu", 0)
 def end_as(
     store: Store, run_id: str, state: RunState, reason: str | None = None, end_kind: EndKind | None = None
 ) -> None:
-    token = store.claim(run_id)
-    store.adopt(run_id, token, processes.current(), {"threads": 1})
+    token = claim_run(store, run_id)
+    adopt_run(store, run_id, token, processes.current(), {"threads": 1})
     with Recorder(store, run_id, token) as recorder:
         recorder.finish(state, end_kind=end_kind, reason=reason)
 
@@ -53,7 +53,7 @@ def test_that_seeds_are_a_group_without_a_sweep(no_slots: Path, tmp_path: Path) 
     assert len({run.group_key for run in runs}) == 1
     assert done.out == f"queued 3 runs, three, of them with 3 seeds: {', '.join(r.id[:8] for r in runs)}\n"
     with opened(no_slots) as (_, store):
-        assert sweeps(store) == []
+        assert store.reader.sweeps() == []
 
 
 def test_that_values_with_commas_are_stored_as_a_sweep(no_slots: Path, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_that_values_with_commas_are_stored_as_a_sweep(no_slots: Path, tmp_path:
     assert done.out.endswith(f"{runs[4].id[:8]} and 1 more\n")
     assert "dropped randomize_every, sparsity, randomize_rate: dense has no such option\n" in done.err
     with opened(no_slots) as (_, store):
-        (sweep,) = sweeps(store)
+        (sweep,) = store.reader.sweeps()
     assert sweep.run_ids == tuple(run.id for run in runs)
     assert sweep.axes == {
         "method.name": ["iterand", "dense"],
@@ -82,7 +82,7 @@ def test_that_values_with_commas_are_stored_as_a_sweep(no_slots: Path, tmp_path:
     assert sweep.base["training"] == {"epochs": 2, "batch_size": 32, "lr": 0.1}
 
 
-def test_that_options_of_own_code_vary_where_there_are_such(no_slots: Path, tmp_path: Path) -> None:
+def test_that_options_of_extension_code_vary_where_there_are_such(no_slots: Path, tmp_path: Path) -> None:
     (no_slots / "extensions" / "tiny.py").write_text(
         "from torch import nn\n"
         "from iterand_engine.extending import InputSpec, model\n"
@@ -95,7 +95,7 @@ def test_that_options_of_own_code_vary_where_there_are_such(no_slots: Path, tmp_
     done = did(no_slots, "queue", config_file(tmp_path), *words)
     assert "dropped depth: conv2 has no such option\n" in done.err
     with opened(no_slots) as (_, store):
-        configs = [queries.run(store, run.id).config["model"] for run in store_queue.queued(store)]
+        configs = [store.reader.run(run.id).config["model"] for run in store.reader.queued()]
     assert configs == [
         {"name": "conv2", "width_factor": 0.0625},
         {"name": "tiny", "width_factor": 0.0625, "depth": 1},
@@ -236,8 +236,8 @@ def test_that_stop_says_what_it_asked(no_slots: Path, tmp_path: Path) -> None:
     waiting, live, ended, other = queued(no_slots)
     with opened(no_slots) as (_, store):
         end_as(store, ended.id, RunState.FINISHED)
-        token = store.claim(live.id)
-        store.adopt(live.id, token, processes.current(), {})
+        token = claim_run(store, live.id)
+        adopt_run(store, live.id, token, processes.current(), {})
         done = did(no_slots, "stop", waiting.id[:8], live.id, ended.id, live.id)
         assert done.out.splitlines() == [
             f"run {waiting.id} stopped",
@@ -248,8 +248,8 @@ def test_that_stop_says_what_it_asked(no_slots: Path, tmp_path: Path) -> None:
             "1 queued run stopped before it started",
             f"run {live.id} asked to save and stop",
         ]
-        assert queries.run(store, live.id).stop_requested
-        assert queries.run(store, other.id).state is RunState.STOPPED
+        assert store.reader.run(live.id).stop_requested
+        assert store.reader.run(other.id).state is RunState.STOPPED
         with Recorder(store, live.id, token) as recorder:
             recorder.finish(RunState.STOPPED)
     assert did(no_slots, "stop", "--all").out == "nothing is queued or being trained\n"
@@ -274,7 +274,7 @@ def test_that_a_closed_slot_is_reopened(no_slots: Path) -> None:
         refused = iterand("queue", "--reopen", "GPU-9", "--workspace", no_slots)
         assert "No slot of a device 'GPU-9' is closed on this machine (closed: cpu)." in refused.err
         assert did(no_slots, "queue", "--reopen", "cpu").out == "reopened slot 0 of cpu\n"
-        assert not [slot for slot in store_slots.slots(store) if slot.closed_reason]
+        assert not [slot for slot in store.reader.slots() if slot.closed_reason]
 
 
 def test_that_continue_asks_slots_of_an_older_program_to_start_anew(no_slots: Path) -> None:
@@ -298,7 +298,7 @@ def test_that_show_says_why_a_run_waits_its_sweep_tags_and_notes(no_slots: Path,
     with opened(no_slots) as (_, store):
         set_tags(store, runs[0].id, ["[i]good[/i]", "again"])
         set_notes(store, runs[0].id, "look at this")
-        (sweep,) = sweeps(store)
+        (sweep,) = store.reader.sweeps()
     text = did(no_slots, "show", runs[0].id).out
     facts = dict(line.strip().split(maxsplit=1) for line in text.splitlines()[:8])
     assert facts["waits"].startswith("No slot of this machine takes it")
@@ -329,8 +329,8 @@ def test_that_show_gives_an_interrupted_run_its_last_lines_and_the_next_step(
     with opened(no_slots) as (_, store):
         end_as(store, interrupted.id, RunState.INTERRUPTED, "the power went")
         end_as(store, failed.id, RunState.FAILED, "no memory")
-        token = store.claim(told.id)
-        store.adopt(told.id, token, processes.current(), {})
+        token = claim_run(store, told.id)
+        adopt_run(store, told.id, token, processes.current(), {})
         store_queue.died(store, told.id, token, "killed by SIGKILL", "line 49 [red]")
     text = did(no_slots, "show", interrupted.id).out
     assert text.endswith("Last lines of its log\n" + "\n".join(lines[-12:]) + "\n")
@@ -351,9 +351,9 @@ def test_that_a_diverged_run_is_offered_a_calmer_one_that_works(no_slots: Path, 
     command = text.partition("try it anew with `iterand ")[2].partition("`")[0]
     did(no_slots, *command.split())
     with opened(no_slots) as (_, store):
-        (again,) = store_queue.queued(store)
-        assert queries.run(store, again.id).config["training"] == {
-            **queries.run(store, run.id).config["training"],  # type: ignore[dict-item]
+        (again,) = store.reader.queued()
+        assert store.reader.run(again.id).config["training"] == {
+            **store.reader.run(run.id).config["training"],  # type: ignore[dict-item]
             "lr": 0.1,
         }
 

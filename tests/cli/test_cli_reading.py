@@ -16,10 +16,12 @@ from iterand_engine.config.presets import presets
 from iterand_engine.machine import processes
 from iterand_engine.machine.run_log import RunLog, log_path, read_from
 from iterand_engine.machine.settings import Settings
-from iterand_engine.store import NewRun, Recorder, RunState, Store, queries
+from iterand_engine.store import NewRun, Recorder, RunState, Store
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 from iterand_engine.version import __version__
 from tests.command_line import TINY, Done, config_file, iterand, opened, until
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def a_run(store: Store, name: str = "made") -> str:
     """A queued run that nobody trains."""
     compute = {**TINY["compute"], "precision": "fp32"}
     config = {**TINY, "compute": compute, "name": name}
-    return store.create_run(NewRun(name, config, "key", 1, "cpu", "fp32", __version__))
+    return create_run(store, NewRun(name, config, "key", 1, "cpu", "fp32", __version__))
 
 
 def printed_json(*words: str | Path) -> dict[str, Any]:
@@ -87,14 +89,14 @@ def test_that_show_json_keeps_its_contract(trained: tuple[Path, str]) -> None:
     )
     assert len(shown["final_digest"]) == 64
     with opened(folder) as (_, store):
-        assert shown["series"]["loss"] == queries.series(store, run_id, "loss").values[-1]
+        assert shown["series"]["loss"] == store.reader.series(run_id, "loss").values[-1]
 
 
 def test_that_numbers_that_are_none_become_null_and_a_live_step_shows(workspace_dir: Path) -> None:
     with opened(workspace_dir) as (_, store):
         run_id = a_run(store)
-        token = store.claim(run_id)
-        store.adopt(run_id, token, processes.current(), {"threads": 1})
+        token = claim_run(store, run_id)
+        adopt_run(store, run_id, token, processes.current(), {"threads": 1})
         with Recorder(store, run_id, token) as recorder:
             recorder.declare("val_accuracy", "epoch")
             recorder.append("val_accuracy", [3], [0.5])
@@ -143,7 +145,7 @@ def test_that_the_lock_shows_a_test_accuracy_nowhere_until_a_run_is_unlocked(
         assert iterand("unlock", run_id[:8], "--workspace", folder).out == f"run {run_id} unlocked\n"
         assert len(seen()) == 4
         with opened(folder) as (_, store):
-            assert queries.run(store, run_id).test_unlocked
+            assert store.reader.run(run_id).test_unlocked
     finally:
         iterand("settings", "set", "test_lock", "false", "--workspace", folder)
 
@@ -159,8 +161,8 @@ def test_that_following_a_log_shows_what_is_added_and_ends_with_the_run(workspac
     with opened(workspace_dir) as (workspace, store):
         run_id = a_run(store)
         workspace.make_run_dir(run_id)
-        token = store.claim(run_id)
-        store.adopt(run_id, token, processes.current(), {})
+        token = claim_run(store, run_id)
+        adopt_run(store, run_id, token, processes.current(), {})
         followed: list[Done] = []
         follower = threading.Thread(
             target=lambda: followed.append(iterand("log", run_id, "-f", "--workspace", workspace_dir))
@@ -174,7 +176,7 @@ def test_that_following_a_log_shows_what_is_added_and_ends_with_the_run(workspac
                 log.line(line)
             recorder.finish(RunState.STOPPED)
             log.line("the last word")
-        follower.join(timeout=30)
+        follower.join(PATIENCE_S)
     said = [line.partition(" ")[2].partition(" ")[2] or line for line in followed[0].out.splitlines()]
     assert [word for word in said if word != "deep"] == ["one", "two [red]", "Traceback:", "the last word"]
 
@@ -252,7 +254,7 @@ for words in ("--version", "--help", "runs", "runs --json", f"show {run_id}", f"
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

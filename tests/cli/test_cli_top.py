@@ -23,7 +23,9 @@ from iterand_engine.machine import processes
 from iterand_engine.machine.settings import Settings
 from iterand_engine.store import NewRun, Recorder, RunRow, RunState, Store
 from iterand_engine.store.records import SlotKey, SlotRow
-from tests.command_line import PATIENCE_S, TINY, iterand, on_a_terminal, opened, until
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
+from tests.command_line import TINY, iterand, on_a_terminal, opened, until
+from tests.patience import PATIENCE_S
 from tests.run_rows import run_row
 
 CURVES = hypothesis_numpy.arrays(
@@ -78,6 +80,7 @@ RUN = run_row(
     width_factor=0.25,
     seed=3,
     val_accuracy=None,
+    accuracy_so_far=0.9124,
 )
 SLOT = SlotRow(
     key=SlotKey(HOST, "cpu", 0),
@@ -105,7 +108,6 @@ def board(
         slots=slots,
         live=live,
         queued=waiting,
-        accuracies={run.id: 0.9124 for run in live},
         losses={run.id: np.linspace(2, 0.5, 250, dtype=np.float32) for run in live},
         waits="slot 0 of cpu trains 5f0c2a11",
         troubled={RunState.INTERRUPTED: 2},
@@ -193,8 +195,8 @@ def test_that_time_left_follows_the_mean_speed(changes: dict[str, int | None], l
 
 
 def a_run(store: Store, name: str = "made") -> str:
-    return store.create_run(
-        NewRun(name, {**TINY, "name": name}, "key", 1, "cpu", "fp32", "1", total_steps=16)
+    return create_run(
+        store, NewRun(name, {**TINY, "name": name}, "key", 1, "cpu", "fp32", "1", total_steps=16)
     )
 
 
@@ -202,8 +204,8 @@ def test_that_a_reader_of_boards_reads_on_and_goes_back_with_a_run(workspace_dir
     with opened(workspace_dir) as (workspace, store):
         reader = BoardReader(Opened(workspace, store, Settings(cpu_slot=False)))
         run_id, waiting = a_run(store), a_run(store, "waits")
-        token = store.claim(run_id)
-        store.adopt(run_id, token, processes.current(), {})
+        token = claim_run(store, run_id)
+        adopt_run(store, run_id, token, processes.current(), {})
         assert reader.read().losses == {}
         with Recorder(store, run_id, token) as recorder:
             recorder.declare("loss", "step")

@@ -14,7 +14,8 @@ import pytest
 
 from iterand_engine.machine.resources import resource
 from iterand_engine.runs import train
-from iterand_engine.store import RunState, queries
+from iterand_engine.store import RunState
+from iterand_engine.store.runs import claim_run, request_stop
 from tests.command_line import (
     STEPS_PER_EPOCH,
     config_file,
@@ -25,6 +26,7 @@ from tests.command_line import (
     start,
     until,
 )
+from tests.hooks import hooks
 from tests.paths import ROOT
 
 ENDLESS = {"epochs": 100_000, "lr": 0.1}
@@ -77,7 +79,7 @@ def test_that_a_request_in_the_store_stops_training(workspace_dir: Path, tmp_pat
     def ask() -> None:
         until(lambda: (run := only_run(workspace_dir)) is not None and run.step > 0)
         with opened(workspace_dir) as (_, store):
-            store.request_stop(queries.runs(store)[0].id)
+            request_stop(store, store.reader.runs()[0].id)
 
     asking = threading.Thread(target=ask)
     asking.start()
@@ -162,7 +164,7 @@ def test_that_a_resumed_run_goes_on_to_the_same_end(workspace_dir: Path, tmp_pat
     assert "goes on from step 11" in resumed.err
     assert resumed.out.split()[2:] == whole.out.split()[2:]
     with opened(workspace_dir) as (_, store):
-        digests = {queries.run(store, run_id).final_digest for run_id in (parts, whole.run_id)}
+        digests = {store.reader.run(run_id).final_digest for run_id in (parts, whole.run_id)}
     assert len(digests) == 1
 
 
@@ -186,8 +188,8 @@ def _stopped_before_the_end(config: Path, folder: Path) -> str:
 
     with common.opened(folder) as at:
         run_id = training.new_run(at, load_yaml(config))
-        around = train.Surroundings(should_stop=lambda step: step == 11)
-        train.work(at.workspace, at.store, run_id, at.store.claim(run_id), around)
+        around = hooks(should_stop=lambda step: step == 11)
+        train.work(at.workspace, at.store, run_id, claim_run(at.store, run_id), around)
     return run_id
 
 
@@ -203,13 +205,14 @@ def test_that_changed_options_are_named_where_a_method_lacks_them(
     assert (run.name, run.method, run.step) == ("short one", "edge-popup", STEPS_PER_EPOCH)
 
 
-def test_that_a_command_that_is_interrupted_while_it_is_loaded_leaves_without_a_word() -> None:
-    # The import of the commands takes most of a second; Ctrl+C comes in the middle of it.
-    script = """
+@pytest.mark.parametrize("module", ["app", "runs"])
+def test_that_a_command_that_is_interrupted_while_it_is_loaded_leaves_without_a_word(module: str) -> None:
+    # The import of a command takes most of a second; Ctrl+C comes in the middle of it.
+    script = f"""
 import importlib.abc, signal, sys
 class Interrupted(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name == "iterand_engine.cli.app":
+        if name == "iterand_engine.cli.{module}":
             signal.raise_signal(signal.SIGINT)
 sys.meta_path.insert(0, Interrupted())
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it

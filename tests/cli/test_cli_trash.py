@@ -10,7 +10,8 @@ import pytest
 
 from iterand_engine.cli import trash as trash_commands
 from iterand_engine.machine import processes
-from iterand_engine.store import NewRun, queries
+from iterand_engine.store import NewRun
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 from tests.command_line import TINY, Done, iterand, opened
 
 LARGE_BYTES = 3_000_000
@@ -19,14 +20,14 @@ LARGE_BYTES = 3_000_000
 def new_run(folder: Path, name: str, size_bytes: int = LARGE_BYTES) -> str:
     """A queued run with one file."""
     with opened(folder) as (workspace, store):
-        run_id = store.create_run(NewRun(name, TINY, "key", 1, "cpu", "fp32", "0.1.0"))
+        run_id = create_run(store, NewRun(name, TINY, "key", 1, "cpu", "fp32", "0.1.0"))
         (workspace.make_run_dir(run_id) / "best.safetensors").write_bytes(bytes(size_bytes))
     return run_id
 
 
 def shown(folder: Path) -> set[str]:
     with opened(folder) as (_, store):
-        return {row.id for row in queries.runs(store)}
+        return {row.id for row in store.reader.runs()}
 
 
 def files(folder: Path) -> set[str]:
@@ -72,7 +73,7 @@ def test_that_undelete_alone_lists_the_trash(workspace_dir: Path) -> None:
 def test_that_a_mistake_deletes_nothing(workspace_dir: Path) -> None:
     idle, live = new_run(workspace_dir, "idle"), new_run(workspace_dir, "live")
     with opened(workspace_dir) as (_, store):
-        store.adopt(live, store.claim(live), processes.current(), {"threads": 1})
+        adopt_run(store, live, claim_run(store, live), processes.current(), {"threads": 1})
         for words, sentence in (
             (("idle", "nowhere"), "No run has the name 'nowhere'"),
             (("idle", "live"), f"Run {live} is starting: stop it first"),

@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 
 from iterand_engine.machine import processes
-from iterand_engine.store import RunState, queries
+from iterand_engine.store import RunState
 from iterand_engine.store import slots as store_slots
 from iterand_engine.store.records import SlotKey
 from tests.command_line import (
-    PATIENCE_S,
     config_file,
     did,
     finished,
@@ -25,6 +24,7 @@ from tests.command_line import (
     until,
 )
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 
 
 def test_that_queueing_starts_a_slot_that_trains_and_imports_no_torch_itself(
@@ -50,8 +50,8 @@ finally:
     assert done.stdout.splitlines()[1:] == ["started slot 0 of cpu"], done.stderr
     assert done.stderr.splitlines() == ["Looking at memory and disk ...", "`iterand top` shows how it goes."]
     with opened(workspace_dir) as (_, store):
-        until(lambda: {run.state for run in queries.runs(store)} == {RunState.FINISHED})
-        until(lambda: not any(slot.held for slot in store_slots.slots(store)))
+        until(lambda: {run.state for run in store.reader.runs()} == {RunState.FINISHED})
+        until(lambda: not any(slot.held for slot in store.reader.slots()))
 
 
 def test_that_work_drains_the_queue_in_the_foreground(no_slots: Path, tmp_path: Path) -> None:
@@ -71,13 +71,13 @@ def test_that_an_interrupt_of_work_saves_and_stops_its_run(no_slots: Path, tmp_p
     did(no_slots, "settings", "set", "cpu_slot", "true")
     first, second = queued(no_slots)
     with opened(no_slots) as (_, store), on_a_terminal("work", "--workspace", no_slots) as (process, seen):
-        until(lambda: queries.run(store, first.id).step > 0)
+        until(lambda: store.reader.run(first.id).step > 0)
         until(lambda: f"{first.id[:8]} {first.name}, seed 1" in seen())
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 130
         until(lambda: f"run {first.id} stopped" in seen())
-        assert queries.checkpoints(store, first.id)
-        assert queries.run(store, second.id).state is RunState.QUEUED
+        assert store.reader.checkpoints(first.id)
+        assert store.reader.run(second.id).state is RunState.QUEUED
 
 
 def test_that_work_fails_and_says_what_is_left_where_a_slot_is_closed(no_slots: Path, tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from iterand_engine.config.run_config import RunConfig, apply_sets, read_mapping
+from iterand_engine.config.run_config import RunConfig, read_mapping
+from iterand_engine.config.sets import apply_changes, read_change
 from iterand_engine.errors import UserError
 from tests.paths import ROOT
 
 
 def changed(mapping: dict[str, Any], *sets: str, folder: Path = ROOT) -> tuple[RunConfig, list[str]]:
-    result, notes = apply_sets(mapping, sets, folder=folder)
+    result, notes = apply_changes(mapping, map(read_change, sets), folder=folder)
     return RunConfig.from_mapping(result), notes
 
 
@@ -64,7 +65,7 @@ def test_that_a_new_method_drops_and_names_what_it_lacks(
 
 
 def test_that_a_foreign_option_set_after_the_method_is_refused() -> None:
-    mapping, _ = apply_sets({}, ["method.name=dense", "method.sparsity=0.5"], folder=ROOT)
+    mapping, _ = apply_changes({}, [("method.name", "dense"), ("method.sparsity", 0.5)], folder=ROOT)
     with pytest.raises(UserError, match=r"The method 'dense': Unknown option 'method\.sparsity'"):
         RunConfig.from_mapping(mapping)
 
@@ -72,16 +73,17 @@ def test_that_a_foreign_option_set_after_the_method_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("training.lr", "--set 'training.lr' is not of the form option=value, e.g. --set training.lr=0.05."),
-        ("=3", "--set '=3' is not of the form option=value, e.g. --set training.lr=0.05."),
-        ("a..b=3", "--set 'a..b=3' is not of the form option=value, e.g. --set training.lr=0.05."),
+        ("training.lr", "'training.lr' is not of the form option=value, e.g. training.lr=0.05."),
+        ("=3", "'=3' is not of the form option=value, e.g. training.lr=0.05."),
+        ("a..b=3", "'a..b=3' is not of the form option=value, e.g. training.lr=0.05."),
         (
             "method.rule.name.rate=1",
-            "--set 'method.rule.name.rate=1': 'name' is 'uniform', which has no options of its own.",
+            "There is no option 'method.rule.name.rate': 'name' is 'uniform', "
+            "which has no options of its own.",
         ),
         (
             "name=[1",
-            "--set 'name=[1': '[1' is not a YAML value "
+            "'name=[1': '[1' is not a YAML value "
             "(line 1, column 3: expected ',' or ']', but got '<stream end>').",
         ),
         (
@@ -92,7 +94,7 @@ def test_that_a_foreign_option_set_after_the_method_is_refused() -> None:
 )
 def test_that_a_set_that_makes_no_sense_is_refused(text: str, said: str) -> None:
     with pytest.raises(UserError) as caught:
-        apply_sets({"method": {"rule": "uniform"}}, [text], folder=ROOT)
+        apply_changes({"method": {"rule": "uniform"}}, [read_change(text)], folder=ROOT)
     assert str(caught.value) == said
 
 

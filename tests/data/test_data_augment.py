@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -157,6 +158,33 @@ def test_that_windows_are_distributed_as_torchvisions() -> None:
         error = (values.var(0) / count + references.var(0) / count).sqrt()
         assert bool(((values.mean(0) - references.mean(0)).abs() < 4 * error).all())
     assert abs(float(crops.flip.double().mean()) - 0.5) < 4 * 0.5 / math.sqrt(count)
+
+
+@pytest.mark.parametrize("augmentation", ["crop", "crop-flip"])
+def test_that_every_window_of_a_padded_image_is_equally_likely(augmentation: Augmentation) -> None:
+    places, count = 9 * 9 * (2 if augmentation == "crop-flip" else 1), 81_000  # offsets 0 to 2 x 4 px
+    extent = torch.tensor([32 + 8])
+    crops = draw_crops(augmentation, range_words(SEED, 0, 0, count, CPU), extent, extent, 32)
+    assert bool((crops.height == 32).all())
+    assert bool((crops.width == 32).all())
+    assert (sorted(set(crops.top.tolist())), sorted(set(crops.left.tolist()))) == ([*range(9)], [*range(9)])
+    chosen = (crops.top * 9 + crops.left) + 81 * crops.flip
+    found = torch.bincount(chosen, minlength=places).tolist()
+    assert len(found) == places
+    assert chisquare(found).pvalue > 0.01
+
+
+@pytest.mark.parametrize("side", [32, 41, 64])
+@pytest.mark.parametrize("augmentation", ["crop", "crop-flip"])
+def test_that_the_greatest_words_choose_the_last_row_and_column(
+    augmentation: Augmentation, side: int
+) -> None:
+    extent = torch.tensor([side + 8])
+    for word, offset in ((0, 0), (2**32 - 1, 8)):
+        words = torch.full((1, 16), word, dtype=torch.int64)
+        crops = draw_crops(augmentation, words, extent, extent, side)
+        assert (int(crops.top), int(crops.left)) == (offset, offset)
+        assert bool(crops.flip) == (augmentation == "crop-flip" and word > 0)
 
 
 @given(epoch=st.integers(0, 1000), first=st.integers(0, 10**6), count=st.integers(1, 40))

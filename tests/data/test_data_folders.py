@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from iterand_engine.config.run_config import DataConfig
-from iterand_engine.data.content import ImageFiles
 from iterand_engine.data.dataset import Dataset, Split
 from iterand_engine.data.in_memory import InMemoryDataset
 from iterand_engine.data.open import open_dataset
@@ -24,6 +23,8 @@ from iterand_engine.data.torchvision_import import import_torchvision
 from iterand_engine.data.transforms.crops import random_resized_crops, sample_words
 from iterand_engine.data.transforms.decode import ImageForm, evaluation_view, training_view
 from iterand_engine.errors import UserError
+from tests.data.image_files import names_of, save
+from tests.patience import PATIENCE_S
 
 CPU = torch.device("cpu")
 
@@ -33,18 +34,13 @@ def pixels(seed: int, height: int, width: int) -> NDArray[np.uint8]:
 
 
 def write_image(path: Path, seed: int, height: int = 40, width: int = 40) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels(seed, height, width)).save(path)
+    save(Image.fromarray(pixels(seed, height, width)), path)
 
 
 def write_classes(root: Path, part: str, per_class: int, height: int = 40, width: int = 40) -> None:
     for label, name in enumerate(("ant", "bee")):
         for number in range(per_class):
             write_image(root / part / name / f"{number:02}.png", 100 * label + number, height, width)
-
-
-def names_of(files: ImageFiles) -> list[str]:
-    return [bytes(name).decode() for name in files.names]
 
 
 def opened(root: Path, **options: Any) -> Dataset:
@@ -223,7 +219,7 @@ def test_that_loading_processes_give_what_this_process_gives_and_end_with_close(
         assert loading_processes()
     finally:
         helped.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while loading_processes() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not loading_processes()

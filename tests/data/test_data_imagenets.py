@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
+from iterand_engine.config.catalog import DATASETS
+from iterand_engine.config.dataset_files import Download
 from iterand_engine.config.run_config import DataConfig
-from iterand_engine.data import downloads
-from iterand_engine.data.content import ImageFiles
 from iterand_engine.data.dataset import Split
 from iterand_engine.data.file_cache import md5_of
 from iterand_engine.data.open import open_dataset
@@ -24,6 +25,7 @@ from iterand_engine.data.readers.imagenet import imagenet
 from iterand_engine.data.readers.tiny_imagenet import tiny_imagenet
 from iterand_engine.data.transforms.decode import ImageReader
 from iterand_engine.errors import UserError
+from tests.data.image_files import names_of, save
 
 
 def picture(seed: int) -> Image.Image:
@@ -32,12 +34,7 @@ def picture(seed: int) -> Image.Image:
 
 
 def write_image(path: Path, seed: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture(seed).save(path)
-
-
-def names_of(files: ImageFiles) -> list[str]:
-    return [bytes(name).decode() for name in files.names]
+    save(picture(seed), path)
 
 
 def tiny_files() -> dict[str, bytes]:
@@ -165,8 +162,9 @@ def test_that_a_damaged_development_kit_is_refused(tmp_path: Path) -> None:
 
 def test_that_tiny_imagenet_opens_from_its_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = write_tiny_zip(tmp_path / "tiny-imagenet-200.zip")
-    published = downloads.Source(archive.name, (), md5_of(archive))
-    monkeypatch.setattr(downloads, "TINY_IMAGENET", published)
+    published = Download(archive.name, (), md5_of(archive))
+    entry = replace(DATASETS["tiny-imagenet"], downloads=(published,))
+    monkeypatch.setitem(DATASETS, "tiny-imagenet", entry)
     dataset = open_dataset(
         DataConfig(dataset="tiny-imagenet"), roots=[tmp_path], device=torch.device("cpu"), workers=0, seed=1
     )

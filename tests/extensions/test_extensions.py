@@ -1,25 +1,26 @@
-"""Enabling own code: by hash, by this user, in this workspace; what is not enabled stays out."""
+"""Enabling extension code: by hash, by this user, in this workspace; what is not enabled stays out."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
 import pytest
 
 from iterand_engine.config import catalog
-from iterand_engine.config.catalog import MODELS, find, own_entries
-from iterand_engine.config.own_code import permitted
+from iterand_engine.config.catalog import MODELS, extension_entries, find
+from iterand_engine.config.extension_code import permitted
 from iterand_engine.errors import UserError
-from iterand_engine.extensions.active import activate, activated, allowed, deactivate
+from iterand_engine.extensions.active import activate, activated, allowed
 from iterand_engine.extensions.files import FileState, disable, enable, extension_files
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from tests.command_line import iterand
-from tests.own_code_files import DATA, METHOD, NET, RULE, enable_here, trusted, workspace_with, write
+from tests.extension_code import DATA, METHOD, NET, RULE, enable_here, trusted, workspace_with, write
+
+pytestmark = pytest.mark.usefixtures("no_entries_left")
 
 LINEAR = """
 from torch import nn
@@ -28,17 +29,7 @@ from iterand_engine.extending import model
 def {name}(width_factor, spec):
     return nn.Sequential(nn.Flatten(), nn.Linear(spec.channels * spec.height * spec.width, spec.classes))
 """
-NAMES_FILE = "Own code that is not enabled may declare it: mine.py."
-
-
-@pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Trust is kept with the test, and no test leaves entries of own code in the catalogs."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    yield
-    left = own_entries()
-    deactivate()
-    assert not left
+NAMES_FILE = "Extension code that is not enabled may declare it: mine.py."
 
 
 def states(workspace: Workspace) -> dict[str, str]:
@@ -101,7 +92,7 @@ def test_that_a_copied_workspace_enables_nothing(workspace: Workspace, tmp_path:
     copy = open_workspace_dir(tmp_path / "copy")
     assert states(copy) == {"mine.py": "disabled"}
     with activated(copy):
-        assert own_entries() == ()
+        assert extension_entries() == ()
     # whatever lies in the workspace, even the record itself
     (record,) = (tmp_path / "config").rglob("*.json")
     for folder in (copy.root, copy.extensions_dir):
@@ -133,7 +124,7 @@ def test_that_a_damaged_record_enables_nothing_and_stops_no_command(
     (record,) = (tmp_path / "config").rglob("*.json")
     record.write_text('{"workspace": 3')
     with activated(workspace) as notes:
-        assert own_entries() == ()
+        assert extension_entries() == ()
         assert notes[0].endswith("(it is damaged): delete it, and enable your files again.")
     assert iterand("runs", "--workspace", workspace.root).code == 0
     assert "it is damaged" in iterand("extensions", "list", "--workspace", workspace.root).err
@@ -169,10 +160,10 @@ def test_that_commands_and_the_python_door_leave_nothing_active(workspace: Works
 
     trusted(workspace, "net.py", NET)
     assert iterand("runs", "depth>1", "--workspace", workspace.root).code == 0
-    assert own_entries() == ()
+    assert extension_entries() == ()
     with open_workspace(workspace.root) as ws:
         assert ws.runs("depth>1") == []
-        assert own_entries() == ()
+        assert extension_entries() == ()
     assert "no field 'depth'" in iterand("runs", "depth>1", "--workspace", workspace.root.parent / "x").err
 
 
@@ -191,7 +182,7 @@ def test_that_two_files_cannot_declare_one_name(workspace: Workspace) -> None:
     enable_here(workspace, "b.py")
     write(workspace, "a.py", text)
     with activated(workspace) as notes:
-        assert [str(entry.own) for entry in own_entries()] == ["extensions/a.py, line 4"]
+        assert [str(entry.own) for entry in extension_entries()] == ["extensions/a.py, line 4"]
         assert "of extensions/a.py" in notes[0]
     assert states(workspace) == {"a.py": "enabled", "b.py": "broken"}
 
@@ -228,14 +219,14 @@ def test_that_what_is_enabled_is_what_was_run(workspace: Workspace) -> None:
     [
         (
             "import os\nos._exit(0)",
-            "ended the process that ran it (exit code 0); a file of own code only declares",
+            "ended the process that ran it (exit code 0); a file of extension code only declares",
         ),
         (
             "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
             "ended the process that ran it (exit code -9)",
         ),
         ("print('x' * 100000)\nx = 1 / 0", "line 2: ZeroDivisionError: division by zero."),
-        ("while True: pass", "was not run to its end within 1 s; a file of own code only declares"),
+        ("while True: pass", "was not run to its end within 1 s; a file of extension code only declares"),
     ],
 )
 def test_that_a_file_that_does_its_worst_when_it_is_enabled_harms_nothing(
@@ -250,7 +241,7 @@ def test_that_a_file_that_does_its_worst_when_it_is_enabled_harms_nothing(
     assert states(workspace) == {"mine.py": "disabled"}
 
 
-def test_that_only_a_process_that_may_can_load_own_code(workspace: Workspace, tmp_path: Path) -> None:
+def test_that_only_a_process_that_may_can_load_extension_code(workspace: Workspace, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     note = f"with open({str(marker)!r}, 'a') as marker: marker.write('x')"
     write(workspace, "mine.py", f"{note}\n{RULE}")
@@ -259,7 +250,7 @@ def test_that_only_a_process_that_may_can_load_own_code(workspace: Workspace, tm
     assert ran == "x"
     with activated(workspace):
         entry = find("redraw rule", catalog.RULES, "mine")
-        with pytest.raises(RuntimeError, match="own code must not run in this process"):
+        with pytest.raises(RuntimeError, match="extension code must not run in this process"):
             entry.load()
         assert entry.own is not None
         with permitted(["0" * 64]), pytest.raises(RuntimeError, match="must not run"):
@@ -306,7 +297,7 @@ def test_that_odd_names_are_refused_and_helpers_are_passed_over(workspace: Works
 
 def test_that_commands_enable_list_and_disable(workspace: Workspace) -> None:
     place = ("--workspace", workspace.root)
-    assert "No own code in" in iterand("extensions", "list", *place).out
+    assert "No extension code in" in iterand("extensions", "list", *place).out
     for name, text in {"net.py": NET, "method.py": METHOD, "bad.py": "x = ("}.items():
         write(workspace, name, text)
     done = iterand("extensions", "enable", "net.py", *place)
@@ -329,7 +320,7 @@ def test_that_commands_enable_list_and_disable(workspace: Workspace) -> None:
 def test_that_a_config_folder_that_cannot_be_written_is_told(workspace: Workspace, tmp_path: Path) -> None:
     write(workspace, "mine.py", RULE)
     (tmp_path / "config").write_text("a file")
-    with pytest.raises(UserError, match="which says what own code is enabled"):
+    with pytest.raises(UserError, match="which says what extension code is enabled"):
         enable_here(workspace, "mine.py")
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from iterand_engine.cli.extensions import Kind, write_template
-from iterand_engine.config.catalog import OwnEntries, own_entries, use_own
-from iterand_engine.config.own_code import CodeKind
+from iterand_engine.cli.extensions import TemplateKind, write_template
+from iterand_engine.config.catalog import ExtensionEntries, use_extensions
+from iterand_engine.config.extension_code import CodeKind
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import entries_of_file
 from iterand_engine.extensions.checks import CheckResult
@@ -20,7 +19,9 @@ from iterand_engine.machine.workspace import Workspace
 from iterand_engine.preflight.contract import CHECKS, check_all
 from iterand_engine.preflight.extension_process import running_file
 from tests.command_line import iterand
-from tests.own_code_files import write
+from tests.extension_code import write
+
+pytestmark = pytest.mark.usefixtures("no_entries_left")
 
 HEAD = """import torch, numpy as np
 from pathlib import Path
@@ -29,21 +30,14 @@ from iterand_engine.extending import *
 """
 
 
-@pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    yield
-    assert not own_entries()
-
-
 def checked(path: Path, data: Path | None = None) -> list[CheckResult]:
     """Check a file in this process."""
     with running_file(path) as loaded:
-        before = use_own(OwnEntries(entries_of_file(loaded.source, loaded.declarations)))
+        before = use_extensions(ExtensionEntries(entries_of_file(loaded.source, loaded.declarations)))
         try:
             return list(check_all(loaded, data))
         finally:
-            use_own(before)
+            use_extensions(before)
 
 
 MODEL = """
@@ -156,8 +150,8 @@ def test_that_every_kind_is_checked() -> None:
     assert set(CHECKS) == set(get_args(CodeKind))
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_that_a_start_works_as_it_is(kind: Kind, workspace: Workspace) -> None:
+@pytest.mark.parametrize("kind", list(TemplateKind))
+def test_that_a_start_works_as_it_is(kind: TemplateKind, workspace: Workspace) -> None:
     path = write_template(workspace, kind.value, "some-thing")
     assert path.name == "some_thing.py"
     text = path.read_text()
@@ -214,9 +208,7 @@ def test_that_the_commands_write_and_check(workspace: Workspace) -> None:
 def test_that_code_that_ends_the_checking_process_is_told(workspace: Workspace, code: int) -> None:
     write(workspace, "bad.py", f"import os\n{HEAD}{RULE_HEAD}os._exit({code})")
     done = iterand("check", "bad.py", "--workspace", workspace.root)
-    said = (
-        f"extensions/bad.py ended the process that checked it (exit code {code}); own code must not end it."
-    )
+    said = f"extensions/bad.py ended the process that checked it (exit code {code}); extension code must not end it."
     assert (done.code, done.err) == (2, f"{said}\n")
 
 

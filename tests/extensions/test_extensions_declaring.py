@@ -1,4 +1,4 @@
-"""What a file of own code may declare, what becomes of its signatures, and how mistakes are told."""
+"""What a file of extension code may declare, what becomes of its signatures, and how mistakes are told."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from iterand_engine.config.arguments import Argument
-from iterand_engine.config.own_code import Declaration
+from iterand_engine.config.extension_code import Declaration
+from iterand_engine.config.options import Argument
 from iterand_engine.preflight.extension_process import described
-from tests.own_code_files import DATA, METHOD, NET, RULE, refusal
+from tests.extension_code import DATA, METHOD, NET, RULE, refusal
 
 MODEL_HEAD = "from typing import *\nfrom iterand_engine.extending import *\n"
 
@@ -105,6 +105,14 @@ def test_that_a_method_has_the_options_of_its_parent(parent: str, base: str, tmp
     text = f"@method\nclass Mine({parent}):\n  trained = []\n  def __init__(self, module, options, plan): ..."
     (found,) = declared(tmp_path, MODEL_HEAD + text)
     assert found.base == base
+    assert found.has_masks is {"iterand": True, "edge-popup": True, "dense": False, "": None}[base]
+
+
+@pytest.mark.parametrize(("said", "masks"), [("True", True), ("False", False)])
+def test_that_a_method_says_for_itself_whether_it_has_masks(said: str, masks: bool, tmp_path: Path) -> None:
+    text = f"@method\nclass Mine(Method):\n  trained = []\n  has_masks = {said}\n"
+    (found,) = declared(tmp_path, MODEL_HEAD + text + "  def __init__(self, module, options, plan): ...")
+    assert found.has_masks is masks
 
 
 MISTAKES: list[tuple[str, str]] = [
@@ -196,6 +204,10 @@ MISTAKES: list[tuple[str, str]] = [
         "some must be a class derived from IteRand, EdgePopup, Dense or Method.",
     ),
     ("@method\nclass Some(Method): ...", "Some does not define trained."),
+    (
+        "@method\nclass Some(Dense):\n  has_masks = 'no'\n  def __init__(self, module, options, plan): ...",
+        "line 3: has_masks of Some is 'no'; allowed: True or False.",
+    ),
     (
         "@method\nclass Some(IteRand):\n  def __init__(s, module, options, plan, sparsity: float = 1): ...",
         "'sparsity' of Some has a name that is taken",

@@ -1,4 +1,4 @@
-"""The page about own code: its files are enabled, checked and trained as it says."""
+"""The page about extension code: its files are enabled, checked and trained as it says."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from unittest.mock import patch
 
 import pytest
 
-from iterand_engine.config.catalog import own_entries
+from iterand_engine.config.catalog import extension_entries
 from iterand_engine.machine.workspace import open_workspace_dir
 from tests.command_line import iterand
-from tests.own_code_files import describe_here
+from tests.extension_code import describe_here
 from tests.paths import ROOT
 
 PAGE = ROOT / "docs" / "extending.md"
@@ -29,7 +29,6 @@ def commands(block: str) -> list[list[str]]:
 def test_that_the_page_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = tmp_path / "workspace"
     monkeypatch.setenv("ITERAND_WORKSPACE", str(workspace))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.chdir(tmp_path)
     said: list[str] = []
 
@@ -52,7 +51,7 @@ def test_that_the_page_does_what_it_says(tmp_path: Path, monkeypatch: pytest.Mon
     with patch("iterand_engine.extensions.files.describe", describe_here):
         run(enabling)
     run(training)
-    assert own_entries() == ()
+    assert extension_entries() == ()
     assert len([text for text in said if " finished val_acc=" in text]) == 3
     assert "bit-identical" in said[-1]
     assert [line.split()[1] for line in said[-2].splitlines()[1:]] == ["striped", "mlp-x0.5-iterand"]

@@ -1,26 +1,17 @@
-"""Mistakes that own code makes while it trains: one sentence with file and line, stored and shown."""
+"""Mistakes that extension code makes while it trains: one sentence with file and line, stored and shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from iterand_engine.config.catalog import own_entries
 from iterand_engine.errors import ExitCode
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store import RunState
-from tests.own_code_files import HEAD, SIGNATURES, reason_of, train, trusted
+from tests.extension_code import HEAD, SIGNATURES, reason_of, train, trusted
 
-
-@pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    yield
-    assert not own_entries()
-
+pytestmark = pytest.mark.usefixtures("no_entries_left")
 
 MISTAKES: list[tuple[str, str, str]] = [
     # what it declares, the body, what is said

@@ -1,4 +1,4 @@
-"""Declared arguments of own code are options: in files, --set, filters, sweeps, the page and the key."""
+"""Declared arguments of extension code are options: in files, --set, filters, sweeps, the page and the key."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from hypothesis import strategies as st
 
 from iterand_engine.cli.option_docs import configuration_page
 from iterand_engine.config.catalog import DATASETS
-from iterand_engine.config.run_config import DataConfig, ModelConfig, RunConfig, apply_sets, to_yaml
+from iterand_engine.config.run_config import DataConfig, ModelConfig, RunConfig, to_yaml
+from iterand_engine.config.sets import apply_changes, read_change
 from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.data.fingerprint import dataset_fingerprint
-from iterand_engine.data.readers.own import own_fingerprint
+from iterand_engine.data.readers.extension import own_fingerprint
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import activate, activated, deactivate, used_by
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.filters import parse
 from iterand_engine.runs.group_key import group_key
 from iterand_engine.runs.sweeps import plan
-from tests.own_code_files import ALL, DATA, RULE, enable_here, trusted, workspace_with
+from tests.extension_code import ALL, DATA, RULE, enable_here, trusted, workspace_with
 
 OWN: dict[str, Any] = {
     "data": {"dataset": "noise", "classes": 5},
@@ -34,7 +35,7 @@ OWN: dict[str, Any] = {
 
 @pytest.fixture(scope="module", autouse=True)
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """A workspace whose own code of every kind is in the catalogs."""
+    """A workspace whose extension code of every kind is in the catalogs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         folder = tmp_path_factory.mktemp("workspace")
@@ -45,7 +46,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 
 
 def changed(*sets: str, mapping: dict[str, Any] = OWN) -> tuple[RunConfig, list[str]]:
-    result, notes = apply_sets(mapping, sets, folder=Path.cwd())
+    result, notes = apply_changes(mapping, map(read_change, sets), folder=Path.cwd())
     return RunConfig.from_mapping(result), notes
 
 
@@ -163,7 +164,7 @@ def test_that_what_was_no_option_before_is_still_refused_after_a_change_of_netwo
 
 
 def test_that_arguments_make_sweeps() -> None:
-    made = plan(OWN, ["model.depth=1,2", "method.rule.rate=0.1,0.2"], [], Path.cwd())
+    made = plan(OWN, {"model.depth": (1, 2), "method.rule.rate": (0.1, 0.2)}, Path.cwd())
     values = [
         (cell.config.to_mapping()["model"]["depth"], cell.config.to_mapping()["method"]["rule"]["rate"])
         for cell in made.cells
@@ -281,7 +282,7 @@ def test_that_a_dataset_that_needs_a_path_is_refused_without(workspace: Workspac
     (workspace.extensions_dir / "paths.py").unlink()
 
 
-def test_that_the_reference_page_shows_own_code_while_it_is_active() -> None:
+def test_that_the_reference_page_shows_extension_code_while_it_is_active() -> None:
     lines = configuration_page().splitlines()
     for row in (
         "| `model.depth` | `1` |  | a whole number, 1 <= value <= 4 | hidden layers |",

@@ -1,11 +1,11 @@
-"""Runs with own code: they run their own copy, if it is what this user enabled."""
+"""Runs with extension code: they run their own copy, if it is what this user enabled."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iterand_engine.config.catalog import own_entries
+from iterand_engine.config.catalog import extension_entries
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.extensions.active import activated, allowed, run_code
@@ -24,9 +24,10 @@ from iterand_engine.preflight import contract_runs
 from iterand_engine.results.filter_fields import find_field
 from iterand_engine.runs.adopt import adopted
 from iterand_engine.runs.make import make_run
-from iterand_engine.store import ExtensionUse, RunState, Store, queries
+from iterand_engine.store import ExtensionUse, RunState
+from iterand_engine.store.runs import claim_run
 from tests.command_line import TINY, Done, config_file, finished, iterand, opened, start
-from tests.own_code_files import (
+from tests.extension_code import (
     DATA,
     HEAD,
     METHOD,
@@ -40,14 +41,9 @@ from tests.own_code_files import (
     write,
 )
 
+pytestmark = pytest.mark.usefixtures("no_entries_left")
+
 RULE_RUN: Mapping[str, Any] = {"method": {"name": "iterand", "randomize_every": 5, "rule": "mine"}}
-
-
-@pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    yield
-    assert not own_entries()
 
 
 def queued(workspace: Workspace, **sections: Mapping[str, Any]) -> str:
@@ -71,7 +67,7 @@ def refused(workspace: Workspace, run_id: str) -> str:
 def refusal_of_worker(workspace: Workspace, run_id: str) -> str:
     """What a worker says that does not take up a run."""
     with opened(workspace.root) as (_, store):
-        token = store.claim(run_id)
+        token = claim_run(store, run_id)
         with pytest.raises(UserError) as refused, adopted(store, run_id, token):
             pass
     return str(refused.value)
@@ -91,7 +87,7 @@ def test_that_a_run_uses_what_is_declared_and_keeps_a_copy(workspace: Workspace)
     copies = {path.name: path.read_text() for path in (folder / "extensions").iterdir()}
     assert copies == {"net.py": NET, "rule.py": RULE, "data.py": DATA, "method.py": METHOD}
     with opened(workspace.root) as (_, store):
-        run = queries.run(store, done.run_id)
+        run = store.reader.run(done.run_id)
     assert [use.file for use in run.extensions] == sorted(copies)
     assert run.config["model"]["depth"] == 2  # type: ignore[index]
     assert "classes: 4" in (folder / "config.yaml").read_text()
@@ -99,12 +95,12 @@ def test_that_a_run_uses_what_is_declared_and_keeps_a_copy(workspace: Workspace)
     assert done.run_id[:8] in found.out
 
 
-def test_that_a_run_without_own_code_has_no_copy(workspace: Workspace) -> None:
+def test_that_a_run_without_extension_code_has_no_copy(workspace: Workspace) -> None:
     trusted(workspace, "net.py", NET)
     run_id = queued(workspace)
     assert not (workspace.run_dir(run_id) / "extensions").exists()
     with opened(workspace.root) as (_, store):
-        assert queries.run(store, run_id).extensions == ()
+        assert store.reader.run(run_id).extensions == ()
 
 
 def test_that_a_run_goes_on_with_its_copy_whatever_becomes_of_the_file(workspace: Workspace) -> None:
@@ -123,7 +119,7 @@ def test_that_a_run_goes_on_with_its_copy_whatever_becomes_of_the_file(workspace
 def test_that_edited_code_makes_another_group(workspace: Workspace) -> None:
     def group(run_id: str) -> str:
         with opened(workspace.root) as (_, store):
-            return queries.run(store, run_id).group_key
+            return store.reader.run(run_id).group_key
 
     trusted(workspace, "net.py", NET)
     trusted(workspace, "data.py", DATA)
@@ -143,11 +139,11 @@ def test_that_a_copy_that_was_tampered_with_is_not_run(workspace: Workspace, tmp
         assert "is not the code that was enabled" in refuse(workspace, run_id)
     assert reason_of(workspace, run_id)[0] is RunState.FAILED
     copy.unlink()
-    assert "Cannot read own code" in trained(workspace, run_id).err
+    assert "Cannot read extension code" in trained(workspace, run_id).err
     assert not marker.exists()
 
 
-def test_that_a_copied_workspace_runs_own_code_only_once_it_is_enabled_there(
+def test_that_a_copied_workspace_runs_extension_code_only_once_it_is_enabled_there(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     trusted(workspace, "net.py", NET)
@@ -157,7 +153,7 @@ def test_that_a_copied_workspace_runs_own_code_only_once_it_is_enabled_there(
     copy = open_workspace_dir(tmp_path / "copy")
     path = copy.run_dir(run_id) / "extensions" / "net.py"
     said = (
-        f"Run {run_id} uses own code that you never enabled in this workspace: look at "
+        f"Run {run_id} uses extension code that you never enabled in this workspace: look at "
         f"runs/{run_id}/extensions/net.py and run `iterand extensions enable {path}`."
     )
     # before it is queued or waits for a slot, and by whoever is to train it all the same
@@ -199,10 +195,10 @@ def test_that_enabling_a_copy_enables_nothing_for_new_runs(workspace: Workspace,
     disable(workspace, "net.py")
     enable_here(workspace, str(workspace.run_dir(run_id) / "extensions" / "net.py"))
     with activated(workspace):
-        assert own_entries() == ()
+        assert extension_entries() == ()
 
 
-def test_that_a_field_of_own_code_that_is_off_is_refused_with_its_name(workspace: Workspace) -> None:
+def test_that_a_field_of_extension_code_that_is_off_is_refused_with_its_name(workspace: Workspace) -> None:
     trusted(workspace, "rule.py", RULE)
     with activated(workspace):
         find_field("method.rule.rate")
@@ -229,10 +225,10 @@ def test_that_a_run_whose_row_hides_its_code_finds_none(workspace: Workspace) ->
     """The catalogs of a worker hold what the run was made with and nothing else."""
     trusted(workspace, "net.py", NET)
     with activated(workspace), run_code(workspace, "00000000-0000-0000-0000-000000000000", []):
-        assert own_entries() == ()
+        assert extension_entries() == ()
 
 
-def test_that_own_code_hides_a_built_in_name_only_while_its_run_lasts(
+def test_that_extension_code_hides_a_built_in_name_only_while_its_run_lasts(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from iterand_engine.config.catalog import MODELS, Entry
@@ -252,7 +248,7 @@ def test_that_no_run_is_made_of_a_file_that_changes_meanwhile(workspace: Workspa
         write(workspace, "net.py", NET + "#")
         with pytest.raises(UserError, match="is not the code that was enabled: it changed since then"):
             make_run(workspace, store, made)
-        assert queries.runs(store) == []
+        assert store.reader.runs() == []
     assert list(workspace.runs_dir.iterdir()) == []
 
 
@@ -263,13 +259,13 @@ def test_that_a_run_that_cannot_be_stored_leaves_no_files(
         assert len(list(workspace.runs_dir.iterdir())) == 1  # a worker could have found its files
         raise UserError("The database has been locked.")
 
-    monkeypatch.setattr(Store, "create_run", locked)
+    monkeypatch.setattr("iterand_engine.runs.make.create_run", locked)
     with opened(workspace.root) as (_, store), pytest.raises(UserError, match="locked"):
         make_run(workspace, store, RunConfig.from_mapping(TINY))
     assert list(workspace.runs_dir.iterdir()) == []
 
 
-def test_that_only_the_training_process_runs_own_code(workspace: Workspace, tmp_path: Path) -> None:
+def test_that_only_the_training_process_runs_extension_code(workspace: Workspace, tmp_path: Path) -> None:
     marker = tmp_path / "pids"
     note = f"import os\nwith open({str(marker)!r}, 'a') as marker: marker.write(f'{{os.getpid()}} ')\n"
     trusted(workspace, "net.py", note + NET)
@@ -295,11 +291,11 @@ def test_that_a_rule_cannot_touch_what_it_is_given(workspace: Workspace) -> None
         trusted(workspace, "mine.py", HEAD + text)
         done = train(workspace, **RULE_RUN)
         with opened(workspace.root) as (_, store):
-            digests.append(queries.run(store, done.run_id).final_digest)
+            digests.append(store.reader.run(done.run_id).final_digest)
     assert digests[0] == digests[1] is not None
 
 
-def test_that_a_dataset_of_own_code_may_be_a_folder_that_needs_its_path(
+def test_that_a_dataset_of_extension_code_may_be_a_folder_that_needs_its_path(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     images = tmp_path / "images"
@@ -320,7 +316,7 @@ def test_that_a_dataset_of_own_code_may_be_a_folder_that_needs_its_path(
     assert done.code == 0, done.err
 
 
-def test_that_what_own_code_prints_is_no_result(workspace: Workspace, tmp_path: Path) -> None:
+def test_that_what_extension_code_prints_is_no_result(workspace: Workspace, tmp_path: Path) -> None:
     trusted(workspace, "net.py", NET.replace("        super()", "        print('hello')\n        super()", 1))
     done = train(workspace, model={"name": "tiny"}, method={"name": "dense"})
     assert done.code == 0, done.err
@@ -345,7 +341,7 @@ def test_that_a_rule_that_leaves_fails_its_run(workspace: Workspace) -> None:
     assert reason.endswith("SystemExit: 0.")
 
 
-def test_that_training_with_own_code_resumes_exactly(workspace: Workspace) -> None:
+def test_that_training_with_extension_code_resumes_exactly(workspace: Workspace) -> None:
     trusted(workspace, "mine.py", HEAD + SIGNATURES["rule"] + "\n    return Redraw(layer.chance(0.3))\n")
     with allowed(workspace):
         config = RunConfig.from_mapping({**TINY, **RULE_RUN, "training": {"epochs": 2, "batch_size": 32}})

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.config.run_config import RunConfig
@@ -15,15 +16,16 @@ from iterand_engine.machine import processes
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.runs.group_key import group_key
-from iterand_engine.store import NewRun, Recorder, RunState, Store, queries
+from iterand_engine.store import NewRun, Recorder, RunState, Store
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 from iterand_gui.pages.compare import ComparePage
 from iterand_gui.plots.curve_plot import CurvePlot
 from iterand_gui.plots.points_plot import PointsPlot
 from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.gui.ending import put_away
+from tests.patience import WAIT_MS
 
-WAIT_MS = 20_000
 EPOCHS, STEPS_PER_EPOCH = 4, 10
 STEPS = EPOCHS * STEPS_PER_EPOCH
 _AXES = {"loss": "step", "lr": "step", "val_accuracy": "epoch", "elapsed_s": "clock"}
@@ -50,14 +52,14 @@ def make_run(store: Store, config: RunConfig, version: str = "0.1.0") -> str:
     run = NewRun(
         name, config.to_mapping(), key, config.training.seed, "cpu", "fp32", version, total_steps=STEPS
     )
-    return store.create_run(run)
+    return create_run(store, run)
 
 
 @contextmanager
 def recording(store: Store, run_id: str, device: str = "CPU A") -> Iterator[Recorder]:
     """Own a run as its worker does, with its series declared."""
-    token = store.claim(run_id)
-    store.adopt(run_id, token, processes.current(), {"device": device})
+    token = claim_run(store, run_id)
+    adopt_run(store, run_id, token, processes.current(), {"device": device})
     with Recorder(store, run_id, token) as recorder:
         for name, axis in _AXES.items():
             recorder.declare(name, axis)  # type: ignore[arg-type]
@@ -156,7 +158,7 @@ class World:
         self.settle()
 
     def _is_new(self, run_id: str) -> bool:
-        (stored,) = queries.runs(self.store, ids=[run_id])
+        (stored,) = self.store.reader.runs(ids=[run_id])
         return self.session.watcher.runs[run_id].revision == stored.revision
 
     def show(self) -> None:
@@ -217,3 +219,11 @@ class World:
             self.hide()
         self.session.close()
         put_away(self.page, self.session)
+
+
+@pytest.fixture
+def world(qtbot: QtBot, workspace_dir: Path) -> Iterator[World]:
+    """An empty workspace with the Compare page."""
+    made = World(qtbot, workspace_dir)
+    yield made
+    made.close()

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from iterand_gui.plots.canvas import Canvas
 from iterand_gui.plots.frame import PlotFrame
-from iterand_gui.plots.legend import LegendEntry, Role
+from iterand_gui.plots.legend import LegendEntry, LegendRole
 from iterand_gui.plots.reduction import Steps, Values
 
 NO_BUTTON, LEFT = Qt.MouseButton.NoButton, Qt.MouseButton.LeftButton
@@ -52,7 +52,7 @@ def legend(plot: PlotFrame) -> dict[str, LegendEntry]:
     view = plot.findChild(QListView)
     assert view is not None
     model = view.model()
-    entries = [model.index(row, 0).data(Role.ENTRY) for row in range(model.rowCount())]
+    entries = [model.index(row, 0).data(LegendRole.ENTRY) for row in range(model.rowCount())]
     return {entry.key: entry for entry in entries}
 
 

@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from iterand_engine.config.run_config import RunConfig, apply_sets
+from iterand_engine.config.run_config import RunConfig
+from iterand_engine.config.sets import apply_changes, read_change
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results import epoch_masks
-from iterand_engine.store import Axis, NewRun, Recorder, RunState, Store
+from iterand_engine.results.stored_mask import pack_kept
+from iterand_engine.store import NewRun, Recorder, RunState, SeriesAxis, Store
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 
 LOOK_EVERY, REDRAW_EVERY, STEPS_PER_EPOCH, EPOCHS = 10, 30, 100, 4
 TOTAL = STEPS_PER_EPOCH * EPOCHS
@@ -42,9 +45,10 @@ _EVENT = ("redrawn", "revived")
 
 def make_run(store: Store, *sets: str, name: str = "tiny", seed: int = 1, precision: str = "fp32") -> str:
     """A queued run; `sets` as on the command line."""
-    mapping, _ = apply_sets(BASE, [f"name={name}", f"training.seed={seed}", *sets], folder=Path.cwd())
+    changes = [("name", name), ("training.seed", seed), *map(read_change, sets)]
+    mapping, _ = apply_changes(BASE, changes, folder=Path.cwd())
     config = RunConfig.from_mapping(mapping).to_mapping()
-    return store.create_run(NewRun(name, config, f"group of {name}", seed, "cpu", precision, "0.1.0"))
+    return create_run(store, NewRun(name, config, f"group of {name}", seed, "cpu", precision, "0.1.0"))
 
 
 class Writer:
@@ -63,12 +67,12 @@ class Writer:
         self.recorder = recorder
         self.layers, self.total, self.step = layers, total, 0
         self._random = np.random.default_rng(seed)
-        axes: dict[Axis, tuple[str, ...]] = {"step": _STEP, "epoch": _EPOCH, "clock": _CLOCK}
+        axes: dict[SeriesAxis, tuple[str, ...]] = {"step": _STEP, "epoch": _EPOCH, "clock": _CLOCK}
         for axis, names in axes.items():
             for one in names:
                 recorder.declare(one, axis)
         for one in (*_LOOK, *_EVENT) if layers else ():
-            of: Axis = "step" if one in _LOOK else "event"
+            of: SeriesAxis = "step" if one in _LOOK else "event"
             recorder.declare(one, of)
             recorder.declare(f"{one}.layers", of, layers)
 
@@ -139,8 +143,8 @@ def writing(
     store: Store, run_id: str, layers: tuple[str, ...] = LAYERS, total: int = TOTAL
 ) -> Iterator[Writer]:
     """Own a run as its worker does, in this process; the caller says how it ends."""
-    token = store.claim(run_id)
-    store.adopt(run_id, token, processes.current(), ENVIRONMENT)
+    token = claim_run(store, run_id)
+    adopt_run(store, run_id, token, processes.current(), ENVIRONMENT)
     with Recorder(store, run_id, token) as recorder:
         yield Writer(recorder, layers, total)
 
@@ -170,8 +174,8 @@ def write_masks(workspace: Workspace, run_id: str, epoch: int = 0, share: float 
     """Masks on disk, of which a share of the weights is kept."""
     folder = workspace.make_run_dir(run_id) / "masks"
     masks = {name: np.arange(np.prod(shape)) < share * np.prod(shape) for name, shape in SHAPES.items()}
-    packed = {name: epoch_masks.pack(mask) for name, mask in masks.items()}
-    epoch_masks.write_epoch(folder, epoch_masks.EpochMasks(epoch, packed, SHAPES, {}), None)
+    packed = {name: pack_kept(mask.reshape(SHAPES[name])) for name, mask in masks.items()}
+    epoch_masks.write_epoch(folder, epoch_masks.EpochMasks(epoch, packed, {}), None)
 
 
 def write_log(workspace: Workspace, run_id: str, text: str, mode: str = "a") -> Path:

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.machine.workspace import open_workspace_dir
-from iterand_engine.store import Store, queries
+from iterand_engine.store import Store
 from iterand_gui.live.store_watcher import StoreWatcher
 from iterand_gui.pages.run import RunPage
 from iterand_gui.pages.run.configuration import ConfigurationTab
@@ -21,8 +21,8 @@ from iterand_gui.session.session import Session
 from iterand_gui.widgets.empty_state import EmptyState
 from iterand_gui.widgets.messages import Message
 from tests.gui.ending import put_away
+from tests.patience import WAIT_MS
 
-WAIT_MS = 20_000
 SIZE = (1280, 720)
 
 
@@ -96,7 +96,7 @@ class World:
 
     def _has_read(self, run_id: str) -> bool:
         """Whether the watcher knows a run as it is stored."""
-        (stored,) = queries.runs(self.store, ids=[run_id])
+        (stored,) = self.store.reader.runs(ids=[run_id])
         known = self.watcher.runs.get(run_id)
         return known is not None and known.revision == stored.revision
 

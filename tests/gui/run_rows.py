@@ -40,7 +40,6 @@ def change(rows: Sequence[RunRow] = (), removed: Sequence[str] = ()) -> RunsChan
     return RunsChange(
         tuple(newest_first),
         {row.id: config(row) for row in rows},
-        {row.id: row.val_accuracy for row in rows},
         frozenset(removed),
         is_all=False,
     )

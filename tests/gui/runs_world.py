@@ -15,14 +15,15 @@ from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine import processes
 from iterand_engine.machine.launch import Launch
 from iterand_engine.machine.workspace import open_workspace_dir
-from iterand_engine.store import NewRun, Recorder, RunState, Store, SweepRow, queries, sweeps
+from iterand_engine.store import NewRun, Recorder, RunState, Store, SweepRow, sweeps
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 from iterand_gui.pages.runs import RunsPage
 from iterand_gui.pages.runs.lines.columns import COLUMN
 from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.gui.ending import put_away
+from tests.patience import WAIT_MS
 
-WAIT_MS = 20_000
 TOTAL_STEPS = 100
 
 
@@ -53,14 +54,14 @@ def add_run(store: Store, name: str = "tiny", *, device_kind: str = "cpu", **opt
         "0.1.0",
         total_steps=TOTAL_STEPS,
     )
-    return store.create_run(new)
+    return create_run(store, new)
 
 
 @contextmanager
 def recorded(store: Store, run_id: str, steps: int = 50, accuracy: float = 0.5) -> Iterator[Recorder]:
     """A run that this process trains, with some points of two series."""
-    token = store.claim(run_id)
-    store.adopt(run_id, token, processes.current(), {"device": "cpu"})
+    token = claim_run(store, run_id)
+    adopt_run(store, run_id, token, processes.current(), {"device": "cpu"})
     with Recorder(store, run_id, token) as recorder:
         recorder.declare("train_loss", "step")
         recorder.declare("val_accuracy", "epoch")
@@ -96,7 +97,7 @@ def add_sweep(store: Store, name: str, ids: Sequence[str], **axes: Sequence[floa
     """A sweep of these runs over `training.` options."""
     named = {f"training.{option}": list(values) for option, values in axes.items()}
     sweeps.add_sweep(store, name, {}, named, ids)
-    return sweeps.sweeps(store)[0]
+    return store.reader.sweeps()[0]
 
 
 class World:
@@ -135,7 +136,7 @@ class World:
     def settle(self) -> None:
         """Wait until the table has every run, and nothing is done in the background."""
         self.until(lambda: self.session.watcher.has_read)
-        stored = {row.id: row.revision for row in queries.runs(self.store)}
+        stored = {row.id: row.revision for row in self.store.reader.runs()}
         watcher = self.session.watcher
         self.until(lambda: {run_id: row.revision for run_id, row in watcher.runs.items()} == stored)
         self.until(lambda: not self.session.jobs.running)
@@ -147,7 +148,7 @@ class World:
 
     def state(self, run_id: str) -> RunState:
         """How a run stands in the store."""
-        return queries.run(self.store, run_id).state
+        return self.store.reader.run(run_id).state
 
     def line(self, run_id: str) -> QModelIndex:
         """The line of a run."""

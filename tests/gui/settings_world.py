@@ -12,28 +12,23 @@ from pytestqt.qtbot import QtBot
 from iterand_engine.extensions.active import deactivate
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import open_workspace_dir
-from iterand_engine.store import NewRun
+from iterand_engine.store.runs import create_run
 from iterand_gui.pages.settings import SettingsPage
 from iterand_gui.pages.settings.section import Section
-from iterand_gui.session.remembered import Memory
+from iterand_gui.session.remembered import Remembered
 from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.gui.ending import put_away
+from tests.new_runs import new_run
+from tests.patience import WAIT_MS
 
-WAIT_MS = 20_000
 S = TypeVar("S", bound=Section)
-CONFIG = {
-    "data": {"dataset": "digits"},
-    "model": {"name": "conv2", "width_factor": 0.25},
-    "method": {"name": "iterand"},
-    "compute": {"device": "cpu"},
-}
 
 
 class World:
     """A workspace, its session and its Settings page, in view."""
 
-    def __init__(self, qtbot: QtBot, folder: Path, memory: Memory) -> None:
+    def __init__(self, qtbot: QtBot, folder: Path, memory: Remembered) -> None:
         self.qtbot = qtbot
         self.workspace = open_workspace_dir(folder)
         self.session = Session(self.workspace, memory=memory)
@@ -79,7 +74,7 @@ class World:
 
     def add_run(self, name: str = "tiny", seed: int = 1, size_bytes: int = 0) -> str:
         """A queued run that the window knows, with a file of a size in its folder."""
-        run_id = self.session.store.create_run(NewRun(name, CONFIG, "key", seed, "cpu", "fp32", "0.1.0"))
+        run_id = create_run(self.session.store, new_run(name, seed=seed, device="cpu"))
         if size_bytes:
             folder = self.workspace.make_run_dir(run_id)
             with (folder / "checkpoints" / "last.pt").open("wb") as file:
@@ -89,7 +84,7 @@ class World:
 
 
 @contextmanager
-def opened(qtbot: QtBot, folder: Path, memory: Memory) -> Iterator[World]:
+def opened(qtbot: QtBot, folder: Path, memory: Remembered) -> Iterator[World]:
     """A world whose page is in view."""
     world = World(qtbot, folder, memory)
     try:

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Qt
 from pytestqt.qtbot import QtBot
 
 from iterand_gui.live import collector
-from tests.gui.window_world import WAIT_MS
+from tests.patience import WAIT_MS
 
 
 @pytest.fixture(autouse=True)

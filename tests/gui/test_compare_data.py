@@ -20,7 +20,7 @@ from iterand_gui.pages.compare.entries import MOST, Comparison, compare, line_st
 from iterand_gui.pages.compare.facts import Known
 from iterand_gui.pages.compare.metrics import METRICS, metric_of
 from iterand_gui.pages.compare.results import Mode, result_lines
-from iterand_gui.pages.compare.sheet import Sheet, View, as_csv, as_markdown, make_sheet
+from iterand_gui.pages.compare.sheet import ComparisonSheet, SheetInputs, as_csv, as_markdown, make_sheet
 from iterand_gui.pages.compare.tracks import Track, positions_of
 from iterand_gui.plots.x_axis import XAxis
 from tests.gui import run_rows
@@ -56,11 +56,11 @@ def sheet_of(
     *,
     baseline: str | None = None,
     all_options: bool = False,
-) -> Sheet:
-    return make_sheet(comparison, View({}, known or Known(), baseline, all_options=all_options))
+) -> ComparisonSheet:
+    return make_sheet(comparison, SheetInputs(known or Known(), baseline, all_options=all_options))
 
 
-def cells(sheet: Sheet, title: str) -> list[str]:
+def cells(sheet: ComparisonSheet, title: str) -> list[str]:
     at = [column.title for column in sheet.columns].index(title)
     return [row[at].text for row in sheet.rows.values()]
 
@@ -122,7 +122,7 @@ def test_that_names_begin_with_the_option_that_separates_most_in_the_fields_lett
 
 
 def test_that_groups_with_equal_options_are_told_apart_by_something() -> None:
-    """Their own code or the content of their dataset may differ, which no option says."""
+    """Their extension code or the content of their dataset may differ, which no option says."""
     rows = [run(1, group_key="a", name="one"), run(2, group_key="b", name="one")]
     names = [entry.name for entry in laid_out(*rows).entries]
     assert len(set(names)) == 2
@@ -264,8 +264,8 @@ def test_that_figures_are_of_finished_seeds_and_say_how_many_those_are() -> None
 
 
 def test_that_a_run_that_goes_on_shows_what_it_has_so_far() -> None:
-    row = run(1, state=RunState.RUNNING, val_accuracy=None)
-    sheet = make_sheet(laid_out(row), View({row.id: 0.5}, Known(), None, all_options=False))
+    row = run(1, state=RunState.RUNNING, val_accuracy=None, accuracy_so_far=0.5)
+    sheet = make_sheet(laid_out(row), SheetInputs(Known(), None, all_options=False))
     assert cells(sheet, "Validation accuracy") == ["50.00 % so far"]
     assert cells(sheet, "n") == ["0 of 1, running"]
 
@@ -335,6 +335,6 @@ def test_that_csv_has_all_digits_and_markdown_what_is_read() -> None:
 
 
 def test_that_a_metric_that_is_not_known_is_the_first() -> None:
-    assert metric_of("loss").series == "loss"
+    assert metric_of("loss").name == "loss"
     assert metric_of(3) is METRICS[0]
-    assert len({metric.series for metric in METRICS}) == len(METRICS)
+    assert len({metric.name for metric in METRICS}) == len(METRICS)

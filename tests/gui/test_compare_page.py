@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +23,19 @@ from iterand_engine.store import RunState, trash
 from iterand_gui.pages.compare.metrics import metric_of
 from iterand_gui.pages.compare.results import Mode
 from iterand_gui.plots.x_axis import XAxis
-from tests.gui.compare_world import STEPS, World, add_group, add_run, config_of, make_run, recording, write
+from tests.gui.compare_world import (
+    STEPS,
+    World,
+    add_group,
+    add_run,
+    config_of,
+    make_run,
+    recording,
+    world,
+    write,
+)
 
-
-@pytest.fixture
-def world(qtbot: QtBot, workspace_dir: Path) -> Iterator[World]:
-    made = World(qtbot, workspace_dir)
-    yield made
-    made.close()
+__all__ = ["world"]  # the fixture
 
 
 def curve(world: World, name: str) -> list[float]:
@@ -173,7 +177,7 @@ def test_that_kept_weights_come_from_the_probe(world: World) -> None:
 def test_that_weights_that_cannot_be_counted_are_told_with_the_reason(world: World) -> None:
     run_id = add_run(world.store, config_of())
     config = dict(config_of().to_mapping(), model={"name": "mine", "width_factor": 1.0})
-    world.session.watcher.configs[run_id] = config  # of own code that is not there any more
+    world.session.watcher.configs[run_id] = config  # of extension code that is not there any more
     world.select([run_id])
     world.session.watcher.configs[run_id] = config
     world.page.choose_plot(Mode.KEPT)

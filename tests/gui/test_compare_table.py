@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
@@ -15,20 +12,16 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from iterand_engine.store.runs import unlock_runs
 from iterand_gui.pages.compare.facts import Read
 from iterand_gui.pages.compare.frozen_name import FrozenName
 from iterand_gui.pages.compare.results import Mode
-from iterand_gui.pages.compare.sheet import Cell, Sheet, SheetColumn
+from iterand_gui.pages.compare.sheet import ComparisonSheet, SheetCell, SheetColumn
 from iterand_gui.pages.compare.sheet_model import SheetModel
 from iterand_gui.pages.compare.sheet_view import SheetView
-from tests.gui.compare_world import World, add_group, add_run, config_of
+from tests.gui.compare_world import World, add_group, add_run, config_of, world
 
-
-@pytest.fixture
-def world(qtbot: QtBot, workspace_dir: Path) -> Iterator[World]:
-    made = World(qtbot, workspace_dir)
-    yield made
-    made.close()
+__all__ = ["world"]  # the fixture
 
 
 def test_that_the_baseline_is_pinned_by_key_and_menu_and_remembered(world: World) -> None:
@@ -57,7 +50,7 @@ def test_that_the_lock_holds_test_accuracy_back_at_once(world: World) -> None:
     world.change(test_lock=True)
     assert not world.page._facts.known.test
     world.until(lambda: world.column("Test accuracy") == ["locked", "locked"])
-    world.store.unlock([ids[0]])
+    unlock_runs(world.store, [ids[0]])
     world.until(lambda: world.column("Test accuracy") == ["94.00 %", "locked"])
 
 
@@ -143,7 +136,7 @@ def test_that_columns_sort_and_rows_that_change_keep_what_is_chosen(world: World
     assert view.chosen_keys() == (world.page.panel.model.keys[1],)
 
 
-def sheet_with(options: int, rows: int) -> Sheet:
+def sheet_with(options: int, rows: int) -> ComparisonSheet:
     """Groups that differ in so many options; the second of them diverged."""
     titles = ["Name", "n", "Validation accuracy", *(f"randomize_option_{n}" for n in range(options))]
     columns = tuple(SheetColumn(title, title, "", (title,)) for title in titles)
@@ -152,11 +145,11 @@ def sheet_with(options: int, rows: int) -> Sheet:
         for r in range(rows)
     ]
     texts[1] = (texts[1][0], "0 of 1, diverged", *texts[1][2:])
-    cells = [tuple(Cell(t, (0, 0.0, t), (t,), warns="diverged" in t) for t in row) for row in texts]
-    return Sheet(columns, {str(row): of_row for row, of_row in enumerate(cells)})
+    cells = [tuple(SheetCell(t, (0, 0.0, t), (t,), warns="diverged" in t) for t in row) for row in texts]
+    return ComparisonSheet(columns, {str(row): of_row for row, of_row in enumerate(cells)})
 
 
-def shown(qtbot: QtBot, sheet: Sheet, width: int) -> tuple[SheetModel, SheetView]:
+def shown(qtbot: QtBot, sheet: ComparisonSheet, width: int) -> tuple[SheetModel, SheetView]:
     """A table in a window of its own."""
     model = SheetModel()
     view = SheetView(model, ())
@@ -184,9 +177,9 @@ def test_that_columns_grow_with_results_that_come_later_but_not_those_that_were_
     model.show_sheet(sheet_with(options=2, rows=2), {})
     view.horizontalHeader().resizeSection(3, 60)
     sheet = sheet_with(options=2, rows=2)
-    long = Cell("63.75 ± 10.41 % (n = 3, 2 locked)", (0, 0.0, ""), ("",))
+    long = SheetCell("63.75 ± 10.41 % (n = 3, 2 locked)", (0, 0.0, ""), ("",))
     name, n, _, _, last = sheet.rows["0"]
-    model.show_sheet(Sheet(sheet.columns, {**sheet.rows, "0": (name, n, long, long, last)}), {})
+    model.show_sheet(ComparisonSheet(sheet.columns, {**sheet.rows, "0": (name, n, long, long, last)}), {})
     assert view.columnWidth(2) >= view.sizeHintForIndex(model.index(0, 2)).width()
     assert view.columnWidth(3) == 60
     assert view.widths() == {sheet.columns[3].key: 60}

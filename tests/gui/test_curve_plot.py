@@ -16,13 +16,7 @@ from iterand_gui.look.colours import DARK
 from iterand_gui.plots.curve_plot import Clock, CurvePlot, CurveStyle, Positions, Unit, XAxis
 from iterand_gui.plots.group_curve import group_curve
 from tests.gui.plot_tools import colour, draw, floats, legend, noise, pixels, show, values_of
-
-
-@pytest.fixture
-def plot(qtbot: QtBot) -> CurvePlot:
-    plot = CurvePlot("Loss", empty_text="Start a run to see its loss")
-    show(qtbot, plot)
-    return plot
+from tests.patience import PATIENCE_S, WAIT_MS
 
 
 def test_that_pyqtgraph_is_loaded_when_a_plot_is_first_seen() -> None:
@@ -42,13 +36,13 @@ while time.monotonic() < until:
     app.processEvents()
 print("pyqtgraph" in sys.modules)
 plot.show()
-until = time.monotonic() + 20
+until = time.monotonic() + 90
 while "pyqtgraph" not in sys.modules and time.monotonic() < until:
     app.processEvents()
 print("pyqtgraph" in sys.modules)
 """
     python = [sys.executable, "-c", code]
-    done = subprocess.run(python, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(python, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     assert done.stdout.split() == ["False", "True"]
 
 
@@ -135,7 +129,7 @@ def test_that_a_hidden_plot_draws_nothing_and_catches_up(plot: CurvePlot, qtbot:
     draw(plot)
     plot.hide()
     plot.extend("a", np.arange(100, 150), np.ones(50, np.float32))
-    qtbot.wait(80)
+    qtbot.waitUntil(lambda: plot.is_behind)
     assert len(plot.drawn_values("a")) == 100
     plot.show()
     qtbot.waitUntil(lambda: len(plot.drawn_values("a")) == 150)
@@ -235,7 +229,7 @@ def test_that_a_plot_in_quiet_is_drawn_finely(plot: CurvePlot, qtbot: QtBot) -> 
         plot.set_series(key, *noise(3000, seed=ord(key)))
     canvas = draw(plot)
     fast = canvas.grab().toImage()
-    qtbot.waitUntil(lambda: canvas.grab().toImage() != fast, timeout=3000)
+    qtbot.waitUntil(lambda: canvas.grab().toImage() != fast, timeout=WAIT_MS)
     qtbot.waitUntil(lambda: not Ticker.shared().is_running)
     plot.extend("a", np.array([3000]), floats(1))
     draw(plot)

@@ -11,6 +11,7 @@ import pytest
 
 from iterand_gui.shell.no_display import QT_PACKAGES, no_display, why_not
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 
 # Stands for Python when the demo is to be started, and tells what would have been.
 SHOWS_ITS_ARGUMENTS = '#!/bin/sh\necho "started: $*"\nexit 7\n'
@@ -71,7 +72,7 @@ def test_that_the_demo_runs_where_there_can_be_no_window(
         env={**own, **environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.stdout == f"started: -m iterand_engine.cli demo --workspace {workspace}\n"

@@ -16,13 +16,14 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from iterand_engine.config.metrics import Unit
 from iterand_gui.look import theme
 from iterand_gui.plots.heat.area import HeatData
 from iterand_gui.plots.heat.columns import COLOURS, HeatColumns, MatrixTable, Scale, colour_table
 from iterand_gui.plots.heat.heatmap import Heatmap, Quantity
 from iterand_gui.plots.link import PlotLink
-from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Positions
+from tests.patience import WAIT_MS
 
 LAYERS = ("conv1", "conv2", "fc1")
 QUANTITIES = (Quantity("flips", "Mask flips", Unit.SHARE), Quantity("distance", "Distance", Unit.NUMBER))
@@ -205,7 +206,7 @@ def test_that_it_is_shown_as_a_table_that_grows(heatmap: Heatmap, qtbot: QtBot) 
     assert (model.rowCount(), model.columnCount()) == (40, 5)
     assert model.index(39, 2).data() == "10.00 %"
     heatmap.show_data(data(50), Positions(100.0), 40)
-    qtbot.waitUntil(lambda: model.rowCount() == 50, timeout=10_000)
+    qtbot.waitUntil(lambda: model.rowCount() == 50, timeout=WAIT_MS)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".csv"])

@@ -10,10 +10,9 @@ import pytest
 import yaml
 from pytestqt.qtbot import QtBot
 
+from iterand_engine.config.axes import SEED
 from iterand_engine.config.presets import preset
-from iterand_engine.store import RunState, queries
-from iterand_engine.store import queue as store_queue
-from iterand_engine.store import sweeps as store_sweeps
+from iterand_engine.store import RunState
 from iterand_gui.pages.new.outlook import kind_key, look_ahead, make_plan
 from iterand_gui.pages.new.page import NewPage
 from iterand_gui.pages.new.presets import PresetList
@@ -21,8 +20,9 @@ from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.command_line import TINY
 from tests.gui.recorded_runs import make_run
+from tests.patience import WAIT_MS
 
-WAIT_MS = 60_000
+CHANGES = {"model.width_factor": (0.0625, 0.125), SEED: (1, 2)}
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def test_that_several_values_are_a_sweep_that_is_queued_whole(
     session.actions.show_page.connect(pages.append)
     page.queue()
     qtbot.waitUntil(lambda: pages == ["runs"], timeout=WAIT_MS)
-    rows = store_queue.queued(session.store)
+    rows = session.store.reader.queued()
     assert [(row.width_factor, row.seed) for row in rows][:3] == [(0.0625, 1), (0.125, 1), (0.0625, 2)]
-    (sweep,) = store_sweeps.sweeps(session.store)
+    (sweep,) = session.store.reader.sweeps()
     assert sweep.axes == {"model.width_factor": [0.0625, 0.125], "training.seed": [1, 2, 3]}
 
 
@@ -78,7 +78,7 @@ def test_that_a_mistake_stands_beside_its_field_and_keeps_from_queueing(
     assert page.launch.button.text() == "1 problem: go there"
     assert page.summary.text("steps") == "—"
     page.queue()
-    assert queries.runs(session.store) == []
+    assert session.store.reader.runs() == []
     page.form.set_text("method.sparsity", "0.5")
     qtbot.waitUntil(lambda: page.launch.button.text() == "&Queue 1 run", timeout=WAIT_MS)
 
@@ -123,7 +123,7 @@ def test_that_a_wrong_path_stands_beside_the_path(page: NewPage, session: Sessio
     assert page._tabs.currentWidget() is page.form
     assert field.isVisible()
     page.queue()
-    assert queries.runs(session.store) == []
+    assert session.store.reader.runs() == []
 
 
 def test_that_text_and_form_are_one_configuration(page: NewPage, qtbot: QtBot, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_that_measured_steps_give_a_time(page: NewPage, qtbot: QtBot) -> None:
 
 
 def test_that_sums_cover_all_kinds_of_runs(session: Session, page: NewPage, qtbot: QtBot) -> None:
-    planned = make_plan(session.workspace, TINY, ["model.width_factor=0.0625,0.125"], [1, 2], Path())
+    planned = make_plan(session.workspace, TINY, CHANGES, Path())
     assert [kind.runs for kind in planned.kinds] == [2, 2]
     qtbot.waitUntil(lambda: len(page.forecast.answers) > 0, timeout=WAIT_MS)
     answer = next(iter(page.forecast.answers.values()))
@@ -178,7 +178,7 @@ def test_that_a_hidden_page_asks_nothing(page: NewPage, session: Session, qtbot:
     page.form.set_text("model.width_factor", "0.125")
     assert not session.probe.is_busy
     assert not page._planner.isActive()
-    assert RunState.QUEUED not in {row.state for row in queries.runs(session.store)}
+    assert RunState.QUEUED not in {row.state for row in session.store.reader.runs()}
 
 
 def test_that_a_clone_marks_what_was_changed_and_drops_the_name(
@@ -193,7 +193,7 @@ def test_that_a_clone_marks_what_was_changed_and_drops_the_name(
     lr = page.form.field("training.lr")
     assert lr.editor.accessibleName().endswith(", changed")
     assert lr.isVisible()
-    qtbot.waitUntil(lambda: lr.visibleRegion().boundingRect().height() == lr.height(), timeout=5_000)
+    qtbot.waitUntil(lambda: lr.visibleRegion().boundingRect().height() == lr.height(), timeout=WAIT_MS)
     config = page.form.state.config
     assert config is not None
     assert (config.training.lr, config.name) == (0.0333, None)
@@ -209,7 +209,7 @@ def test_that_a_clone_without_changes_keeps_the_name(page: NewPage, session: Ses
     session.actions.open_new.connect(page.take)
     session.actions.clone(run_id)
     qtbot.waitUntil(lambda: page.form.text("name") == "kept", timeout=WAIT_MS)
-    assert not page.form.state.sets
+    assert not page.form.state.changes
 
 
 def test_that_a_run_too_short_to_redraw_is_warned_about(page: NewPage, qtbot: QtBot) -> None:
@@ -239,7 +239,7 @@ def test_that_a_sweep_shows_ranges_over_its_runs(page: NewPage, qtbot: QtBot) ->
 
 
 def test_that_numbers_of_some_runs_say_so(page: NewPage, session: Session, qtbot: QtBot) -> None:
-    planned = make_plan(session.workspace, TINY, ["model.width_factor=0.0625,0.125"], [1, 2], Path())
+    planned = make_plan(session.workspace, TINY, CHANGES, Path())
     qtbot.waitUntil(lambda: len(page.forecast.answers) > 0, timeout=WAIT_MS)
     answer = next(iter(page.forecast.answers.values()))
     half = {kind_key(planned.kinds[0].config): answer}
@@ -258,16 +258,16 @@ def test_that_edits_that_a_preset_replaces_come_back(page: NewPage, session: Ses
     page.take(TINY)
     page.form.set_text("training.lr", "0.2, 0.3")
     page.presets.chosen.emit(preset("quickstart"))
-    assert not page.form.state.sets
+    assert not page.form.state.changes
     (message,) = said
     page.form.set_text("training.epochs", "3")  # lost by the undo, unless that can be undone as well
     assert message.action is not None
     message.action[1]()
-    assert page.form.state.sets == ("training.lr=0.2,0.3",)
+    assert page.form.state.changes == {"training.lr": (0.2, 0.3)}
     assert page.form.text("model.name") == "conv2"
     assert [one.text for one in said] == [message.text] * 2
     page._undo()
-    assert page.form.state.sets == ("training.epochs=3",)
+    assert page.form.state.changes == {"training.epochs": (3,)}
     page._undo()
     page.yaml.text.setPlainText("model: {name: conv6}")
     page.take(TINY)
@@ -276,7 +276,7 @@ def test_that_edits_that_a_preset_replaces_come_back(page: NewPage, session: Ses
     undo.run()
     assert page.yaml.text.toPlainText() == "model: {name: conv6}"
     assert page.yaml.is_edited
-    assert page.form.state.sets == ("training.lr=0.2,0.3",)
+    assert page.form.state.changes == {"training.lr": (0.2, 0.3)}
 
 
 @pytest.mark.parametrize("width", [674, 900, 1290])
@@ -296,5 +296,5 @@ def test_that_every_part_of_a_field_can_be_reached_in_a_narrow_window(
             f.spec.path: max(p.mapTo(view, p.rect().topRight()).x() for p in f.focus_chain()) for f in fields
         }
 
-    qtbot.waitUntil(lambda: max(ends().values()) < view.width(), timeout=5_000)
+    qtbot.waitUntil(lambda: max(ends().values()) < view.width(), timeout=WAIT_MS)
     assert all(part.isVisible() for path in page.form.paths for part in page.form.field(path).focus_chain())

@@ -11,10 +11,11 @@ from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_gui.look.theme import Theme
 from iterand_gui.pages.new import NewPage
 from iterand_gui.pages.settings import SettingsPage
-from iterand_gui.session.remembered import Memory
+from iterand_gui.session.remembered import Remembered
 from iterand_gui.session.session import Session
 from iterand_gui.shell.main_window import MainWindow
 from tests.gui.ending import put_away
+from tests.patience import WAIT_MS
 
 
 def test_that_the_way_to_downloads_ends_at_the_data_section(
@@ -23,14 +24,16 @@ def test_that_the_way_to_downloads_ends_at_the_data_section(
     application = QApplication.instance()
     assert isinstance(application, QApplication)
     look = Theme(application)
-    window = MainWindow(Session(open_workspace_dir(workspace_dir)), Memory(tmp_path / "window.json"), look)
+    window = MainWindow(
+        Session(open_workspace_dir(workspace_dir)), Remembered(tmp_path / "window.json"), look
+    )
     try:
         window.show()
-        qtbot.waitUntil(lambda: window.session.watcher.has_read, timeout=60_000)
+        qtbot.waitUntil(lambda: window.session.watcher.has_read, timeout=WAIT_MS)
         page = window.show_page("new")
         assert isinstance(page, NewPage)
         page.form.set_text("data.dataset", "cifar10")
-        qtbot.waitUntil(page.launch.downloads.isVisible, timeout=60_000)
+        qtbot.waitUntil(page.launch.downloads.isVisible, timeout=WAIT_MS)
         page.launch.downloads.click()
         assert isinstance(window.page, SettingsPage)
         assert window.page.section is not None

@@ -15,7 +15,6 @@ from pytestqt.qtbot import QtBot
 
 from iterand_engine.config.presets import preset
 from iterand_engine.config.run_config import RunConfig
-from iterand_engine.store import queries
 from iterand_gui.forms.error_line import ErrorLine
 from iterand_gui.look import theme
 from iterand_gui.look.colours import DARK, LIGHT
@@ -23,8 +22,7 @@ from iterand_gui.pages.new.page import NewPage
 from iterand_gui.session.session import Session
 from iterand_gui.widgets.messages import Message
 from tests.command_line import TINY
-
-WAIT_MS = 60_000
+from tests.patience import WAIT_MS
 
 
 @pytest.fixture
@@ -62,8 +60,8 @@ def test_that_queue_trains_the_edited_text(
     else:
         page.launch.button.click()
     qtbot.waitUntil(lambda: pages == ["runs"], timeout=WAIT_MS)
-    (row,) = queries.runs(session.store)
-    assert RunConfig.from_mapping(queries.run(session.store, row.id).config).training.epochs == 3
+    (row,) = session.store.reader.runs()
+    assert RunConfig.from_mapping(session.store.reader.run(row.id).config).training.epochs == 3
     assert page.form.text("training.epochs") == "3"
 
 
@@ -77,7 +75,7 @@ def test_that_a_mistake_in_the_edited_text_keeps_from_queueing(
     assert page._tabs.currentWidget() is page.yaml
     page.yaml.drop_edits()
     qtbot.waitUntil(lambda: page.launch.button.text() == "&Queue 1 run", timeout=WAIT_MS)
-    assert queries.runs(session.store) == []
+    assert session.store.reader.runs() == []
 
 
 def test_that_a_preset_a_clone_and_a_file_replace_the_edited_text(page: NewPage, tmp_path: Path) -> None:
@@ -166,4 +164,4 @@ def test_that_a_text_that_is_used_says_so_only_where_it_drops_a_sweep(
     (message,) = said
     assert message.action is not None
     message.action[1]()
-    assert page.form.state.sets == ("training.lr=0.2,0.3",)
+    assert page.form.state.changes == {"training.lr": (0.2, 0.3)}

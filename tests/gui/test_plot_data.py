@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from iterand_engine.config.metrics import Unit
 from iterand_gui.plots.curve_data import CurveData, Look
 from iterand_gui.plots.group_curve import group_curve
 from iterand_gui.plots.point_lines import PointLine, RunPoint, all_places
 from iterand_gui.plots.reduction import Values
-from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Clock, Positions, XAxis
 from tests.gui.plot_tools import floats
 

@@ -12,15 +12,9 @@ from pytestqt.qtbot import QtBot
 from iterand_gui.plots.curve_plot import CurvePlot, CurveStyle, PlotLink, Positions, XAxis
 from tests.gui.plot_tools import colour, draw, middle, mouse, noise, pixels, press, show, values_of, wheel
 from tests.gui.plot_tools import drag as drag_mouse
+from tests.patience import WAIT_MS
 
 EPOCHS = Positions(100.0)
-
-
-@pytest.fixture
-def plot(qtbot: QtBot) -> CurvePlot:
-    plot = CurvePlot("Loss", empty_text="Start a run to see its loss")
-    show(qtbot, plot)
-    return plot
 
 
 def test_that_linked_plots_show_the_same_stretch_and_one_crosshair(qtbot: QtBot) -> None:
@@ -150,7 +144,7 @@ def test_that_a_click_in_the_legend_lets_a_curve_stand_out(plot: CurvePlot, qtbo
     view = plot.findChild(QListView)
     assert view is not None
     before = pixels(draw(plot).grab().toImage(), faded)
-    with qtbot.waitSignal(plot.highlighted, timeout=1000) as heard:
+    with qtbot.waitSignal(plot.highlighted, timeout=WAIT_MS) as heard:
         at = view.visualRect(view.model().index(0, 0)).center()
         QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=at)
     assert heard.args == ["a"]

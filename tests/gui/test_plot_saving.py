@@ -17,6 +17,7 @@ from iterand_gui.look import theme
 from iterand_gui.look.colours import DARK, LIGHT
 from iterand_gui.plots.curve_plot import CurvePlot, CurveStyle
 from tests.gui.plot_tools import colour, draw, noise, pixels, press, show
+from tests.patience import WAIT_MS
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def light_colour() -> str:
 
 
 def save(plot: CurvePlot, qtbot: QtBot, path: Path) -> Path:
-    with qtbot.waitSignal(plot.saved, timeout=5000) as heard, qtbot.assertNotEmitted(plot.failed):
+    with qtbot.waitSignal(plot.saved, timeout=WAIT_MS) as heard, qtbot.assertNotEmitted(plot.failed):
         plot.files.save(path)
     assert heard.args == [str(path)]
     return path
@@ -78,7 +79,7 @@ def test_that_csv_has_the_points_of_the_moment_it_was_asked_for(
     plot: CurvePlot, qtbot: QtBot, tmp_path: Path
 ) -> None:
     path = tmp_path / "points.csv"
-    with qtbot.waitSignal(plot.saved, timeout=5000):
+    with qtbot.waitSignal(plot.saved, timeout=WAIT_MS):
         plot.files.save(path)
         plot.cut("a", 10)
         plot.extend("a", np.arange(10, 5000), np.full(4990, 99, np.float32))
@@ -91,7 +92,7 @@ def test_that_a_file_that_cannot_be_written_is_said(
     name: str, plot: CurvePlot, qtbot: QtBot, tmp_path: Path
 ) -> None:
     path = tmp_path / "missing" / name
-    with qtbot.waitSignal(plot.failed, timeout=5000) as heard:
+    with qtbot.waitSignal(plot.failed, timeout=WAIT_MS) as heard:
         plot.files.save(path)
     (sentence,) = heard.args
     assert sentence.startswith(f"Cannot write '{path}': ")
@@ -101,7 +102,7 @@ def test_that_a_file_that_cannot_be_written_is_said(
 def test_that_other_kinds_of_files_are_refused_with_those_there_are(
     plot: CurvePlot, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    with qtbot.waitSignal(plot.failed, timeout=1000) as heard:
+    with qtbot.waitSignal(plot.failed, timeout=WAIT_MS) as heard:
         plot.files.save(tmp_path / "plot.gif")
     (sentence,) = heard.args
     assert sentence == "Cannot save a plot as 'plot.gif': its name must end in one of .png, .svg, .csv."
@@ -125,7 +126,7 @@ def test_that_the_path_is_asked_for_without_waiting(plot: CurvePlot, qtbot: QtBo
     plot.files.ask_path()
     (dialog,) = plot.findChildren(QFileDialog)
     assert dialog.isVisible()
-    with qtbot.waitSignal(plot.saved, timeout=5000):
+    with qtbot.waitSignal(plot.saved, timeout=WAIT_MS):
         dialog.fileSelected.emit(str(tmp_path / "asked.svg"))
     assert (tmp_path / "asked.svg").exists()
     dialog.close()

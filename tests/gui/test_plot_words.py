@@ -14,9 +14,18 @@ from hypothesis import strategies as st
 from PySide6.QtCore import Qt
 from pytestqt.modeltest import ModelTester
 
+from iterand_engine.config.metrics import Unit
 from iterand_gui.plots.link import PlotLink, Span, smoothing_text
-from iterand_gui.plots.tables import Cell, Column, PlainTable, PlotTableModel, SeriesTable, Table, csv_parts
-from iterand_gui.plots.units import Unit, log_ticks, ticks
+from iterand_gui.plots.tables import (
+    Cell,
+    PlainTable,
+    PlotColumn,
+    PlotTableModel,
+    SeriesTable,
+    Table,
+    csv_parts,
+)
+from iterand_gui.plots.units import log_ticks, ticks
 from iterand_gui.plots.value_range import value_range, zoomed
 from iterand_gui.plots.x_axis import Positions, XAxis
 from tests.gui.plot_tools import floats
@@ -217,7 +226,7 @@ def text(model: PlotTableModel, row: int, column: int, role: int = Qt.ItemDataRo
 def test_that_cells_are_shown_as_a_reader_wants_them(qtmodeltester: ModelTester) -> None:
     cells: tuple[tuple[Cell, ...], ...] = ((1000, 0.9124), (2000, None), (3000, np.float32("nan")))
     model = PlotTableModel()
-    model.show_table(PlainTable((Column("Step", Unit.COUNT), Column("Accuracy", Unit.SHARE)), cells))
+    model.show_table(PlainTable((PlotColumn("Step", Unit.COUNT), PlotColumn("Accuracy", Unit.SHARE)), cells))
     qtmodeltester.check(model, force_py=True)  # type: ignore[no-untyped-call]
     assert model.headerData(1, Qt.Orientation.Horizontal) == "Accuracy"
     assert [text(model, row, 1) for row in range(3)] == ["91.24 %", "", "nan"]

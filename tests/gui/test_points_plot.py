@@ -27,6 +27,7 @@ from tests.gui.plot_tools import (
     values_of,
     wheel,
 )
+from tests.patience import WAIT_MS
 
 WIDTHS = (0.25, 0.5, 1.0)
 
@@ -125,7 +126,7 @@ def test_that_all_means_and_runs_are_in_the_table_and_the_file(
     assert table.model().rowCount() == 2 * (3 + 9)
     first = [table.model().index(0, column).data() for column in range(5)]
     assert first == ["Method a", "0.25", "mean of 3 runs", "81.75 %", "0.50 %"]
-    with qtbot.waitSignal(plot.saved, timeout=5000):
+    with qtbot.waitSignal(plot.saved, timeout=WAIT_MS):
         plot.files.save(tmp_path / "points.csv")
     lines = (tmp_path / "points.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "Line,Width factor,What,Value,Deviation"

@@ -13,7 +13,8 @@ from pytestqt.qtbot import QtBot
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.preflight.messages import Answer
-from iterand_gui.live.probe_client import ProbeClient
+from iterand_gui.live.probe_client import QtProbeClient
+from tests.patience import WAIT_MS
 
 # Stands for the probe: replies to each request as the name of its run says, with its width as answer.
 FAKE = """
@@ -37,7 +38,7 @@ for line in sys.stdin.buffer:
         case "hangs":
             time.sleep(600)
         case "prints":
-            print("hello from own code", flush=True)
+            print("hello from extension code", flush=True)
         case "slow":
             time.sleep(0.5)
         case "wrong":
@@ -56,7 +57,7 @@ for line in sys.stdin.buffer:
 class Told:
     """What a client told, in order: (topic, weights) or (topic, sentence)."""
 
-    def __init__(self, client: ProbeClient) -> None:
+    def __init__(self, client: QtProbeClient) -> None:
         self.said: list[tuple[str, int | str]] = []
         client.answered.connect(self._answered)
         client.failed.connect(self._failed)
@@ -68,7 +69,7 @@ class Told:
         self.said.append((topic, sentence))
 
 
-MakeClient = Callable[..., ProbeClient]
+MakeClient = Callable[..., QtProbeClient]
 
 
 @pytest.fixture
@@ -80,11 +81,11 @@ def asked(tmp_path: Path) -> Callable[[], list[str]]:
 
 @pytest.fixture
 def make_client(qtbot: QtBot, workspace: Workspace, tmp_path: Path) -> Iterator[MakeClient]:
-    made: list[ProbeClient] = []
+    made: list[QtProbeClient] = []
 
-    def make(start: str = "", answer_s: float = 20.0) -> ProbeClient:
+    def make(start: str = "", answer_s: float = 20.0) -> QtProbeClient:
         command = [sys.executable, "-c", FAKE.replace("START", start), str(tmp_path / "asked.txt")]
-        made.append(ProbeClient(workspace, command=command, answer_s=answer_s))
+        made.append(QtProbeClient(workspace, command=command, answer_s=answer_s))
         return made[-1]
 
     yield make
@@ -98,8 +99,8 @@ def config(name: str, width: float = 1.0) -> RunConfig:
     return RunConfig.from_mapping({"name": name, "model": {"width_factor": width}, "compute": compute})
 
 
-def until_quiet(qtbot: QtBot, client: ProbeClient) -> None:
-    qtbot.waitUntil(lambda: not client.is_busy, timeout=20_000)
+def until_quiet(qtbot: QtBot, client: QtProbeClient) -> None:
+    qtbot.waitUntil(lambda: not client.is_busy, timeout=WAIT_MS)
 
 
 def test_that_a_question_is_answered(qtbot: QtBot, make_client: MakeClient) -> None:
@@ -131,12 +132,12 @@ def test_that_an_answer_that_is_no_longer_wanted_is_not_told(
     client = make_client()
     told = Told(client)
     client.ask(config("slow", 0.1))
-    qtbot.waitUntil(lambda: asked() == ["slow"], timeout=20_000)
+    qtbot.waitUntil(lambda: asked() == ["slow"], timeout=WAIT_MS)
     client.ask(config("new", 0.2))
     until_quiet(qtbot, client)
     assert told.said == [("", 200)]
     client.ask(config("slow", 0.3))
-    qtbot.waitUntil(lambda: asked()[2:] == ["slow"], timeout=20_000)
+    qtbot.waitUntil(lambda: asked()[2:] == ["slow"], timeout=WAIT_MS)
     client.forget()
     client.ask(config("other", 0.4), "other")
     until_quiet(qtbot, client)
@@ -160,7 +161,9 @@ def test_that_a_dead_probe_is_told_and_started_again(qtbot: QtBot, make_client: 
     until_quiet(qtbot, client)
     (topic, sentence), other = told.said
     assert topic == "a"
-    assert str(sentence).startswith("The probe ended over 'dies' (exit code 7, 'no more memory'); own code")
+    assert str(sentence).startswith(
+        "The probe ended over 'dies' (exit code 7, 'no more memory'); extension code"
+    )
     assert other == ("b", 700)
 
 
@@ -184,7 +187,7 @@ def test_that_text_that_is_no_reply_ends_that_probe(qtbot: QtBot, make_client: M
     client.ask(config("prints"), "a")
     client.ask(config("lives", 0.7), "b")
     until_quiet(qtbot, client)
-    assert "it printed 'hello from own code'" in str(told.said[0][1])
+    assert "it printed 'hello from extension code'" in str(told.said[0][1])
     assert told.said[1] == ("b", 700)
 
 
@@ -199,7 +202,7 @@ def test_that_a_probe_that_cannot_start_is_said_once_for_each_question(
         "The probe did not start (exit code 1, 'no torch here'): `iterand doctor` checks the installation."
     )
     assert told.said == [("", sentence)]
-    missing = ProbeClient(workspace, command=["/nowhere/python"])
+    missing = QtProbeClient(workspace, command=["/nowhere/python"])
     told = Told(missing)
     missing.ask(config("one"))
     until_quiet(qtbot, missing)
@@ -223,7 +226,7 @@ def test_that_a_restart_asks_again(
     client = make_client()
     told = Told(client)
     client.ask(config("slow", 0.3))
-    qtbot.waitUntil(lambda: asked() == ["slow"], timeout=20_000)
+    qtbot.waitUntil(lambda: asked() == ["slow"], timeout=WAIT_MS)
     client.restart()
     until_quiet(qtbot, client)
     assert told.said == [("", 300)]
@@ -242,13 +245,13 @@ def test_that_closing_leaves_no_process(qtbot: QtBot, make_client: MakeClient) -
 
 
 def test_that_the_real_probe_answers(qtbot: QtBot, workspace: Workspace) -> None:
-    client = ProbeClient(workspace)
+    client = QtProbeClient(workspace)
     answers: list[Answer] = []
     told = Told(client)
     client.answered.connect(lambda topic, answer: answers.append(answer))
     mapping = {"data": {"dataset": "digits"}, "model": {"name": "conv2", "width_factor": 0.1}}
     client.ask(RunConfig.from_mapping({**mapping, "compute": {"device": "cpu"}}), "form")
-    qtbot.waitUntil(lambda: not client.is_busy, timeout=90_000)
+    qtbot.waitUntil(lambda: not client.is_busy, timeout=WAIT_MS)
     client.close()
     assert len(answers) == 1, told.said
     answer = answers[0]

@@ -13,16 +13,16 @@ import pytest
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
+from iterand_engine.machine.texts import percent
 from iterand_engine.machine.workspace import open_workspace_dir
-from iterand_engine.store import RunState, Store, queries
-from iterand_gui.look.format import percent
+from iterand_engine.store import RunState, Store
 from iterand_gui.pages.runs.lines.columns import COLUMN
 from iterand_gui.pages.runs.panel_parts import FindingView
 from tests.gui.window_world import World, click, open_window
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S, SHOWN_WITHIN_S, seconds_here
 from tests.slot_processes import Queue, kill
 
-SHOWN_WITHIN_S = 5.0
 # A person starts the window, queues what the form says, and watches; somebody else ends it.
 PERSON = """
 import sys
@@ -79,7 +79,7 @@ def world(cpu_queue: Queue, tmp_path: Path, qtbot: QtBot) -> Iterator[World]:
 
 
 def stored_points(world: World, run_id: str) -> int:
-    return len(queries.series(world.queue.store, run_id, "accuracy").steps)
+    return len(world.queue.store.reader.series(run_id, "accuracy").steps)
 
 
 def test_that_a_run_is_queued_watched_stopped_resumed_and_finished(world: World) -> None:
@@ -97,7 +97,7 @@ def test_that_a_run_is_queued_watched_stopped_resumed_and_finished(world: World)
     world.do("stop")
     world.until_state(run_id, RunState.STOPPED)
     world.until(lambda: "Stopped" in world.run.header.text)
-    stopped = queries.run(world.queue.store, run_id)
+    stopped = world.queue.store.reader.run(run_id)
     assert 0 < stopped.step < (stopped.total_steps or 0)
     world.until(lambda: world.accuracy.point_count("accuracy") == stopped.step)
     world.queue.until(lambda: not world.queue.slots())
@@ -106,7 +106,7 @@ def test_that_a_run_is_queued_watched_stopped_resumed_and_finished(world: World)
     world.until_points(stopped.step)
     world.until_state(run_id, RunState.FINISHED)
     world.until(lambda: "Finished" in world.run.header.text)
-    finished = queries.run(world.queue.store, run_id)
+    finished = world.queue.store.reader.run(run_id)
     assert len(finished.environments) == 2
     world.until(lambda: world.accuracy.point_count("accuracy") == finished.total_steps)
     assert finished.total_steps == stored_points(world, run_id)
@@ -126,7 +126,7 @@ def test_that_a_small_sweep_fills_in_cell_by_cell(world: World) -> None:
     for run_id in run_ids:
         world.until_state(run_id, RunState.FINISHED)
     world.until(lambda: page.model.index(0, COLUMN["n"]).data() == "2 of 2")
-    assert len({run.group_key for run in queries.runs(world.queue.store)}) == 2
+    assert len({run.group_key for run in world.queue.store.reader.runs()}) == 2
     assert page.model.rowCount(line) == 2
     world.until(lambda: all(cells.index(row, 0).data() not in ("", None) for row in range(cells.rowCount())))
 
@@ -139,8 +139,8 @@ def test_that_a_killed_worker_is_shown_soon_and_all_such_runs_resume(world: Worl
     page = world.runs
     state = page.model.index_of_run(run_id).siblingAtColumn(COLUMN["state"])
     world.until(lambda: state.data() == "Interrupted")
-    assert time.monotonic() - killed_s < SHOWN_WITHIN_S
-    killed_at = queries.run(world.queue.store, run_id).step
+    assert time.monotonic() - killed_s < seconds_here(SHOWN_WITHIN_S)
+    killed_at = world.queue.store.reader.run(run_id).step
 
     page.table.clearSelection()
     world.until(lambda: resume_button(world) is not None)
@@ -167,14 +167,14 @@ def test_that_training_outlives_a_killed_window_and_the_next_one_shows_it_live(
     words = [sys.executable, "-c", PERSON, str(cpu_queue.workspace.root), str(tmp_path / "first.json")]
     window = subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
     try:
-        cpu_queue.until(lambda: bool(queries.runs(cpu_queue.store)))
-        (run_id,) = [run.id for run in queries.runs(cpu_queue.store)]
+        cpu_queue.until(lambda: bool(cpu_queue.store.reader.runs()))
+        (run_id,) = [run.id for run in cpu_queue.store.reader.runs()]
         cpu_queue.until_stepping(run_id)
     finally:
         kill(window.pid)
-        window.wait(30)
-    worker, at = cpu_queue.worker_pid(run_id), queries.run(cpu_queue.store, run_id).step
-    cpu_queue.until(lambda: queries.run(cpu_queue.store, run_id).step > at)
+        window.wait(PATIENCE_S)
+    worker, at = cpu_queue.worker_pid(run_id), cpu_queue.store.reader.run(run_id).step
+    cpu_queue.until(lambda: cpu_queue.store.reader.run(run_id).step > at)
 
     with open_window(cpu_queue, tmp_path, qtbot) as world:
         world.open(run_id)
@@ -184,4 +184,4 @@ def test_that_training_outlives_a_killed_window_and_the_next_one_shows_it_live(
         assert cpu_queue.worker_pid(run_id) == worker
         world.do("stop")
         world.until_state(run_id, RunState.STOPPED)
-    assert len(queries.run(cpu_queue.store, run_id).environments) == 1
+    assert len(cpu_queue.store.reader.run(run_id).environments) == 1

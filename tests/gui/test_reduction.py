@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from iterand_gui.plots.reduction import (
     ColumnCache,
-    Columns,
+    PixelColumns,
     Steps,
     Values,
     column_starts,
@@ -51,7 +51,7 @@ def by_hand(steps: Steps, values: Values, edges: Steps) -> list[tuple[float, flo
     return found
 
 
-def reduced(steps: Steps, values: Values, edges: Steps) -> Columns:
+def reduced(steps: Steps, values: Values, edges: Steps) -> PixelColumns:
     return reduce_columns(values, column_starts(steps, edges))
 
 

@@ -11,10 +11,10 @@ from PySide6.QtWidgets import QAbstractButton, QAbstractScrollArea, QPushButton,
 
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.settings import Settings
+from iterand_engine.results.next_steps import StepKind
 from iterand_engine.store import RunState, trash
 from iterand_gui.plots.x_axis import XAxis
 from iterand_gui.session.actions import Clone
-from iterand_gui.session.next_steps import StepKind
 from tests.gui.recorded_runs import (
     TOTAL,
     make_run,

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from iterand_engine.config.catalog import METHODS
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.config.yaml import parse_yaml
-from iterand_engine.store import RunState, Store
+from iterand_engine.results.next_steps import StepKind
+from iterand_engine.store import RunState, Series, Store
 from iterand_engine.store.records import Environment
-from iterand_gui.live.store_reader import SeriesPart
 from iterand_gui.pages.run import log_reader
 from iterand_gui.pages.run.layer_data import CHANCE, DISTANCE, REDRAWN, LayerBook, LayerSize, read_sizes
 from iterand_gui.pages.run.log_reader import folded, read_news
 from iterand_gui.pages.run.option_rows import option_rows, yaml_of
 from iterand_gui.pages.run.panels import PANELS, known_keys, shown_panels
 from iterand_gui.pages.run.run_facts import environment_rows, read_facts
-from iterand_gui.session.next_steps import StepKind, next_steps
+from iterand_gui.session.next_steps import next_steps
 from tests.gui.recorded_runs import BASE, SHAPES, make_run, write_log, write_masks
 from tests.run_rows import run_row
 
@@ -98,8 +98,8 @@ def test_that_files_are_listed_with_their_sizes(store: Store) -> None:
 def test_that_panels_are_remembered_by_known_keys_in_their_order() -> None:
     assert known_keys(["lr", "accuracy", "gone", 3]) == ("accuracy", "lr")
     assert known_keys([]) == ("accuracy", "flips")
-    assert [panel.key for panel in shown_panels(("accuracy", "flips"), "dense")] == ["accuracy", "loss"]
-    assert [panel.key for panel in shown_panels(("accuracy", "flips"), "iterand")] == ["accuracy", "flips"]
+    assert [panel.key for panel in shown_panels(("accuracy", "flips"), masks=False)] == ["accuracy", "loss"]
+    assert [panel.key for panel in shown_panels(("accuracy", "flips"), masks=True)] == ["accuracy", "flips"]
     assert len({panel.key for panel in PANELS}) == len(PANELS)
 
 
@@ -167,9 +167,9 @@ def test_that_of_a_long_log_the_end_is_read_in_portions(path: Path, monkeypatch:
 # Layers.
 
 
-def part(name: str, first: int, steps: list[int], values: list[list[float]]) -> SeriesPart:
-    return SeriesPart(
-        "run", name, "step", ("a.weight", "b"), first, np.array(steps), np.array(values, np.float32), 0
+def part(name: str, first: int, steps: list[int], values: list[list[float]]) -> Series:
+    return Series(
+        "run", name, "step", ("a.weight", "b"), np.array(steps), np.array(values, np.float32), first, rewind=0
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -11,8 +13,12 @@ from PySide6.QtWidgets import QMenu
 
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.config.yaml import parse_yaml
+from iterand_engine.extensions.active import activated
+from iterand_engine.results.epoch_masks import has_masks
 from iterand_engine.store import RunState
+from iterand_gui.pages.runs.chosen import Chosen
 from iterand_gui.plots.x_axis import XAxis
+from tests.extension_code import HEAD, trusted
 from tests.gui.recorded_runs import (
     BASE,
     LAYERS,
@@ -104,6 +110,25 @@ def test_that_a_dense_run_has_no_plots_of_masks_and_no_layers(world: World) -> N
     world.page.show_tab("layers")
     assert "This run has no masks" in world.empty_text()
     assert world.subscriptions == 0
+
+
+@pytest.mark.parametrize(("parent", "masks"), [("Dense", False), ("EdgePopup", True)])
+def test_that_a_run_of_an_extension_shows_masks_where_its_method_has_them(
+    world: World, parent: str, masks: bool
+) -> None:
+    workspace = world.session.workspace
+    trusted(workspace, "mine.py", HEAD + f"@method\nclass Mine({parent}):\n  ...\n")
+    with activated(workspace):
+        run_id = recorded(world.store, "method.name=mine")
+        world.show(run_id)
+        world.until(lambda: world.points("accuracy", "accuracy") == TOTAL)
+        assert world.curves.feed("flips").plot.isVisible() is masks
+        world.page.show_tab("layers")
+        assert ("This run has no masks" in world.empty_text()) is not masks
+        row = world.store.reader.run(run_id)
+        assert Chosen(1, (row,), has_masks=partial(has_masks, workspace)).with_masks == (
+            (row,) if masks else ()
+        )
 
 
 # Layers.

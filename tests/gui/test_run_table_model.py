@@ -18,14 +18,16 @@ from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.results import filters
 from iterand_engine.store import NewRun, Recorder, RunState, Store
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 from iterand_gui.live.store_watcher import StoreWatcher
 from iterand_gui.live.tasks import Jobs
-from iterand_gui.look.run_line import Kind
+from iterand_gui.look.run_line import LineKind
 from iterand_gui.pages.runs.lines import model as run_table_model
 from iterand_gui.pages.runs.lines.columns import COLUMN, COLUMNS
 from iterand_gui.pages.runs.lines.model import RunTableModel
-from iterand_gui.pages.runs.lines.roles import Role
+from iterand_gui.pages.runs.lines.roles import LineRole
 from tests.gui.run_rows import change, config, run, sweep
+from tests.patience import WAIT_MS
 
 SELECT = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
 DESCENDING = Qt.SortOrder.DescendingOrder
@@ -65,9 +67,12 @@ def test_that_seeds_fold_into_one_line_that_unfolds(model: RunTableModel) -> Non
     group = model.index(1, 0)
     assert (model.hasChildren(model.index(0, 0)), model.hasChildren(group)) == (False, True)
     assert column(model, "differs", group) == ["seed 3", "seed 2", "seed 1"]
-    assert [model.data(model.index(row, 0), Role.KIND) for row in (0, 1)] == [Kind.RUN, Kind.GROUP]
-    assert model.data(model.index(0, 0), Role.KEY) == alone.id
-    assert model.data(group, Role.KEY) == seeds[0].group_key
+    assert [model.data(model.index(row, 0), LineRole.KIND) for row in (0, 1)] == [
+        LineKind.RUN,
+        LineKind.GROUP,
+    ]
+    assert model.data(model.index(0, 0), LineRole.KEY) == alone.id
+    assert model.data(group, LineRole.KEY) == seeds[0].group_key
 
 
 def test_that_a_second_seed_makes_a_line_unfold(model: RunTableModel) -> None:
@@ -93,7 +98,7 @@ def test_that_a_sweep_folds_into_one_line_with_its_cells(model: RunTableModel) -
     assert text(model, "n", 1) == "2 of 3"
     assert text(model, "accuracy", 1) == "best 80.00 %"
     assert column(model, "differs", line) == ["lr 0.3", "lr 0.2", "lr 0.1"]
-    assert model.data(line, Role.CELLS) == (RunState.FINISHED, RunState.FINISHED, RunState.QUEUED)
+    assert model.data(line, LineRole.CELLS) == (RunState.FINISHED, RunState.FINISHED, RunState.QUEUED)
     found = model.sweep_at(line)
     assert found is not None
     assert found.name == "rates"
@@ -123,11 +128,11 @@ def test_that_an_accuracy_so_far_is_marked(model: RunTableModel) -> None:
     model.take(change([run(1, state=RunState.RUNNING, step=50, elapsed_s=10.0, val_accuracy=0.5)]))
     cell = model.index(0, COLUMN["accuracy"])
     assert cell.data() == "50.00 % so far"
-    assert model.data(cell, Role.PRELIMINARY) is True
+    assert model.data(cell, LineRole.PRELIMINARY) is True
     assert model.data(cell, Qt.ItemDataRole.ForegroundRole) is not None
     assert text(model, "time", 0) == "10 s left"
-    assert model.data(cell, Role.PROGRESS) == 0.5
-    assert model.data(cell, Role.STATE) == "running"
+    assert model.data(cell, LineRole.PROGRESS) == 0.5
+    assert model.data(cell, LineRole.STATE) == "running"
 
 
 def test_that_unknown_values_sort_last_and_equal_ones_newest_first(model: RunTableModel) -> None:
@@ -238,7 +243,7 @@ def test_that_what_is_selected_and_unfolded_stays_so(model: RunTableModel, view:
         selected = set(model.run_ids(view.selectionModel().selectedRows()))
         assert selected - {"00000051"} == wanted
     expanded = [row for row in range(model.rowCount()) if view.isExpanded(model.index(row, 0))]
-    assert [model.data(model.index(row, 0), Role.KEY) for row in expanded] == ["iterand 3"]
+    assert [model.data(model.index(row, 0), LineRole.KEY) for row in expanded] == ["iterand 3"]
 
 
 def test_that_a_tick_tells_one_range_of_lines(model: RunTableModel, view: QTreeView) -> None:
@@ -270,7 +275,7 @@ def test_that_lines_find_their_new_order_a_little_later(
     model.sort(COLUMN["progress"], DESCENDING)
     model.take(change([replace(rows[0], step=90)]))
     assert [one[0][-1] for one in ids(model)] == ["3", "2", "1"]
-    with qtbot.waitSignal(model.layoutChanged, timeout=10 * run_table_model.SORT_AGAIN_MS):
+    with qtbot.waitSignal(model.layoutChanged, timeout=WAIT_MS):
         pass
     assert [one[0][-1] for one in ids(model)] == ["1", "3", "2"]
 
@@ -299,7 +304,7 @@ def test_that_many_runs_are_worked_out_beside_the_gui_thread(
     model.set_sweeps([sweep("s", rows[:3], lr=[1, 2, 3])])
     assert model.rowCount() == 9
     model.take(change([run(40, lr=40), run(41, lr=41)], removed=[rows[0].id]))
-    with qtbot.waitSignal(model.settled, timeout=10_000):
+    with qtbot.waitSignal(model.settled, timeout=WAIT_MS):
         pass
     assert model.rowCount() == 38 + 2 - 2 + 1
     assert text(model, "differs", 0) == "lr 41"
@@ -311,21 +316,21 @@ def test_that_the_table_follows_a_store(qtbot: QtBot, workspace_dir: Path) -> No
     with Store.open(open_workspace_dir(workspace_dir)) as store:
         row = run(1)
         new = NewRun("first", config(row), "key", 1, "cpu", "fp32", "0.1.0")
-        run_id = store.create_run(new)
+        run_id = create_run(store, new)
         watcher, model = StoreWatcher(store), RunTableModel()
         model.follow(watcher)
         watcher.start()
-        qtbot.waitUntil(lambda: column(model, "state") == ["Queued"], timeout=10_000)
-        token = store.claim(run_id)
-        store.adopt(run_id, token, processes.current(), {"device": "cpu"})
+        qtbot.waitUntil(lambda: column(model, "state") == ["Queued"], timeout=WAIT_MS)
+        token = claim_run(store, run_id)
+        adopt_run(store, run_id, token, processes.current(), {"device": "cpu"})
         with Recorder(store, run_id, token) as recorder:
             recorder.progress(5, 0, 10)
-            qtbot.waitUntil(lambda: column(model, "progress") == ["5 / 10"], timeout=10_000)
+            qtbot.waitUntil(lambda: column(model, "progress") == ["5 / 10"], timeout=WAIT_MS)
             assert column(model, "state") == ["Running"]
             model.unfollow()
             recorder.finish(RunState.FINISHED, val_accuracy=0.75)
-        other = store.create_run(replace(new, name="second", group_key="other"))
-        qtbot.waitUntil(lambda: other in watcher.runs, timeout=10_000)
+        other = create_run(store, replace(new, name="second", group_key="other"))
+        qtbot.waitUntil(lambda: other in watcher.runs, timeout=WAIT_MS)
         assert column(model, "state") == ["Running"]
         model.follow(watcher)
         assert column(model, "name") == ["second", "first"]

@@ -10,6 +10,7 @@ from PySide6.QtGui import QHelpEvent
 from PySide6.QtWidgets import QStyleOptionViewItem, QToolTip
 
 from iterand_engine.store import RunState, Store
+from iterand_engine.store.runs import claim_run
 from iterand_gui.pages.runs.lines.columns import COLUMN
 from tests.gui.runs_world import OpenRuns, World, add_run, end, recorded
 
@@ -64,7 +65,7 @@ def test_that_seeds_in_several_states_are_told_whole_at_the_windows_first_size(
     live = ids["conv6-x0.25-iterand-live"]
     with ExitStack() as stack:
         stack.enter_context(recorded(world.store, live[2], accuracy=0.6))
-        world.store.claim(live[3])
+        claim_run(world.store, live[3])
         world.until(lambda: "1 running +4" in world.column("state"))
         world.session.selection.set(live)
         world.until(lambda: page.panel.isVisible() and page.panel.findings)
@@ -85,7 +86,7 @@ def test_that_seeds_in_several_states_are_told_whole_at_the_windows_first_size(
 def test_that_a_time_left_that_is_not_known_is_a_dash(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
     world = open_runs_page(lambda store: ids.append(add_run(store)))
-    world.store.claim(ids[0])
+    claim_run(world.store, ids[0])
     world.until(lambda: world.column("state") == ["Starting"])
     assert world.column("time") == ["—"]
     assert tool_tip(world, world.line(ids[0]), "time") == "The time left is not known yet"

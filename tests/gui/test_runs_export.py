@@ -9,7 +9,8 @@ import pytest
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QPushButton
 
-from iterand_engine.results.epoch_masks import EpochMasks, pack, write_epoch
+from iterand_engine.results.epoch_masks import EpochMasks, write_epoch
+from iterand_engine.results.stored_mask import pack_kept
 from iterand_engine.store import RunRow, RunState, Store
 from iterand_gui.pages.runs.exporter import ExportKind, file_name
 from tests.gui import run_rows
@@ -24,7 +25,7 @@ def add_masks(store: Store, run_id: str) -> None:
     """The masks of a run before training."""
     folder = store.workspace.make_run_dir(run_id) / "masks"
     mask = np.eye(3, dtype=bool)
-    write_epoch(folder, EpochMasks(0, {"fc.weight": pack(mask)}, {"fc.weight": mask.shape}, {}), None)
+    write_epoch(folder, EpochMasks(0, {"fc.weight": pack_kept(mask)}, {}), None)
 
 
 def test_that_the_series_of_a_run_are_written_and_shown_where(
@@ -117,7 +118,7 @@ def test_that_runs_that_have_nothing_to_export_are_told(open_runs_page: OpenRuns
     dialog.reject()
     world.until(lambda: world.said)
     assert world.said[-1].text == (
-        f"Written: 2 files in {tmp_path}; 1 of 3 runs has no masks (dense or not started)"
+        f"Written: 2 files in {tmp_path}; 1 of 3 runs has no masks (trained without them, or not started)"
     )
     world.settle()
 

@@ -240,7 +240,7 @@ def test_that_of_ten_thousand_runs_only_those_seen_are_asked_for(
     configs = {row.id: run_rows.BASE for row in rows}
     watcher, model, table = world.session.watcher, world.page.model, world.page.table
     watcher.runs.update({row.id: row for row in rows})
-    watcher.runs_changed.emit(RunsChange(tuple(rows), configs, {}, frozenset(), is_all=False))
+    watcher.runs_changed.emit(RunsChange(tuple(rows), configs, frozenset(), is_all=False))
     world.until(lambda: model.counts == (10_001, 10_001))
     asked = CountingModel.asked
     seen = table.viewport().height() // theme.ROW_PX + 2

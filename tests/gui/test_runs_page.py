@@ -8,11 +8,13 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from iterand_engine.config.axes import SEED
 from iterand_engine.runs.sweeps import plan
-from iterand_engine.store import RunState, Store, queries
+from iterand_engine.store import RunState, Store
 from iterand_gui.pages.runs.lines.columns import COLUMN
 from iterand_gui.widgets.messages import MessageBar
-from tests.gui.runs_world import WAIT_MS, OpenRuns, add_run, add_sweep, config, end, recorded
+from tests.gui.runs_world import OpenRuns, add_run, add_sweep, config, end, recorded
+from tests.patience import WAIT_MS
 
 
 def nothing(_store: Store) -> None:
@@ -29,7 +31,7 @@ def test_that_an_empty_workspace_welcomes_and_tries_it_now(open_runs_page: OpenR
     QTest.mouseClick(world.page.welcome.try_now, Qt.MouseButton.LeftButton)
     world.until(lambda: world.heard("open_run"))
     (run_id,) = world.heard("open_run")
-    row = queries.run(world.store, str(run_id))
+    row = world.store.reader.run(str(run_id))
     assert (row.dataset, row.model, row.state) == ("digits", "conv4", RunState.QUEUED)
     assert len(world.launched) == 1
     world.until(lambda: world.page.table.isVisible())
@@ -231,12 +233,12 @@ def test_that_what_was_queued_elsewhere_is_chosen_when_the_page_is_shown(open_ru
     world = open_runs_page(lambda store: ids.append(add_run(store)))
     world.choose(*ids)
     world.page.hiding()
-    job = world.session.actions.queue(plan(config(seed=7).to_mapping(), [], [7, 8], Path.cwd()))
+    job = world.session.actions.queue(plan(config(seed=7).to_mapping(), {SEED: (7, 8)}, Path.cwd()))
     with world.qtbot.waitSignal(job.ended, timeout=WAIT_MS):
         pass
     assert world.session.selection.ids == tuple(ids), "while another page is in view, it stays as it is"
     world.page.showing()
-    made = {row.id for row in queries.runs(world.store)} - set(ids)
+    made = {row.id for row in world.store.reader.runs()} - set(ids)
     world.until(lambda: set(world.page.chosen().ids) == made)
     assert set(world.session.selection.ids) == made
     world.settle()
@@ -300,8 +302,8 @@ def test_that_two_seeds_are_added(open_runs_page: OpenRuns) -> None:
     world = open_runs_page(lambda store: ids.append(add_run(store)))
     world.choose(*ids)
     world.page.deeds["seeds"].trigger()
-    world.until(lambda: len(queries.runs(world.store)) == 3)
-    assert sorted(row.seed for row in queries.runs(world.store)) == [1, 2, 3]
+    world.until(lambda: len(world.store.reader.runs()) == 3)
+    assert sorted(row.seed for row in world.store.reader.runs()) == [1, 2, 3]
     world.settle()
 
 

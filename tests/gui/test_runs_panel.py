@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QPushButton, QToolButton
 
 from iterand_engine.machine import processes
 from iterand_engine.machine.settings import Settings
-from iterand_engine.store import Recorder, RunRow, RunState, SlotKey, Store, labels, queries, queue, slots
+from iterand_engine.store import Recorder, RunRow, RunState, SlotKey, Store, labels, slots
+from iterand_engine.store.runs import adopt_run
 from iterand_gui.pages.runs.panel_parts import FindingView
 from iterand_gui.session.actions import Clone
 from tests.gui.runs_world import OpenRuns, World, add_run, add_sweep, end, recorded
@@ -115,7 +116,7 @@ def test_that_finished_runs_offer_more_seeds_and_a_clone(open_runs_page: OpenRun
     clone.click()
     world.until(lambda: world.heard("open_new"))
     seeds.click()
-    world.until(lambda: len(queries.runs(world.store)) == 4)
+    world.until(lambda: len(world.store.reader.runs()) == 4)
     world.settle()
 
 
@@ -133,7 +134,7 @@ def test_that_interrupted_runs_are_offered_together_while_none_is_chosen(open_ru
     assert told(world) == ["4 interrupted"]
     button(world.page.panel.findings[0], "Resume all").click()
     world.until(lambda: {world.state(run_id) for run_id in ids} == {RunState.QUEUED})
-    ranks = {row.id: row.queue_rank for row in queries.runs(world.store, ids=ids)}
+    ranks = {row.id: row.queue_rank for row in world.store.reader.runs(ids=ids)}
     assert sorted(ids, key=lambda run_id: ranks[run_id] or 0) == ids, "they go on in the order they were made"
     world.until(lambda: told(world) == [])
 
@@ -206,7 +207,7 @@ def test_that_the_reason_of_waiting_follows_slots_and_other_runs(open_runs_page:
     assert claim is not None
     assert claim.run_id == ids[0]
     world.until(lambda: f"trains run {ids[0][:8]}" in view._reason.text())
-    store.adopt(claim.run_id, claim.token, processes.current(), {"device": "cpu"})
+    adopt_run(store, claim.run_id, claim.token, processes.current(), {"device": "cpu"})
     with Recorder(store, claim.run_id, claim.token) as recorder:
         recorder.finish(RunState.FINISHED)
     world.until(lambda: view._reason.text() == "It is next: a slot is about to take it.")
@@ -232,7 +233,7 @@ def test_that_a_run_that_waits_no_more_tells_no_reason(open_runs_page: OpenRuns)
     assert told(world) == ["Starting"]
     assert world.page.panel.findings[0]._reason.text() == ""
     store = world.store
-    store.adopt(claim.run_id, claim.token, processes.current(), {"device": "cpu"})
+    adopt_run(store, claim.run_id, claim.token, processes.current(), {"device": "cpu"})
     with Recorder(store, claim.run_id, claim.token) as recorder:
         recorder.finish(RunState.FINISHED)
 
@@ -253,7 +254,7 @@ def test_that_it_is_read_again_while_a_run_waits_and_only_then(open_runs_page: O
 
 
 def _queue(store: Store) -> list[RunRow]:
-    return queue.queued(store)
+    return store.reader.queued()
 
 
 # Tags and notes.
@@ -275,8 +276,8 @@ def test_that_tags_are_saved_for_all_chosen_runs(open_runs_page: OpenRuns) -> No
     line.selectAll()
     QTest.keyClicks(line, "baseline, good")
     QTest.keyClick(line, Qt.Key.Key_Return)
-    world.until(lambda: queries.run(world.store, ids[1]).tags == ("baseline", "good"))
-    assert queries.run(world.store, ids[0]).tags == ("baseline", "good", "old")
+    world.until(lambda: world.store.reader.run(ids[1]).tags == ("baseline", "good"))
+    assert world.store.reader.run(ids[0]).tags == ("baseline", "good", "old")
     world.settle()
     assert line.text() == "baseline good"
 
@@ -297,12 +298,12 @@ def test_that_notes_are_saved_when_they_are_left(open_runs_page: OpenRuns) -> No
     QTest.keyClick(notes, Qt.Key.Key_Delete)
     assert world.state(ids[0]) is RunState.QUEUED, "Delete in a text deletes a letter"
     world.choose(ids[1])
-    world.until(lambda: queries.run(world.store, ids[0]).notes == "now efore")
+    world.until(lambda: world.store.reader.run(ids[0]).notes == "now efore")
     world.until(lambda: not notes.isReadOnly())
     assert notes.toPlainText() == ""
     notes.setPlainText("of two")
     world.page.hiding()
-    world.until(lambda: queries.run(world.store, ids[1]).notes == "of two")
+    world.until(lambda: world.store.reader.run(ids[1]).notes == "of two")
     world.page.showing()
     world.settle()
 
@@ -316,7 +317,7 @@ def test_that_notes_of_a_group_are_kept_with_its_first_run(open_runs_page: OpenR
     notes.setFocus()
     QTest.keyClicks(notes, "kept")
     world.page.table.setFocus()
-    world.until(lambda: queries.run(world.store, ids[0]).notes == "kept")
+    world.until(lambda: world.store.reader.run(ids[0]).notes == "kept")
     world.settle()
 
 
@@ -358,6 +359,6 @@ def test_that_a_hidden_panel_is_remembered_as_hidden_and_saves_first(open_runs_p
     line.setText("kept")
     QTest.keyClick(world.page.table, Qt.Key.Key_I, Qt.KeyboardModifier.ControlModifier)
     assert not world.page.panel.isVisible()
-    world.until(lambda: queries.run(world.store, ids[0]).tags == ("kept",))
+    world.until(lambda: world.store.reader.run(ids[0]).tags == ("kept",))
     assert world.page.save_state()["details"] is False
     world.settle()

@@ -9,6 +9,7 @@ from PySide6.QtTest import QTest
 
 from iterand_engine.machine import processes
 from iterand_engine.store import Recorder, RunState, SlotKey, SlotRow, Store, slots
+from iterand_engine.store.runs import adopt_run
 from iterand_gui.pages.runs.slot_facts import Click, slot_facts
 from tests.gui import run_rows
 from tests.gui.runs_world import OpenRuns, add_run, end
@@ -35,7 +36,7 @@ def test_that_a_slot_shows_its_run_live_and_a_click_opens_it(open_runs_page: Ope
         key, token = hold(store)
         claim = slots.claim_next(store, key, token)
         assert claim is not None
-        store.adopt(claim.run_id, claim.token, processes.current(), {"device": "cpu"})
+        adopt_run(store, claim.run_id, claim.token, processes.current(), {"device": "cpu"})
         claims.append(claim)
 
     world = open_runs_page(store_runs)

@@ -8,9 +8,8 @@ from pytestqt.qtbot import QtBot
 
 from iterand_gui.session.session import Session
 from tests.gui.ending import put_away
+from tests.patience import WAIT_MS
 from tests.store.unpacking import unpacked
-
-WAIT_MS = 20_000
 
 
 def test_that_a_window_that_upgrades_looks_at_the_data_at_hand(workspace_dir: Path, qtbot: QtBot) -> None:

@@ -19,13 +19,14 @@ from iterand_engine.extensions.files import FileState, enable, extension_files
 from iterand_engine.machine.disk_use import measure
 from iterand_engine.machine.settings import Settings
 from iterand_engine.runs.trash import entries
-from iterand_engine.store import queries, trash
+from iterand_engine.store import trash
 from iterand_gui.pages.settings.data import DataSection
 from iterand_gui.pages.settings.disk import DiskSection
 from iterand_gui.pages.settings.extensions import ExtensionsSection
-from iterand_gui.session.remembered import Memory
+from iterand_gui.session.remembered import Remembered
 from tests.gui.settings_world import World, opened
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S, WAIT_MS
 
 DATASET = "tiny-imagenet"
 FILE = "tiny-imagenet-200.zip"
@@ -38,14 +39,9 @@ def mine(layer):
 """
 
 
-@pytest.fixture(autouse=True)
-def own_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-
-
 @pytest.fixture
 def world(qtbot: QtBot, workspace_dir: Path, tmp_path: Path) -> Iterator[World]:
-    with opened(qtbot, workspace_dir, Memory(tmp_path / "window.json")) as made:
+    with opened(qtbot, workspace_dir, Remembered(tmp_path / "window.json")) as made:
         yield made
 
 
@@ -117,7 +113,7 @@ class Server:
                 self.send_header("Content-Length", str(len(outer.content)))
                 self.end_headers()
                 self.wfile.write(outer.content[:half])
-                outer.may_end.wait(20)
+                outer.may_end.wait(PATIENCE_S)
                 try:
                     self.wfile.write(outer.content[half:])
                 except OSError:
@@ -146,9 +142,11 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     site.mkdir()
     md5 = hashlib.md5(serving.content, usedforsecurity=False).hexdigest()
     (site / "sitecustomize.py").write_text(
-        "from iterand_engine.data import downloads\n"
-        f"source = downloads.Source({FILE!r}, ({serving.url!r},), {md5!r})\n"
-        f"downloads._SOURCES[{DATASET!r}] = lambda: (source,)\n",
+        "from dataclasses import replace\n"
+        "from iterand_engine.config.catalog import DATASETS\n"
+        "from iterand_engine.config.dataset_files import Download\n"
+        f"file = Download({FILE!r}, ({serving.url!r},), {md5!r})\n"
+        f"DATASETS[{DATASET!r}] = replace(DATASETS[{DATASET!r}], downloads=(file,))\n",
         encoding="utf-8",
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(site), str(ROOT))))
@@ -221,7 +219,7 @@ def test_that_disk_use_is_shown_by_kind_and_the_trash_is_emptied_after_a_look_at
     assert section.trash.text() == "The trash is empty: nothing to free."
     assert not section.free.isVisible()
     assert not entries(world.workspace, world.session.store)
-    assert [row.id for row in queries.runs(world.session.store)] == [kept]
+    assert [row.id for row in world.session.store.reader.runs()] == [kept]
     assert measure(world.workspace).run_bytes(kept) == 2_000_000
 
 
@@ -268,7 +266,7 @@ def test_that_large_runs_are_moved_to_the_trash_and_measured_there(world: World)
     assert message.action is not None
     message.action[1]()
     world.until(lambda: section.large_part.isVisible())
-    assert [row.id for row in queries.runs(world.session.store)] == [run_id]
+    assert [row.id for row in world.session.store.reader.runs()] == [run_id]
 
 
 # Extensions
@@ -282,7 +280,7 @@ def state_of(world: World, name: str) -> FileState:
     return next(file.state for file in extension_files(world.workspace) if file.file == name)
 
 
-def test_that_without_own_code_the_page_says_how_to_begin(world: World) -> None:
+def test_that_without_extension_code_the_page_says_how_to_begin(world: World) -> None:
     section = world.section(ExtensionsSection)
     assert section.none.isVisible()
     assert "iterand new model my-net" in section.none.text()
@@ -298,7 +296,7 @@ def test_that_a_file_is_enabled_by_its_hash_after_a_yes_and_disabled(world: Worl
     assert row.sha256 in row.question.text
     assert "with your rights on this machine" in row.question.text
     assert state_of(world, "mine.py") is FileState.DISABLED
-    with world.qtbot.waitSignal(world.session.own_code_changed, timeout=30_000):
+    with world.qtbot.waitSignal(world.session.extensions_changed, timeout=WAIT_MS):
         row.question.yes.click()
     world.settle()
     assert row.state.text() == "Enabled"

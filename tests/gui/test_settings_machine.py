@@ -17,14 +17,14 @@ from iterand_engine.machine.devices import Device, cpu_device
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.launch import Launch
 from iterand_engine.slots import places as engine_places
-from iterand_engine.slots.places import Place
+from iterand_engine.slots.places import OfferedPlace
 from iterand_engine.store import slots
 from iterand_engine.store.records import SlotKey, SlotPlace, SlotRow
 from iterand_gui.pages.settings import machine as machines
 from iterand_gui.pages.settings.machine import Machine, is_named, with_gpu
 from iterand_gui.pages.settings.slot_lines import SlotLine, slot_lines
 from iterand_gui.pages.settings.slots import SlotsSection
-from iterand_gui.session.remembered import Memory
+from iterand_gui.session.remembered import Remembered
 from tests.gui.settings_world import World, opened
 from tests.run_rows import run_row
 
@@ -35,7 +35,7 @@ GPU_IDS = ["GPU-aa1", "GPU-aa2", "GPU-bb1", "GPU-cc1"]
 
 @pytest.fixture
 def world(qtbot: QtBot, workspace_dir: Path, tmp_path: Path) -> Iterator[World]:
-    with opened(qtbot, workspace_dir, Memory(tmp_path / "window.json")) as made:
+    with opened(qtbot, workspace_dir, Remembered(tmp_path / "window.json")) as made:
         yield made
 
 
@@ -98,7 +98,7 @@ def test_that_a_tick_changes_one_gpu_and_nothing_else(
 
 @pytest.mark.usefixtures("with_gpus")
 def test_that_ticks_are_stored_and_shown(qtbot: QtBot, workspace_dir: Path, tmp_path: Path) -> None:
-    with opened(qtbot, workspace_dir, Memory(tmp_path / "window.json")) as world:
+    with opened(qtbot, workspace_dir, Remembered(tmp_path / "window.json")) as world:
         section = world.section(SlotsSection)
         assert [tick.isChecked() for tick in section.devices.ticks.values()] == [True, True]
         section.devices.ticks[T4.id].click()
@@ -159,8 +159,10 @@ def test_that_a_slot_says_how_it_stands_and_why(row: SlotRow, word: str, why: st
 
 def test_that_slots_that_are_offered_but_have_no_row_are_there_too() -> None:
     place = SlotPlace(replace(KEY, position=1), "NVIDIA A100", "cuda")
-    skipped = Place(replace(place, key=replace(KEY, position=2)), "skipped: other programs hold 9.0 GiB")
-    machine = replace(HERE, offered=(Place(place), skipped))
+    skipped = OfferedPlace(
+        replace(place, key=replace(KEY, position=2)), "skipped: other programs hold 9.0 GiB"
+    )
+    machine = replace(HERE, offered=(OfferedPlace(place), skipped))
     lines = slot_lines([ROW], machine, {})
     assert [line.word for line in lines] == ["Idle", "Not started", "Waiting"]
     assert lines[2].why == "Skipped: other programs hold 9.0 GiB."
@@ -195,7 +197,7 @@ def test_that_closed_slots_are_opened_again(world: World) -> None:
 def test_that_of_several_closed_slots_those_chosen_are_opened(
     qtbot: QtBot, workspace_dir: Path, tmp_path: Path
 ) -> None:
-    with opened(qtbot, workspace_dir, Memory(tmp_path / "window.json")) as world:
+    with opened(qtbot, workspace_dir, Remembered(tmp_path / "window.json")) as world:
         section = world.section(SlotsSection)
         for device in (A100.id, T4.id):
             key, token = hold(world, device=device)

@@ -27,22 +27,17 @@ from iterand_gui.pages.settings.page import SECTIONS
 from iterand_gui.pages.settings.slots import SlotsSection
 from iterand_gui.pages.settings.test_set import TestSetSection
 from iterand_gui.pages.settings.workspaces import WorkspaceSection
-from iterand_gui.session.remembered import Memory
+from iterand_gui.session.remembered import Remembered
 from tests.gui.settings_world import World, opened
 
 
-@pytest.fixture(autouse=True)
-def own_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+@pytest.fixture
+def memory(tmp_path: Path) -> Remembered:
+    return Remembered(tmp_path / "window.json")
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Memory:
-    return Memory(tmp_path / "window.json")
-
-
-@pytest.fixture
-def world(qtbot: QtBot, workspace_dir: Path, memory: Memory) -> Iterator[World]:
+def world(qtbot: QtBot, workspace_dir: Path, memory: Remembered) -> Iterator[World]:
     with opened(qtbot, workspace_dir, memory) as made:
         yield made
 
@@ -125,7 +120,7 @@ def test_that_the_test_set_is_locked_by_one_switch(world: World) -> None:
 
 
 def test_that_the_theme_is_asked_for_and_follows_what_is_chosen_elsewhere(
-    world: World, memory: Memory
+    world: World, memory: Remembered
 ) -> None:
     memory.put("theme", "dark")
     section = world.section(AppearanceSection)
@@ -140,7 +135,7 @@ def test_that_the_theme_is_asked_for_and_follows_what_is_chosen_elsewhere(
 
 
 def test_that_other_workspaces_that_are_still_there_can_be_opened(
-    world: World, memory: Memory, tmp_path: Path
+    world: World, memory: Remembered, tmp_path: Path
 ) -> None:
     other = open_workspace_dir(tmp_path / "other").root
     memory.put("workspaces", (str(world.workspace.root), str(tmp_path / "gone"), str(other)))
@@ -188,7 +183,7 @@ def test_that_a_page_that_is_hidden_asks_for_nothing(world: World) -> None:
     begun: list[None] = []
     world.session.jobs.changed.connect(lambda: begun.append(None))
     world.session.watcher.slots_changed.emit(())
-    world.session.own_code_changed.emit()
+    world.session.extensions_changed.emit()
     world.session.take_settings(Settings(slots_per_device=5))
     QApplication.instance().applicationStateChanged.emit(Qt.ApplicationState.ApplicationActive)  # type: ignore[union-attr]
     world.add_run()

@@ -19,7 +19,7 @@ from pytestqt.qtbot import QtBot
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_gui.live.tasks import Control
 from iterand_gui.session.command import Command
-from iterand_gui.session.remembered import RECENT, Memory
+from iterand_gui.session.remembered import RECENT, Remembered
 from iterand_gui.session.selection import Selection
 from iterand_gui.session.session import Session
 from iterand_gui.shell.command_palette import CommandPalette, rank
@@ -27,6 +27,7 @@ from iterand_gui.shell.shortcut_list import ShortcutList, of_actions, of_command
 from iterand_gui.shell.status_bar import StatusBar
 from iterand_gui.widgets.empty_state import EmptyState
 from iterand_gui.widgets.messages import AT_ONCE, MessageBar, Messages
+from tests.patience import PATIENCE_S, WAIT_MS
 
 
 @pytest.fixture
@@ -108,26 +109,26 @@ def test_that_the_palette_runs_what_was_typed(qtbot: QtBot) -> None:
 
 def test_that_the_arrangement_is_remembered_and_a_damaged_file_forgotten(tmp_path: Path) -> None:
     path = tmp_path / "config" / "window.json"
-    memory = Memory(path)
+    memory = Remembered(path)
     memory.put("theme", "dark")
     memory.put("page.runs", {"columns": ["name"]})
     for number in range(RECENT + 3):
         memory.note_workspace(tmp_path / str(number))
     memory.note_workspace(tmp_path / "5")
     memory.save()
-    again = Memory(path)
+    again = Remembered(path)
     assert again.text("theme") == "dark"
     assert again.mapping("page.runs") == {"columns": ["name"]}
     assert again.texts("workspaces")[:2] == (str(tmp_path / "5"), str(tmp_path / "10"))
     assert len(again.texts("workspaces")) == RECENT
     path.write_text("{damaged")
-    assert Memory(path).text("theme", "system") == "system"
+    assert Remembered(path).text("theme", "system") == "system"
 
 
 def test_that_values_of_the_wrong_kind_are_not_taken(tmp_path: Path) -> None:
     path = tmp_path / "window.json"
     path.write_text('{"theme": 3, "page.runs": [], "workspaces": "x"}')
-    memory = Memory(path)
+    memory = Remembered(path)
     assert (memory.text("theme"), dict(memory.mapping("page.runs")), memory.texts("workspaces")) == (
         "",
         {},
@@ -137,7 +138,7 @@ def test_that_values_of_the_wrong_kind_are_not_taken(tmp_path: Path) -> None:
 
 def test_that_an_arrangement_that_cannot_be_written_costs_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    memory = Memory(tmp_path / "file" / "window.json")
+    memory = Remembered(tmp_path / "file" / "window.json")
     memory.put("theme", "dark")
     memory.save()
     assert memory.text("theme") == "dark"
@@ -177,7 +178,7 @@ def test_that_the_status_says_that_training_goes_on_without_the_window(
         "1 run was interrupted: Runs has Resume all.",
         "1.0 GB of disk are left: Settings, Disk shows what can be freed.",
     )
-    qtbot.waitUntil(lambda: any(text.endswith(" free") for text in texts()), timeout=10_000)
+    qtbot.waitUntil(lambda: any(text.endswith(" free") for text in texts()), timeout=WAIT_MS)
     session.close()
 
 
@@ -194,7 +195,7 @@ def test_that_nothing_goes_on_when_a_session_is_closed(workspace_dir: Path, qtbo
 
     for jobs, own in zip((session.jobs, session.readings), began, strict=True):
         jobs.run(partial(until_cancelled, own=own), "Until cancelled")
-        assert own.wait(10)
+        assert own.wait(PATIENCE_S)
     session.close()
     assert sorted(map(began.index, ended)) == [0, 1]
 

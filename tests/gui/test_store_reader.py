@@ -15,25 +15,27 @@ from iterand_engine.store import (
     SlotKey,
     Store,
     labels,
-    queries,
     slots,
     sweeps,
     trash,
 )
+from iterand_engine.store.queries import SqliteReader
+from iterand_engine.store.runs import adopt_run, claim_run, create_run, request_stop
 from iterand_gui.live import store_reader
 from iterand_gui.live.store_reader import RunsChange, StoreReader, Wish
-from tests.gui.stores import CONFIG, new_run, owned, points
+from tests.gui.stores import owned, points
+from tests.new_runs import CONFIG, new_run
 
 
 @pytest.fixture
 def reader(store: Store) -> Iterator[StoreReader]:
-    reading = StoreReader(store)
+    reading = StoreReader(store.reader)
     yield reading
     reading.close()
 
 
 def test_that_the_first_look_gives_everything_and_the_next_nothing(store: Store, reader: StoreReader) -> None:
-    run_id = store.create_run(new_run())
+    run_id = create_run(store, new_run())
     first = reader.look()
     assert first is not None
     assert first.runs is not None
@@ -46,13 +48,13 @@ def test_that_the_first_look_gives_everything_and_the_next_nothing(store: Store,
 def test_that_an_empty_workspace_is_told_as_read(reader: StoreReader) -> None:
     first = reader.look()
     assert first is not None
-    assert first.runs == RunsChange((), {}, {}, frozenset(), is_all=True)
+    assert first.runs == RunsChange((), {}, frozenset(), is_all=True)
 
 
 def test_that_only_changed_runs_are_told_and_configurations_once(store: Store, reader: StoreReader) -> None:
-    one, other = store.create_run(new_run("one")), store.create_run(new_run("other"))
+    one, other = create_run(store, new_run("one")), create_run(store, new_run("other"))
     reader.look()
-    store.request_stop(other)
+    request_stop(store, other)
     change = reader.look()
     assert change is not None
     assert change.runs is not None
@@ -68,7 +70,7 @@ def test_that_only_changed_runs_are_told_and_configurations_once(store: Store, r
 def test_that_a_run_in_the_trash_is_told_as_removed(store: Store, reader: StoreReader) -> None:
     from iterand_engine.store import trash
 
-    run_id = store.create_run(new_run())
+    run_id = create_run(store, new_run())
     reader.look()
     trash.discard(store, [run_id])
     change = reader.look()
@@ -85,10 +87,10 @@ def test_that_a_run_in_the_trash_is_told_as_removed(store: Store, reader: StoreR
 def test_that_a_killed_worker_shows_though_nobody_writes(
     store: Store, reader: StoreReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = store.create_run(new_run())
+    run_id = create_run(store, new_run())
     gone = replace(processes.current(), start_ticks=1)
-    token = store.claim(run_id)
-    store.adopt(run_id, token, processes.current(), {"device": "cpu"})
+    token = claim_run(store, run_id)
+    adopt_run(store, run_id, token, processes.current(), {"device": "cpu"})
     assert (first := reader.look()) is not None
     assert first.runs is not None
     assert first.runs.rows[0].state is RunState.STARTING
@@ -103,7 +105,7 @@ def test_that_a_killed_worker_shows_though_nobody_writes(
 def test_that_a_subscription_gives_what_is_new_and_all_after_a_rewind(
     store: Store, reader: StoreReader
 ) -> None:
-    run_id = store.create_run(new_run())
+    run_id = create_run(store, new_run())
     token = owned(store, run_id)
     reader.want(1, Wish((run_id,), ("loss",)))
     nothing = reader.look()
@@ -132,7 +134,7 @@ def told(reader: StoreReader) -> list[tuple[int, list[int]]]:
 def test_that_a_changed_subscription_does_not_tell_again_what_stays(
     store: Store, reader: StoreReader
 ) -> None:
-    ids = [store.create_run(new_run(seed=seed)) for seed in (1, 2)]
+    ids = [create_run(store, new_run(seed=seed)) for seed in (1, 2)]
     for run_id in ids:
         with Recorder(store, run_id, owned(store, run_id)) as recorder:
             recorder.declare("loss", "step", None)
@@ -152,7 +154,7 @@ def test_that_of_many_runs_the_newest_come_first(
     store: Store, reader: StoreReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_reader, "FIRST_RUNS", 3)
-    ids = [store.create_run(new_run(seed=seed)) for seed in range(8)]
+    ids = [create_run(store, new_run(seed=seed)) for seed in range(8)]
     first = reader.look()
     assert first is not None
     assert first.runs is not None
@@ -171,7 +173,7 @@ def test_that_the_first_reading_ends_also_where_all_that_is_left_went_meanwhile(
     store: Store, reader: StoreReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_reader, "FIRST_RUNS", 1)
-    older, newer = store.create_run(new_run(seed=1)), store.create_run(new_run(seed=2))
+    older, newer = create_run(store, new_run(seed=1)), create_run(store, new_run(seed=2))
     first = reader.look()
     assert first is not None
     assert first.runs is not None
@@ -187,7 +189,7 @@ def test_that_a_look_that_failed_is_made_up_for_whole(
     store: Store, reader: StoreReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader.look()
-    run_id = store.create_run(new_run())
+    run_id = create_run(store, new_run())
     with Recorder(store, run_id, owned(store, run_id)) as recorder:
         recorder.declare("loss", "step", None)
         recorder.append("loss", *points(3))
@@ -195,7 +197,7 @@ def test_that_a_look_that_failed_is_made_up_for_whole(
         recorder.finish(RunState.STOPPED)
     reader.want(1, Wish((run_id,), ("loss",), events=True))
     with monkeypatch.context() as broken:
-        broken.setattr(queries, "events", raising(OSError("disk I/O error")))
+        broken.setattr(SqliteReader, "events", raising(OSError("disk I/O error")))
         with pytest.raises(OSError, match="disk I/O error"):
             reader.look()
     reading = reader.look()
@@ -215,7 +217,7 @@ def raising(error: Exception) -> Callable[..., object]:
 
 
 def test_that_messages_are_told_once(store: Store, reader: StoreReader) -> None:
-    run_id = store.create_run(new_run())
+    run_id = create_run(store, new_run())
     with Recorder(store, run_id, owned(store, run_id)) as recorder:
         reader.want(1, Wish((run_id,), events=True))
         reader.look()
@@ -236,7 +238,7 @@ def messages(reader: StoreReader) -> list[str]:
 
 def test_that_sweeps_and_slots_are_told_when_they_change(store: Store, reader: StoreReader) -> None:
     reader.look()
-    ids = [store.create_run(new_run(seed=seed)) for seed in (1, 2)]
+    ids = [create_run(store, new_run(seed=seed)) for seed in (1, 2)]
     sweeps.add_sweep(store, "seeds", {}, {"training.seed": [1, 2]}, ids)
     key = SlotKey(processes.host_id(), "cpu", 0)
     me = processes.current()
@@ -247,7 +249,7 @@ def test_that_sweeps_and_slots_are_told_when_they_change(store: Store, reader: S
     assert [(sweep.name, sweep.run_ids) for sweep in reading.sweeps] == [("seeds", tuple(ids))]
     assert reading.slots is not None
     assert [(slot.key, slot.held) for slot in reading.slots] == [(key, True)]
-    store.request_stop(ids[0])
+    request_stop(store, ids[0])
     again = reader.look()
     assert again is not None
     assert (again.slots, again.sweeps) == (None, None)
@@ -263,5 +265,5 @@ def test_that_a_database_that_is_gone_or_another_is_told(store: Store, reader: S
     with pytest.raises(UserError, match="was replaced by another file"):
         reader.look()
     elsewhere.rename(path)
-    store.create_run(new_run())
+    create_run(store, new_run())
     assert reader.look() is not None

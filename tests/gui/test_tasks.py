@@ -22,6 +22,7 @@ from iterand_engine.errors import UserError
 from iterand_gui.live.lines import LineReader, Progress, read_progress
 from iterand_gui.live.tasks import CommandJob, Control, Job, Jobs, Output
 from tests.gui.ending import put_away
+from tests.patience import PATIENCE_S, WAIT_MS
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ class Heard:
         return note
 
 
-def ended(qtbot: QtBot, job: Job, timeout_ms: int = 20_000) -> Heard:
+def ended(qtbot: QtBot, job: Job, timeout_ms: int = WAIT_MS) -> Heard:
     heard = Heard(job)
     with qtbot.waitSignal(job.ended, timeout=timeout_ms):
         pass
@@ -114,7 +115,7 @@ def test_that_a_function_can_be_cancelled(qtbot: QtBot, jobs: Jobs) -> None:
             time.sleep(0.001)
 
     job = jobs.run(long, "Long")
-    assert began.wait(10)
+    assert began.wait(PATIENCE_S)
     assert job in jobs.running
     job.cancel()
     assert ended(qtbot, job).said[-1] == ("cancelled",)
@@ -167,7 +168,7 @@ sys.stdin.close()
 time.sleep(600)
 """
     job = script_job(jobs, script)
-    with qtbot.waitSignal(job.progressed, timeout=20_000) as told:
+    with qtbot.waitSignal(job.progressed, timeout=WAIT_MS) as told:
         pass
     assert told.args == [Progress(1, 4, "file")]
     assert job.is_running
@@ -185,14 +186,14 @@ print(child.pid)
 time.sleep(600)
 """
     job = script_job(jobs, script)
-    with qtbot.waitSignal(job.line, timeout=20_000) as told:
+    with qtbot.waitSignal(job.line, timeout=WAIT_MS) as told:
         pass
     assert told.args is not None
     child = psutil.Process(int(told.args[0].text))
     job.cancel()
     job.kill()
     assert ended(qtbot, job).said[-1] == ("cancelled",)
-    qtbot.waitUntil(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, timeout=10_000)
+    qtbot.waitUntil(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, timeout=WAIT_MS)
 
 
 def test_that_a_crash_is_told_with_the_last_words(qtbot: QtBot, jobs: Jobs) -> None:
@@ -222,11 +223,11 @@ def test_that_nothing_waits_for_ever_for_a_job_that_does_not_hear(
 
     def deaf(_: Control) -> None:
         began.set()
-        may_end.wait(60)
+        may_end.wait(PATIENCE_S)
         has_ended.set()
 
     jobs.run(deaf, "Deaf")
-    assert began.wait(10)
+    assert began.wait(PATIENCE_S)
     jobs.close()
     late = ended(qtbot, jobs.run(lambda _: None, "Late"))
     jobs.deleteLater()
@@ -235,14 +236,14 @@ def test_that_nothing_waits_for_ever_for_a_job_that_does_not_hear(
     with qtbot.waitExposed(window):  # destroys what is to go, with Python's lock held
         window.show()
     may_end.set()
-    assert has_ended.wait(10)
+    assert has_ended.wait(PATIENCE_S)
     assert late.said == [("cancelled",)]
 
 
 def test_that_closing_ends_what_runs(qtbot: QtBot, workspace_dir: Path) -> None:
     jobs = Jobs(workspace_dir)
     job = script_job(jobs, "print('here'); import time; time.sleep(600)")
-    with qtbot.waitSignal(job.line, timeout=20_000):
+    with qtbot.waitSignal(job.line, timeout=WAIT_MS):
         pass
 
     def until_cancelled(control: Control) -> None:

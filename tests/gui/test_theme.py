@@ -17,6 +17,7 @@ from iterand_engine.store import RunState
 from iterand_gui.look import theme
 from iterand_gui.look.colours import DARK, LIGHT, contrast
 from iterand_gui.look.theme import Theme, ThemeChoice
+from tests.patience import PATIENCE_S, WAIT_MS
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_that_the_theme_switches_while_the_window_is_open(
 ) -> None:
     picture = theme.icon("new")
     for choice, colours in ((ThemeChoice.DARK, DARK), (ThemeChoice.LIGHT, LIGHT), (ThemeChoice.DARK, DARK)):
-        with qtbot.waitSignal(look.changed, timeout=1000):
+        with qtbot.waitSignal(look.changed, timeout=WAIT_MS):
             look.choose(choice)
         assert look.choice is choice
         assert qapp.palette().color(QPalette.ColorRole.Window).name() == colours.window
@@ -134,5 +135,5 @@ def test_that_the_theme_loads_neither_qtpy_nor_pyqtgraph() -> None:
         "print(*{'qtpy', 'qtawesome', 'pyqtgraph', 'torch', 'sqlalchemy'} & set(sys.modules))"
     )
     python = [sys.executable, "-c", code]
-    done = subprocess.run(python, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(python, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     assert done.stdout.split() == []

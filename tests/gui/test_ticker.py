@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from PySide6.QtCore import QTimer
@@ -51,14 +52,19 @@ def test_that_many_wishes_are_one_drawing(ticker: Ticker, qtbot: QtBot) -> None:
     assert len(sheet.drawn) == 1
 
 
-def test_that_drawings_are_apart_and_end_with_the_wishes(ticker: Ticker, qtbot: QtBot) -> None:
+def test_that_drawings_are_apart_and_end_with_the_wishes(
+    ticker: Ticker, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sheet = shown(qtbot, Sheet())
+    began_s: list[float] = []
+    monkeypatch.setattr(sheet, "redraw", lambda: began_s.append(ticker._round_began))
     until = time.monotonic() + 0.3
     while time.monotonic() < until:
         ticker.ask(sheet)
         qtbot.wait(1)
     qtbot.waitUntil(lambda: not ticker.is_running)
-    gaps = [(b - a) * 1000 for a, b in pairwise(sheet.drawn)]
+    gaps = [(b - a) * 1000 for a, b in pairwise(began_s)]
+    assert gaps
     assert min(gaps) >= INTERVAL_MS - 2
 
 
@@ -113,12 +119,17 @@ def test_that_input_is_handled_between_slow_drawings(ticker: Ticker, qtbot: QtBo
     assert sum(first < at < last for at in handled) >= 2
 
 
-def test_that_a_widget_settles_once_after_the_last_wish(ticker: Ticker, qtbot: QtBot) -> None:
-    sheet = shown(qtbot, Sheet())
+def test_that_a_widget_settles_once_after_the_last_wish(
+    ticker: Ticker, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sheet, now_s = shown(qtbot, Sheet()), [0.0]
+    monkeypatch.setattr("iterand_gui.live.ticker.time", SimpleNamespace(monotonic=lambda: now_s[0]))
     for _ in range(3):
         ticker.settle(sheet, 0.05)
-        qtbot.wait(20)
+        now_s[0] += 0.04
+        qtbot.wait(60)
         assert sheet.settled == 0
+    now_s[0] += 0.02
     qtbot.waitUntil(lambda: sheet.settled > 0)
     qtbot.waitUntil(lambda: not ticker.is_running)
     assert sheet.settled == 1

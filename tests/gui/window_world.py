@@ -18,14 +18,14 @@ from iterand_gui.pages.run import RunPage
 from iterand_gui.pages.run.curves import CurvesTab
 from iterand_gui.pages.runs import RunsPage
 from iterand_gui.plots.curve_plot import CurvePlot
-from iterand_gui.session.remembered import Memory
+from iterand_gui.session.remembered import Remembered
 from iterand_gui.session.session import Session
 from iterand_gui.shell.main_window import MainWindow
 from tests.command_line import TINY
 from tests.gui.ending import put_away
+from tests.patience import WAIT_MS
 from tests.slot_processes import Queue
 
-WAIT_MS = 60_000
 SIZE = (1280, 720)
 
 
@@ -145,7 +145,7 @@ def open_window(queue: Queue, folder: Path, qtbot: QtBot) -> Iterator[World]:
     """
     application = QApplication.instance()
     assert isinstance(application, QApplication)
-    memory = Memory(folder / "window.json")
+    memory = Remembered(folder / "window.json")
     theme = Theme(application)
     window = MainWindow(Session(queue.workspace, memory=memory), memory, theme)
     window.resize(*SIZE)

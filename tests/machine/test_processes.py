@@ -14,8 +14,9 @@ import pytest
 
 from iterand_engine.machine import processes
 from iterand_engine.machine.processes import ProcessIdentity
+from tests.patience import PATIENCE_S
 
-SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
+SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
 
 
 @pytest.fixture(params=["proc", "psutil"], autouse=True)
@@ -63,7 +64,7 @@ def test_that_a_process_killed_and_reaped_is_gone(sleeper: subprocess.Popen[str]
 def test_that_a_zombie_is_gone(sleeper: subprocess.Popen[str]) -> None:
     known = identity(sleeper)
     sleeper.kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while psutil.Process(sleeper.pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -24,7 +24,7 @@ from iterand_engine.models.spec import InputSpec
 from iterand_engine.preflight.inspect import NetworkFacts, look, quick_norms
 from iterand_engine.preflight.messages import Answer, Reply, Request, decode, encode
 from iterand_engine.preflight.probe_process import answer
-from iterand_engine.pruning.methods.base import Plan
+from iterand_engine.pruning.methods.base import RunPlan
 from iterand_engine.pruning.selection import kept_mask
 
 SMALL = InputSpec(3, 32, 32, 10)
@@ -40,7 +40,7 @@ def asked(folder: Path, **sections: dict[str, Any]) -> Answer:
 
 
 def looked_at(config: RunConfig, spec: InputSpec = SMALL) -> NetworkFacts:
-    return look(config, spec, Plan(total_steps=1000, seed=1))
+    return look(config, spec, RunPlan(total_steps=1000, seed=1))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_that_masks_are_those_of_the_method_itself(model: str, method: str) -> N
 
     module = MODELS[model].load()(0.1, SMALL)
     parameters = sum(parameter.numel() for parameter in module.parameters())
-    made = METHODS[method].load()(module, config.method, Plan(total_steps=1000, seed=1))
+    made = METHODS[method].load()(module, config.method, RunPlan(total_steps=1000, seed=1))
     real = {layer.name: layer for layer in made.layers}
     assert {layer.name for layer in found.layers if layer.masked} == set(real)
     for layer in found.layers:

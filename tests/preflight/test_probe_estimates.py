@@ -14,14 +14,18 @@ import pytest
 
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.devices import Device
+from iterand_engine.machine.texts import size
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.preflight.estimates import disk_warning, gigabytes, memory_warning, run_seconds, warnings
-from iterand_engine.preflight.messages import Answer, Memory, Request
+from iterand_engine.preflight.estimates import disk_warning, memory_warning, run_seconds, warnings
+from iterand_engine.preflight.messages import Answer, MemoryEstimate, Request
 from iterand_engine.preflight.probe_process import answer
 from iterand_engine.runs.make import make_run
-from iterand_engine.runs.train import Surroundings, work
-from iterand_engine.store import Store, queries
+from iterand_engine.runs.train import work
+from iterand_engine.store import Store
+from iterand_engine.store.runs import claim_run
+from tests.hooks import hooks
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 
 GPU = Device("GPU-1", "cuda", "NVIDIA Small", 8_000_000_000, 5_000_000_000, bf16=True)
 
@@ -45,7 +49,7 @@ def asked(workspace: Workspace, mapping: dict[str, Any]) -> Answer:
 
 def trained(workspace: Workspace, store: Store, mapping: dict[str, Any]) -> str:
     run_id = make_run(workspace, store, RunConfig.from_mapping(mapping))
-    work(workspace, store, run_id, store.claim(run_id))
+    work(workspace, store, run_id, claim_run(store, run_id))
     return run_id
 
 
@@ -69,7 +73,9 @@ def test_that_memory_is_within_a_factor_of_two_of_a_real_run(
 
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     child = [sys.executable, str(ROOT / "tests" / "memory_child.py"), json.dumps(mapping)]
-    done = subprocess.run(child, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        child, env=environment, capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    )
     grown = int(done.stdout)
     assert grown / 2 < foretold < grown * 2, f"foretold {foretold / 1e6:.0f} MB, grown {grown / 1e6:.0f} MB"
 
@@ -87,7 +93,7 @@ def test_that_files_are_as_large_as_foretold(tmp_path: Path) -> None:
 
     with Store.open(workspace) as store:
         run_id = make_run(workspace, store, RunConfig.from_mapping(mapping))
-        work(workspace, store, run_id, store.claim(run_id), Surroundings(on_progress=checkpoint_size))
+        work(workspace, store, run_id, claim_run(store, run_id), hooks(on_progress=checkpoint_size))
     folder, expected = workspace.run_dir(run_id), asked(workspace, mapping).disk
 
     networks = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
@@ -136,7 +142,7 @@ def test_that_time_is_foretold_from_recorded_runs_of_the_same_network(tmp_path: 
             return run_seconds(store, RunConfig.from_mapping(mapping), asked(workspace, mapping))
 
         assert foretold(base) is None
-        rows = [queries.run(store, trained(workspace, store, base)) for _ in range(2)]
+        rows = [store.reader.run(trained(workspace, store, base)) for _ in range(2)]
         step_s = sum(row.elapsed_s for row in rows) / sum(row.step for row in rows)
         assert foretold(base) == pytest.approx(16 * step_s)
         assert foretold(longer) == pytest.approx(240 * step_s)
@@ -152,7 +158,7 @@ def test_that_time_is_foretold_from_recorded_runs_of_the_same_network(tmp_path: 
 
 
 def with_memory(found: Answer, activation_bytes: int | None) -> Answer:
-    memory = Memory(
+    memory = MemoryEstimate(
         runtime_bytes=0,
         data_bytes=0,
         network_bytes=0,
@@ -195,6 +201,6 @@ def test_that_disk_is_warned_of_for_all_runs_together(tmp_path: Path) -> None:
     assert disk_warning([(found, 60)], needed) is None
     told = disk_warning([(found, 40), (found, 20)], needed - 1)
     assert told is not None
-    assert told.startswith(f"60 runs need about {gigabytes(needed)} of disk")
+    assert told.startswith(f"60 runs need about {size(needed, tenths=True)} of disk")
     assert disk_warning([], 0) is None
     assert warnings(found, replace(GPU, memory_used_bytes=0), needed - 1, 60) == [told]

@@ -1,4 +1,4 @@
-"""The probe as a process: its lines, newest request first, and own code that does its worst."""
+"""The probe as a process: its lines, newest request first, and extension code that does its worst."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from iterand_engine.preflight.probe_client import (
     probe_environment,
 )
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 
-PATIENCE_S = 120.0
 OWN_CODE = """
 import os, sys, time
 from pathlib import Path
@@ -140,7 +140,7 @@ def started(workspace: Workspace) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture(scope="module")
 def enabled_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Path]:
-    """A workspace in which own code is enabled, and the folder of the settings that say so."""
+    """A workspace in which extension code is enabled, and the folder of the settings that say so."""
     settings, workspace = (
         tmp_path_factory.mktemp("config"),
         open_workspace_dir(tmp_path_factory.mktemp("own")),
@@ -153,7 +153,9 @@ def enabled_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, P
 
 
 @pytest.fixture
-def own_code(enabled_once: tuple[Workspace, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+def extension_code(
+    enabled_once: tuple[Workspace, Path], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Workspace]:
     """That workspace, its entries known to this process."""
     workspace, settings = enabled_once
     monkeypatch.setenv("XDG_CONFIG_HOME", str(settings))
@@ -176,8 +178,8 @@ def test_that_the_newest_request_of_a_topic_wins_and_the_end_of_stdin_ends_the_p
         assert process.wait(PATIENCE_S) == 0
 
 
-def test_that_a_probe_whose_code_never_returns_ends_after_its_reader(own_code: Workspace) -> None:
-    with started(own_code) as process:
+def test_that_a_probe_whose_code_never_returns_ends_after_its_reader(extension_code: Workspace) -> None:
+    with started(extension_code) as process:
         assert process.stdin is not None
         process.stdin.write(request_line(1, model="endless"))
         process.stdin.close()
@@ -201,8 +203,10 @@ def line_of(text: str) -> int:
     return OWN_CODE.splitlines().index(text) + 1
 
 
-def test_that_own_code_is_looked_at_with_its_arguments_while_it_is_enabled(own_code: Workspace) -> None:
-    with ProbeClient(own_code) as probe:
+def test_that_extension_code_is_looked_at_with_its_arguments_while_it_is_enabled(
+    extension_code: Workspace,
+) -> None:
+    with ProbeClient(extension_code) as probe:
         small, wide = (
             probe.ask(
                 RunConfig.from_mapping(mapping_of() | {"model": {"name": "good", "features": features}})
@@ -220,7 +224,7 @@ def test_that_own_code_is_looked_at_with_its_arguments_while_it_is_enabled(own_c
         assert mine.trained == mine.weights
         assert mine.redraw_events == mine.steps // 300
 
-        path = own_code.extensions_dir / "worst.py"
+        path = extension_code.extensions_dir / "worst.py"
         try:
             path.write_text(OWN_CODE + "# changed\n")
             assert "changed since it was enabled" in refused(probe, "good")
@@ -229,8 +233,8 @@ def test_that_own_code_is_looked_at_with_its_arguments_while_it_is_enabled(own_c
         assert asked(probe, "good").weights == small.weights
 
 
-def test_that_the_probe_survives_bad_own_code(own_code: Workspace) -> None:
-    with ProbeClient(own_code) as probe:
+def test_that_the_probe_survives_bad_extension_code(extension_code: Workspace) -> None:
+    with ProbeClient(extension_code) as probe:
         whole = asked(probe)
         raised = line_of('    return {}["no such key"]')
         assert f"extensions/worst.py, line {raised}" in refused(probe, "raises")
@@ -263,12 +267,12 @@ def test_that_a_probe_that_cannot_start_is_told(tmp_path: Path, monkeypatch: pyt
         assert "The probe did not start (exit code 1, " in refused(probe)
 
 
-def test_that_what_does_not_fit_is_said_before_queueing(own_code: Workspace) -> None:
+def test_that_what_does_not_fit_is_said_before_queueing(extension_code: Workspace) -> None:
     def configs(model: str) -> list[RunConfig]:
         mappings = (mapping_of(model, training={"seed": seed, "lr": seed / 10}) for seed in (1, 2, 3))
         return [RunConfig.from_mapping(mapping) for mapping in mappings]
 
-    found = check_before_queueing(own_code, [*configs("conv2"), *configs("huge"), *configs("raises")])
+    found = check_before_queueing(extension_code, [*configs("conv2"), *configs("huge"), *configs("raises")])
     assert len(found) == 3
     assert found[0].startswith("huge x0.1: A run takes about ")
     assert found[1].startswith("raises x0.1: memory not known: ")

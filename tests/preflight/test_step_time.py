@@ -64,7 +64,7 @@ def test_that_data_of_an_unknown_form_is_looked_at(tmp_path: Path) -> None:
     assert "there is no such file" in done.err
 
 
-def test_that_own_code_that_fails_is_told_with_its_line(
+def test_that_extension_code_that_fails_is_told_with_its_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))

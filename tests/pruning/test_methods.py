@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from iterand_engine.config.arguments import Argument
 from iterand_engine.config.catalog import METHODS, RULES, Entry
 from iterand_engine.config.method_options import EdgePopupOptions, IteRandOptions, RuleChoice, ScoreOptions
+from iterand_engine.config.options import Argument
 from iterand_engine.data.dataset import Batch, Split
 from iterand_engine.pruning import MaskedLayer
 from iterand_engine.pruning.draws import draw_weights
-from iterand_engine.pruning.methods.base import Plan
+from iterand_engine.pruning.methods.base import RunPlan
 from iterand_engine.pruning.methods.edge_popup import EdgePopup
 from iterand_engine.pruning.methods.iterand import IteRand
 from iterand_engine.pruning.redraw_rules import Redraw, RedrawSite
@@ -36,7 +36,7 @@ def two_layers() -> nn.Module:
 
 def iterand(rate: float = 0.3, every: int = 2, steps: int = 20, **options: Any) -> IteRand:
     chosen = IteRandOptions(randomize_every=every, randomize_rate=rate, **options)
-    return IteRand(two_layers(), chosen, Plan(total_steps=steps, seed=5))
+    return IteRand(two_layers(), chosen, RunPlan(total_steps=steps, seed=5))
 
 
 def weights_of(method: EdgePopup) -> list[Tensor]:
@@ -62,7 +62,7 @@ def test_that_every_step_and_evaluation_selects_from_the_scores_as_they_are(
     ranking: Literal["signed", "magnitude"],
 ) -> None:
     options = EdgePopupOptions(sparsity=0.7, ranking=ranking)
-    method = EdgePopup(two_layers(), options, Plan(total_steps=4, seed=5))
+    method = EdgePopup(two_layers(), options, RunPlan(total_steps=4, seed=5))
     select: tuple[Callable[[], object], ...] = (lambda: method.before_step(0), method.before_evaluation)
     for seed, choose in enumerate(select):
         move_scores(method, seed)
@@ -289,7 +289,7 @@ def test_that_a_masked_weight_costs_sixteen_bytes_and_three(
     before = persistent_bytes()
     module = nn.Linear(700, 500, bias=False)
     options: ScoreOptions = IteRandOptions(randomize_every=1) if name == "iterand" else EdgePopupOptions()
-    plan = Plan(total_steps=100, seed=1, weight_dtype=dtype)
+    plan = RunPlan(total_steps=100, seed=1, weight_dtype=dtype)
     method: EdgePopup = METHODS[name].load()(module, options, plan)
     optimizer = torch.optim.SGD(method.trained, lr=0.1, momentum=0.9, weight_decay=1e-3)
     for step in range(2):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.results.differences import differences, short_names, value_text
+from iterand_engine.runs.group_key import group_key
 from tests.counting import calls_in
 
 DENSE = {"name": "dense"}
@@ -79,15 +80,15 @@ def test_that_what_may_differ_within_a_group_is_left_out_unless_asked_for() -> N
     one = config(name="one", training={"seed": 1}, compute={"device": "cpu"}, recording={"mask_every": 5})
     other = config(name="two", training={"seed": 2}, compute={"threads": 3})
     assert texts(one, other) == ["", ""]
-    found = differences({"one": one, "other": other}, ignoring=["name"])
-    assert list(found.names.values()) == ["seed", "device", "threads", "mask_every"]
-    assert found.text("one") == "seed 1, device cpu, threads auto, mask_every 5"
+    found = differences({"one": one, "other": other}, but_for=())
+    assert list(found.names.values()) == ["seed"], "name, device and recording make no other experiment"
+    assert found.text("one") == "seed 1"
 
 
 def test_that_the_precision_makes_runs_differ() -> None:
     one, other = config(compute={"precision": "fp32"}), config(compute={"precision": "bf16"})
     assert texts(one, other) == ["precision fp32", "precision bf16"]
-    assert differences({"one": one, "other": other}, ignoring=["compute.precision"]).names == {}
+    assert differences({"one": one, "other": other}, but_for=["compute.precision"]).names == {}
 
 
 def test_that_a_rule_is_a_name_or_a_mapping() -> None:
@@ -192,3 +193,28 @@ def many_configs(count: int) -> dict[str, dict[str, Any]]:
         str(n): {**made[n % 3], "training": {**made[0]["training"], "seed": n, "lr": 0.1 * (1 + n % 4)}}
         for n in range(count)
     }
+
+
+def test_that_an_experiment_is_what_the_group_key_hashes() -> None:
+    """Another value makes another key where it makes another experiment, and only there."""
+    whole = RunConfig.from_mapping(config())
+    changed = {
+        "name": "other",
+        "model.width_factor": 0.5,
+        "method.sparsity": 0.6,
+        "training.lr": 0.3,
+        "training.seed": 77,
+        "compute.threads": 3,
+        "recording.mask_every": 7,
+    }
+
+    def key(of: RunConfig) -> str:
+        return group_key(of, fingerprint="digits-v1", precision="fp32")
+
+    for option, value in changed.items():
+        section, _, name = option.rpartition(".")
+        mapping = whole.to_mapping()
+        (mapping[section] if section else mapping)[name] = value
+        other = RunConfig.from_mapping(mapping)
+        differ = differences({"one": whole.to_mapping(), "other": other.to_mapping()}).names
+        assert (key(other) != key(whole)) == (option in differ), option

@@ -19,11 +19,11 @@ from iterand_engine.results.epoch_masks import (
     EpochMasks,
     Histogram,
     epoch_path,
-    pack,
     read_epoch,
     stored_epochs,
     write_epoch,
 )
+from iterand_engine.results.stored_mask import pack_kept
 from iterand_engine.training.mask_snapshot import BINS, snapshot_masks
 from tests.training_tasks import ListSink, config_of, task_of, train
 
@@ -40,8 +40,7 @@ def as_epoch(epoch: int, masks: Masks) -> EpochMasks:
     histogram = Histogram(np.arange(4, dtype=np.int64), -1.5, 2.5, 0.25 * epoch)
     return EpochMasks(
         epoch,
-        packed={name: pack(mask) for name, mask in masks.items()},
-        shapes={name: mask.shape for name, mask in masks.items()},
+        layers={name: pack_kept(mask) for name, mask in masks.items()},
         histograms={"conv.weight": histogram},
     )
 
@@ -61,10 +60,10 @@ def is_key(folder: Path, epoch: int) -> bool:
 def assert_same(folder: Path, epoch: int, masks: Masks) -> None:
     found = read_epoch(folder, epoch)
     assert found.epoch == epoch
-    assert list(found.packed) == list(found.shapes) == list(masks)
+    assert list(found.layers) == list(masks)
     for name, mask in masks.items():
-        assert found.mask(name).dtype == bool
-        np.testing.assert_array_equal(found.mask(name), mask)
+        assert found.layers[name].kept.dtype == bool
+        np.testing.assert_array_equal(found.layers[name].kept, mask)
     assert found.histograms.keys() == {"conv.weight"} & masks.keys()
 
 
@@ -98,14 +97,14 @@ def test_that_any_masks_of_any_names_read_back(
     with tempfile.TemporaryDirectory() as folder:
         previous = None
         for epoch, masks in enumerate(epochs):
-            current = EpochMasks(epoch, {name: pack(m) for name, m in masks.items()}, shapes, {})
+            current = EpochMasks(epoch, {name: pack_kept(m) for name, m in masks.items()}, {})
             write_epoch(Path(folder), current, previous)
             previous = current
         for epoch, masks in enumerate(epochs):
             found = read_epoch(Path(folder), epoch)
-            assert found.shapes == shapes
+            assert {name: one.shape for name, one in found.layers.items()} == shapes
             for name, mask in masks.items():
-                np.testing.assert_array_equal(found.mask(name), mask)
+                np.testing.assert_array_equal(found.layers[name].kept, mask)
 
 
 def test_that_masks_that_hardly_change_take_little_space(tmp_path: Path) -> None:
@@ -121,8 +120,8 @@ def test_that_masks_that_hardly_change_take_little_space(tmp_path: Path) -> None
 def test_that_bits_lie_in_row_major_order(tmp_path: Path) -> None:
     mask = np.zeros((2, 3, 2), dtype=bool)
     mask[0, 0, 1] = mask[1, 0, 0] = True  # positions 1 and 6
-    assert pack(mask).tolist() == [0b01000010, 0]
-    assert pack(np.asfortranarray(mask)).tolist() == [0b01000010, 0]
+    assert pack_kept(mask).packed.tolist() == [0b01000010, 0]
+    assert pack_kept(np.asfortranarray(mask)).packed.tolist() == [0b01000010, 0]
 
 
 def test_that_what_does_not_follow_its_epoch_becomes_a_key_frame(tmp_path: Path) -> None:
@@ -185,7 +184,7 @@ def test_that_damage_is_told_or_does_no_harm(data: st.DataObject) -> None:
             assert "damaged" in problem
         else:
             for name, mask in epochs[2].items():
-                np.testing.assert_array_equal(found.mask(name), mask)
+                np.testing.assert_array_equal(found.layers[name].kept, mask)
 
 
 def read_or_problem(folder: Path, epoch: int) -> tuple[EpochMasks | None, str]:
@@ -222,7 +221,7 @@ def test_that_a_snapshot_holds_the_selected_masks_and_the_ranked_scores(ranking:
     for layer in task.method.layers:
         scores = layer.masking.scores.detach()
         mask = kept_mask(scores, 0.7, "magnitude" if ranking == "magnitude" else "signed")
-        np.testing.assert_array_equal(found.mask(layer.name), mask.numpy())
+        np.testing.assert_array_equal(found.layers[layer.name].kept, mask.numpy())
         ranked = (scores.abs() if ranking == "magnitude" else scores).numpy()
         histogram = found.histograms[layer.name]
         assert histogram.counts.shape == (BINS,)

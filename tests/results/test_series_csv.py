@@ -11,13 +11,10 @@ import pytest
 from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.results.series_csv import HEAD, write_series
-from iterand_engine.store import NewRun, Recorder, RunState, Store
+from iterand_engine.store import Recorder, RunState, Store
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
+from tests.new_runs import new_run
 
-CONFIG = {
-    "data": {"dataset": "digits"},
-    "model": {"name": "conv2", "width_factor": 0.25},
-    "method": {"name": "iterand"},
-}
 LAYERS = ("conv1.weight", "fc, last")
 
 
@@ -26,14 +23,14 @@ class Ended(Exception):  # noqa: N818 - what a user wants who cancels
 
 
 def add_run(store: Store) -> str:
-    return store.create_run(NewRun("tiny", CONFIG, "key", 1, "cpu", "fp32", "0.1.0"))
+    return create_run(store, new_run("tiny"))
 
 
 def trained(store: Store, points: int) -> str:
     """A run with a series of single values and one with two layers."""
     run_id = add_run(store)
-    token = store.claim(run_id)
-    store.adopt(run_id, token, processes.current(), {"device": "cpu"})
+    token = claim_run(store, run_id)
+    adopt_run(store, run_id, token, processes.current(), {"device": "cpu"})
     with Recorder(store, run_id, token) as recorder:
         recorder.declare("loss", "step")
         recorder.declare("flips", "step", LAYERS)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iterand_engine.config.axes import SEED, read_values
 from iterand_engine.results.sweep_grid import Grid, grid_of
 from iterand_engine.runs.sweeps import Plan, plan
 from iterand_engine.store import RunRow, RunState
@@ -18,7 +19,8 @@ from tests.run_rows import run_row
 
 
 def planned(*sets: str, seeds: tuple[int, ...] = ()) -> Plan:
-    return plan({"compute": {"precision": "fp32"}}, sets, seeds, Path("/nowhere"))
+    changes = dict(map(read_values, sets)) | ({SEED: seeds} if seeds else {})
+    return plan({"compute": {"precision": "fp32"}}, changes, Path("/nowhere"))
 
 
 def runs_of(found: Plan) -> list[tuple[RunRow, dict[str, Any]]]:

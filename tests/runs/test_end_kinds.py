@@ -10,7 +10,8 @@ from iterand_engine.cli.next_steps import next_step
 from iterand_engine.errors import UserError, concerning
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.adopt import adopted
-from iterand_engine.store import EndKind, RunDetail, RunState, Store, queries, queue
+from iterand_engine.store import EndKind, RunDetail, RunState, Store, queue
+from iterand_engine.store.runs import claim_run
 from tests.store.make_released_workspace import KINDS, Maker, add_all
 
 
@@ -28,16 +29,16 @@ def advice(run: RunDetail) -> str:
 def test_that_every_way_to_end_is_stored_as_a_value(workspace: Workspace) -> None:
     with Store.open(workspace) as store:
         add_all(Maker(workspace, store))
-        rows = {row.name: row for row in queries.runs(store)}
+        rows = {row.name: row for row in store.reader.runs()}
         assert {name: row.end_kind for name, row in rows.items()} == KINDS
-        runs = {name: queries.run(store, row.id) for name, row in rows.items()}
+        runs = {name: store.reader.run(row.id) for name, row in rows.items()}
         assert advice(runs["memory"]).startswith("`iterand queue c.yaml --set training.batch_size=6` trains")
         assert advice(runs["extension"]).startswith("mend mine.py and enable it, then `iterand queue c.yaml`")
         for name in ("code gone", "defect", "data gone"):
             assert advice(runs[name]).startswith("mend the cause, then `iterand queue --resume"), name
 
         queue.enqueue(store, [runs["memory"].id])
-        again = queries.run(store, runs["memory"].id)
+        again = store.reader.run(runs["memory"].id)
         assert (again.state, again.end_kind, again.reason) == (RunState.QUEUED, None, None)
 
 
@@ -50,9 +51,9 @@ def test_that_what_ends_a_process_is_stored_too(
 ) -> None:
     with Store.open(workspace) as store:
         run_id = Maker(workspace, store).made("run")
-        with pytest.raises(BaseException), adopted(store, run_id, store.claim(run_id)):  # noqa: B017, PT011
+        with pytest.raises(BaseException), adopted(store, run_id, claim_run(store, run_id)):  # noqa: B017, PT011
             raise error
-        assert queries.run(store, run_id).end_kind == kind
+        assert store.reader.run(run_id).end_kind == kind
 
 
 def test_that_the_innermost_concern_of_an_error_stays() -> None:

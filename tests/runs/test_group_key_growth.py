@@ -8,10 +8,9 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel
 
-from iterand_engine.config.arguments import Argument
 from iterand_engine.config.catalog import DATASETS, MODELS, RULES, Entry
 from iterand_engine.config.method_options import IteRandOptions, LayerRule, RuleChoice, rule_options_class
-from iterand_engine.config.options import Options, counts_always, option
+from iterand_engine.config.options import Argument, Options, counts_always, option
 from iterand_engine.config.run_config import (
     DataConfig,
     ModelConfig,
@@ -25,7 +24,7 @@ from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.runs import group_key as run_identity
 from iterand_engine.runs.group_key import Behaviour, behaviour_of, group_key, key_of
 from iterand_engine.runs.make import make_run
-from iterand_engine.store import Store, queries
+from iterand_engine.store import Store
 from tests.training_tasks import config_of
 
 # The options that every group key has. An option that is added to a section or a method of today is not
@@ -128,7 +127,7 @@ def test_that_an_argument_added_to_a_redraw_rule_moves_no_key_until_it_is_used(
         assert (key(config) == plain) is same
 
 
-def test_that_arguments_of_own_code_always_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_that_arguments_of_extension_code_always_count(monkeypatch: pytest.MonkeyPatch) -> None:
     depth = Argument("depth", "int", 1)
     monkeypatch.setitem(MODELS, "mine", Entry("mine", "Mine", "none:none", arguments=(depth,)))
     config = RunConfig.from_mapping({"model": {"name": "mine"}})
@@ -223,7 +222,7 @@ def test_that_the_tags_of_a_run_are_stored_beside_its_key(
     workspace = open_workspace_dir(workspace_dir)
     monkeypatch.setattr(run_identity, "BEHAVIOURS", MADE_UP)
     with Store.open(workspace) as store:
-        plain, tagged = (queries.run(store, make_run(workspace, store, one)) for one in (small, large))
+        plain, tagged = (store.reader.run(make_run(workspace, store, one)) for one in (small, large))
     assert (plain.behaviour, tagged.behaviour) == ({}, {"draws": 2})
     assert (plain.fingerprint, tagged.fingerprint) == ("digits-v1", "digits-v1")
     key_here = partial(key_of, tagged.config, fingerprint="digits-v1", precision="fp32")

@@ -19,11 +19,13 @@ from iterand_engine.errors import ExitCode
 from iterand_engine.machine import environment, processes
 from iterand_engine.runs import adopt, train
 from iterand_engine.runs.reproduce import Difference, first_difference, reproduce_run
-from iterand_engine.store import NewRun, Recorder, Store, queries
+from iterand_engine.store import NewRun, Recorder, Store
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 from iterand_engine.training import trainer
 from iterand_engine.training.optimizer import learning_rate
 from iterand_engine.version import __version__
 from tests.command_line import STEPS_PER_EPOCH, TINY, config_file, iterand, opened
+from tests.hooks import hooks
 
 LAYERS = ("conv1.weight", "fc1.weight")
 Fill = Callable[[Recorder], None]
@@ -33,8 +35,8 @@ def trained(folder: Path, stop_at: int | None = None, **changes: Any) -> str:
     """Train a tiny run in the workspace `ws` of a folder."""
     with common.opened(folder / "ws") as at:
         run_id = new_run(at, load_yaml(config_file(folder, **changes)))
-        around = train.Surroundings(should_stop=lambda step: step == stop_at)
-        train.work(at.workspace, at.store, run_id, at.store.claim(run_id), around)
+        around = hooks(should_stop=lambda step: step == stop_at)
+        train.work(at.workspace, at.store, run_id, claim_run(at.store, run_id), around)
     return run_id
 
 
@@ -85,7 +87,7 @@ def test_that_unlike_networks_behind_equal_series_are_told(
 def test_that_a_stop_ends_the_comparison_early(tmp_path: Path) -> None:
     run_id = trained(tmp_path)
     with common.opened(tmp_path / "ws") as at:
-        around = train.Surroundings(should_stop=lambda step: step == 5)
+        around = hooks(should_stop=lambda step: step == 5)
         comparison = reproduce_run(at.workspace, at.store, run_id, around=around)
     assert (comparison.steps, comparison.is_identical, comparison.was_stopped) == (5, True, True)
     assert _tell(comparison) is ExitCode.STOPPED
@@ -93,7 +95,7 @@ def test_that_a_stop_ends_the_comparison_early(tmp_path: Path) -> None:
 
 def test_that_a_run_that_did_no_step_is_refused(workspace_dir: Path) -> None:
     with opened(workspace_dir) as (_, store):
-        run_id = store.create_run(NewRun("new", TINY, "key", 1, "cpu", "fp32", __version__))
+        run_id = create_run(store, NewRun("new", TINY, "key", 1, "cpu", "fp32", __version__))
     done = iterand("reproduce", run_id, "--workspace", workspace_dir)
     assert done.code == 2
     assert "nothing to compare" in done.err
@@ -101,9 +103,9 @@ def test_that_a_run_that_did_no_step_is_refused(workspace_dir: Path) -> None:
 
 def recorded(store: Store, fill: Fill) -> str:
     """A run with series as a function records them."""
-    run_id = store.create_run(NewRun("made", {**TINY, "name": "made"}, "key", 1, "cpu", "fp32", __version__))
-    token = store.claim(run_id)
-    store.adopt(run_id, token, processes.current(), {})
+    run_id = create_run(store, NewRun("made", {**TINY, "name": "made"}, "key", 1, "cpu", "fp32", __version__))
+    token = claim_run(store, run_id)
+    adopt_run(store, run_id, token, processes.current(), {})
     with Recorder(store, run_id, token) as recorder:
         for name, axis in (("loss", "step"), ("val_loss", "epoch"), ("epoch_s", "epoch"), ("rate", "clock")):
             recorder.declare(name, axis)  # type: ignore[arg-type]
@@ -158,4 +160,4 @@ def test_that_the_earliest_difference_of_all_series_counts(workspace_dir: Path) 
         two = recorded(store, both([1, 2, 4], [[1, 1], [3, 2]]))
         found = first_difference(store, one, store, two, 9)
         assert str(found) == "step 1, series flips (conv1.weight): 2 / 3"
-        assert queries.run(store, one).step == 0
+        assert store.reader.run(one).step == 0

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,22 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from iterand_engine.config.run_config import RunConfig
+from iterand_engine.data.dataset import Split
 from iterand_engine.errors import UserError
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.results.epoch_masks import epoch_path, read_epoch, stored_epochs
 from iterand_engine.runs import adopt
 from iterand_engine.runs.files import load_checkpoint
 from iterand_engine.runs.make import make_run
-from iterand_engine.runs.train import Outcome, Surroundings, work
-from iterand_engine.store import RunState, Store, queries
-from iterand_engine.training import checkpoint, final_state, trainer
+from iterand_engine.runs.train import RunOutcome, work
+from iterand_engine.store import RunState, Store
+from iterand_engine.store.runs import claim_run
+from iterand_engine.training import checkpoint, evaluation, final_state, trainer
 from iterand_engine.training.checkpoint import Checkpoint
-from iterand_engine.training.trainer import Hooks, Trainer
+from iterand_engine.training.trainer import Trainer
+from tests.hooks import hooks
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 from tests.training_tasks import METHODS, ListSink, config_of, state_bytes, task_of
 
 EPOCHS, STEPS_PER_EPOCH = 3, 5
@@ -54,10 +58,10 @@ class Place:
     def new_run(self, config: RunConfig) -> str:
         return make_run(self.workspace, self.store, config)
 
-    def start(self, run_id: str, stop_at: int | None = None) -> Outcome:
+    def start(self, run_id: str, stop_at: int | None = None) -> RunOutcome:
         """Claim and train a run, to its end or until so many updates are done."""
-        around = Surroundings(note=self.notes.append, should_stop=lambda step: step == stop_at)
-        return work(self.workspace, self.store, run_id, self.store.claim(run_id), around)
+        around = hooks(note=self.notes.append, should_stop=lambda step: step == stop_at)
+        return work(self.workspace, self.store, run_id, claim_run(self.store, run_id), around)
 
     def uninterrupted(self, method: str) -> dict[str, Any]:
         """What a run that nobody stops leaves behind."""
@@ -70,23 +74,23 @@ class Place:
     def left_behind(self, run_id: str) -> dict[str, Any]:
         """Every series but those of the clock, the final network bit for bit, and the masks of the epochs."""
         found: dict[str, Any] = {}
-        for info in queries.series_list(self.store, run_id):
+        for info in self.store.reader.series_list(run_id):
             if info.axis != "clock" and info.name != CLOCK:
-                series = queries.series(self.store, run_id, info.name)
+                series = self.store.reader.series(run_id, info.name)
                 found[f"series {info.name}"] = (series.steps.tolist(), series.values.tobytes())
         folder = self.workspace.run_dir(run_id)
         state = final_state.read(folder / "final.safetensors")
         for name, tensor in state.tensors.items():
             found[name] = tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
-        assert final_state.digest(state) == queries.run(self.store, run_id).final_digest
+        assert final_state.digest(state) == self.store.reader.run(run_id).final_digest
         best = final_state.read(folder / "best.safetensors")
         found["best"] = final_state.digest(best), best.facts["epoch"]
         for epoch in stored_epochs(folder / "masks"):
             masks = read_epoch(folder / "masks", epoch)
-            found[f"masks {epoch}"] = {name: bits.tobytes() for name, bits in masks.packed.items()}
-        detail = queries.run(self.store, run_id)
+            found[f"masks {epoch}"] = {name: mask.packed.tobytes() for name, mask in masks.layers.items()}
+        detail = self.store.reader.run(run_id)
         found["results"] = (detail.step, detail.epoch, detail.val_accuracy)
-        found["test"] = queries.test_accuracy(self.store, run_id, lock=False)
+        found["test"] = self.store.reader.test_accuracy(run_id, lock=False)
         return found
 
 
@@ -112,7 +116,7 @@ def test_that_stopping_and_going_on_changes_nothing(place: Place, method: str, s
         outcome = place.start(run_id, stop)
         if stop < STEPS:
             assert (outcome.state, outcome.step) == (RunState.STOPPED, stop)
-            assert queries.run(place.store, run_id).state is RunState.STOPPED
+            assert place.store.reader.run(run_id).state is RunState.STOPPED
     if stops[-1] < STEPS:
         outcome = place.start(run_id)
     assert outcome.state is RunState.FINISHED
@@ -126,18 +130,21 @@ KILLED = """
 import os, signal, sys
 from iterand_engine.store import Store
 from iterand_engine.training import trainer
-from iterand_engine.runs.train import Surroundings, work
+from iterand_engine.training.hooks import Hooks
+from iterand_engine.runs.train import work
 from iterand_engine.machine.workspace import open_workspace_dir
+from iterand_engine.store.runs import claim_run
 
-def killed_at_eight(step):
-    if step == 8:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return False
+class KilledAtEight(Hooks):
+    def should_stop(self, step):
+        if step == 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return False
 
 trainer.FLUSH_S = 0.0  # so that the store has more than the last checkpoint has
 workspace = open_workspace_dir(sys.argv[1])
 store = Store.open(workspace)
-work(workspace, store, sys.argv[2], store.claim(sys.argv[2]), Surroundings(should_stop=killed_at_eight))
+work(workspace, store, sys.argv[2], claim_run(store, sys.argv[2]), KilledAtEight())
 """
 
 
@@ -147,10 +154,12 @@ def test_that_a_killed_process_costs_only_the_steps_since_its_last_checkpoint(
 ) -> None:
     run_id = place.new_run(config_for(method))
     arguments = [sys.executable, "-c", KILLED, str(place.workspace.root), run_id]
-    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        arguments, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert queries.run(place.store, run_id).state is RunState.INTERRUPTED
-    assert [entry.step for entry in queries.checkpoints(place.store, run_id)][:1] in ([5], [])
+    assert place.store.reader.run(run_id).state is RunState.INTERRUPTED
+    assert [entry.step for entry in place.store.reader.checkpoints(run_id)][:1] in ([5], [])
     assert place.start(run_id).state is RunState.FINISHED
     assert place.left_behind(run_id) == place.uninterrupted(method)
 
@@ -162,8 +171,8 @@ def checkpoints_of(config: RunConfig) -> tuple[Trainer, ListSink, list[bytes]]:
     """Train to the end, saving at every flush and flushing at every step."""
     saved: list[bytes] = []
     sink = ListSink()
-    hooks = Hooks(on_checkpoint=lambda state: saved.append(checkpoint.to_bytes(state)))
-    run = Trainer(task_of(config), sink, hooks)
+    saving = hooks(on_checkpoint=lambda state: saved.append(checkpoint.to_bytes(state)))
+    run = Trainer(task_of(config), sink, saving)
     with run.task.numerics.active():
         run.train()
     return run, sink, saved
@@ -204,6 +213,35 @@ def test_that_any_checkpoint_leads_to_the_same_end(
                 assert [(at, value.tobytes()) for at, value in rest.points[name]] == expected, (name, step)
 
 
+@pytest.mark.parametrize("break_at", ["never", "within the last epoch", "after the last epoch"])
+def test_that_the_last_epochs_validation_accuracy_stays_not_the_best(
+    place: Place, monkeypatch: pytest.MonkeyPatch, break_at: str
+) -> None:
+    left = [0.75, 0.5, 0.25]
+
+    def falling(*words: Any) -> Any:
+        found = evaluation.evaluate(*words)
+        return replace(found, accuracy=left.pop(0)) if Split.VAL in words else found
+
+    monkeypatch.setattr(trainer, "evaluate", falling)
+    run_id = place.new_run(config_for("iterand"))
+    if break_at == "within the last epoch":
+        assert place.start(run_id, STEPS - 1).state is RunState.STOPPED
+    elif break_at == "after the last epoch":
+        with monkeypatch.context() as change:
+            change.setattr(Trainer, "test", lambda _: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                place.start(run_id)
+    outcome = place.start(run_id)
+    assert (outcome.state, left) == (RunState.FINISHED, [])
+    row = place.store.reader.run(run_id)
+    assert (outcome.val_accuracy, row.val_accuracy) == (0.25, 0.25)
+    assert row.accuracy_so_far == 0.25
+    assert place.store.reader.series(run_id, "val_accuracy").values.tolist() == [0.75, 0.5, 0.25]
+    best = final_state.read(place.workspace.run_dir(run_id) / "best.safetensors")
+    assert best.facts["epoch"] == "1"
+
+
 def test_that_a_checkpoint_is_a_copy_on_the_host() -> None:
     run = Trainer(task_of(config_for("iterand")), ListSink())
     state = checkpoint.take(run.task.module, run.optimizer, run.position, run.counters)
@@ -227,7 +265,7 @@ def stopped(place: Place) -> str:
 
 def files_of(place: Place, run_id: str) -> list[Path]:
     """Checkpoint files, newest first."""
-    return [place.workspace.absolute(entry.relpath) for entry in queries.checkpoints(place.store, run_id)]
+    return [place.workspace.absolute(entry.relpath) for entry in place.store.reader.checkpoints(run_id)]
 
 
 def test_that_two_checkpoints_are_kept_and_a_finished_run_has_none(place: Place, stopped: str) -> None:
@@ -256,7 +294,7 @@ def test_that_a_damaged_checkpoint_gives_way_to_the_one_before(
         f"Cannot read the checkpoint {newest}" if damage == "gone" else f"The checkpoint {newest}"
     )
     assert note.endswith(" Going on from the one before it, at step 5.")
-    messages = [event.text for event in queries.events(place.store, stopped) if event.level == "warning"]
+    messages = [event.text for event in place.store.reader.events(stopped) if event.level == "warning"]
     assert note in messages
     assert older.name == "step-000000005-epoch-00001.pt"
     found, expected = place.left_behind(stopped), place.uninterrupted("iterand")
@@ -287,7 +325,7 @@ def test_that_a_run_without_a_whole_checkpoint_says_so_and_waits_for_it(place: P
         f"damaged: its checksum differs from the stored one. Put the file back, or train anew from "
         f"{configuration}."
     )
-    detail = queries.run(place.store, stopped)
+    detail = place.store.reader.run(stopped)
     assert (detail.state, detail.reason) == (RunState.STOPPED, str(caught.value))
     assert not place.notes, "nothing is said of going on where there is nothing to go on from"
     newest.write_bytes(contents[newest])
@@ -305,7 +343,7 @@ def test_that_a_mistake_found_when_resuming_can_be_mended(place: Place, tmp_path
     path.rename(tmp_path / "away.npz")
     with pytest.raises(UserError, match=r"images\.npz"):
         place.start(run_id)
-    assert queries.run(place.store, run_id).state is RunState.STOPPED
+    assert place.store.reader.run(run_id).state is RunState.STOPPED
     (tmp_path / "away.npz").rename(path)
     assert place.start(run_id).state is RunState.FINISHED
 
@@ -319,8 +357,8 @@ def test_that_damaged_masks_do_not_keep_a_run_from_going_on(place: Place, stoppe
     assert note.endswith(" Training goes on without the masks of epoch 1.")
     expected = place.uninterrupted("iterand")
     for epoch in (2, 3):
-        packed = read_epoch(folder, epoch).packed
-        assert {name: bits.tobytes() for name, bits in packed.items()} == expected[f"masks {epoch}"]
+        layers = read_epoch(folder, epoch).layers
+        assert {name: mask.packed.tobytes() for name, mask in layers.items()} == expected[f"masks {epoch}"]
 
 
 def test_that_a_run_stopped_before_its_first_checkpoint_begins_again(place: Place) -> None:
@@ -351,8 +389,8 @@ def test_that_a_start_that_could_not_be_prepared_is_not_the_first_start(
         away.setattr(adopt, "find_device", no_device)
         with pytest.raises(UserError, match="The device is away"):
             place.start(run_id)
-    assert queries.run(place.store, run_id).environments == ()
+    assert place.store.reader.run(run_id).environments == ()
     assert place.start(run_id, stop_at=3).state is RunState.STOPPED
-    first, *others = queries.run(place.store, run_id).environments
+    first, *others = place.store.reader.run(run_id).environments
     assert not others
     assert first.snapshot["threads"]

@@ -21,15 +21,12 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.trash import disk_use, empty, entries, undelete_runs
-from iterand_engine.store import NewRun, Recorder, RunState, Store, queries, trash
+from iterand_engine.store import Recorder, RunState, Store, trash
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
+from tests.new_runs import new_run
 from tests.paths import ROOT
 
 FILES = {"config.yaml": b"name: one", "checkpoints/step.pt": b"weights", "masks/epoch-00000.npz": b"bits"}
-CONFIG = {
-    "data": {"dataset": "digits"},
-    "model": {"name": "conv2", "width_factor": 0.5},
-    "method": {"name": "iterand"},
-}
 
 
 @dataclass
@@ -41,7 +38,7 @@ class Place:
 
     def new_run(self, name: str = "run", files: bool = True) -> str:
         """A queued run, with files or without."""
-        run_id = self.store.create_run(NewRun(name, CONFIG, "group", 1, "cpu", "fp32", "0.1.0"))
+        run_id = create_run(self.store, new_run(name))
         if files:
             folder = self.workspace.make_run_dir(run_id)
             for file, content in FILES.items():
@@ -68,7 +65,7 @@ class Place:
         return empty(self.workspace, self.store, entries(self.workspace, self.store))
 
     def shown(self) -> set[str]:
-        return {row.id for row in queries.runs(self.store)}
+        return {row.id for row in self.store.reader.runs()}
 
     def where(self, run_id: str) -> str:
         """The folders that have the run's files, all of them."""
@@ -90,7 +87,7 @@ def place(workspace_dir: Path) -> Iterator[Place]:
 
 def test_that_a_deleted_run_keeps_its_files_and_undeleting_brings_everything_back(place: Place) -> None:
     kept, gone = place.new_run(), place.new_run()
-    before = queries.run(place.store, gone)
+    before = place.store.reader.run(gone)
     place.delete(gone)
     assert (place.shown(), place.trash()) == ({kept}, [gone])
     assert (place.where(kept), place.where(gone)) == ("runs", "runs")
@@ -100,7 +97,7 @@ def test_that_a_deleted_run_keeps_its_files_and_undeleting_brings_everything_bac
     assert place.undelete(gone) == []
     assert (place.shown(), place.trash()) == ({kept, gone}, [])
     assert place.where(gone) == "runs"
-    assert queries.run(place.store, gone).config == before.config
+    assert place.store.reader.run(gone).config == before.config
 
 
 def test_that_files_an_older_version_moved_come_back_with_the_run(place: Place) -> None:
@@ -124,8 +121,8 @@ def test_that_files_an_older_version_moved_are_removed_with_the_run(place: Place
 
 def test_that_files_that_are_lost_are_told_when_a_run_comes_back(place: Place) -> None:
     never_started, gone = place.new_run(), place.new_run()
-    token = place.store.claim(gone)
-    place.store.adopt(gone, token, processes.current(), {})
+    token = claim_run(place.store, gone)
+    adopt_run(place.store, gone, token, processes.current(), {})
     with Recorder(place.store, gone, token) as recorder:
         recorder.finish(RunState.STOPPED)
     place.delete(gone, never_started)
@@ -138,8 +135,8 @@ def test_that_files_that_are_lost_are_told_when_a_run_comes_back(place: Place) -
 
 def test_that_a_run_that_is_trained_cannot_be_deleted_nor_those_named_with_it(place: Place) -> None:
     idle, live = place.new_run(), place.new_run()
-    token = place.store.claim(live)
-    place.store.adopt(live, token, processes.current(), {"threads": 1})
+    token = claim_run(place.store, live)
+    adopt_run(place.store, live, token, processes.current(), {"threads": 1})
     with pytest.raises(UserError, match=f"Run {live} is starting: stop it first"):
         place.delete(idle, live)
     assert place.shown() == {idle, live}

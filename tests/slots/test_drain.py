@@ -25,9 +25,9 @@ from iterand_engine.slots import drain
 from iterand_engine.slots import places as places_module
 from iterand_engine.slots.drain import start_missing, why_waiting
 from iterand_engine.slots.places import my_devices, places, threads_at
-from iterand_engine.store import RunState, Store, queries, slots
-from iterand_engine.store import queue as store_queue
+from iterand_engine.store import RunState, Store, slots
 from iterand_engine.store.records import SlotKey
+from iterand_engine.store.runs import request_stop
 from tests.command_line import TINY
 
 GIB = 2**30
@@ -180,7 +180,7 @@ class Machine:
 
     def why(self, run_id: str) -> str:
         """Why a run waits."""
-        return why_waiting(self.store, Settings.load(self.workspace), queries.run(self.store, run_id))
+        return why_waiting(self.store, Settings.load(self.workspace), self.store.reader.run(run_id))
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def test_that_a_run_says_what_it_waits_for(machine: Machine) -> None:
     assert slots.claim_next(machine.store, key, token) is not None
     assert machine.why(second) == f"Slot 0 of GPU-1111 trains run {first[:8]} (tiny)."
     slots.beat(machine.store, key, token, "held: the program changed")
-    machine.store.request_stop(first)
+    request_stop(machine.store, first)
     (on_cpu,) = machine.queue("cpu")
     assert machine.why(on_cpu) == (
         "No slot of this machine takes it: it asks for 'cpu' (cpu); see the settings devices and cpu_slot."
@@ -276,25 +276,25 @@ def test_that_a_run_says_what_it_waits_for(machine: Machine) -> None:
 
 def test_that_runs_are_made_for_the_owners_devices(machine: Machine) -> None:
     Settings(devices=("GPU-2",)).save(machine.workspace)
-    kinds = {run.device_kind for run in queries.runs(machine.store, ids=machine.queue("auto", "cuda"))}
+    kinds = {run.device_kind for run in machine.store.reader.runs(ids=machine.queue("auto", "cuda"))}
     assert kinds == {"cuda"}
-    (on_cpu,) = queries.runs(machine.store, ids=machine.queue("cpu"))
+    (on_cpu,) = machine.store.reader.runs(ids=machine.queue("cpu"))
     assert on_cpu.device_kind == "cpu"
     with pytest.raises(UserError, match=r"compute\.device is 'GPU-1', which the setting devices leaves"):
         machine.queue("auto", "GPU-1")
     Settings(devices=("cpu",)).save(machine.workspace)
     with pytest.raises(UserError, match=r"compute\.device is 'cuda', which the setting devices leaves"):
         machine.queue("cuda")
-    assert len(queries.runs(machine.store)) == 3, "all or none"
+    assert len(machine.store.reader.runs()) == 3, "all or none"
 
 
 def test_that_made_runs_are_queued_in_their_order_with_a_file_each(machine: Machine) -> None:
     earlier = machine.queue("auto")
     config = RunConfig.from_mapping({**TINY, "compute": {"precision": "fp32"}})
     first = make_runs(machine.workspace, machine.store, [config, config], first=True)
-    assert [run.id for run in store_queue.queued(machine.store)] == [*first, *earlier]
+    assert [run.id for run in machine.store.reader.queued()] == [*first, *earlier]
     for run_id in (*first, *earlier):
         assert (machine.workspace.run_dir(run_id) / "config.yaml").exists()
-    assert drain.Place is places_module.Place
+    assert drain.OfferedPlace is places_module.OfferedPlace
     assert default_threads() == 1
-    assert {run.state for run in queries.runs(machine.store)} == {RunState.QUEUED}
+    assert {run.state for run in machine.store.reader.runs()} == {RunState.QUEUED}

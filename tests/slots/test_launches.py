@@ -25,6 +25,7 @@ from iterand_engine.store import RunState, slots
 from iterand_engine.store.records import Claim, SlotKey
 from iterand_gui.live import launcher as qt
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 from tests.slot_processes import Queue, kill
 
 MODULES = {"subprocess": "iterand_engine.machine.launch", "qt": "iterand_gui.live.launcher"}
@@ -67,13 +68,15 @@ def start_and_end(module: str, launch: Launch) -> None:
     facts = {**asdict(launch), "folder": str(launch.folder), "log": str(launch.log)}
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NOT_FOR_THE_CHILD": "1"}
     words = (sys.executable, "-c", PARENT, module, json.dumps(facts))
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        words, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def told(log: Path) -> list[str]:
     """The lines of a log, once there are three."""
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + PATIENCE_S
     while len(lines := log.read_text().splitlines() if log.exists() else []) < 3:
         assert time.monotonic() < deadline_s, lines
         time.sleep(0.02)

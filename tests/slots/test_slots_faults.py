@@ -14,12 +14,13 @@ from iterand_engine.machine.settings import Settings
 from iterand_engine.slots import held_slot
 from iterand_engine.slots.drain import drain, start_missing, why_waiting
 from iterand_engine.slots.places import places
-from iterand_engine.store import RunState, queries, slots
+from iterand_engine.store import RunState, slots
+from iterand_engine.store.runs import request_stop
 from iterand_engine.store.sweeps import add_sweep
-from tests.own_code_files import trusted
+from tests.extension_code import trusted
 from tests.slot_processes import ENDLESS, Queue, kill
 
-# Own code that fails in its third step as devices and allocators do, or that starts a process of its own.
+# Extension code that fails in its third step as devices and allocators do, or that starts a process of its own.
 FAULTY = """
 import pathlib
 import subprocess
@@ -60,9 +61,8 @@ def faulty(width_factor, spec, fault: Literal["memory", "helper", "device"] = "d
 
 
 @pytest.fixture
-def met(queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where the network `faulty`, which is own code of the workspace, writes what it met."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+def met(queue: Queue, tmp_path: Path) -> Iterator[Path]:
+    """Where the network `faulty`, which is extension code of the workspace, writes what it met."""
     trusted(queue.workspace, "faulty.py", FAULTY)
     with activated(queue.workspace):
         yield tmp_path / "met"
@@ -93,11 +93,11 @@ def test_that_a_device_error_closes_its_slot_and_the_run_goes_on_in_another(
     (closed,) = queue.slots()
     assert closed.key.position == 0
     assert closed.closed_reason == "The device failed (CUDA error: uncorrectable ECC error encountered)"
-    assert closed.closed_reason in why_waiting(queue.store, Settings(), queries.runs(queue.store)[0])
-    run = queries.run(queue.store, run_id)
+    assert closed.closed_reason in why_waiting(queue.store, Settings(), queue.store.reader.runs()[0])
+    run = queue.store.reader.run(run_id)
     assert (run.device_errors, len(run.environments)) == (1, 2)
     assert "Back in the queue after a device error" in "".join(
-        event.text for event in queries.events(queue.store, run_id)
+        event.text for event in queue.store.reader.events(run_id)
     )
     queue.until(lambda: told.exists() and len(told.read_text().splitlines()) == 2)
     assert told.read_text() == "slot cpu closed\nrun  finished\n"
@@ -113,7 +113,7 @@ def test_that_a_run_out_of_memory_fails_with_the_size_asked_for_and_its_slot_goe
     add_sweep(queue.store, "both", {}, {}, [greedy, modest])
     states, said = drained(queue)
     assert states == [RunState.FAILED, RunState.FINISHED]
-    reason = queries.run(queue.store, greedy).reason
+    reason = queue.store.reader.run(greedy).reason
     assert reason == (
         "Out of memory (4096.0 TiB asked for at once): lower training.batch_size or model.width_factor, "
         "or take a device with more memory."
@@ -146,11 +146,11 @@ def test_that_a_worker_that_cannot_start_is_tried_three_times_and_then_its_run_f
     (run_id,) = queue.add({})
     states, _ = drained(queue)
     assert states == [RunState.QUEUED, RunState.QUEUED, RunState.FAILED]
-    run = queries.run(queue.store, run_id)
+    run = queue.store.reader.run(run_id)
     assert run.reason is not None
     assert run.reason.startswith("it could not be started 3 times")
     assert run.reason.endswith("its worker ended with exit code 1")
-    assert "OSError: libcuda.so.1 is missing" in queries.events(queue.store, run_id)[-1].text
+    assert "OSError: libcuda.so.1 is missing" in queue.store.reader.events(run_id)[-1].text
 
 
 def test_that_a_new_version_of_the_program_holds_the_queue_until_it_is_told_to_go_on(
@@ -162,18 +162,18 @@ def test_that_a_new_version_of_the_program_holds_the_queue_until_it_is_told_to_g
     package = program / "iterand_engine" / "version.py"
     before = program_stamp()
     package.write_text(package.read_text().replace(f'"{before}"', '"99.0"'))
-    queue.store.request_stop(first)
+    request_stop(queue.store, first)
     queue.until(lambda: (queue.slots()[0].message or "").startswith("held"))
     sentence = (
         f"the program changed from {before} to 99.0; `iterand queue --continue` goes on with the new one"
     )
-    waiting = queries.run(queue.store, second)
+    waiting = queue.store.reader.run(second)
     assert why_waiting(queue.store, Settings(), waiting) == f"Slot 0 of cpu is held: {sentence}."
     assert start_missing(queue.workspace, queue.store) == [], "not even another slot"
     assert (queue.state(first), queue.state(second)) == (RunState.STOPPED, RunState.QUEUED)
     slots.ask(queue.store, [queue.slots()[0].key], "restart")
     queue.until_state(second, RunState.FINISHED)
-    assert queries.run(queue.store, second).environments[0].snapshot["program"] == "99.0"
+    assert queue.store.reader.run(second).environments[0].snapshot["program"] == "99.0"
 
 
 def test_that_a_slot_that_left_the_settings_is_given_back(queue: Queue) -> None:

@@ -17,33 +17,22 @@ import pytest
 from iterand_engine.machine import processes
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
-from iterand_engine.store import NewRun, Recorder, Store
+from iterand_engine.store import Recorder, Store
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
+from tests.new_runs import new_run
 from tests.paths import ROOT
+from tests.patience import PATIENCE_S
 
-PATIENCE_S = 20.0
 CHILD_START = """
 import sys, time
 from pathlib import Path
 from iterand_engine.machine import processes
 from iterand_engine.errors import OwnershipLost
-from iterand_engine.store import NewRun, Recorder, RunState, Store, queries
+from iterand_engine.store import NewRun, Recorder, RunState, Store
 from iterand_engine.machine.workspace import open_workspace_dir
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 store = Store.open(open_workspace_dir(sys.argv[1]))
 """
-
-
-def new_run(
-    name: str = "run", *, group: str = "group", kind: str = "cpu", device: str | None = None
-) -> NewRun:
-    """A run to be made, with a small configuration; `device` is what it asks for."""
-    config: dict[str, object] = {
-        "data": {"dataset": "digits"},
-        "model": {"name": "conv2", "width_factor": 0.5},
-        "method": {"name": "iterand", "sparsity": 0.5},
-    }
-    if device is not None:
-        config["compute"] = {"device": device}
-    return NewRun(name, config, group, 1, kind, "fp32", "0.1.0", git_commit="abc")
 
 
 @dataclass
@@ -63,7 +52,7 @@ class Place:
         first: bool = False,
     ) -> str:
         """A queued run with a small configuration."""
-        return self.store.create_run(new_run(name, group=group), waiter, first)
+        return create_run(self.store, new_run(name, group=group), waiter, first)
 
     def started_run(self, name: str = "run") -> tuple[str, str]:
         """A run that this process trains, and its token."""
@@ -72,8 +61,8 @@ class Place:
 
     def taken(self, run_id: str) -> str:
         """Claim and adopt a run for this process; returns the token."""
-        token = self.store.claim(run_id)
-        self.store.adopt(run_id, token, processes.current(), {"threads": 1})
+        token = claim_run(self.store, run_id)
+        adopt_run(self.store, run_id, token, processes.current(), {"threads": 1})
         return token
 
     @contextmanager

@@ -22,13 +22,13 @@ from iterand_engine.store import (
     SlotKey,
     Store,
     labels,
-    queries,
     queue,
     schema,
     slots,
     sweeps,
     trash,
 )
+from iterand_engine.store.runs import adopt_run, claim_run, create_run, unlock_runs
 
 RELEASED = Path(__file__).parent / "released"
 CONFIG = {
@@ -43,9 +43,9 @@ OWN = ExtensionUse("mine.py", "ab" * 32)
 
 def started(store: Store, name: str) -> tuple[str, str]:
     """A run that this process trains."""
-    run_id = store.create_run(NewRun(name, CONFIG, "group", 1, "cpu", "fp32", "0.1.0"))
-    token = store.claim(run_id)
-    store.adopt(run_id, token, processes.current(), {"threads": 1})
+    run_id = create_run(store, NewRun(name, CONFIG, "group", 1, "cpu", "fp32", "0.1.0"))
+    token = claim_run(store, run_id)
+    adopt_run(store, run_id, token, processes.current(), {"threads": 1})
     return run_id, token
 
 
@@ -67,8 +67,8 @@ def train_finished(store: Store) -> None:
         recorder.append("loss", np.arange(3000), np.arange(3000) / 8)
         recorder.progress(3000, 0, 6000)
         recorder.finish(RunState.STOPPED)
-    token = store.claim(run_id)
-    store.adopt(run_id, token, processes.current(), {"threads": 2})
+    token = claim_run(store, run_id)
+    adopt_run(store, run_id, token, processes.current(), {"threads": 2})
     with Recorder(store, run_id, token) as recorder:
         recorder.declare("mask_flips", "step", ("conv1", "fc"))
         recorder.append("loss", np.arange(3000, 6000), np.arange(3000, 6000) / 8)
@@ -76,18 +76,18 @@ def train_finished(store: Store) -> None:
         recorder.event("warning", "at chance for 5 epochs", step=5000)
         recorder.progress(6000, 1, 6000)
         recorder.finish(RunState.FINISHED, val_accuracy=0.75, test_accuracy=0.5, final_digest="ef" * 32)
-    store.unlock([run_id])
+    unlock_runs(store, [run_id])
 
 
 def add_surroundings(store: Store) -> None:
     """What belongs to no run alone, and what people add: a sweep, a slot with a waiter, labels, the trash."""
-    ids = {row.name: row.id for row in queries.runs(store)}
+    ids = {row.name: row.id for row in store.reader.runs()}
     sweeps.add_sweep(store, "sweep", CONFIG, {"training.seed": [1, 2]}, [ids["finished"], ids["queued"]])
     labels.set_tags(store, ids["finished"], ["good", "paper"])
     labels.set_notes(store, ids["finished"], "worth a look")
     queue.enqueue(store, [ids["queued"]], waiter=HERE)
     own = NewRun("own", CONFIG, "group", 3, "cpu", "fp32", "0.1.0", extensions=(OWN,))
-    trash.discard(store, [store.create_run(own, first=True)])
+    trash.discard(store, [create_run(store, own, first=True)])
     token = slots.hold(store, SLOT, device_name="a card", device_kind="cuda", identity=HERE, program="0.1.0")
     assert token is not None
     slots.close(store, SLOT, token, "an ECC error")
@@ -103,7 +103,7 @@ def main() -> None:
         with Store.open(workspace) as store:
             train_stopped(store)
             train_finished(store)
-            store.create_run(NewRun("queued", CONFIG, "group", 2, "cpu", "fp32", "0.1.0"))
+            create_run(store, NewRun("queued", CONFIG, "group", 2, "cpu", "fp32", "0.1.0"))
             add_surroundings(store)
         RELEASED.mkdir(exist_ok=True)
         target.write_bytes(gzip.compress(workspace.db_path.read_bytes(), mtime=0))

@@ -30,9 +30,11 @@ from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.adopt import adopted
 from iterand_engine.runs.make import make_run
-from iterand_engine.runs.train import Surroundings, work
-from iterand_engine.store import SlotKey, Store, queries, queue, schema, slots
-from tests.own_code_files import trusted
+from iterand_engine.runs.train import work
+from iterand_engine.store import SlotKey, Store, queue, schema, slots
+from iterand_engine.store.runs import adopt_run, claim_run, request_stop, settle_runs
+from tests.extension_code import trusted
+from tests.hooks import hooks
 
 TARGET = Path(__file__).parent / "released" / f"workspace-{schema.SCHEMA_REVISION}.tar.gz"
 HALTED_AT = 7
@@ -106,20 +108,20 @@ class Maker:
 
     def train(self, run_id: str, stop_at: int | None = None) -> None:
         """Train it to its end, or until so many updates are done."""
-        around = Surroundings(should_stop=lambda step: step == stop_at)
-        work(self.workspace, self.store, run_id, self.store.claim(run_id), around)
+        around = hooks(should_stop=lambda step: step == stop_at)
+        work(self.workspace, self.store, run_id, claim_run(self.store, run_id), around)
 
     def fails(self, name: str, error: BaseException) -> None:
         """A run that an error ends."""
         run_id = self.made(name)
-        with suppress(type(error)), adopted(self.store, run_id, self.store.claim(run_id)):
+        with suppress(type(error)), adopted(self.store, run_id, claim_run(self.store, run_id)):
             raise error
 
     def dies(self, name: str) -> str:
         """A run whose process is gone, which nobody has noticed yet."""
         run_id = self.made(name)
         gone = replace(processes.current(), start_ticks=1)
-        self.store.adopt(run_id, self.store.claim(run_id), gone, {"threads": 1})
+        adopt_run(self.store, run_id, claim_run(self.store, run_id), gone, {"threads": 1})
         return run_id
 
     def npz(self, name: str, **data: Any) -> tuple[str, Path]:
@@ -140,7 +142,7 @@ class Maker:
 
 
 def add_all(maker: Maker) -> None:
-    """A run for each way to end; one way needs own code, which is put into the workspace and enabled."""
+    """A run for each way to end; one way needs extension code, which is put into the workspace and enabled."""
     trusted(maker.workspace, "mine.py", BROKEN)
     for add in (add_trained, add_failed, add_data, add_checkpoint_gone, add_lost):
         add(maker)
@@ -170,7 +172,7 @@ def add_failed(maker: Maker) -> None:
     with suppress(UserError):
         maker.train(code_gone)
     run_id = maker.made("no such card")
-    token = maker.store.claim(run_id)
+    token = claim_run(maker.store, run_id)
     with suppress(UserError), adopted(maker.store, run_id, token, device="GPU-77d0e5f1"):
         pass
 
@@ -201,18 +203,18 @@ def add_checkpoint_gone(maker: Maker) -> None:
 def add_lost(maker: Maker) -> None:
     """Runs whose process went or never came, and one that a device failed three times."""
     maker.dies("silent")
-    maker.store.settle()
+    settle_runs(maker.store)
     run_id = maker.made("killed")
-    token = maker.store.claim(run_id)
-    maker.store.adopt(run_id, token, processes.current(), {"threads": 1})
+    token = claim_run(maker.store, run_id)
+    adopt_run(maker.store, run_id, token, processes.current(), {"threads": 1})
     queue.died(maker.store, run_id, token, "its worker was killed by SIGKILL", "")
     for name, times in (("never started", 3), ("not started yet", 1)):
         run_id = maker.made(name)
         for _ in range(times):
             queue.died(
-                maker.store, run_id, maker.store.claim(run_id), "its worker ended with exit code 1", ""
+                maker.store, run_id, claim_run(maker.store, run_id), "its worker ended with exit code 1", ""
             )
-    maker.store.request_stop(maker.made("withdrawn"))
+    request_stop(maker.store, maker.made("withdrawn"))
     run_id = maker.made("device thrice")
     for _ in range(3):
         _fail_device(maker, run_id)
@@ -225,9 +227,9 @@ def _fail_device(maker: Maker, run_id: str) -> None:
     )
     assert token is not None
     error = torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered")
-    with suppress(type(error)), adopted(maker.store, run_id, maker.store.claim(run_id)):
+    with suppress(type(error)), adopted(maker.store, run_id, claim_run(maker.store, run_id)):
         raise error
-    reason = queries.run(maker.store, run_id).reason or ""
+    reason = maker.store.reader.run(run_id).reason or ""
     slots.device_error(maker.store, key, token, run_id, reason.rstrip("."))
     slots.reopen(maker.store, key.host, None)
     slots.release(maker.store, key, token, only_if_idle=False)
@@ -266,7 +268,7 @@ def main() -> None:
         workspace = open_workspace_dir(Path(folder, "workspace"))
         with Store.open(workspace) as store:
             add_all(Maker(workspace, store))
-            for row in queries.runs(store):
+            for row in store.reader.runs():
                 print(f"{row.name}: {row.state}: {row.reason}")
         TARGET.write_bytes(packed(workspace.root))
     print(f"{TARGET}: {TARGET.stat().st_size} bytes")

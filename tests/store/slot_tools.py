@@ -1,4 +1,4 @@
-"""Places, processes and short words for tests of slots."""
+"""Places, processes, points and short words that tests of the store share."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from iterand_engine.machine import processes
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import (
     Claim,
-    NewRun,
     Recorder,
     RunState,
     SlotKey,
     SlotPlace,
     SlotRow,
-    queries,
     slots,
 )
+from iterand_engine.store.runs import adopt_run
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -53,7 +55,7 @@ def held(place: Place, at: SlotPlace = CPU, identity: ProcessIdentity = HERE) ->
 
 
 def only_slot(place: Place) -> SlotRow:
-    (row,) = slots.slots(place.store)
+    (row,) = place.store.reader.slots()
     return row
 
 
@@ -65,7 +67,7 @@ def next_id(place: Place, at: SlotPlace, token: str) -> str | None:
 
 def adopt(place: Place, claim: Claim | list[SlotRow] | None) -> Claim:
     assert isinstance(claim, Claim)
-    place.store.adopt(claim.run_id, claim.token, HERE, {"threads": 1})
+    adopt_run(place.store, claim.run_id, claim.token, HERE, {"threads": 1})
     return claim
 
 
@@ -74,21 +76,16 @@ def finish(place: Place, claim: Claim, state: RunState = RunState.FINISHED) -> N
         recorder.finish(state, reason=None if state is RunState.FINISHED else "so it is")
 
 
+def ramp(first: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Steps from `first` on, and their sevenths."""
+    steps = np.arange(first, first + count)
+    return steps, (steps / 7).astype(np.float32)
+
+
 def change(place: Place, statement: str) -> None:
     with closing(sqlite3.connect(place.workspace.db_path)) as other, other:
         other.execute(statement)
 
 
 def state(place: Place, run_id: str) -> RunState:
-    return queries.run(place.store, run_id).state
-
-
-def asking_for(name: str, kind: str, device: str | None) -> NewRun:
-    config: dict[str, object] = {
-        "data": {"dataset": "digits"},
-        "model": {"name": "conv2", "width_factor": 0.5},
-        "method": {"name": "iterand"},
-    }
-    if device is not None:
-        config["compute"] = {"device": device}
-    return NewRun(name, config, "group", 1, kind, "fp32", "0.1.0")
+    return place.store.reader.run(run_id).state

@@ -35,12 +35,12 @@ from iterand_engine.store import (
     SlotKey,
     SlotPlace,
     Store,
-    queries,
     queue,
     slots,
     states,
     trash,
 )
+from iterand_engine.store.runs import adopt_run, create_run, request_stop, settle_runs
 
 if TYPE_CHECKING:
     pass
@@ -174,7 +174,7 @@ class Slots(RuleBasedStateMachine):
         }
         waiter = self.process() if waits else None
         new = NewRun(wish, config, "g", 1, kind, "fp32", "0")
-        run_id = self.store.create_run(new, waiter, first)
+        run_id = create_run(self.store, new, waiter, first)
         self.model.runs[run_id] = Known(wish, waiter=waiter)
         self.model.enter(run_id, first)
 
@@ -237,7 +237,7 @@ class Slots(RuleBasedStateMachine):
     def adopt(self, data: st.DataObject) -> None:
         run_id = self.pick(data, RunState.STARTING)
         run = self.model.runs[run_id]
-        self.store.adopt(run_id, run.token, self.process(), {})
+        adopt_run(self.store, run_id, run.token, self.process(), {})
         run.state, run.lost_starts = RunState.RUNNING, 0
 
     @precondition(lambda self: self.model.having(RunState.RUNNING))
@@ -268,7 +268,7 @@ class Slots(RuleBasedStateMachine):
             queue.died(self.store, run_id, run.token, "it was killed", "")
         else:
             self.change("UPDATE run SET owner_deadline = 0 WHERE id = ?", run_id)
-            assert run_id in self.store.settle()
+            assert run_id in settle_runs(self.store)
         run.lost_starts += 1
         if run.lost_starts > 2:
             self.model.leave(run_id, RunState.FAILED)
@@ -326,7 +326,7 @@ class Slots(RuleBasedStateMachine):
             return
         match how:
             case "stop":
-                self.store.request_stop(run_id)
+                request_stop(self.store, run_id)
             case "withdraw":
                 queue.withdraw(self.store, run_id, RunState.STOPPED)
             case _:
@@ -350,17 +350,17 @@ class Slots(RuleBasedStateMachine):
 
     @invariant()
     def the_store_agrees(self) -> None:
-        rows = {row.id: row for row in queries.runs(self.store)}
+        rows = {row.id: row for row in self.store.reader.runs()}
         assert {id_: row.state for id_, row in rows.items()} == {
             id_: run.state if run.state is not RunState.RUNNING else RunState.STARTING
             for id_, run in self.model.runs.items()
         }
-        assert [row.id for row in queue.queued(self.store)] == self.model.queue
+        assert [row.id for row in self.store.reader.queued()] == self.model.queue
         for id_, run in self.model.runs.items():
             assert rows[id_].waiting == (run.waiter is not None)
             assert rows[id_].device_errors == run.device_errors
             assert (rows[id_].queue_rank is not None) == (run.state is RunState.QUEUED)
-        found = {row.key: row for row in slots.slots(self.store)}
+        found = {row.key: row for row in self.store.reader.slots()}
         for place, slot in self.model.slots.items():
             row = found.get(place.key)
             assert (row.run_id if row else None) == self.model.occupant(place)

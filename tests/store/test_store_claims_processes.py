@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iterand_engine.store import RunState, queries, slots
+from iterand_engine.store import RunState
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -21,7 +22,7 @@ print("ready", flush=True)
 while not Path(sys.argv[2]).exists():
     time.sleep(0.01)
 def train(claim):
-    store.adopt(claim.run_id, claim.token, me, {})
+    adopt_run(store, claim.run_id, claim.token, me, {})
     busy.touch(exist_ok=False)
     with Recorder(store, claim.run_id, claim.token) as recorder:
         time.sleep(0.002)
@@ -30,7 +31,7 @@ def train(claim):
 """
 HOLDER = """
 done = 0
-while any(row.stored_state is not RunState.FINISHED for row in queries.runs(store)):
+while any(row.stored_state is not RunState.FINISHED for row in store.reader.runs()):
     token = slots.hold(store, key, **names)
     while token is not None and done % 3 != 2:
         claim = slots.claim_next(store, key, token)
@@ -49,7 +50,7 @@ from iterand_engine.store import Claim, SlotPlace
 config = {"data": {"dataset": "x"}, "model": {"name": "x", "width_factor": 1}, "method": {"name": "x"}}
 for number in range(4):
     new = NewRun("waited", config, "g", 1, "cpu", "fp32", "0")
-    run_id = store.create_run(new, me, True)
+    run_id = create_run(store, new, me, True)
     while not isinstance(claim := slots.claim_waiting(store, run_id, [SlotPlace(key, "x", "cpu")]), Claim):
         time.sleep(0.01)
     train(claim)
@@ -63,13 +64,13 @@ def test_that_processes_that_fight_for_one_place_never_share_it(place: Place, tm
     children = [place.child(SLOT + script, str(go), str(busy)) for script in (HOLDER, HOLDER, WAITER)]
     _await_all(children)
     go.touch()
-    assert [child.wait(timeout=60) for child in children] == [0, 0, 0]
-    rows = {row.id: row for row in queries.runs(place.store)}
+    assert [child.wait(timeout=PATIENCE_S) for child in children] == [0, 0, 0]
+    rows = {row.id: row for row in place.store.reader.runs()}
     assert len(rows) == 12 + 4
     assert {row.state for row in rows.values()} == {RunState.FINISHED}
     started = [rows[run_id].started_at or 0.0 for run_id in made]
     assert started == sorted(started)
-    assert not [row for row in slots.slots(place.store) if row.run_id or row.held]
+    assert not [row for row in place.store.reader.slots() if row.run_id or row.held]
 
 
 def _await_all(children: list[subprocess.Popen[str]]) -> None:

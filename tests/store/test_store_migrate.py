@@ -23,14 +23,12 @@ from iterand_engine.store import (
     RunState,
     Store,
     dialect,
-    queries,
-    queue,
     schema,
-    slots,
-    sweeps,
     trash,
 )
 from iterand_engine.store.migrate import MIGRATIONS, prepare_database
+from iterand_engine.store.runs import create_run
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -101,25 +99,25 @@ def test_that_a_released_database_opens_with_all_that_it_holds(path: Path, works
     workspace = open_workspace_dir(workspace_dir)
     put(path, workspace)
     with Store.open(workspace) as store:
-        rows = {row.name: row for row in queries.runs(store)}
+        rows = {row.name: row for row in store.reader.runs()}
         assert {name: row.state for name, row in rows.items()} == {
             "finished": RunState.FINISHED,
             "stopped": RunState.STOPPED,
             "queued": RunState.QUEUED,
         }
-        finished = queries.run(store, rows["finished"].id)
+        finished = store.reader.run(rows["finished"].id)
         assert (finished.val_accuracy, finished.rewind, finished.step) == (0.75, 1, 6000)
         assert finished.config["model"] == {"name": "conv2", "width_factor": 0.5}
         assert [start.snapshot for start in finished.environments] == [{"threads": 1}, {"threads": 2}]
-        assert queries.test_accuracy(store, finished.id, lock=True) == 0.5  # it was unlocked
-        loss = queries.series(store, finished.id, "loss")
+        assert store.reader.test_accuracy(finished.id, lock=True) == 0.5  # it was unlocked
+        loss = store.reader.series(finished.id, "loss")
         assert np.array_equal(loss.steps, np.arange(6000))
         assert np.array_equal(loss.values, (np.arange(6000) / 8).astype(np.float32))
-        flips = queries.series(store, finished.id, "mask_flips")
+        flips = store.reader.series(finished.id, "mask_flips")
         assert flips.layers == ("conv1", "fc")
         assert np.isnan(flips.values[0, 1])
-        assert [event.text for event in queries.events(store, finished.id)] == ["at chance for 5 epochs"]
-        assert [c.step for c in queries.checkpoints(store, rows["stopped"].id)] == [6000, 3000]
+        assert [event.text for event in store.reader.events(finished.id)] == ["at chance for 5 epochs"]
+        assert [c.step for c in store.reader.checkpoints(rows["stopped"].id)] == [6000, 3000]
         assert rows["stopped"].reason == "asked to"
 
 
@@ -129,30 +127,30 @@ def test_that_queued_runs_of_the_first_schema_keep_their_order(released: Workspa
     for number, name in ((20, "later"), (10, "sooner")):
         execute(released.db_path, copies.format(number, name, rest))
     with Store.open(released) as store:
-        assert [row.name for row in queue.queued(store)] == ["queued", "sooner", "later"]
-        made = queries.run(store, queue.queued(store)[0].id)
+        assert [row.name for row in store.reader.queued()] == ["queued", "sooner", "later"]
+        made = store.reader.run(store.reader.queued()[0].id)
         assert (made.extensions, made.notes, made.tags, made.device_errors) == ((), "", (), 0)
-        last = store.create_run(NewRun("last", made.config, "group", 3, "cpu", "fp32", "0.1.0"))
-        assert queue.queued(store)[-1].id == last
+        last = create_run(store, NewRun("last", made.config, "group", 3, "cpu", "fp32", "0.1.0"))
+        assert store.reader.queued()[-1].id == last
 
 
 def test_that_a_database_of_the_second_schema_keeps_queue_slots_and_labels(workspace_dir: Path) -> None:
     workspace = open_workspace_dir(workspace_dir)
     put(RELEASED / "schema-0002.db.gz", workspace)
     with Store.open(workspace) as store:
-        ids = {row.name: row.id for row in queries.runs(store)}
-        assert [row.name for row in queue.queued(store)] == ["queued"]
-        (sweep,) = sweeps.sweeps(store)
+        ids = {row.name: row.id for row in store.reader.runs()}
+        assert [row.name for row in store.reader.queued()] == ["queued"]
+        (sweep,) = store.reader.sweeps()
         assert (sweep.name, sweep.axes) == ("sweep", {"training.seed": [1, 2]})
         assert sweep.run_ids == (ids["finished"], ids["queued"])
-        finished = queries.run(store, ids["finished"])
+        finished = store.reader.run(ids["finished"])
         assert (finished.tags, finished.notes) == (("good", "paper"), "worth a look")
-        (slot,) = slots.slots(store)
+        (slot,) = store.reader.slots()
         assert (slot.key.device, slot.closed_reason, slot.run_id) == ("GPU-1", "an ECC error", None)
-        (entry,) = trash.discarded(store)
+        (entry,) = store.reader.discarded()
         assert entry.row.name == "own"
         trash.restore(store, [entry.row.id])
-        (use,) = queries.run(store, entry.row.id).extensions
+        (use,) = store.reader.run(entry.row.id).extensions
         assert use.file == "mine.py"
 
 
@@ -220,7 +218,7 @@ while not go.exists():
     time.sleep(0.001)
 with Store.open(fresh) as store:
     config = {"data": {"dataset": "x"}, "model": {"name": "x", "width_factor": 1}, "method": {"name": "x"}}
-    store.create_run(NewRun("run", config, "g", 1, "cpu", "fp32", "0"))
+    create_run(store, NewRun("run", config, "g", 1, "cpu", "fp32", "0"))
 """
     go = tmp_path / "go"
     children = [place.child(script, str(tmp_path / "fresh"), str(go)) for _ in range(3)]
@@ -228,9 +226,9 @@ with Store.open(fresh) as store:
         assert child.stdout is not None
         child.stdout.readline()
     go.touch()
-    assert [child.wait(timeout=60) for child in children] == [0, 0, 0]
+    assert [child.wait(timeout=PATIENCE_S) for child in children] == [0, 0, 0]
     with Store.open(open_workspace_dir(tmp_path / "fresh")) as store:
-        assert len(queries.runs(store)) == 3
+        assert len(store.reader.runs()) == 3
 
 
 def test_that_the_log_is_put_away_when_the_store_closes(workspace_dir: Path) -> None:

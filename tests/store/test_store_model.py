@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import open_workspace_dir
-from iterand_engine.store import NewRun, Recorder, RunState, Series, Store, blocks, queries
+from iterand_engine.store import NewRun, Recorder, RunState, Series, Store, blocks
+from iterand_engine.store.runs import adopt_run, claim_run, create_run
 
 LAYERS = ("a", "b", "c")
 SERIES = {"loss": None, "mask_flips": LAYERS}
@@ -31,7 +32,7 @@ class RecordedSeries(RuleBasedStateMachine):
             "model": {"name": "x", "width_factor": 1},
             "method": {"name": "x"},
         }
-        self.run_id = self.store.create_run(NewRun("run", config, "g", 1, "cpu", "fp32", "0"))
+        self.run_id = create_run(self.store, NewRun("run", config, "g", 1, "cpu", "fp32", "0"))
         self.held: dict[str, list[tuple[int, list[float]]]] = {name: [] for name in SERIES}
         self.next_step = 0
         self.rewinds = 0
@@ -39,8 +40,8 @@ class RecordedSeries(RuleBasedStateMachine):
         self.recorder = self.resumed()
 
     def resumed(self) -> Recorder:
-        token = self.store.claim(self.run_id)
-        self.store.adopt(self.run_id, token, processes.current(), {})
+        token = claim_run(self.store, self.run_id)
+        adopt_run(self.store, self.run_id, token, processes.current(), {})
         recorder = Recorder(self.store, self.run_id, token)
         for name, layers in SERIES.items():
             recorder.declare(name, "step", layers)
@@ -86,7 +87,7 @@ class RecordedSeries(RuleBasedStateMachine):
         """Read only what a reader does not have yet."""
         self.recorder.drain()
         first = data.draw(st.integers(0, len(self.held["loss"])))
-        rest = queries.series(self.store, self.run_id, "loss", first=first)
+        rest = self.store.reader.series(self.run_id, "loss", first=first)
         assert rest.steps.tolist() == [step for step, _ in self.held["loss"][first:]]
         for name, points in self.held.items():
             for rewind, begin in ((self.rewinds, min(first, len(points))), (self.rewinds - 1, 0)):
@@ -98,18 +99,18 @@ class RecordedSeries(RuleBasedStateMachine):
                 assert np.array_equal(part.values.reshape(-1, width), expected, equal_nan=True)
 
     def part_of(self, name: str, had: tuple[int, int]) -> Series:
-        return queries.series_of(self.store, [self.run_id], name, {self.run_id: had})[self.run_id]
+        return self.store.reader.series_of([self.run_id], name, {self.run_id: had})[self.run_id]
 
     def reads_back_as_held(self) -> None:
         for name, layers in SERIES.items():
-            series, points = queries.series(self.store, self.run_id, name), self.held[name]
+            series, points = self.store.reader.series(self.run_id, name), self.held[name]
             assert series.steps.tolist() == [step for step, _ in points]
             shape = (len(points), len(layers)) if layers else (len(points),)
             expected = np.array([row for _, row in points], np.float32).reshape(shape)
             assert series.values.shape == shape
             assert np.array_equal(series.values, expected, equal_nan=True)
             assert series.rewind == self.rewinds
-        revision = queries.run(self.store, self.run_id).revision
+        revision = self.store.reader.run(self.run_id).revision
         assert revision >= self.revision
         self.revision = revision
 

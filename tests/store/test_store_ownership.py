@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -14,21 +12,22 @@ import pytest
 
 from iterand_engine.errors import OwnershipLost, UserError
 from iterand_engine.machine import processes
-from iterand_engine.machine.processes import ProcessIdentity
-from iterand_engine.store import Recorder, RunState, queries, states
+from iterand_engine.store import Recorder, RunState, states
+from iterand_engine.store.runs import adopt_run, claim_run, request_stop, settle_runs
 from iterand_engine.store.states import Signs, derived_state
+from tests.patience import PATIENCE_S
+from tests.store.slot_tools import ELSEWHERE, GONE, HERE, Until, state
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
 
-Until = Callable[[Callable[[], object]], None]
 # Adopts as the host named in sys.argv[4] (empty = truthfully), then records until it may not.
 TRAINER = """
 from dataclasses import replace
 me = processes.current()
 if sys.argv[4]:
     me = replace(me, host=sys.argv[4])
-store.adopt(sys.argv[2], sys.argv[3], me, {"threads": 1})
+adopt_run(store, sys.argv[2], sys.argv[3], me, {"threads": 1})
 try:
     with Recorder(store, sys.argv[2], sys.argv[3]) as recorder:
         recorder.declare("loss", "step")
@@ -46,14 +45,10 @@ except OwnershipLost:
 
 def start_trainer(place: Place, run_id: str, host: str = "") -> subprocess.Popen[str]:
     """A child that trains the run; returns when it does."""
-    child = place.child(TRAINER, run_id, place.store.claim(run_id), host)
+    child = place.child(TRAINER, run_id, claim_run(place.store, run_id), host)
     assert child.stdout is not None
     assert child.stdout.readline() == "training\n"
     return child
-
-
-def state(place: Place, run_id: str) -> RunState:
-    return queries.run(place.store, run_id).state
 
 
 def backdate(place: Place, column: str, seconds: float) -> None:
@@ -70,7 +65,7 @@ print("ready", flush=True)
 while not go.exists():
     time.sleep(0.001)
 try:
-    store.adopt(sys.argv[2], sys.argv[3], processes.current(), {"threads": 1})
+    adopt_run(store, sys.argv[2], sys.argv[3], processes.current(), {"threads": 1})
 except OwnershipLost:
     sys.exit(7)
 with Recorder(store, sys.argv[2], sys.argv[3]) as recorder:
@@ -79,53 +74,53 @@ with Recorder(store, sys.argv[2], sys.argv[3]) as recorder:
     recorder.finish(RunState.FINISHED)
 """
     go = place.workspace.root / "go"
-    token = place.store.claim(run_id)
+    token = claim_run(place.store, run_id)
     children = [place.child(script, run_id, token, str(go)) for _ in range(2)]
     for child in children:
         assert child.stdout is not None
         child.stdout.readline()
     go.touch()
-    assert sorted(child.wait(timeout=60) for child in children) == [0, 7]
+    assert sorted(child.wait(timeout=PATIENCE_S) for child in children) == [0, 7]
     assert state(place, run_id) is RunState.FINISHED
-    assert queries.series(place.store, run_id, "loss").steps.tolist() == list(range(100))
-    assert len(queries.run(place.store, run_id).environments) == 1
+    assert place.store.reader.series(run_id, "loss").steps.tolist() == list(range(100))
+    assert len(place.store.reader.run(run_id).environments) == 1
 
 
 def test_that_of_many_claims_at_once_one_succeeds(place: Place) -> None:
     run_id = place.new_run()
     script = """
 try:
-    print(store.claim(sys.argv[2]))
+    print(claim_run(store, sys.argv[2]))
 except Exception as error:
     print(type(error).__name__)
 """
     children = [place.child(script, run_id) for _ in range(3)]
-    said = [child.communicate(timeout=60)[0].strip() for child in children]
+    said = [child.communicate(timeout=PATIENCE_S)[0].strip() for child in children]
     assert said.count("UserError") == 2
     token = next(word for word in said if word != "UserError")
-    place.store.adopt(run_id, token, processes.current(), {})
+    adopt_run(place.store, run_id, token, processes.current(), {})
 
 
 def test_that_a_killed_process_leaves_its_run_interrupted(place: Place, until: Until) -> None:
     run_id = place.new_run()
     child = start_trainer(place, run_id)
     assert state(place, run_id) is RunState.RUNNING
-    assert [row.id for row in place.store.live_runs()] == [run_id]
-    assert place.store.settle() == []
+    assert [row.id for row in place.store.reader.live_runs()] == [run_id]
+    assert settle_runs(place.store) == []
     child.kill()  # it stays a zombie until it is waited for, and that already counts as gone
     until(lambda: state(place, run_id) is RunState.INTERRUPTED)
     assert psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE
     child.wait()
     assert state(place, run_id) is RunState.INTERRUPTED
-    assert queries.run(place.store, run_id).stored_state is RunState.RUNNING
-    assert place.store.live_runs() == []
-    assert place.store.settle() == [run_id]
-    detail = queries.run(place.store, run_id)
+    assert place.store.reader.run(run_id).stored_state is RunState.RUNNING
+    assert place.store.reader.live_runs() == []
+    assert settle_runs(place.store) == [run_id]
+    detail = place.store.reader.run(run_id)
     assert detail.stored_state is RunState.INTERRUPTED
     assert f"process {child.pid} ended without a word" in (detail.reason or "")
-    assert queries.events(place.store, run_id)[-1].level == "warning"
-    assert place.store.settle() == []
-    steps = queries.series(place.store, run_id, "loss").steps
+    assert place.store.reader.events(run_id)[-1].level == "warning"
+    assert settle_runs(place.store) == []
+    steps = place.store.reader.series(run_id, "loss").steps
     assert steps.tolist() == list(range(len(steps)))
     with Recorder(place.store, run_id, place.taken(run_id)) as recorder:
         recorder.append("loss", [len(steps)], [0])
@@ -137,14 +132,14 @@ def test_that_a_process_whose_run_was_taken_writes_nothing_more(place: Place, un
     psutil.Process(child.pid).suspend()
     assert state(place, run_id) is RunState.RUNNING  # its heartbeat is fresh
     with pytest.raises(UserError, match=f"is being trained by process {child.pid}"):
-        place.store.claim(run_id)
+        claim_run(place.store, run_id)
     backdate(place, "heartbeat_at", states.STALE_AFTER_S + 1)
     assert state(place, run_id) is RunState.INTERRUPTED
     token = place.taken(run_id)
-    before = queries.run(place.store, run_id)
+    before = place.store.reader.run(run_id)
     psutil.Process(child.pid).resume()
-    assert child.wait(timeout=60) == 7
-    after = queries.run(place.store, run_id)
+    assert child.wait(timeout=PATIENCE_S) == 7
+    after = place.store.reader.run(run_id)
     assert (after.revision, after.step, after.state) == (before.revision, before.step, RunState.STARTING)
     with Recorder(place.store, run_id, token) as recorder:
         recorder.finish(RunState.STOPPED)
@@ -160,15 +155,15 @@ def test_that_a_suspended_process_of_this_machine_keeps_its_run(place: Place) ->
 
 def test_that_a_claim_that_nobody_adopts_lapses(place: Place) -> None:
     run_id = place.new_run()
-    token = place.store.claim(run_id)
+    token = claim_run(place.store, run_id)
     assert state(place, run_id) is RunState.STARTING
     with pytest.raises(UserError, match="by a process that is starting"):
-        place.store.claim(run_id)
+        claim_run(place.store, run_id)
     backdate(place, "owner_deadline", states.ADOPT_WITHIN_S + 1)
     assert state(place, run_id) is RunState.INTERRUPTED
-    place.store.claim(run_id)
+    claim_run(place.store, run_id)
     with pytest.raises(OwnershipLost):
-        place.store.adopt(run_id, token, processes.current(), {})
+        adopt_run(place.store, run_id, token, processes.current(), {})
 
 
 @pytest.mark.parametrize("ended", [RunState.FINISHED, RunState.DIVERGED])
@@ -179,45 +174,42 @@ def test_that_an_ended_run_cannot_be_claimed(place: Place, ended: RunState) -> N
     with pytest.raises(
         UserError, match=f"is {ended}: only one that is queued, stopped, interrupted or failed"
     ):
-        place.store.claim(run_id)
-    assert place.store.request_stop(run_id) is ended
+        claim_run(place.store, run_id)
+    assert request_stop(place.store, run_id) is ended
 
 
 def test_that_a_failed_run_goes_on_once_the_cause_is_mended(place: Place) -> None:
     run_id, token = place.started_run()
     with Recorder(place.store, run_id, token) as recorder:
         recorder.finish(RunState.FAILED, reason="the disk is full")
-    place.store.claim(run_id)
+    claim_run(place.store, run_id)
     assert state(place, run_id) is RunState.STARTING
-    assert queries.run(place.store, run_id).reason is None
+    assert place.store.reader.run(run_id).reason is None
 
 
 def test_that_stopping_what_does_not_run_says_how_it_stands(place: Place) -> None:
     queued = place.new_run()
-    assert place.store.request_stop(queued) is RunState.STOPPED
-    assert queries.run(place.store, queued).reason == "stopped before it started"
+    assert request_stop(place.store, queued) is RunState.STOPPED
+    assert place.store.reader.run(queued).reason == "stopped before it started"
     claimed = place.new_run()
-    place.store.claim(claimed)
-    assert place.store.request_stop(claimed) is RunState.STOPPING
+    claim_run(place.store, claimed)
+    assert request_stop(place.store, claimed) is RunState.STOPPING
     backdate(place, "owner_deadline", states.ADOPT_WITHIN_S + 1)
-    assert place.store.request_stop(claimed) is RunState.STOPPED
-    assert queries.run(place.store, claimed).reason == "stopped before it started"
+    assert request_stop(place.store, claimed) is RunState.STOPPED
+    assert place.store.reader.run(claimed).reason == "stopped before it started"
     with pytest.raises(UserError, match="There is no run 'x'"):
-        place.store.request_stop("x")
+        request_stop(place.store, "x")
 
 
 def test_that_resuming_forgets_the_old_request(place: Place) -> None:
     run_id, token = place.started_run()
-    place.store.request_stop(run_id)
+    request_stop(place.store, run_id)
     with Recorder(place.store, run_id, token) as recorder:
         recorder.finish(RunState.STOPPED)
     place.taken(run_id)
     assert state(place, run_id) is RunState.STARTING
 
 
-HERE = processes.current()
-GONE = replace(HERE, start_ticks=HERE.start_ticks - 1)
-ELSEWHERE = ProcessIdentity("elsewhere", 1, 1, "boot")
 NOW = 10_000.0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -24,15 +24,15 @@ from iterand_engine.store import (
     RunState,
     dialect,
     labels,
-    queries,
     run_select,
     schema,
 )
+from iterand_engine.store.runs import claim_run, clear_request, request_stop, unlock_runs
+from tests.patience import PATIENCE_S
+from tests.store.slot_tools import Until
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
-
-Until = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def finish(place: Place, name: str, test_accuracy: float | None) -> str:
 
 
 def test_that_a_new_run_reads_back_as_it_was_made(place: Place) -> None:
-    detail = queries.run(place.store, place.new_run("mine", group="key"))
+    detail = place.store.reader.run(place.new_run("mine", group="key"))
     assert (detail.name, detail.state, detail.stored_state) == ("mine", RunState.QUEUED, RunState.QUEUED)
     assert (detail.dataset, detail.model, detail.method, detail.width_factor) == (
         *("digits", "conv2", "iterand"),
@@ -64,10 +64,10 @@ def test_that_a_new_run_reads_back_as_it_was_made(place: Place) -> None:
 
 def test_that_runs_come_newest_first(place: Place) -> None:
     made = [place.new_run(f"run-{number}") for number in range(5)]
-    assert [row.id for row in queries.runs(place.store)] == made[::-1]
-    assert [row.id for row in queries.runs(place.store, limit=2)] == [made[4], made[3]]
-    assert [row.id for row in queries.runs(place.store, ids=[made[1], "x", made[3]])] == [made[3], made[1]]
-    assert queries.runs(place.store, ids=[]) == []
+    assert [row.id for row in place.store.reader.runs()] == made[::-1]
+    assert [row.id for row in place.store.reader.runs(limit=2)] == [made[4], made[3]]
+    assert [row.id for row in place.store.reader.runs(ids=[made[1], "x", made[3]])] == [made[3], made[1]]
+    assert place.store.reader.runs(ids=[]) == []
 
 
 def test_that_more_runs_than_one_statement_takes_can_be_asked_for(
@@ -75,8 +75,8 @@ def test_that_more_runs_than_one_statement_takes_can_be_asked_for(
 ) -> None:
     monkeypatch.setattr(run_select, "_IDS_AT_ONCE", 2)
     made = [place.new_run(f"run-{number}") for number in range(5)]
-    assert [row.id for row in queries.runs(place.store, ids=made)] == made[::-1]
-    assert set(queries.test_accuracies(place.store, made, lock=True)) == set(made)
+    assert [row.id for row in place.store.reader.runs(ids=made)] == made[::-1]
+    assert set(place.store.reader.test_accuracies(made, lock=True)) == set(made)
 
 
 def test_that_of_many_runs_everything_is_read_in_one_statement(
@@ -88,8 +88,8 @@ def test_that_of_many_runs_everything_is_read_in_one_statement(
     wanted = [made[4], "x", made[1], made[2]]
 
     def read() -> tuple[list[RunRow], list[object]]:
-        pairs = queries.runs_with_configs(place.store, ids=wanted, limit=2)
-        return queries.runs(place.store, ids=wanted), list(pairs)
+        pairs = place.store.reader.runs_with_configs(ids=wanted, limit=2)
+        return place.store.reader.runs(ids=wanted), list(pairs)
 
     by_name = read()
     assert [row.id for row in by_name[0]] == [made[4], made[2], made[1]]
@@ -116,11 +116,11 @@ def test_that_stored_values_are_read_to_the_last_bit(value: object) -> None:
 
 def test_that_an_unknown_run_is_a_users_mistake(place: Place) -> None:
     for ask in (
-        lambda: queries.run(place.store, "x"),
-        lambda: queries.test_accuracy(place.store, "x", lock=False),
-        lambda: place.store.claim("x"),
-        lambda: place.store.clear_request("x"),
-        lambda: place.store.unlock(["x"]),
+        lambda: place.store.reader.run("x"),
+        lambda: place.store.reader.test_accuracy("x", lock=False),
+        lambda: claim_run(place.store, "x"),
+        lambda: clear_request(place.store, "x"),
+        lambda: unlock_runs(place.store, ["x"]),
     ):
         with pytest.raises(UserError, match="There is no run 'x'"):
             ask()
@@ -128,17 +128,17 @@ def test_that_an_unknown_run_is_a_users_mistake(place: Place) -> None:
 
 def test_that_a_run_is_named_by_id_prefix_or_name(place: Place) -> None:
     one, two = place.new_run("first"), place.new_run("second")
-    assert place.store.resolve(one) == one
-    assert place.store.resolve("second") == two
+    assert place.store.reader.resolve(one) == one
+    assert place.store.reader.resolve("second") == two
     length = next(n for n in range(1, 37) if one[:n] != two[:n])
-    assert place.store.resolve(one[:length]) == one
-    assert place.store.resolve(one.upper()[:length]) == one
+    assert place.store.reader.resolve(one[:length]) == one
+    assert place.store.reader.resolve(one.upper()[:length]) == one
 
 
 def test_that_a_name_that_several_have_is_refused_with_their_ids(place: Place) -> None:
     ids = [place.new_run("same") for _ in range(2)]
     with pytest.raises(UserError, match="means 2 runs") as caught:
-        place.store.resolve("same")
+        place.store.reader.resolve("same")
     assert all(run_id in str(caught.value) for run_id in ids)
 
 
@@ -146,33 +146,33 @@ def test_that_a_name_which_also_begins_an_id_is_refused(place: Place) -> None:
     one = place.new_run("first")
     place.new_run(one[:2])
     with pytest.raises(UserError, match=f"'{one[:2]}' means 2 runs"):
-        place.store.resolve(one[:2])
+        place.store.reader.resolve(one[:2])
     exact = place.new_run(one)  # named like another's id: the id goes first
-    assert place.store.resolve(one) == one
-    assert place.store.resolve(exact) == exact
+    assert place.store.reader.resolve(one) == one
+    assert place.store.reader.resolve(exact) == exact
 
 
 @pytest.mark.parametrize("word", ["", "secnd", "%", "_", "' OR 1=1 --"])
 def test_that_what_names_no_run_is_refused(place: Place, word: str) -> None:
     place.new_run("second")
     with pytest.raises(UserError, match="No run has the name"):
-        place.store.resolve(word)
+        place.store.reader.resolve(word)
 
 
 def test_that_a_near_name_is_suggested(place: Place) -> None:
     place.new_run("second")
     with pytest.raises(UserError, match="did you mean 'second'"):
-        place.store.resolve("secnd")
+        place.store.reader.resolve("secnd")
 
 
 def test_that_the_lock_holds_test_accuracy_back_until_a_run_is_unlocked(place: Place) -> None:
     one, two = finish(place, "one", 0.25), finish(place, "two", 0.5)
-    assert queries.test_accuracy(place.store, one, lock=False) == 0.25
-    assert queries.test_accuracy(place.store, one, lock=True) is Locked.LOCKED
+    assert place.store.reader.test_accuracy(one, lock=False) == 0.25
+    assert place.store.reader.test_accuracy(one, lock=True) is Locked.LOCKED
     assert str(Locked.LOCKED) == "locked"
-    place.store.unlock([two], scope="group")
-    assert queries.test_accuracies(place.store, [one, two], lock=True) == {one: Locked.LOCKED, two: 0.5}
-    assert [row.test_unlocked for row in queries.runs(place.store)] == [True, False]
+    unlock_runs(place.store, [two], scope="group")
+    assert place.store.reader.test_accuracies([one, two], lock=True) == {one: Locked.LOCKED, two: 0.5}
+    assert [row.test_unlocked for row in place.store.reader.runs()] == [True, False]
     with place.store.reading() as connection:
         recorded = connection.execute(schema.unlock.select()).all()
     assert [(row.run_id, row.scope) for row in recorded] == [(two, "group")]
@@ -180,22 +180,22 @@ def test_that_the_lock_holds_test_accuracy_back_until_a_run_is_unlocked(place: P
 
 def test_that_a_run_without_test_accuracy_has_none_locked_or_not(place: Place) -> None:
     run_id = finish(place, "one", None)
-    assert queries.test_accuracy(place.store, run_id, lock=True) is None
-    assert queries.test_accuracy(place.store, run_id, lock=False) is None
+    assert place.store.reader.test_accuracy(run_id, lock=True) is None
+    assert place.store.reader.test_accuracy(run_id, lock=False) is None
 
 
 def test_that_unlocking_is_all_or_nothing(place: Place) -> None:
     run_id = finish(place, "one", 0.25)
     with pytest.raises(UserError, match="There is no run 'x'"):
-        place.store.unlock([run_id, "x"])
-    assert queries.test_accuracy(place.store, run_id, lock=True) is Locked.LOCKED
+        unlock_runs(place.store, [run_id, "x"])
+    assert place.store.reader.test_accuracy(run_id, lock=True) is Locked.LOCKED
 
 
 def test_that_no_other_reading_carries_test_accuracy(place: Place) -> None:
     run_id = finish(place, "one", 0.8125)
     assert "test_accuracy" not in RunRow.__dataclass_fields__
-    assert "0.8125" not in repr(queries.run(place.store, run_id))
-    assert "0.8125" not in repr(queries.runs(place.store))
+    assert "0.8125" not in repr(place.store.reader.run(run_id))
+    assert "0.8125" not in repr(place.store.reader.runs())
 
 
 def test_that_a_watcher_sees_the_commits_of_other_processes_only_once(
@@ -208,14 +208,14 @@ def test_that_a_watcher_sees_the_commits_of_other_processes_only_once(
     assert watcher.poll() is None
     child = place.child("""
 config = {"data": {"dataset": "x"}, "model": {"name": "x", "width_factor": 1}, "method": {"name": "x"}}
-print(store.create_run(NewRun("run", config, "g", 1, "cpu", "fp32", "0")))
+print(create_run(store, NewRun("run", config, "g", 1, "cpu", "fp32", "0")))
 """)
-    run_id = child.communicate(timeout=60)[0].strip()
+    run_id = child.communicate(timeout=PATIENCE_S)[0].strip()
     changes = watcher.poll()
     assert changes is not None
     assert changes.revisions == {run_id: 1}
     assert watcher.poll() is None
-    place.store.request_stop(own)
+    request_stop(place.store, own)
     changes = watcher.poll()
     assert changes is not None
     assert (dict(changes.revisions), changes.removed) == ({own: 2}, frozenset())
@@ -233,7 +233,7 @@ def test_that_a_watcher_sees_what_is_gone_and_what_a_recorder_writes(
             recorder.drain()
             changes = watcher.poll()
             assert changes is not None
-            assert changes.revisions[run_id] == queries.run(place.store, run_id).revision
+            assert changes.revisions[run_id] == place.store.reader.run(run_id).revision
         recorder.finish(RunState.STOPPED)
     with place.store.writing() as connection:
         connection.execute(schema.run.delete())
@@ -250,7 +250,7 @@ def test_that_deleting_a_run_deletes_all_of_it(place: Place) -> None:
         recorder.event("info", "x")
         recorder.publish_checkpoint(1, 0, "x", "y", "training")
         recorder.finish(RunState.FINISHED, test_accuracy=1.0)
-    place.store.unlock([run_id])
+    unlock_runs(place.store, [run_id])
     with place.store.writing() as connection:
         connection.execute(schema.run.delete())
     with place.store.reading() as connection:
@@ -277,7 +277,7 @@ def test_that_a_writer_that_reads_first_is_not_overtaken(place: Place) -> None:
         ):
             other.execute("UPDATE run SET step = 1")
         connection.execute(schema.run.update().values(step=2))
-    assert queries.run(place.store, run_id).step == 2
+    assert place.store.reader.run(run_id).step == 2
 
 
 def test_that_a_transaction_that_fails_changes_nothing(place: Place) -> None:
@@ -290,7 +290,7 @@ def test_that_a_transaction_that_fails_changes_nothing(place: Place) -> None:
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert queries.run(place.store, run_id).step == 0
+    assert place.store.reader.run(run_id).step == 0
 
 
 def test_that_a_database_locked_for_long_is_a_users_matter(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ from sqlalchemy import text
 from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import open_workspace_dir
-from iterand_engine.store import Recorder, RunRow, RunState, Store, blocks, queries, run_select, schema
+from iterand_engine.store import Recorder, RunRow, RunState, Store, blocks, run_select, schema
+from iterand_engine.store.runs import adopt_run, claim_run, request_stop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,11 +42,11 @@ def record(place: Place, *accuracies: float, state: RunState | None = None) -> s
 
 def test_that_rows_come_with_their_configurations(place: Place) -> None:
     made = [place.new_run(f"run-{number}") for number in range(3)]
-    pairs = queries.runs_with_configs(place.store)
-    assert [row for row, _ in pairs] == queries.runs(place.store)
-    assert [dict(config) for _, config in pairs] == [queries.run(place.store, m).config for m in made]
-    assert [row.id for row, _ in queries.runs_with_configs(place.store, ids=made[:1])] == made[:1]
-    assert [row.id for row, _ in queries.runs_with_configs(place.store, limit=1)] == made[2:]
+    pairs = place.store.reader.runs_with_configs()
+    assert [row for row, _ in pairs] == place.store.reader.runs()
+    assert [dict(config) for _, config in pairs] == [place.store.reader.run(m).config for m in made]
+    assert [row.id for row, _ in place.store.reader.runs_with_configs(ids=made[:1])] == made[:1]
+    assert [row.id for row, _ in place.store.reader.runs_with_configs(limit=1)] == made[2:]
 
 
 def test_that_the_accuracy_so_far_is_known_of_every_run(
@@ -59,10 +61,10 @@ def test_that_the_accuracy_so_far_is_known_of_every_run(
         record(place, 0.5, state=RunState.FINISHED): 0.875,
         place.new_run("queued"): None,
     }
-    rows = queries.runs(place.store)
-    found = queries.val_accuracies(place.store, rows)
-    assert found == expected
-    assert list(found) == [row.id for row in rows]
+    rows = place.store.reader.runs()
+    assert {row.id: row.accuracy_so_far for row in rows} == expected
+    details = (place.store.reader.run(run_id) for run_id in expected)
+    assert {detail.id: detail.accuracy_so_far for detail in details} == expected
 
 
 def test_that_one_series_of_several_runs_is_read_at_once(
@@ -72,24 +74,24 @@ def test_that_one_series_of_several_runs_is_read_at_once(
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 200)
     made = {record(place, *(number / 8 for number in range(count))): count for count in (0, 1, 20, 40, 50)}
     other = place.new_run("without")
-    found = queries.series_of(place.store, [*made, other, "x"], "val_accuracy")
+    found = place.store.reader.series_of([*made, other, "x"], "val_accuracy")
     assert {run_id: series.steps.size for run_id, series in found.items()} == made
     for run_id, series in found.items():
-        alone = queries.series(place.store, run_id, "val_accuracy")
+        alone = place.store.reader.series(run_id, "val_accuracy")
         assert (series.name, series.axis, series.layers, series.first) == ("val_accuracy", "epoch", None, 0)
         assert series.steps.tolist() == alone.steps.tolist()
         assert series.values.tolist() == alone.values.tolist() == [step / 8 for step in series.steps.tolist()]
     since = {run_id: (0, count - 2) for run_id, count in made.items() if count > 2}
-    newer = queries.series_of(place.store, list(made), "val_accuracy", since)
+    newer = place.store.reader.series_of(list(made), "val_accuracy", since)
     assert [newer[run_id].steps.tolist() for run_id in since] == [[18, 19], [38, 39], [48, 49]]
     assert [series.first for series in newer.values()] == [0, 0, 18, 38, 48]
-    assert queries.series_of(place.store, [], "val_accuracy") == {}
-    assert queries.series_of(place.store, list(made), "nothing") == {}
+    assert place.store.reader.series_of([], "val_accuracy") == {}
+    assert place.store.reader.series_of(list(made), "nothing") == {}
 
 
 def test_that_series_read_whole_take_their_memory_in_one_piece(place: Place) -> None:
     made = [record(place, *(number / 8 for number in range(count))) for count in (3, 5)]
-    found = queries.series_of(place.store, made, "val_accuracy")
+    found = place.store.reader.series_of(made, "val_accuracy")
     steps, values = ([getattr(found[one], what) for one in made] for what in ("steps", "values"))
     assert len({id(array.base) for array in steps}) == len({id(array.base) for array in values}) == 1
     assert steps[0].base.shape == values[0].base.shape == (8,)
@@ -105,13 +107,13 @@ def test_that_a_list_says_of_each_run_what_the_run_says_itself(place: Place) -> 
     place.new_run("no more", waiter=replace(processes.current(), pid=2**22 + 1))
     dead = place.new_run("dead")
     gone = replace(processes.current(), start_ticks=1)
-    place.store.adopt(dead, place.store.claim(dead), gone, {})
-    place.store.claim(place.new_run("claimed"))
-    place.store.request_stop(place.started_run("stopping")[0])
-    rows = queries.runs(place.store)
+    adopt_run(place.store, dead, claim_run(place.store, dead), gone, {})
+    claim_run(place.store, place.new_run("claimed"))
+    request_stop(place.store, place.started_run("stopping")[0])
+    rows = place.store.reader.runs()
     assert len({(row.state, row.waiting) for row in rows}) == 8
     for row in rows:
-        detail = queries.run(place.store, row.id)
+        detail = place.store.reader.run(row.id)
         assert row == RunRow(**{field.name: getattr(detail, field.name) for field in fields(RunRow)})
 
 
@@ -127,21 +129,21 @@ def test_that_of_ten_thousand_runs_only_the_live_are_judged_singly(
         connection.execute(schema.run.update().where(schema.run.c.id != made).values(state="finished"))
     live, _ = place.started_run("live")
     judged: list[str] = []
-    judge = run_select.run_row_of
+    judge = run_select.fields_of
 
-    def noted(row: Any) -> RunRow:
+    def noted(row: Any, so_far: Mapping[str, float | None]) -> dict[str, Any]:
         judged.append(row.id)
-        return judge(row)
+        return judge(row, so_far)
 
-    monkeypatch.setattr(run_select, "run_row_of", noted)
-    assert len(queries.runs(place.store)) == 10_001
+    monkeypatch.setattr(run_select, "fields_of", noted)
+    assert len(place.store.reader.runs()) == 10_001
     assert judged == [live]
 
 
 def test_that_a_store_opened_to_read_reads_what_is_there(place: Place) -> None:
     run_id = record(place, 0.5)
     with Store.open_to_read(place.workspace) as store:
-        assert [row.id for row in queries.runs(store)] == [run_id]
+        assert [row.id for row in store.reader.runs()] == [run_id]
 
 
 def test_that_opening_to_read_makes_nothing(workspace_dir: Path) -> None:

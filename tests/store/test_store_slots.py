@@ -14,11 +14,12 @@ from iterand_engine.store import (
     RunState,
     SlotKey,
     SlotPlace,
-    queries,
     queue,
     slots,
     states,
 )
+from iterand_engine.store.runs import create_run, request_stop
+from tests.new_runs import new_run
 from tests.store.slot_tools import (
     CPU,
     CPU_2,
@@ -28,7 +29,6 @@ from tests.store.slot_tools import (
     GPU_B,
     HERE,
     adopt,
-    asking_for,
     change,
     finish,
     held,
@@ -106,7 +106,7 @@ def test_that_a_claimed_run_keeps_its_place_before_it_is_adopted(place: Place) -
     claim = slots.claim_next(place.store, CPU.key, token)
     assert claim is not None
     assert next_id(place, CPU, token) is None
-    row = queries.run(place.store, run_id)
+    row = place.store.reader.run(run_id)
     assert (row.state, row.queue_rank, row.waiting) == (RunState.STARTING, None, False)
     adopt(place, claim)
 
@@ -128,7 +128,7 @@ def test_that_a_run_taken_by_another_slot_leaves_the_first_one_free(place: Place
     finish(place, adopt(place, slots.claim_next(place.store, CPU.key, one)), RunState.STOPPED)
     queue.enqueue(place.store, [run_id])
     adopt(place, slots.claim_next(place.store, CPU_2.key, two))
-    assert [row.run_id for row in slots.slots(place.store)] == [None, run_id]
+    assert [row.run_id for row in place.store.reader.slots()] == [None, run_id]
     other = place.new_run()
     assert next_id(place, CPU, one) == other
 
@@ -154,29 +154,29 @@ def test_that_a_slot_takes_only_what_suits_its_device(
 ) -> None:
     for at in (CPU, GPU_A, GPU_B):
         token = held(place, at)
-        run_id = place.store.create_run(asking_for("run", kind, device))
+        run_id = create_run(place.store, new_run("run", kind=kind, device=device))
         assert slots.release(place.store, at.key, token, only_if_idle=True) is (at not in takers)
         token = token if at in takers else held(place, at)
         assert next_id(place, at, token) == (run_id if at in takers else None)
-        place.store.request_stop(run_id)
-        waited = place.store.create_run(asking_for("waited", kind, device), waiter=HERE)
+        request_stop(place.store, run_id)
+        waited = create_run(place.store, new_run("waited", kind=kind, device=device), waiter=HERE)
         claim = slots.claim_waiting(place.store, waited, [replace(at, key=replace(at.key, position=1))])
         assert isinstance(claim, Claim) is (at in takers)
         if claim == []:
-            place.store.request_stop(waited)
+            request_stop(place.store, waited)
 
 
 def test_that_a_place_is_left_to_the_process_that_waits_first(place: Place) -> None:
     waited = place.new_run("waited", waiter=HERE)
     other = place.new_run("other")
     token = held(place)
-    assert queries.run(place.store, waited).waiting
+    assert place.store.reader.run(waited).waiting
     assert next_id(place, CPU, token) is None
     assert not slots.release(place.store, CPU.key, token, only_if_idle=True)
     claim = slots.claim_waiting(place.store, waited, [CPU])
     assert isinstance(claim, Claim)
     assert (claim.run_id, claim.key) == (waited, CPU.key)
-    assert not queries.run(place.store, waited).waiting
+    assert not place.store.reader.run(waited).waiting
     assert next_id(place, CPU, token) is None
     finish(place, adopt(place, claim))
     assert next_id(place, CPU, token) == other
@@ -192,7 +192,7 @@ def test_that_a_slot_passes_over_a_process_that_waits_on_another_machine(place: 
     waited = place.new_run("waited", waiter=ELSEWHERE)
     other = place.new_run("other")
     assert next_id(place, CPU, held(place)) == other
-    assert queries.run(place.store, waited).waiting
+    assert place.store.reader.run(waited).waiting
     far = SlotPlace(SlotKey("elsewhere", "cpu", 0), "a processor", "cpu")
     assert isinstance(slots.claim_waiting(place.store, waited, [far]), Claim)
 
@@ -206,7 +206,7 @@ def test_that_a_run_whose_waiter_is_gone_or_asks_no_more_is_like_any_other(
     if waiter is not GONE:
         assert next_id(place, CPU, token) is None
         change(place, f"UPDATE run SET heartbeat_at = heartbeat_at - {states.STALE_AFTER_S + 1}")
-    assert not queries.run(place.store, waited).waiting
+    assert not place.store.reader.run(waited).waiting
     assert next_id(place, CPU, token) == waited
 
 
@@ -216,15 +216,15 @@ def test_that_asking_keeps_a_waiter_waiting(place: Place) -> None:
     adopt(place, slots.claim_next(place.store, CPU.key, adopt_first))
     waited = place.new_run("waited", waiter=HERE)
     change(place, f"UPDATE run SET heartbeat_at = heartbeat_at - {states.STALE_AFTER_S + 1}")
-    assert not queries.run(place.store, waited).waiting
-    assert slots.claim_waiting(place.store, waited, [CPU]) == slots.slots(place.store)
-    assert queries.run(place.store, waited).waiting
+    assert not place.store.reader.run(waited).waiting
+    assert slots.claim_waiting(place.store, waited, [CPU]) == place.store.reader.slots()
+    assert place.store.reader.run(waited).waiting
 
 
 def test_that_waiters_take_places_in_the_order_they_came(place: Place) -> None:
     place.new_run("in the queue")
     one, two, three = (place.new_run(name, waiter=HERE, first=True) for name in ("one", "two", "three"))
-    assert [row.id for row in queue.queued(place.store)][:3] == [one, two, three]
+    assert [row.id for row in place.store.reader.queued()][:3] == [one, two, three]
     assert slots.claim_waiting(place.store, two, [CPU, CPU_2]) == []
     first = slots.claim_waiting(place.store, one, [CPU, CPU_2])
     assert isinstance(first, Claim)
@@ -239,14 +239,14 @@ def test_that_waiters_take_places_in_the_order_they_came(place: Place) -> None:
 
 
 def test_that_waiters_for_other_devices_do_not_hinder_each_other(place: Place) -> None:
-    place.store.create_run(asking_for("gpu", "cuda", "cuda"), waiter=HERE)
+    create_run(place.store, new_run("gpu", kind="cuda", device="cuda"), waiter=HERE)
     waited = place.new_run("cpu", waiter=HERE)
     assert isinstance(slots.claim_waiting(place.store, waited, [GPU_A, CPU]), Claim)
 
 
 def test_that_a_run_that_left_the_queue_is_waited_for_no_longer(place: Place) -> None:
     waited = place.new_run(waiter=HERE)
-    place.store.request_stop(waited)
+    request_stop(place.store, waited)
     with pytest.raises(UserError, match="is stopped: it waits in the queue no longer"):
         slots.claim_waiting(place.store, waited, [CPU])
     queue.enqueue(place.store, [waited], waiter=HERE)
@@ -262,7 +262,7 @@ def test_that_a_vacated_place_leaves_no_slot_that_nobody_holds(place: Place) -> 
     assert only_slot(place).run_id == waited  # it is still being trained
     finish(place, claim)
     slots.vacate(place.store, CPU.key)
-    assert slots.slots(place.store) == []
+    assert place.store.reader.slots() == []
     slots.vacate(place.store, CPU.key)
     held(place)
     slots.vacate(place.store, CPU.key)
@@ -281,4 +281,4 @@ def test_that_a_slot_is_not_released_while_it_has_work(place: Place) -> None:
     token = held(place)
     place.new_run()
     assert slots.release(place.store, CPU.key, token, only_if_idle=False)
-    assert slots.slots(place.store) == []
+    assert place.store.reader.slots() == []

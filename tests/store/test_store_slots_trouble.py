@@ -10,11 +10,12 @@ from iterand_engine.errors import OwnershipLost, UserError
 from iterand_engine.machine import processes
 from iterand_engine.store import (
     RunState,
-    queries,
     queue,
     slots,
     states,
 )
+from iterand_engine.store.runs import adopt_run, create_run, settle_runs
+from tests.new_runs import new_run
 from tests.store.slot_tools import (
     CPU,
     CPU_2,
@@ -23,7 +24,6 @@ from tests.store.slot_tools import (
     HERE,
     Until,
     adopt,
-    asking_for,
     change,
     finish,
     held,
@@ -39,19 +39,19 @@ if TYPE_CHECKING:
 
 def test_that_a_closed_slot_is_used_by_nobody_until_it_is_reopened(place: Place) -> None:
     token = held(place, GPU_A)
-    place.store.create_run(asking_for("run", "cuda", "cuda"))
-    waited = place.store.create_run(asking_for("waited", "cuda", "cuda"), waiter=HERE)
+    create_run(place.store, new_run("run", kind="cuda", device="cuda"))
+    waited = create_run(place.store, new_run("waited", kind="cuda", device="cuda"), waiter=HERE)
     slots.close(place.store, GPU_A.key, token, "the card fell off the bus")
     assert only_slot(place).closed_reason == "the card fell off the bus"
     assert next_id(place, GPU_A, token) is None
     assert slots.release(place.store, GPU_A.key, token, only_if_idle=True)
     with pytest.raises(UserError, match=r"is closed \(the card fell off the bus\): `iterand queue --reopen"):
         hold(place, GPU_A)
-    assert slots.claim_waiting(place.store, waited, [GPU_A]) == slots.slots(place.store)
+    assert slots.claim_waiting(place.store, waited, [GPU_A]) == place.store.reader.slots()
     assert slots.reopen(place.store, HERE.host, "GPU-b") == []
     assert slots.reopen(place.store, "elsewhere", None) == []
     assert slots.reopen(place.store, HERE.host, "GPU-aaaa") == [GPU_A.key]
-    assert slots.slots(place.store) == []
+    assert place.store.reader.slots() == []
     assert next_id(place, GPU_A, held(place, GPU_A)) is not None
 
 
@@ -78,17 +78,17 @@ def test_that_a_holder_hears_what_it_is_asked(place: Place) -> None:
 
 
 def test_that_a_device_error_closes_the_slot_and_gives_the_run_to_another(place: Place) -> None:
-    place.store.create_run(asking_for("one", "cuda", "cuda"))
-    other = place.store.create_run(asking_for("two", "cuda", "cuda"))
+    create_run(place.store, new_run("one", kind="cuda", device="cuda"))
+    other = create_run(place.store, new_run("two", kind="cuda", device="cuda"))
     a, b = held(place, GPU_A), held(place, GPU_B)
     claim = adopt(place, slots.claim_next(place.store, GPU_A.key, a))
     finish(place, claim, RunState.INTERRUPTED)
     error = slots.device_error(place.store, GPU_A.key, a, claim.run_id, "the card fell off the bus")
     assert error is RunState.QUEUED
-    row = queries.run(place.store, claim.run_id)
+    row = place.store.reader.run(claim.run_id)
     assert (row.device_errors, row.reason) == (1, "the card fell off the bus")
-    assert [queued.id for queued in queue.queued(place.store)] == [claim.run_id, other]
-    assert "device error" in queries.events(place.store, claim.run_id)[-1].text
+    assert [queued.id for queued in place.store.reader.queued()] == [claim.run_id, other]
+    assert "device error" in place.store.reader.events(claim.run_id)[-1].text
     assert next_id(place, GPU_A, a) is None
     assert next_id(place, GPU_B, b) == claim.run_id
 
@@ -101,11 +101,11 @@ def test_that_the_third_device_error_fails_a_run(place: Place) -> None:
         assert slots.device_error(place.store, CPU.key, token, run_id, "it broke") is expected
         assert slots.release(place.store, CPU.key, token, only_if_idle=False)
         slots.reopen(place.store, HERE.host, None)
-    row = queries.run(place.store, run_id)
+    row = place.store.reader.run(run_id)
     assert (row.state, row.reason) == (RunState.FAILED, "its device failed 3 times, the last time: it broke")
-    assert queries.events(place.store, run_id)[-1].level == "error"
+    assert place.store.reader.events(run_id)[-1].level == "error"
     queue.enqueue(place.store, [run_id])
-    assert queries.run(place.store, run_id).device_errors == 0
+    assert place.store.reader.run(run_id).device_errors == 0
 
 
 def test_that_a_run_that_went_on_after_a_device_error_is_left_alone(place: Place) -> None:
@@ -131,18 +131,18 @@ def test_that_claims_of_slots_count_as_starts_that_may_be_lost(place: Place) -> 
 
 def test_that_the_runs_of_a_slot_that_died_with_its_process_are_settled(place: Place, until: Until) -> None:
     place.new_run()
-    child = place.child("print(__import__('os').getpid(), flush=True)\ntime.sleep(60)")
+    child = place.child("print(__import__('os').getpid(), flush=True)\ntime.sleep(600)")
     assert child.stdout is not None
     worker = processes.identity_of(int(child.stdout.readline()))
     assert worker is not None
     token = held(place)
     claim = slots.claim_next(place.store, CPU.key, token)
     assert claim is not None
-    place.store.adopt(claim.run_id, claim.token, worker, {})
+    adopt_run(place.store, claim.run_id, claim.token, worker, {})
     child.kill()
     until(lambda: state(place, claim.run_id) is RunState.INTERRUPTED)
     assert only_slot(place).run_id is None
-    assert place.store.settle() == []  # the slot's process is about to say why
-    assert queries.run(place.store, claim.run_id).stored_state is RunState.STARTING
+    assert settle_runs(place.store) == []  # the slot's process is about to say why
+    assert place.store.reader.run(claim.run_id).stored_state is RunState.STARTING
     assert next_id(place, CPU, token) is None  # by now it has nothing more to say
-    assert queries.run(place.store, claim.run_id).stored_state is RunState.INTERRUPTED
+    assert place.store.reader.run(claim.run_id).stored_state is RunState.INTERRUPTED

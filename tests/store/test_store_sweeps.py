@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from iterand_engine.errors import UserError
-from iterand_engine.store import Recorder, RunState, Store, dialect, queries, queue, sweeps, trash
+from iterand_engine.store import Recorder, RunState, Store, dialect, queue, sweeps, trash
+from iterand_engine.store.runs import request_stop
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
@@ -30,7 +31,7 @@ def test_that_a_sweep_reads_back_as_it_was_made(place: Place) -> None:
     ids = [place.new_run(name) for name in "abc"]
     older = sweeps.add_sweep(place.store, "older", {}, {}, ids[:1])
     newer = sweeps.add_sweep(place.store, "newer", BASE, AXES, [ids[2], ids[0], ids[2]])
-    rows = sweeps.sweeps(place.store)
+    rows = place.store.reader.sweeps()
     assert {row.id for row in rows} == {older, newer}
     row = next(row for row in rows if row.id == newer)
     assert (row.name, row.base, row.axes, row.ended_at) == ("newer", BASE, AXES, None)
@@ -41,7 +42,7 @@ def test_that_a_sweep_reads_back_as_it_was_made(place: Place) -> None:
 def test_that_a_sweep_of_unknown_runs_is_refused_whole(place: Place) -> None:
     with pytest.raises(UserError, match="There is no run 'x'"):
         sweeps.add_sweep(place.store, "sweep", {}, {}, [place.new_run(), "x"])
-    assert sweeps.sweeps(place.store) == []
+    assert place.store.reader.sweeps() == []
 
 
 def test_that_a_sweep_ends_once_with_its_last_run(place: Place) -> None:
@@ -57,9 +58,9 @@ def test_that_a_sweep_ends_once_with_its_last_run(place: Place) -> None:
     assert ended_by(place, two) == ["both"]
     assert ended_by(place, two) == []
     assert ended_by(place, one) == []
-    place.store.request_stop(three)
+    request_stop(place.store, three)
     assert ended_by(place, three) == ["all"]
-    assert all(row.ended_at for row in sweeps.sweeps(place.store))
+    assert all(row.ended_at for row in place.store.reader.sweeps())
 
 
 def test_that_a_sweep_goes_on_when_a_run_of_it_does(place: Place) -> None:
@@ -68,7 +69,7 @@ def test_that_a_sweep_goes_on_when_a_run_of_it_does(place: Place) -> None:
     train(place, one, RunState.STOPPED)
     assert ended_by(place, one) == ["sweep"]
     queue.enqueue(place.store, [one])
-    (row,) = sweeps.sweeps(place.store)
+    (row,) = place.store.reader.sweeps()
     assert row.ended_at is None
     train(place, one, RunState.STOPPED)
     assert ended_by(place, one) == ["sweep"]
@@ -82,13 +83,13 @@ def test_that_runs_in_the_trash_are_no_part_of_a_sweep(place: Place) -> None:
     train(place, one)
     trash.discard(place.store, [two])
     assert ended_by(place, one) == ["sweep"]
-    (row,) = sweeps.sweeps(place.store)
+    (row,) = place.store.reader.sweeps()
     assert row.run_ids == (one,)
     trash.discard(place.store, [one])
-    assert sweeps.sweeps(place.store) == []
+    assert place.store.reader.sweeps() == []
     trash.restore(place.store, [one])
-    assert len(sweeps.sweeps(place.store)) == 1
-    assert queries.run(place.store, one).state is RunState.FINISHED
+    assert len(place.store.reader.sweeps()) == 1
+    assert place.store.reader.run(one).state is RunState.FINISHED
 
 
 def test_that_what_sweeps_are_made_of_is_read_once_for_each(
@@ -104,5 +105,5 @@ def test_that_what_sweeps_are_made_of_is_read_once_for_each(
 
     monkeypatch.setattr(dialect, "from_json", from_json)
     with Store.open(place.workspace) as store:
-        assert [row.base for row in sweeps.sweeps(store)] == [BASE, BASE]
+        assert [row.base for row in store.reader.sweeps()] == [BASE, BASE]
     assert len(read) == 4  # base and axes of two

@@ -10,25 +10,23 @@ from typing import TYPE_CHECKING
 import pytest
 
 from iterand_engine.errors import UserError
-from iterand_engine.machine import processes
 from iterand_engine.store import (
     ChangeWatcher,
     Recorder,
     RunState,
     SlotKey,
     labels,
-    queries,
     queue,
     schema,
     slots,
     sweeps,
     trash,
 )
+from iterand_engine.store.runs import adopt_run, claim_run, request_stop, unlock_runs
+from tests.store.slot_tools import HERE
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
-
-HERE = processes.current()
 
 
 @pytest.fixture
@@ -42,7 +40,7 @@ def finished(place: Place) -> str:
         recorder.finish(RunState.FINISHED, val_accuracy=0.5, test_accuracy=0.25)
     labels.set_tags(place.store, run_id, ["good"])
     labels.set_notes(place.store, run_id, "worth a look")
-    place.store.unlock([run_id])
+    unlock_runs(place.store, [run_id])
     return run_id
 
 
@@ -50,21 +48,21 @@ def test_that_no_reading_shows_a_discarded_run(place: Place, finished: str) -> N
     store = place.store
     other = place.new_run("other")
     trash.discard(store, [finished])
-    assert [row.id for row in queries.runs(store)] == [other]
-    assert queries.runs(store, ids=[finished]) == []
-    assert [row.id for row, _ in queries.runs_with_configs(store)] == [other]
-    assert queries.test_accuracies(store, [finished, other], lock=False) == {other: None}
-    assert queries.series_of(store, [finished], "loss") == {}
-    for read in (queries.series_list, queries.events, queries.checkpoints):
-        assert read(store, finished) == []
-    assert queries.last_values(store, finished) == {}
+    assert [row.id for row in store.reader.runs()] == [other]
+    assert store.reader.runs(ids=[finished]) == []
+    assert [row.id for row, _ in store.reader.runs_with_configs()] == [other]
+    assert store.reader.test_accuracies([finished, other], lock=False) == {other: None}
+    assert store.reader.series_of([finished], "loss") == {}
+    for read in (store.reader.series_list, store.reader.events, store.reader.checkpoints):
+        assert read(finished) == []
+    assert store.reader.last_values(finished) == {}
     unknown: list[Callable[[], object]] = [
-        lambda: queries.run(store, finished),
-        lambda: queries.series(store, finished, "loss"),
-        lambda: queries.test_accuracy(store, finished, lock=False),
-        lambda: store.claim(finished),
-        lambda: store.request_stop(finished),
-        lambda: store.unlock([finished]),
+        lambda: store.reader.run(finished),
+        lambda: store.reader.series(finished, "loss"),
+        lambda: store.reader.test_accuracy(finished, lock=False),
+        lambda: claim_run(store, finished),
+        lambda: request_stop(store, finished),
+        lambda: unlock_runs(store, [finished]),
         lambda: queue.enqueue(store, [finished]),
         lambda: trash.discard(store, [finished]),
         lambda: labels.set_notes(store, finished, "x"),
@@ -75,53 +73,53 @@ def test_that_no_reading_shows_a_discarded_run(place: Place, finished: str) -> N
         with pytest.raises(UserError, match="There is no run"):
             ask()
     with pytest.raises(UserError, match="No run has the name 'finished'"):
-        store.resolve("finished")
+        store.reader.resolve("finished")
 
 
 def test_that_a_restored_run_is_as_it_was(place: Place, finished: str) -> None:
-    before = queries.run(place.store, finished)
+    before = place.store.reader.run(finished)
     trash.discard(place.store, [finished])
-    (entry,) = trash.discarded(place.store)
+    (entry,) = place.store.reader.discarded()
     assert entry.row.name == "finished"
     assert entry.row.val_accuracy == 0.5
     assert entry.deleted_at is not None
     assert entry.deleted_at > before.created_at
     trash.restore(place.store, [finished])
-    after = queries.run(place.store, finished)
+    after = place.store.reader.run(finished)
     assert replace(after, revision=before.revision) == before
     assert (after.tags, after.notes) == (("good",), "worth a look")
-    assert queries.series(place.store, finished, "loss").values.tolist() == [0.5]
-    assert trash.discarded(place.store) == []
+    assert place.store.reader.series(finished, "loss").values.tolist() == [0.5]
+    assert place.store.reader.discarded() == []
 
 
 def test_that_a_queued_run_is_stopped_by_that_and_claimed_by_nobody(place: Place) -> None:
     run_id = place.new_run(waiter=HERE)
     trash.discard(place.store, [run_id])
-    assert queue.queued(place.store) == []
+    assert place.store.reader.queued() == []
     key = SlotKey(HERE.host, "cpu", 0)
     token = slots.hold(place.store, key, device_name="x", device_kind="cpu", identity=HERE, program="0.1.0")
     assert token is not None
     assert slots.claim_next(place.store, key, token) is None
     trash.restore(place.store, [run_id])
-    assert queries.run(place.store, run_id).state is RunState.STOPPED
+    assert place.store.reader.run(run_id).state is RunState.STOPPED
 
 
 def test_that_live_runs_are_not_discarded_nor_what_is_named_with_them(place: Place, finished: str) -> None:
     live, _ = place.started_run()
     with pytest.raises(UserError, match=f"{live} is starting: stop it first .`iterand stop {live[:8]}`"):
         trash.discard(place.store, [finished, live])
-    assert trash.discarded(place.store) == []
+    assert place.store.reader.discarded() == []
 
 
 def test_that_a_run_whose_process_died_can_be_discarded(place: Place) -> None:
     run_id = place.new_run()
-    token = place.store.claim(run_id)
-    place.store.adopt(run_id, token, replace(HERE, start_ticks=HERE.start_ticks - 1), {})
+    token = claim_run(place.store, run_id)
+    adopt_run(place.store, run_id, token, replace(HERE, start_ticks=HERE.start_ticks - 1), {})
     trash.discard(place.store, [run_id])
-    (entry,) = trash.discarded(place.store)
+    (entry,) = place.store.reader.discarded()
     assert entry.row.stored_state is RunState.INTERRUPTED
     queue.died(place.store, run_id, token, "killed", "")  # its slot finds it out later
-    assert trash.discarded(place.store) == [entry]
+    assert place.store.reader.discarded() == [entry]
 
 
 def test_that_a_forgotten_run_leaves_nothing(place: Place, finished: str) -> None:
@@ -132,8 +130,8 @@ def test_that_a_forgotten_run_leaves_nothing(place: Place, finished: str) -> Non
         trash.forget(place.store, [finished])
     trash.discard(place.store, [finished])
     trash.forget(place.store, [finished])
-    assert trash.discarded(place.store) == []
-    assert [(sweep.name, sweep.run_ids) for sweep in sweeps.sweeps(place.store)] == [("shared", (kept,))]
+    assert place.store.reader.discarded() == []
+    assert [(sweep.name, sweep.run_ids) for sweep in place.store.reader.sweeps()] == [("shared", (kept,))]
     with place.store.reading() as connection:
         left = {
             name: connection.execute(table.select()).all() for name, table in schema.metadata.tables.items()
@@ -148,18 +146,18 @@ def test_that_the_trash_is_all_or_nothing(place: Place, finished: str) -> None:
     for act in (trash.restore, trash.forget):
         with pytest.raises(UserError, match=f"no run '{kept}' in the trash"):
             act(place.store, [finished, kept])
-    assert len(trash.discarded(place.store)) == 1
+    assert len(place.store.reader.discarded()) == 1
 
 
 def test_that_a_run_in_the_trash_is_named_by_id_prefix_or_name(place: Place, finished: str) -> None:
     place.new_run("other")
     trash.discard(place.store, [finished])
-    assert trash.resolve_discarded(place.store, "finished") == finished
-    assert trash.resolve_discarded(place.store, finished[:12]) == finished
+    assert place.store.reader.resolve_discarded("finished") == finished
+    assert place.store.reader.resolve_discarded(finished[:12]) == finished
     with pytest.raises(UserError, match="No run in the trash has the name 'othr'"):
-        trash.resolve_discarded(place.store, "othr")
+        place.store.reader.resolve_discarded("othr")
     with pytest.raises(UserError, match="No run in the trash has the name 'other'"):
-        trash.resolve_discarded(place.store, "other")
+        place.store.reader.resolve_discarded("other")
 
 
 def test_that_a_watcher_sees_discarded_runs_go_and_come(place: Place, finished: str) -> None:
@@ -179,14 +177,14 @@ def test_that_a_watcher_sees_discarded_runs_go_and_come(place: Place, finished: 
 def test_that_a_tag_is_one_word(place: Place, finished: str, tags: list[str]) -> None:
     with pytest.raises(UserError, match="A tag is one word"):
         labels.set_tags(place.store, finished, ["fine", *tags])
-    assert queries.run(place.store, finished).tags == ("good",)
+    assert place.store.reader.run(finished).tags == ("good",)
 
 
 def test_that_tags_and_notes_are_replaced_and_seen_as_a_change(place: Place, finished: str) -> None:
-    revision = queries.run(place.store, finished).revision
+    revision = place.store.reader.run(finished).revision
     labels.set_tags(place.store, finished, ["z", "a", "z"])
     labels.set_notes(place.store, finished, "")
-    row = queries.run(place.store, finished)
+    row = place.store.reader.run(finished)
     assert (row.tags, row.notes, row.revision) == (("a", "z"), "", revision + 2)
     labels.set_tags(place.store, finished, [])
-    assert queries.run(place.store, finished).tags == ()
+    assert place.store.reader.run(finished).tags == ()

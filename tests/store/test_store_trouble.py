@@ -5,26 +5,18 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from iterand_engine.errors import OwnershipLost
-from iterand_engine.store import Recorder, RunState, outbox, queries
+from iterand_engine.store import Recorder, RunState, outbox
+from tests.patience import seconds_here
+from tests.store.slot_tools import Until, ramp
 
 if TYPE_CHECKING:
     from tests.store.conftest import Place
-
-Until = Callable[[Callable[[], object]], None]
-
-
-def ramp(first: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    steps = np.arange(first, first + count)
-    return steps, (steps / 7).astype(np.float32)
 
 
 def test_that_a_locked_database_loses_nothing_and_stops_nobody(
@@ -41,12 +33,13 @@ def test_that_a_locked_database_loses_nothing_and_stops_nobody(
                 recorder.append("loss", [step], [step])
                 recorder.progress(step + 1, 0, 2000)
                 assert not recorder.stop_requested
-            assert time.monotonic() - began_s < 5  # the busy timeout alone would be a second each time
+            # The busy timeout alone would be a second each time.
+            assert time.monotonic() - began_s < seconds_here(5)
             until(lambda: said)
-            assert queries.series(place.store, run[0], "loss").steps.size == 0
+            assert place.store.reader.series(run[0], "loss").steps.size == 0
         recorder.drain()
-        assert queries.series(place.store, run[0], "loss").values.tolist() == list(range(2000))
-        assert queries.run(place.store, run[0]).step == 2000
+        assert place.store.reader.series(run[0], "loss").values.tolist() == list(range(2000))
+        assert place.store.reader.run(run[0]).step == 2000
         until(lambda: len(said) == 2)
     assert "database is locked" in said[0]
     assert "can be written again" in said[1]
@@ -73,7 +66,7 @@ def test_that_a_full_buffer_waits_for_the_database_and_says_so(
         recorder.drain()
         until(lambda: "can be written again" in said[-1])
     assert "training waits until they are written" in said[0]
-    assert queries.series(place.store, run[0], "loss").steps.tolist() == list(range(300))
+    assert place.store.reader.series(run[0], "loss").steps.tolist() == list(range(300))
 
 
 def test_that_another_owner_ends_the_recording_at_once(
@@ -84,7 +77,7 @@ def test_that_another_owner_ends_the_recording_at_once(
     with closing(sqlite3.connect(place.workspace.db_path)) as other:
         other.execute("UPDATE run SET owner_token = 'another'")
         other.commit()
-    before = queries.run(place.store, run[0])
+    before = place.store.reader.run(run[0])
     recorder.append("loss", *ramp(10, 10))
     with pytest.raises(OwnershipLost):
         recorder.drain()
@@ -94,8 +87,8 @@ def test_that_another_owner_ends_the_recording_at_once(
         recorder.finish(RunState.FINISHED)
     with pytest.raises(OwnershipLost):
         assert recorder.stop_requested
-    assert queries.series(place.store, run[0], "loss").steps.size == 10
-    assert queries.run(place.store, run[0]).revision == before.revision
+    assert place.store.reader.series(run[0], "loss").steps.size == 10
+    assert place.store.reader.run(run[0]).revision == before.revision
 
 
 def test_that_a_loss_of_ownership_nobody_met_is_raised_by_closing(place: Place, run: tuple[str, str]) -> None:
@@ -106,7 +99,7 @@ def test_that_a_loss_of_ownership_nobody_met_is_raised_by_closing(place: Place, 
     recorder.event("info", "too late")
     with pytest.raises(OwnershipLost):
         recorder.close()
-    assert queries.events(place.store, run[0]) == []
+    assert place.store.reader.events(run[0]) == []
 
 
 def test_that_a_wrong_token_opens_no_recorder(place: Place, run: tuple[str, str]) -> None:

@@ -20,8 +20,9 @@ from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.runs.fingerprints import fill_fingerprints
 from iterand_engine.runs.group_key import group_key
 from iterand_engine.runs.make import make_run
-from iterand_engine.runs.train import Outcome, work
-from iterand_engine.store import RunDetail, RunRow, RunState, Store, identities, queries
+from iterand_engine.runs.train import RunOutcome, work
+from iterand_engine.store import RunDetail, RunRow, RunState, Store, identities
+from iterand_engine.store.runs import claim_run
 from iterand_engine.training import checkpoint, final_state
 from iterand_engine.training.trainer import Trainer
 from tests.command_line import iterand, opened
@@ -54,16 +55,16 @@ def store(old: Workspace, keys: dict[str, str]) -> Iterator[Store]:
 
 
 def named(store: Store, name: str) -> RunDetail:
-    (row,) = (row for row in queries.runs(store) if row.name == name)
-    return queries.run(store, row.id)
+    (row,) = (row for row in store.reader.runs() if row.name == name)
+    return store.reader.run(row.id)
 
 
 def by_name(store: Store) -> dict[str, RunRow]:
-    return {row.name: row for row in queries.runs(store)}
+    return {row.name: row for row in store.reader.runs()}
 
 
-def train(store: Store, run_id: str) -> Outcome:
-    return work(store.workspace, store, run_id, store.claim(run_id))
+def train(store: Store, run_id: str) -> RunOutcome:
+    return work(store.workspace, store, run_id, claim_run(store, run_id))
 
 
 def roots(store: Store) -> list[Path]:
@@ -79,13 +80,13 @@ def test_that_an_upgrade_leaves_every_key_and_says_how_each_run_ended(
     digits = {name for name, row in rows.items() if row.dataset == "digits"}
     assert {name for name, row in rows.items() if row.fingerprint == "digits-v1"} == digits
     assert {rows[name].fingerprint for name in set(rows) - digits} == {None}
-    assert all(queries.run(store, row.id).behaviour == {} for row in rows.values())
+    assert all(store.reader.run(row.id).behaviour == {} for row in rows.values())
 
 
 def test_that_a_new_run_of_the_same_options_joins_the_group_of_old_ones(store: Store) -> None:
     finished = named(store, "finished")
     new = make_run(store.workspace, store, RunConfig.from_mapping(finished.config))
-    row = queries.run(store, new)
+    row = store.reader.run(new)
     assert (row.group_key, row.fingerprint) == (finished.group_key, "digits-v1")
     assert not Store.open(store.workspace).was_upgraded
 
@@ -93,7 +94,7 @@ def test_that_a_new_run_of_the_same_options_joins_the_group_of_old_ones(store: S
 def test_that_a_queued_run_of_an_upgraded_workspace_trains(store: Store, keys: dict[str, str]) -> None:
     run_id = named(store, "queued").id
     assert train(store, run_id).state is RunState.FINISHED
-    row = queries.run(store, run_id)
+    row = store.reader.run(run_id)
     assert (row.step, row.end_kind, row.fingerprint) == (STEPS, "finished", "digits-v1")
     assert row.group_key == keys[run_id]
     assert row.final_digest
@@ -103,10 +104,10 @@ def test_that_a_stopped_run_of_an_upgraded_workspace_goes_on_exactly(
     store: Store, keys: dict[str, str], one_thread: None
 ) -> None:
     stopped = named(store, "stopped")
-    newest = queries.checkpoints(store, stopped.id)[0]
+    newest = store.reader.checkpoints(stopped.id)[0]
     start = checkpoint.read(store.workspace.absolute(newest.relpath), newest.sha256)
     assert start.position.step == HALTED_AT == stopped.step
-    before = queries.series(store, stopped.id, "loss")
+    before = store.reader.series(stopped.id, "loss")
 
     # What the checkpoint alone leads to, without any store.
     task, sink = task_of(RunConfig.from_mapping(stopped.config)), ListSink()
@@ -117,7 +118,7 @@ def test_that_a_stopped_run_of_an_upgraded_workspace_goes_on_exactly(
     expected = final_state.digest(final_state.snapshot(task.module, task.method.layers, facts))
 
     assert train(store, stopped.id).state is RunState.FINISHED
-    row, loss = queries.run(store, stopped.id), queries.series(store, stopped.id, "loss")
+    row, loss = store.reader.run(stopped.id), store.reader.series(stopped.id, "loss")
     assert (row.step, row.final_digest, row.end_kind) == (STEPS, expected, "finished")
     assert (row.group_key, row.fingerprint) == (keys[stopped.id], "digits-v1")
     assert loss.steps.tolist() == list(range(STEPS))
@@ -179,12 +180,12 @@ def test_that_no_fingerprint_is_claimed_for_a_key_that_it_does_not_give(workspac
     workspace.db_path.write_bytes(gzip.decompress((RELEASED / "schema-0002.db.gz").read_bytes()))
     with Store.open(workspace) as store:
         fill_fingerprints(store, roots(store))
-        assert {row.fingerprint for row in queries.runs(store)} == {None}
+        assert {row.fingerprint for row in store.reader.runs()} == {None}
 
 
 def test_that_the_constants_of_the_step_are_the_catalogs() -> None:
     step: dict[str, Any] = {}
-    path = Path(queries.__file__).parent / "migrations" / "versions" / "schema_0003.py"
+    path = Path(identities.__file__).parent / "migrations" / "versions" / "schema_0003.py"
     exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), step)
     constants = {name: entry.fingerprint for name, entry in DATASETS.items() if entry.fingerprint}
     assert step["_CONSTANTS"].items() <= constants.items()

@@ -17,10 +17,14 @@ from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.runs.background_writer import BackgroundWriter
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import work
-from iterand_engine.store import RunState, Store, queries
+from iterand_engine.store import RunState, Store
+from iterand_engine.store.runs import claim_run
 from iterand_engine.training import checkpoint, final_state, trainer
 from iterand_engine.training.checkpoint import Checkpoint
-from iterand_engine.training.trainer import Ending, Hooks, Trainer
+from iterand_engine.training.hooks import Hooks
+from iterand_engine.training.trainer import Ending, Trainer
+from tests.hooks import hooks
+from tests.patience import PATIENCE_S
 from tests.training_tasks import ListSink, config_of, task_of, train
 
 ABSURD = {"epochs": 4, "lr": 1e30}
@@ -31,8 +35,8 @@ BLIND = {"name": "edge-popup", "sparsity": 0.999}
 # divergence
 
 
-def diverging(method: str, hooks: Hooks | None = None) -> tuple[Trainer, ListSink]:
-    run = Trainer(task_of(config_of(method, training=ABSURD)), sink := ListSink(), hooks)
+def diverging(method: str, around: Hooks | None = None) -> tuple[Trainer, ListSink]:
+    run = Trainer(task_of(config_of(method, training=ABSURD)), sink := ListSink(), around)
     with run.task.numerics.active():
         assert run.train() is Ending.DIVERGED
     return run, sink
@@ -44,7 +48,7 @@ def test_that_a_loss_that_is_not_finite_ends_training_with_its_step(
 ) -> None:
     monkeypatch.setattr(trainer, "FLUSH_S", flush_s)
     saved: list[Checkpoint] = []
-    run, sink = diverging("dense", Hooks(saved.append))
+    run, sink = diverging("dense", hooks(on_checkpoint=saved.append))
     losses = sink.values("loss")
     first = int(np.flatnonzero(~np.isfinite(losses))[0])
     assert (run.diverged_at, run.divergence) == (first, f"The loss was not finite at step {first}")
@@ -58,7 +62,7 @@ def test_that_scores_that_are_not_finite_end_training_though_the_loss_is(
     method: str, stop_at: int | None
 ) -> None:
     saved: list[Checkpoint] = []
-    run, sink = diverging(method, Hooks(saved.append, should_stop=lambda step: step == stop_at))
+    run, sink = diverging(method, hooks(on_checkpoint=saved.append, should_stop=lambda step: step == stop_at))
     assert np.isfinite(sink.values("loss")).all()
     last = 4 if stop_at is None else stop_at - 1
     assert (run.diverged_at, run.divergence) == (last, f"The trained scores were not finite at step {last}")
@@ -83,9 +87,9 @@ def test_that_a_diverged_run_is_stored_with_step_and_advice(workspace_dir: Path,
     workspace = open_workspace_dir(workspace_dir)
     with Store.open(workspace) as store:
         run_id = make_run(workspace, store, config_of(method, training=ABSURD))
-        outcome = work(workspace, store, run_id, store.claim(run_id))
-        losses = queries.series(store, run_id, "loss").values
-        detail = queries.run(store, run_id)
+        outcome = work(workspace, store, run_id, claim_run(store, run_id))
+        losses = store.reader.series(run_id, "loss").values
+        detail = store.reader.run(run_id)
     assert outcome.state is detail.state is RunState.DIVERGED
     first = np.flatnonzero(~np.isfinite(losses))
     what = (
@@ -126,7 +130,7 @@ def test_that_five_epochs_at_chance_are_told_once() -> None:
 
 def test_that_a_continuation_remembers_the_epochs_at_chance() -> None:
     saved: list[Checkpoint] = []
-    train(blind(8), Hooks(on_checkpoint=saved.append))
+    train(blind(8), hooks(on_checkpoint=saved.append))
     assert [state.counters.chance_epochs for state in saved] == list(range(1, 9))
     assert warnings_of(blind(8), saved[2]) == [10]
     assert warnings_of(blind(8), saved[5]) == []
@@ -150,15 +154,18 @@ def test_that_a_network_that_learns_is_not_warned_about() -> None:
 def test_that_an_epoch_is_handed_on_with_selected_masks_and_whether_it_is_the_best() -> None:
     seen: list[tuple[int, bool, float]] = []
 
-    def on_epoch(run: Trainer, best: bool) -> None:
+    def on_epoch(epoch: int, best: bool) -> None:
+        assert epoch == run.position.epoch
         for layer in run.task.method.layers:
             before = layer.masking.mask.clone()
             run.task.method.before_evaluation()
             assert torch.equal(layer.masking.mask, before)
-        seen.append((run.position.epoch, best, run.val_score.accuracy))
+        seen.append((epoch, best, run.val_score.accuracy))
 
     config = config_of("edge-popup", training={"epochs": 6, "lr": 0.5})
-    train(config, Hooks(on_epoch=on_epoch))
+    run = Trainer(task_of(config), ListSink(), hooks(on_epoch=on_epoch))
+    with run.task.numerics.active():
+        run.train()
     assert [epoch for epoch, _, _ in seen] == [1, 2, 3, 4, 5, 6]
     highest = -1.0
     for _, best, accuracy in seen:
@@ -193,7 +200,7 @@ def test_that_a_job_after_a_failed_one_is_not_done_and_close_tells() -> None:
     hold, writer = threading.Event(), BackgroundWriter()
 
     def fails() -> None:
-        hold.wait(10)
+        hold.wait(PATIENCE_S)
         raise ValueError("first")
 
     writer.submit(fails)
@@ -206,7 +213,11 @@ def test_that_a_job_after_a_failed_one_is_not_done_and_close_tells() -> None:
 
 def test_that_two_jobs_wait_at_most() -> None:
     hold, writer, waited = threading.Event(), BackgroundWriter(), list[bool]()
-    jobs: list[Callable[[], None]] = [lambda: waited.append(hold.wait(10)), lambda: None, lambda: None]
+    jobs: list[Callable[[], None]] = [
+        lambda: waited.append(hold.wait(PATIENCE_S)),
+        lambda: None,
+        lambda: None,
+    ]
     for job in jobs:
         writer.submit(job)
     more = threading.Thread(target=writer.submit, args=(lambda: None,))
@@ -244,8 +255,8 @@ def test_that_the_final_file_holds_everything_learned(finished: Trainer, tmp_pat
         assert torch.equal(found.tensors[f"weight/{layer.name}"], layer.weight)
         assert torch.equal(found.tensors[f"score/{layer.name}"], layer.masking.scores)
         assert torch.equal(found.tensors[f"last_redraw/{layer.name}"], layer.masking.last_redraw)
-        mask = final_state.unpack(found.tensors[f"mask/{layer.name}"], list(layer.weight.shape))
-        assert torch.equal(mask, layer.masking.mask)
+        mask = found.masks[layer.name].kept
+        assert torch.equal(torch.from_numpy(mask), layer.masking.mask)
     with pytest.raises(UserError, match="has not got that far"):
         final_state.read(tmp_path / "absent.safetensors")
     path.write_bytes(path.read_bytes()[:100])

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
-from iterand_engine.data.content import ArrayContent, ImageArrays, check_arrays
+from iterand_engine.data.content import ArrayContent, Contents, ImageArrays, check_arrays
 from iterand_engine.errors import UserError
 
 REQUIRED = ("train_images", "train_labels", "test_images", "test_labels")
@@ -53,6 +54,30 @@ def npz(path: Path) -> ArrayContent:
     content = ArrayContent(parts["train"], parts["test"], names, parts.get("val"))
     check_arrays(content, source)
     return content
+
+
+def counted(path: Path) -> Contents | None:
+    """What a file holds, by its headers and labels; None where they cannot be read: `npz` says why."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            parts = [
+                part for part in ("train", "test", "val") if part != "val" or "val_images" in archive.files
+            ]
+            shapes = {part: _shape(archive, f"{part}_images") for part in parts}
+            highest = max(int(archive[f"{part}_labels"].max()) for part in parts)
+        side, channels = shapes["train"][1], shapes["train"][3] if len(shapes["train"]) == 4 else 1
+    except (OSError, EOFError, KeyError, ValueError, IndexError, zipfile.BadZipFile):
+        return None
+    counts = {part: shape[0] for part, shape in shapes.items()}
+    return Contents(side, channels, highest + 1, counts["train"], counts["test"], counts.get("val"), False)
+
+
+def _shape(archive: NpzFile, name: str) -> tuple[int, ...]:
+    """Shape of an array from its header."""
+    assert archive.zip is not None
+    with archive.zip.open(f"{name}.npy") as stream:
+        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+        return read[npy.read_magic(stream)](stream)[0]
 
 
 def read_arrays(path: Path, source: str) -> dict[str, NDArray[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from iterand_engine.pruning import MaskedLayer
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What a method knows of the run it serves.
 
     total_steps: optimiser updates of the whole run; seed: of the run; weight_dtype: of frozen weights.
@@ -37,6 +38,7 @@ class RedrawEvent:
 class Method(ABC):
     """One way to train a network; made for one run, and owns nothing that a checkpoint would miss."""
 
+    has_masks: ClassVar[bool | None] = None  # whether `layers` will have any; None where a class does not say
     layers: tuple[MaskedLayer, ...] = ()
 
     @property

@@ -6,13 +6,15 @@ from torch import nn
 
 from iterand_engine.config.method_options import DenseOptions
 from iterand_engine.pruning import draw_network
-from iterand_engine.pruning.methods.base import Method, Plan
+from iterand_engine.pruning.methods.base import Method, RunPlan
 
 
 class Dense(Method):
     """Trains all parameters of a network, drawn from the same source as the other methods'."""
 
-    def __init__(self, module: nn.Module, options: DenseOptions, plan: Plan) -> None:
+    has_masks = False
+
+    def __init__(self, module: nn.Module, options: DenseOptions, plan: RunPlan) -> None:
         draw_network(module, options.weight_init, seed=plan.seed)
         self._module = module
 

@@ -7,14 +7,16 @@ from torch import nn
 
 from iterand_engine.config.method_options import ScoreOptions
 from iterand_engine.pruning import MaskReport, mask_model
-from iterand_engine.pruning.methods.base import Method, Plan
+from iterand_engine.pruning.methods.base import Method, RunPlan
 from iterand_engine.pruning.selection import kept_mask
 
 
 class EdgePopup(Method):
     """Keeps, in each layer, the weights with the highest scores."""
 
-    def __init__(self, module: nn.Module, options: ScoreOptions, plan: Plan) -> None:
+    has_masks = True
+
+    def __init__(self, module: nn.Module, options: ScoreOptions, plan: RunPlan) -> None:
         network = mask_model(
             module,
             options,
@@ -27,7 +29,7 @@ class EdgePopup(Method):
         self._ranking = options.ranking
 
     @staticmethod
-    def planned_events(options: ScoreOptions, plan: Plan) -> int:
+    def planned_events(options: ScoreOptions, plan: RunPlan) -> int:
         """How many redraws the run will see."""
         return 0
 

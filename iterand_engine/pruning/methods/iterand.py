@@ -9,7 +9,7 @@ from iterand_engine.config.method_options import IteRandOptions, ScoreOptions
 from iterand_engine.pruning import MaskedLayer
 from iterand_engine.pruning.draws import draw_weights
 from iterand_engine.pruning.mask_change import note_redraw, redrawn_and_revived
-from iterand_engine.pruning.methods.base import Plan, RedrawEvent
+from iterand_engine.pruning.methods.base import RedrawEvent, RunPlan
 from iterand_engine.pruning.methods.edge_popup import EdgePopup
 from iterand_engine.pruning.redraw_rules import RedrawSite, chosen_rule
 
@@ -17,13 +17,13 @@ from iterand_engine.pruning.redraw_rules import RedrawSite, chosen_rule
 class IteRand(EdgePopup):
     """Redraws before the forward pass of step t when (t + 1) is a multiple of `randomize_every`."""
 
-    def __init__(self, module: nn.Module, options: IteRandOptions, plan: Plan) -> None:
+    def __init__(self, module: nn.Module, options: IteRandOptions, plan: RunPlan) -> None:
         super().__init__(module, options, plan)
         self._options, self._plan = options, plan
         self._rule = chosen_rule(options.rule)
 
     @staticmethod
-    def planned_events(options: ScoreOptions, plan: Plan) -> int:
+    def planned_events(options: ScoreOptions, plan: RunPlan) -> int:
         """How many redraws the run will see."""
         assert isinstance(options, IteRandOptions)
         return plan.total_steps // options.randomize_every

@@ -10,20 +10,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from iterand_engine.results.differences import ABSENT, SAME_GROUP, Differences, differences, value_of
-from iterand_engine.results.groups import Figure, Group, figure, group_of
+from iterand_engine.config.axes import SEED
+from iterand_engine.results.differences import ABSENT, Differences, differences, is_of_experiment, value_of
+from iterand_engine.results.groups import Figure, Group, by_experiment, figure, group_of
 from iterand_engine.store import RunRow, RunState
 from iterand_engine.store.records import Json
 
 MOST = 60
 MOST_RUNS = 600
-_SEED = "training.seed"
-_APART = tuple(option for option in SAME_GROUP if option != _SEED)  # what runs, not groups, may not differ in
 _ENDED_BADLY = (RunState.DIVERGED, RunState.FAILED)
 
 
 @dataclass(frozen=True)
-class Entry:
+class ComparedEntry:
     """One run, or the chosen runs of one group.
 
     `key` names it in plot and table, `name` says what sets it apart, and `colour_key` whose colour it has.
@@ -65,15 +64,12 @@ class Entry:
         """Its name with the number of seeds that have finished: `iterand (n = 2 of 3)`."""
         return f"{self.name} (n = {self.group.text.partition(',')[0]})" if self.is_group else self.name
 
-    def accuracy(self, so_far: Mapping[str, float | None]) -> tuple[Figure, bool]:
-        """Validation accuracy of the finished runs, or else what was measured so far, and whether it is that.
-
-        Args:
-            so_far: the accuracy of each run's last epoch, by run id.
-        """
+    @property
+    def accuracy(self) -> tuple[Figure, bool]:
+        """Validation accuracy of the finished runs, or else that so far, and whether it is so far."""
         if self.group.n:
             return self.group.accuracy, False
-        found = figure(so_far.get(run.id) for run in self.curve_runs)
+        found = figure(run.accuracy_so_far for run in self.curve_runs)
         return found, found.n > 0
 
 
@@ -84,16 +80,16 @@ class Comparison:
     `found` has the differing options by entry key.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ComparedEntry, ...]
     found: Differences
     total: int
     runs_total: int
 
-    def get(self, key: str | None) -> Entry | None:
+    def get(self, key: str | None) -> ComparedEntry | None:
         """One entry by its key; None where there is none."""
         return next((entry for entry in self.entries if entry.key == key), None)
 
-    def of_run(self, run_id: str | None) -> Entry | None:
+    def of_run(self, run_id: str | None) -> ComparedEntry | None:
         """The entry that a run belongs to."""
         return next((entry for entry in self.entries if run_id in entry.run_ids), None)
 
@@ -111,11 +107,9 @@ class Comparison:
         options = (path for path in _leaves(configs[0]) if ".".join(path) not in self.found.names)
         common = {}
         for path in options:
-            dotted = ".".join(path)
-            ignored = any(dotted == one or dotted.startswith(f"{one}.") for one in SAME_GROUP)
             value = value_of(configs[0], path)
-            if not ignored and all(value_of(config, path) == value for config in configs):
-                common[dotted] = value
+            if is_of_experiment(path) and all(value_of(config, path) == value for config in configs):
+                common[".".join(path)] = value
         return common
 
 
@@ -130,12 +124,11 @@ def compare(rows: Sequence[RunRow], configs: Mapping[str, Json], *, fold: bool) 
         configs: their configurations by run id.
         fold: whether runs of one group are one entry.
     """
-    members: dict[str, list[RunRow]] = {}
-    for row in rows[:MOST_RUNS]:
-        members.setdefault(row.group_key if fold else row.id, []).append(row)
+    counted = rows[:MOST_RUNS]
+    members = by_experiment(counted) if fold else {row.id: [row] for row in counted}
     groups = {key: group_of(key, of_key) for key, of_key in members.items()}
     leads = {key: configs[group.runs[0].id] for key, group in groups.items()}
-    found = differences(leads, SAME_GROUP if fold else _APART)
+    found = differences(leads, (SEED,) if fold else ())
     ordered = sorted(groups, key=lambda key: _order(found, key))
     names = _names(found, {key: groups[key].runs[0] for key in ordered})
     entries = tuple(_entry(key, names[key], groups[key], leads[key]) for key in ordered[:MOST])
@@ -152,9 +145,9 @@ def line_styles(colour_numbers: Iterable[int], count: int) -> list[int]:
     return lines
 
 
-def _entry(key: str, name: str, group: Group, config: Json) -> Entry:
+def _entry(key: str, name: str, group: Group, config: Json) -> ComparedEntry:
     only = group.runs[0].id if len(group.runs) == 1 else group.runs[0].group_key
-    return Entry(key, name, only, group, config)
+    return ComparedEntry(key, name, only, group, config)
 
 
 def _order(found: Differences, key: str) -> list[tuple[int, float, str]]:

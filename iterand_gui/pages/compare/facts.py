@@ -16,9 +16,9 @@ from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.machine.settings import Settings
 from iterand_engine.preflight.messages import Answer
-from iterand_engine.store import Locked, RunRow, RunState, Store, queries
+from iterand_engine.store import Locked, RunRow, RunState, Store
 from iterand_gui.live.tasks import Control
-from iterand_gui.pages.compare.entries import Comparison, Entry
+from iterand_gui.pages.compare.entries import ComparedEntry, Comparison
 
 if TYPE_CHECKING:
     from iterand_gui.session.session import Session
@@ -45,7 +45,7 @@ class Known:
     no_kept: dict[str, str] = field(default_factory=dict)
 
 
-class Facts(QObject):
+class ComparedFacts(QObject):
     """Reads what is missing, and keeps it."""
 
     changed = Signal()
@@ -59,7 +59,7 @@ class Facts(QObject):
         self._asked_kept: set[str] = set()
         self._hears_probe = False
         session.settings_changed.connect(self._settings_changed)
-        session.own_code_changed.connect(self._own_code_changed)
+        session.extensions_changed.connect(self._extensions_changed)
 
     def want(self, comparison: Comparison) -> None:
         """Read what is not known of these."""
@@ -112,12 +112,12 @@ class Facts(QObject):
         if self._rows:
             self._read()
 
-    def _own_code_changed(self) -> None:
+    def _extensions_changed(self) -> None:
         """What could not be counted may be known now."""
         self.known.no_kept.clear()
         self.changed.emit()
 
-    def _ask(self, key: str, entry: Entry) -> None:
+    def _ask(self, key: str, entry: ComparedEntry) -> None:
         try:
             config = RunConfig.from_mapping(entry.config)
         except UserError as error:
@@ -147,12 +147,12 @@ class Facts(QObject):
 
 def _read(control: Control, store: Store, finished: Sequence[str], began: Sequence[str], lock: bool) -> Read:
     """In the background: test accuracies, and what each run was trained on."""
-    test = queries.test_accuracies(store, finished, lock=lock)
+    test = store.reader.test_accuracies(finished, lock=lock)
     devices = {}
     for run_id in began:
         control.check()
         try:
-            environments = queries.run(store, run_id).environments
+            environments = store.reader.run(run_id).environments
         except UserError:  # it went into the trash meanwhile
             continue
         names = dict.fromkeys(str(e.snapshot["device"]) for e in environments if "device" in e.snapshot)

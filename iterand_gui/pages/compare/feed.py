@@ -11,11 +11,12 @@ from collections.abc import Mapping
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from iterand_gui.live.store_reader import SeriesPart
+from iterand_engine.config.metrics import CLOCK, Metric
+from iterand_engine.store import Series
 from iterand_gui.live.store_watcher import StoreWatcher, Subscription
 from iterand_gui.look import theme
-from iterand_gui.pages.compare.entries import Comparison, Entry, line_styles
-from iterand_gui.pages.compare.metrics import CLOCK, METRICS, Metric
+from iterand_gui.pages.compare.entries import ComparedEntry, Comparison, line_styles
+from iterand_gui.pages.compare.metrics import METRICS
 from iterand_gui.pages.compare.tracks import Points, Track, mean_curve, positions_of
 from iterand_gui.plots.curve_plot import CurvePlot, CurveStyle
 from iterand_gui.plots.group_curve import GroupCurve
@@ -44,7 +45,7 @@ class CurveFeed(QObject):
         self._wanted: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
         self._plot: CurvePlot | None = None
         self._metric, self._axis = METRICS[0], XAxis.STEP
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, ComparedEntry] = {}
         self._entry_of: dict[str, str] = {}
         self._tracks: dict[tuple[str, str], Track] = {}
         self._drawn_run: dict[str, str] = {}  # which run's points a curve has, where it is one run's
@@ -114,7 +115,7 @@ class CurveFeed(QObject):
         else:
             self._subscription.set(*wanted)
 
-    def _take(self, parts: tuple[SeriesPart, ...]) -> None:
+    def _take(self, parts: tuple[Series, ...]) -> None:
         for part in parts:
             track, key = self._tracks.get((part.run_id, part.name)), self._entry_of.get(part.run_id)
             if track is not None and key is not None and track.take(part.first, part.steps, part.values):
@@ -133,7 +134,7 @@ class CurveFeed(QObject):
             if self._plot is not None and before.get(key, style) != style:
                 self._plot.set_style(key, style)
 
-    def _keep_order(self, before: Mapping[str, Entry]) -> None:
+    def _keep_order(self, before: Mapping[str, ComparedEntry]) -> None:
         """Have a curve for each entry in the plot, in the order of the entries."""
         plot = self._plot
         assert plot is not None
@@ -179,7 +180,7 @@ class CurveFeed(QObject):
             self._put_means()
         self._schedule()
 
-    def _make(self, entry: Entry) -> bool:
+    def _make(self, entry: ComparedEntry) -> bool:
         """Make a curve anew; until its points come, what is drawn of it stays."""
         known = [points for run in entry.curve_runs if (points := self._points(run.id)) is not None]
         if len(entry.curve_runs) > 1 and known:
@@ -201,7 +202,7 @@ class CurveFeed(QObject):
 
     def _points(self, run_id: str) -> Points | None:
         """The points of a run as the metric has them; None until they came."""
-        track = self._tracks[run_id, self._metric.series]
+        track = self._tracks[run_id, self._metric.name]
         if not self._metric.over or not track.is_told:
             return track.points if track.is_told else None
         over = self._tracks[run_id, self._metric.over].values
@@ -209,7 +210,7 @@ class CurveFeed(QObject):
 
     def _draw_run(self, plot: CurvePlot, key: str, run_id: str, points: Points) -> None:
         """Only what is new of a run, where the rest is drawn already."""
-        changed = self._tracks[run_id, self._metric.series].take_change()
+        changed = self._tracks[run_id, self._metric.name].take_change()
         steps, values = points
         if self._drawn_run.get(key) != run_id or changed == 0 or changed != plot.point_count(key):
             plot.set_series(key, steps, values)
@@ -217,12 +218,12 @@ class CurveFeed(QObject):
         elif changed < len(steps):
             plot.extend(key, steps[changed:], values[changed:])
 
-    def _positions_of(self, entry: Entry) -> Positions:
+    def _positions_of(self, entry: ComparedEntry) -> Positions:
         """Equal ones are the same object: curves that share one are laid into columns together."""
         times = (self._tracks.get((run.id, CLOCK)) for run in entry.curve_runs)
         made = positions_of(entry.curve_runs, entry.config, [track for track in times if track is not None])
         return made if made.clock is not None else self._positions.setdefault(made.steps_per_epoch, made)
 
 
-def _members(entry: Entry) -> list[str]:
+def _members(entry: ComparedEntry) -> list[str]:
     return [run.id for run in entry.curve_runs]

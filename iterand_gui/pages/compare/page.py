@@ -12,16 +12,17 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from iterand_engine.config.metrics import Metric
 from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.look import theme
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.compare.entries import NOTHING, compare
-from iterand_gui.pages.compare.facts import Facts
-from iterand_gui.pages.compare.metrics import METRICS, Metric, metric_of
+from iterand_gui.pages.compare.facts import ComparedFacts
+from iterand_gui.pages.compare.metrics import METRICS, metric_of
 from iterand_gui.pages.compare.plot_area import PlotArea
 from iterand_gui.pages.compare.plot_bar import MODES, PlotBar
 from iterand_gui.pages.compare.results import Mode
-from iterand_gui.pages.compare.sheet import View, make_sheet
+from iterand_gui.pages.compare.sheet import SheetInputs, make_sheet
 from iterand_gui.pages.compare.sheet_panel import SheetPanel
 from iterand_gui.plots.link import SMOOTHING, PlotLink
 from iterand_gui.plots.x_axis import XAxis
@@ -34,7 +35,7 @@ _FIRST_SIZES = (400, 290)
 
 
 @dataclass(frozen=True)
-class Choice:
+class ComparisonLayout:
     """How the comparison is laid out; `baseline` is the key of the pinned entry."""
 
     fold: bool = True
@@ -50,12 +51,12 @@ class ComparePage(Page):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self._choice = Choice()
+        self._choice = ComparisonLayout()
         self._comparison = NOTHING
         self._is_shown = False
         self._refreshed_s = 0.0
         self._axis = XAxis.STEP
-        self._facts = Facts(session, self)
+        self._facts = ComparedFacts(session, self)
         self._link = PlotLink(self)
         self.bar = PlotBar(self._link, self)
         self.area = PlotArea(session.watcher, self._link, self)
@@ -118,8 +119,7 @@ class ComparePage(Page):
 
     def _show_sheet(self) -> None:
         choice = self._choice
-        accuracies, known = self.session.watcher.accuracies, self._facts.known
-        view = View(accuracies, known, choice.baseline, all_options=choice.all_options)
+        view = SheetInputs(self._facts.known, choice.baseline, all_options=choice.all_options)
         chosen = self.panel.view.chosen_keys()
         self.panel.model.show_sheet(make_sheet(self._comparison, view), self.area.swatches())
         if len(chosen) == 1:
@@ -157,7 +157,7 @@ class ComparePage(Page):
     def _choose_metric(self, metric: Metric) -> None:
         self.choose_plot(Mode.CURVES, metric)
 
-    def _choose(self, choice: Choice) -> None:
+    def _choose(self, choice: ComparisonLayout) -> None:
         self._choice = choice
         self._show_choice()
         self._refresh()
@@ -187,7 +187,7 @@ class ComparePage(Page):
         """What can be plotted, and what can be done with plot and table."""
         here = bool(self._comparison.entries)
         made = [Command(f"Plot {MODES[mode].lower()}", self._chooser(mode)) for mode in Mode]
-        made += [Command(f"Plot {metric.title.lower()}", self._metric_chooser(metric)) for metric in METRICS]
+        made += [Command(f"Plot {metric.label.lower()}", self._metric_chooser(metric)) for metric in METRICS]
         view, panel = self.panel.view, self.panel
         actions = [view.pin_action, view.drop_action, view.open_action, panel.copy_csv, panel.copy_markdown]
         plot = self.area.plot
@@ -208,7 +208,7 @@ class ComparePage(Page):
         column, descending = self.panel.model.sorted_by
         return {
             "mode": self.area.mode.value,
-            "metric": self.area.curve_metric.series,
+            "metric": self.area.curve_metric.name,
             "axis": self._link.axis.value,
             "smoothing": self._link.smoothing,
             "log": self.area.logs(),
@@ -229,7 +229,7 @@ class ComparePage(Page):
         self._link.set_smoothing(smoothing if isinstance(smoothing, int) and smoothing in SMOOTHING else 0)
         self.area.set_logs(_mapping(state.get("log")))
         baseline = state.get("baseline")
-        self._choice = Choice(
+        self._choice = ComparisonLayout(
             fold=state.get("fold") is not False,
             all_options=state.get("all_options") is True,
             baseline=baseline if isinstance(baseline, str) else None,

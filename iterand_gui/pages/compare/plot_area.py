@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
+from iterand_engine.config.metrics import Metric, Unit
+from iterand_engine.machine import texts
 from iterand_gui.live.store_watcher import StoreWatcher
-from iterand_gui.look import format as texts
 from iterand_gui.look import theme
-from iterand_gui.pages.compare.entries import NOTHING, Comparison, Entry, line_styles
+from iterand_gui.pages.compare.entries import NOTHING, ComparedEntry, Comparison, line_styles
 from iterand_gui.pages.compare.facts import Known
 from iterand_gui.pages.compare.feed import CurveFeed
-from iterand_gui.pages.compare.metrics import METRICS, Metric
+from iterand_gui.pages.compare.metrics import METRICS
 from iterand_gui.pages.compare.results import Mode, line_name, result_lines
 from iterand_gui.pages.compare.sheet_model import Swatch
 from iterand_gui.plots.curve_plot import CurvePlot
@@ -25,7 +26,6 @@ from iterand_gui.plots.legend import LINES
 from iterand_gui.plots.link import PlotLink
 from iterand_gui.plots.point_lines import PointLine
 from iterand_gui.plots.points_plot import PointsPlot
-from iterand_gui.plots.units import Unit
 
 _NO_RESULTS = "No points yet: each run that has finished stands here as one."
 _NAMED = 2  # so many reasons are told
@@ -140,7 +140,7 @@ class PlotArea(QStackedWidget):
 
     def _make_curves(self, metric: Metric) -> CurvePlot:
         plot = CurvePlot(
-            metric.title, metric.unit, link=self._link, empty_text=metric.empty_text, parent=self
+            metric.label, metric.unit, link=self._link, empty_text=metric.empty_text, parent=self
         )
         self._connect(plot)
         plot.set_log(self._log[Mode.CURVES])
@@ -187,7 +187,7 @@ class PlotArea(QStackedWidget):
             plot.set_lines(lines, x_name, x_unit)
         plot.set_note(self._note())
 
-    def _kept(self, entry: Entry) -> float | None:
+    def _kept(self, entry: ComparedEntry) -> float | None:
         return self._known.kept.get(entry.lead.group_key)
 
     def _note(self) -> str:
@@ -204,7 +204,7 @@ class PlotArea(QStackedWidget):
         told += [f"{texts.counted(open_runs, 'run')} not finished"] if open_runs else []
         return "; ".join(told)
 
-    def _line(self, entry: Entry) -> str:
+    def _line(self, entry: ComparedEntry) -> str:
         return line_name(self._comparison, entry, self.mode)
 
     # Both.
@@ -240,5 +240,5 @@ class PlotArea(QStackedWidget):
             self._results.set_log_x(self._log[self.mode])
 
 
-def _width(entry: Entry) -> float | None:
+def _width(entry: ComparedEntry) -> float | None:
     return entry.lead.width_factor

@@ -6,8 +6,9 @@ from PySide6.QtCore import QSignalBlocker, QSize, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QCheckBox, QComboBox, QHBoxLayout, QLabel, QWidget
 
+from iterand_engine.config.metrics import Metric
 from iterand_gui.look import theme
-from iterand_gui.pages.compare.metrics import METRICS, Metric, metric_of
+from iterand_gui.pages.compare.metrics import METRICS, metric_of
 from iterand_gui.pages.compare.results import Mode
 from iterand_gui.plots.controls import PlotControls
 from iterand_gui.plots.link import PlotLink
@@ -42,7 +43,7 @@ class PlotBar(QWidget):
         for mode, text in MODES.items():
             self._mode.addItem(text, mode.value)
         for metric in METRICS:
-            self._metric.addItem(metric.title, metric.series)
+            self._metric.addItem(metric.label, metric.name)
         self._metric.setMaxVisibleItems(len(METRICS))
         self._lay_out()
         self._mode.activated.connect(self._choose_mode)
@@ -52,7 +53,7 @@ class PlotBar(QWidget):
     def show_choice(self, mode: Mode, metric: Metric, *, log: bool) -> None:
         """Show what is plotted."""
         self._mode.setCurrentIndex(self._mode.findData(mode.value))
-        self._metric.setCurrentIndex(self._metric.findData(metric.series))
+        self._metric.setCurrentIndex(self._metric.findData(metric.name))
         curves = mode is Mode.CURVES
         for widget in (self._metric_label, self._metric, self._controls):
             widget.setVisible(curves)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 
-from iterand_gui.pages.compare.entries import Comparison, Entry
+from iterand_gui.pages.compare.entries import ComparedEntry, Comparison
 from iterand_gui.plots.point_lines import PointLine, RunPoint
 
 WIDTH, SPARSITY, SEED = "model.width_factor", "method.sparsity", "training.seed"
-Place = Callable[[Entry], float | None]
+Place = Callable[[ComparedEntry], float | None]
 
 
 class Mode(StrEnum):
@@ -20,7 +20,7 @@ class Mode(StrEnum):
     KEPT = "kept"
 
 
-def line_name(comparison: Comparison, entry: Entry, mode: Mode) -> str:
+def line_name(comparison: Comparison, entry: ComparedEntry, mode: Mode) -> str:
     """The line that an entry stands on: what sets it apart besides its place: method, initialisation."""
     along = {WIDTH, SEED}
     if mode is Mode.KEPT and WIDTH not in comparison.found.names:

@@ -11,11 +11,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from iterand_engine.machine import texts as shown
 from iterand_engine.results.differences import short_names, value_text
 from iterand_engine.results.groups import Figure, figure
 from iterand_engine.store import Locked, RunState
-from iterand_gui.look import format as shown
-from iterand_gui.pages.compare.entries import Comparison, Entry
+from iterand_gui.pages.compare.entries import ComparedEntry, Comparison
 from iterand_gui.pages.compare.facts import Known
 
 NAME, SEEDS, ACCURACY, DELTA, TEST = "name", "n", "accuracy", "delta", "test"
@@ -38,7 +38,7 @@ class SheetColumn:
 
 
 @dataclass(frozen=True)
-class Cell:
+class SheetCell:
     """One cell: the text, what it sorts by, its parts for a CSV file, and whether it asks for a look."""
 
     text: str
@@ -48,11 +48,11 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class ComparisonSheet:
     """Rows by entry key, in the order of the entries."""
 
     columns: tuple[SheetColumn, ...]
-    rows: Mapping[str, tuple[Cell, ...]]
+    rows: Mapping[str, tuple[SheetCell, ...]]
     baseline: str | None = None
 
     def keys(self, column: str | None = None, *, descending: bool = False) -> list[str]:
@@ -67,32 +67,30 @@ class Sheet:
 
 
 @dataclass(frozen=True)
-class View:
+class SheetInputs:
     """What a sheet is made of beside the comparison.
 
-    `accuracies` are those of each run's last epoch by run id; `baseline` is the pinned entry's key;
-    `all_options` adds the options that all have in common.
+    `baseline` is the pinned entry's key; `all_options` adds the options that all have in common.
     """
 
-    accuracies: Mapping[str, float | None]
     known: Known
     baseline: str | None
     all_options: bool
 
 
-def make_sheet(comparison: Comparison, view: View) -> Sheet:
+def make_sheet(comparison: Comparison, view: SheetInputs) -> ComparisonSheet:
     """Lay out a comparison."""
     base = comparison.get(view.baseline)
     columns = _columns(comparison, view, base)
-    base_accuracy = base.accuracy(view.accuracies)[0] if base is not None else None
+    base_accuracy = base.accuracy[0] if base is not None else None
     made = {
         entry.key: _Row(comparison, view, entry, base, base_accuracy).cells(columns)
         for entry in comparison.entries
     }
-    return Sheet(columns, made, base.key if base else None)
+    return ComparisonSheet(columns, made, base.key if base else None)
 
 
-def as_csv(sheet: Sheet, keys: Sequence[str]) -> str:
+def as_csv(sheet: ComparisonSheet, keys: Sequence[str]) -> str:
     """A sheet for spreadsheets: numbers in full, accuracies as shares, rows as given."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -101,7 +99,7 @@ def as_csv(sheet: Sheet, keys: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def as_markdown(sheet: Sheet, keys: Sequence[str]) -> str:
+def as_markdown(sheet: ComparisonSheet, keys: Sequence[str]) -> str:
     """A sheet as it is read, as a Markdown table."""
     rule = ["---:" if column.is_number else "---" for column in sheet.columns]
     lines = [[_escaped(column.title) for column in sheet.columns], rule]
@@ -109,7 +107,9 @@ def as_markdown(sheet: Sheet, keys: Sequence[str]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _columns(comparison: Comparison, view: View, base: Entry | None) -> tuple[SheetColumn, ...]:
+def _columns(
+    comparison: Comparison, view: SheetInputs, base: ComparedEntry | None
+) -> tuple[SheetColumn, ...]:
     """What came out stands beside the names, so that it is seen however many options differ."""
     names = comparison.found.names
     made = [_column(NAME, "Name", "The run, or the newest run of the group")]
@@ -145,18 +145,18 @@ class _Row:
     """Makes the cells of one entry."""
 
     comparison: Comparison
-    view: View
-    entry: Entry
-    base: Entry | None
+    view: SheetInputs
+    entry: ComparedEntry
+    base: ComparedEntry | None
     base_accuracy: Figure | None
 
-    def cells(self, columns: Sequence[SheetColumn]) -> tuple[Cell, ...]:
+    def cells(self, columns: Sequence[SheetColumn]) -> tuple[SheetCell, ...]:
         return tuple(self._cell(column.key) for column in columns)
 
-    def _cell(self, key: str) -> Cell:
+    def _cell(self, key: str) -> SheetCell:
         if key.startswith(OPTION):
             return self._option(key.removeprefix(OPTION))
-        makers: dict[str, Callable[[], Cell]] = {
+        makers: dict[str, Callable[[], SheetCell]] = {
             NAME: lambda: _text(self.entry.lead.name),
             SEEDS: self._seeds,
             ACCURACY: self._accuracy,
@@ -169,18 +169,18 @@ class _Row:
         }
         return makers[key]()
 
-    def _option(self, option: str) -> Cell:
+    def _option(self, option: str) -> SheetCell:
         values = self.comparison.found.values[self.entry.key]
         shared = self.comparison.shared
         if option not in values and option not in shared:
-            return Cell("", _LAST, ("",))
+            return SheetCell("", _LAST, ("",))
         value = values[option] if option in values else shared[option]
         text = value_text(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return Cell(text, (0, float(value), ""), (text,))
-        return Cell(text, (1, 0.0, text), (text,))
+            return SheetCell(text, (0, float(value), ""), (text,))
+        return SheetCell(text, (1, 0.0, text), (text,))
 
-    def _seeds(self) -> Cell:
+    def _seeds(self) -> SheetCell:
         """What became of the seeds, and whether they compare at all."""
         group, known = self.entry.group, self.view.known
         told = [group.text if self.entry.is_group else _state(self.entry)]
@@ -188,56 +188,56 @@ class _Row:
         told += ["mixed hardware"] if len(_hardware(self.entry, known)) > 1 else []
         warns = len(told) > 1 or any(run.state in _ENDED_BADLY for run in group.seeds)
         text = ", ".join(told)
-        return Cell(text, (0, float(group.n), ""), (text,), warns)
+        return SheetCell(text, (0, float(group.n), ""), (text,), warns)
 
-    def _accuracy(self) -> Cell:
-        found, so_far = self.entry.accuracy(self.view.accuracies)
+    def _accuracy(self) -> SheetCell:
+        found, so_far = self.entry.accuracy
         return _figure(found, " so far" if so_far else "")
 
-    def _delta(self) -> Cell:
-        mean = self.entry.accuracy(self.view.accuracies)[0].mean
+    def _delta(self) -> SheetCell:
+        mean = self.entry.accuracy[0].mean
         if self.base is not None and self.entry.key == self.base.key:
-            return Cell("baseline", (0, 0.0, ""), ("0",))
+            return SheetCell("baseline", (0, 0.0, ""), ("0",))
         if mean is None or self.base_accuracy is None or self.base_accuracy.mean is None:
-            return Cell(shown.MISSING, _LAST, ("",))
+            return SheetCell(shown.MISSING, _LAST, ("",))
         delta = mean - self.base_accuracy.mean
-        return Cell(shown.points(delta), (0, delta, ""), (_digits(delta),))
+        return SheetCell(shown.points(delta), (0, delta, ""), (_digits(delta),))
 
-    def _test(self) -> Cell:
+    def _test(self) -> SheetCell:
         test = self.view.known.test
         found = [test[run.id] for run in self.entry.group.counted if run.id in test]
         locked = sum(isinstance(value, Locked) for value in found)
         if not locked:
             return _figure(figure(value for value in found if not isinstance(value, Locked)), "")
         if locked == len(found):
-            return Cell(str(Locked.LOCKED), _LAST, (str(Locked.LOCKED), ""))
+            return SheetCell(str(Locked.LOCKED), _LAST, (str(Locked.LOCKED), ""))
         known = figure(value for value in found if not isinstance(value, Locked))
         return _figure(known, f" (n = {known.n}, {locked} locked)")
 
-    def _kept(self) -> Cell:
+    def _kept(self) -> SheetCell:
         kept = self.view.known.kept.get(self.entry.lead.group_key)
         if kept is None:
-            return Cell(shown.MISSING, _LAST, ("",))
-        return Cell(shown.count(kept), (0, float(kept), ""), (str(kept),))
+            return SheetCell(shown.MISSING, _LAST, ("",))
+        return SheetCell(shown.count(kept), (0, float(kept), ""), (str(kept),))
 
-    def _time(self) -> Cell:
+    def _time(self) -> SheetCell:
         mean = figure(run.elapsed_s for run in self.entry.curve_runs if run.elapsed_s).mean
         if mean is None:
-            return Cell(shown.MISSING, _LAST, ("",))
-        return Cell(shown.duration(mean), (0, mean, ""), (f"{mean:.1f}",))
+            return SheetCell(shown.MISSING, _LAST, ("",))
+        return SheetCell(shown.duration(mean), (0, mean, ""), (f"{mean:.1f}",))
 
 
-def _state(entry: Entry) -> str:
+def _state(entry: ComparedEntry) -> str:
     state = entry.lead.state.value
     return "1" if state == "finished" else f"0 of 1, {state}"
 
 
-def _figure(found: Figure, more: str) -> Cell:
+def _figure(found: Figure, more: str) -> SheetCell:
     if found.mean is None or math.isnan(found.mean):
-        return Cell(shown.MISSING, _LAST, ("", ""))
+        return SheetCell(shown.MISSING, _LAST, ("", ""))
     deviation = "" if found.deviation is None else _digits(found.deviation)
     text = shown.percent_spread(found.mean, found.deviation) + more
-    return Cell(text, (0, found.mean, ""), (_digits(found.mean), deviation))
+    return SheetCell(text, (0, found.mean, ""), (_digits(found.mean), deviation))
 
 
 def _digits(value: float) -> str:
@@ -245,22 +245,22 @@ def _digits(value: float) -> str:
     return f"{value:.10g}"
 
 
-def _text(text: str) -> Cell:
-    return Cell(text, (0, 0.0, text.casefold()), (text,))
+def _text(text: str) -> SheetCell:
+    return SheetCell(text, (0, 0.0, text.casefold()), (text,))
 
 
-def _several(texts: Sequence[str]) -> Cell:
+def _several(texts: Sequence[str]) -> SheetCell:
     """What should be one; several say so."""
     listed = ", ".join(texts)
     text = f"mixed: {listed}" if len(texts) > 1 else listed
-    return Cell(text, (0, 0.0, text), (text,), warns=len(texts) > 1)
+    return SheetCell(text, (0, 0.0, text), (text,), warns=len(texts) > 1)
 
 
-def _programs(entry: Entry, known: Known) -> tuple[str, ...]:
+def _programs(entry: ComparedEntry, known: Known) -> tuple[str, ...]:
     return entry.group.programs
 
 
-def _hardware(entry: Entry, known: Known) -> tuple[str, ...]:
+def _hardware(entry: ComparedEntry, known: Known) -> tuple[str, ...]:
     """The devices of the seeds that began; kinds of device, for all of them, where a name is not known."""
     began = [run for run in entry.group.seeds if run.step]
     names = {known.devices.get(run.id, "") for run in began}

@@ -9,13 +9,13 @@ from enum import IntEnum
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 
 from iterand_gui.look import theme
-from iterand_gui.pages.compare.sheet import NAME, Cell, Sheet
+from iterand_gui.pages.compare.sheet import NAME, ComparisonSheet, SheetCell
 
 AnyIndex = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
 
 
-class Role(IntEnum):
+class SheetRole(IntEnum):
     """What the delegate asks for besides the text."""
 
     KEY = Qt.ItemDataRole.UserRole + 1  # of the entry
@@ -38,7 +38,7 @@ class SheetModel(QAbstractTableModel):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.sheet = Sheet((), {})
+        self.sheet = ComparisonSheet((), {})
         self._keys: list[str] = []
         self._swatches: Mapping[str, Swatch] = {}
         self._sorted_by: tuple[str | None, bool] = (None, False)
@@ -53,7 +53,7 @@ class SheetModel(QAbstractTableModel):
         """The column by key, and whether it falls; None for the order of what differs."""
         return self._sorted_by
 
-    def show_sheet(self, sheet: Sheet, swatches: Mapping[str, Swatch]) -> None:
+    def show_sheet(self, sheet: ComparisonSheet, swatches: Mapping[str, Swatch]) -> None:
         """Show another sheet; where it has the same rows and columns, only what changed is told."""
         column, descending = self._sorted_by
         keys = sheet.keys(column, descending=descending)
@@ -134,15 +134,15 @@ class SheetModel(QAbstractTableModel):
                 return theme.colour("warn")
             case Qt.ItemDataRole.DecorationRole if cell.warns:
                 return theme.icon("warning", "warn")
-            case Role.KEY:
+            case SheetRole.KEY:
                 return key
-            case Role.SWATCH:
+            case SheetRole.SWATCH:
                 return self._swatches.get(key)
-            case Role.PINNED:
+            case SheetRole.PINNED:
                 return key == self.sheet.baseline
         return None
 
-    def _spoken(self, key: str, cell: Cell, *, is_name: bool) -> str:
+    def _spoken(self, key: str, cell: SheetCell, *, is_name: bool) -> str:
         pinned = ", the baseline" if is_name and key == self.sheet.baseline else ""
         return f"{cell.text}{pinned}" or "no value"
 

@@ -18,8 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from iterand_engine.machine import texts as shown
 from iterand_engine.results.differences import short_names, value_text
-from iterand_gui.look import format as shown
 from iterand_gui.look import theme
 from iterand_gui.pages.compare.entries import Comparison
 from iterand_gui.pages.compare.sheet import as_csv, as_markdown

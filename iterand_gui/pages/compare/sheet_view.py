@@ -27,7 +27,7 @@ from PySide6.QtWidgets import (
 from iterand_gui.look import theme
 from iterand_gui.look.fusion import MARK_PX, SIDES_PX, give_room
 from iterand_gui.pages.compare.frozen_name import FrozenName
-from iterand_gui.pages.compare.sheet_model import AnyIndex, Role, SheetModel, Swatch
+from iterand_gui.pages.compare.sheet_model import AnyIndex, SheetModel, SheetRole, Swatch
 from iterand_gui.plots.legend import LegendEntry, paint_swatch
 
 _SWATCH_PX = 30
@@ -37,7 +37,7 @@ _WARNING_PX = theme.ICON_PX + _CELL_SIDES_PX
 _WIDEST_PX = 400
 
 
-class NameDelegate(QStyledItemDelegate):
+class EntryNameDelegate(QStyledItemDelegate):
     """Draws the line of the entry, its name, and a pin at the baseline."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: AnyIndex) -> None:
@@ -50,7 +50,7 @@ class NameDelegate(QStyledItemDelegate):
         view.style().drawControl(QStyle.ControlElement.CE_ItemViewItem, made, painter, view)
         painter.save()
         inner = rect.adjusted(theme.SPACE_S, 0, -theme.SPACE_XS, 0)
-        swatch = index.data(Role.SWATCH)
+        swatch = index.data(SheetRole.SWATCH)
         selected = bool(made.state & QStyle.StateFlag.State_Selected)
         if isinstance(swatch, Swatch):
             if selected:  # its colour has to stand out from that of the selection
@@ -60,7 +60,7 @@ class NameDelegate(QStyledItemDelegate):
                 painter.fillRect(ground, palette.color(QPalette.ColorRole.Base))
             colour = theme.run_colour(swatch.colour_key)
             paint_swatch(painter, LegendEntry("", "", colour, swatch.line, ""), inner)
-        if index.data(Role.PINNED):
+        if index.data(SheetRole.PINNED):
             icon = QRect(inner.right() - theme.ICON_PX, 0, theme.ICON_PX, theme.ICON_PX)
             icon.moveCenter(inner.center())
             icon.moveRight(inner.right())
@@ -95,7 +95,7 @@ class SheetView(QTableView):
         self._is_sizing = False
         self.setModel(model)
         self.setAccessibleName("Side by side")
-        self.setItemDelegateForColumn(0, NameDelegate(self))
+        self.setItemDelegateForColumn(0, EntryNameDelegate(self))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setAlternatingRowColors(True)
         self.setShowGrid(False)

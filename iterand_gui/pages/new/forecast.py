@@ -58,7 +58,7 @@ class Forecast(QObject):
         self._planned = None
 
     def renew(self) -> None:
-        """Own code was enabled or disabled: other answers."""
+        """Extension code was enabled or disabled: other answers."""
         self.answers.clear()
 
     @Slot(str, object)

@@ -15,7 +15,7 @@ from iterand_gui.pages.new.outlook import Missing
 _QUEUE = "&Queue"
 
 
-class Launch(QWidget):
+class LaunchBar(QWidget):
     """Shows and asks; the page decides."""
 
     go_asked = Signal()  # to the field that is wrong

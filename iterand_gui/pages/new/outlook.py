@@ -18,6 +18,7 @@ from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.machine.devices import list_devices
 from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.texts import whole
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.preflight.estimates import disk_warning, memory_warning, run_seconds
 from iterand_engine.preflight.messages import Answer
@@ -25,13 +26,12 @@ from iterand_engine.runs import sweeps
 from iterand_engine.slots import places
 from iterand_engine.store import Store
 from iterand_gui.forms.specs import DATASET, PATH
-from iterand_gui.look.format import whole
 
 MOST_ASKED = 24
 
 
 @dataclass(frozen=True)
-class Kind:
+class PlannedGroup:
     """Runs of a plan that differ by the seed only: the first of them, and how many there are."""
 
     config: RunConfig
@@ -53,7 +53,7 @@ class Planned:
     """A plan with its kinds of runs, and the data that it lacks."""
 
     plan: sweeps.Plan
-    kinds: tuple[Kind, ...]
+    kinds: tuple[PlannedGroup, ...]
     missing: tuple[Missing, ...]
 
 
@@ -75,19 +75,24 @@ class Outlook:
 
 
 def make_plan(
-    workspace: Workspace, base: Mapping[str, object], sets: Sequence[str], seeds: Sequence[int], folder: Path
+    workspace: Workspace,
+    base: Mapping[str, object],
+    changes: Mapping[str, Sequence[object]],
+    folder: Path,
 ) -> Planned:
     """Plan what a form says; reads files, so it runs beside the window.
 
     Raises:
         UserError: the form does not say it rightly.
     """
-    plan = sweeps.plan(base, sets, seeds, folder)
-    kinds: dict[str, Kind] = {}
+    plan = sweeps.plan(base, changes, folder)
+    kinds: dict[str, PlannedGroup] = {}
     for cell in plan.cells:
         key = kind_key(cell.config)
         known = kinds.get(key)
-        kinds[key] = Kind(cell.config, 1) if known is None else Kind(known.config, known.runs + 1)
+        kinds[key] = (
+            PlannedGroup(cell.config, 1) if known is None else PlannedGroup(known.config, known.runs + 1)
+        )
     return Planned(plan, tuple(kinds.values()), tuple(_missing(workspace, plan)))
 
 
@@ -154,7 +159,7 @@ def look_ahead(
     )
 
 
-def _seconds(store: Store, kind: Kind, answer: Answer, step_s: Mapping[str, float]) -> float | None:
+def _seconds(store: Store, kind: PlannedGroup, answer: Answer, step_s: Mapping[str, float]) -> float | None:
     measured = step_s.get(kind_key(kind.config))
     recorded = run_seconds(store, kind.config, answer)
     return recorded if recorded is not None or measured is None else answer.steps * measured
@@ -166,7 +171,7 @@ def _slots(workspace: Workspace, answer: Answer) -> int:
     return max(1, sum(one.place.device_kind == answer.device_kind for one in offered))
 
 
-def _warnings(workspace: Workspace, known: Sequence[tuple[Kind, Answer]]) -> list[str]:
+def _warnings(workspace: Workspace, known: Sequence[tuple[PlannedGroup, Answer]]) -> list[str]:
     found = [disk_warning([(a, kind.runs) for kind, a in known], shutil.disk_usage(workspace.root).free)]
     largest = max((answer for _, answer in known), key=lambda answer: answer.memory.total_bytes or 0)
     devices = [device for device in list_devices() if device.kind == largest.device_kind]
@@ -175,7 +180,7 @@ def _warnings(workspace: Workspace, known: Sequence[tuple[Kind, Answer]]) -> lis
     return [text for text in (_no_redraw(known), *found) if text]
 
 
-def _no_redraw(known: Sequence[tuple[Kind, Answer]]) -> str | None:
+def _no_redraw(known: Sequence[tuple[PlannedGroup, Answer]]) -> str | None:
     """A sentence on runs that are to redraw but are too short for it."""
     still: list[tuple[int, int]] = []
     for kind, answer in known:

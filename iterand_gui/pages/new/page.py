@@ -17,14 +17,14 @@ from PySide6.QtWidgets import QHBoxLayout, QSplitter, QTabWidget, QVBoxLayout, Q
 
 from iterand_engine.config.presets import Preset
 from iterand_engine.errors import UserError
+from iterand_engine.machine.texts import counted
 from iterand_gui.forms.form import OptionForm
 from iterand_gui.forms.head import ALL_KEYS
 from iterand_gui.forms.values import Entries, FormState, varying
 from iterand_gui.look import theme
-from iterand_gui.look.format import counted
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.new.forecast import Forecast
-from iterand_gui.pages.new.launch import Launch
+from iterand_gui.pages.new.launch import LaunchBar
 from iterand_gui.pages.new.outlook import Planned, make_plan
 from iterand_gui.pages.new.presets import PresetList
 from iterand_gui.pages.new.summary import Summary
@@ -76,7 +76,7 @@ class NewPage(Page):
         self.summary.measure_asked.connect(self.forecast.measure)
         self.forecast.told.connect(self.summary.show_outlook)
         self.forecast.measuring.connect(self.summary.show_measuring)
-        session.own_code_changed.connect(self._renew)
+        session.extensions_changed.connect(self._renew)
         self._start_from(next(p for p in self._all_presets() if p.name == _QUICK_START).mapping)
 
     def showing(self) -> None:
@@ -160,7 +160,7 @@ class NewPage(Page):
         self._tabs.addTab(self.yaml, "&YAML")
         self._tabs.setAccessibleName("Options as form or text")
         self._tabs.currentChanged.connect(self._tab_changed)
-        self.launch = Launch(self)
+        self.launch = LaunchBar(self)
         self.launch.button.clicked.connect(self.queue)
         self.launch.go_asked.connect(self._go_to_problem)
         self.launch.downloads_asked.connect(self._open_downloads)
@@ -270,7 +270,7 @@ class NewPage(Page):
 
     @Slot()
     def _renew(self) -> None:
-        """Own code was enabled or disabled: other options, other answers."""
+        """Extension code was enabled or disabled: other options, other answers."""
         self.forecast.renew()
         self.form.renew()
 
@@ -284,7 +284,7 @@ class NewPage(Page):
     def _plan(self) -> None:
         state, turn, workspace = self.form.state, self._turn, self.session.workspace
         job = self.session.jobs.run(
-            lambda _: make_plan(workspace, state.base, state.sets, state.seeds, self.form.folder), "Plan"
+            lambda _: make_plan(workspace, state.base, state.changes, self.form.folder), "Plan"
         )
         job.succeeded.connect(lambda planned: self._take_plan(turn, planned))
         job.failed.connect(lambda text: self._cannot_plan(turn, text))

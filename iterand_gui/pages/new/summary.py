@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
 from PySide6.QtWidgets import QFormLayout, QHeaderView, QLabel, QPushButton, QTableView, QVBoxLayout, QWidget
 
+from iterand_engine.machine.texts import count, counted, duration, number, percent, size, whole
 from iterand_engine.preflight.messages import Answer
 from iterand_engine.runs.sweeps import Cell, Plan
 from iterand_gui.look import theme
-from iterand_gui.look.format import count, counted, duration, number, percent, size, whole
 from iterand_gui.look.fusion import give_room
 from iterand_gui.pages.new.outlook import Outlook, spread
 

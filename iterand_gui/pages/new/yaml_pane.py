@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,11 @@ from PySide6.QtWidgets import (
 )
 
 from iterand_engine.config.run_config import RunConfig, read_mapping, to_yaml
-from iterand_engine.config.yaml import parse_yaml
-from iterand_engine.errors import UserError
+from iterand_engine.config.yaml import YamlError, parse_yaml
+from iterand_engine.errors import OptionError, UserError, upwards
 from iterand_gui.forms.error_line import ErrorLine
 from iterand_gui.look import theme
 
-_LINE = re.compile(r"\bline (\d+)")
-_NAMED = re.compile(r"\b([a-z_]+(?:\.[a-z_]+)+|[a-z_]+(?= is ))|'([^']+)'")  # options and quoted values
 _OF_SEVERAL = "# The first of several runs: used as it stands, this text is one run. The form varies:\n"
 _FILES = "Configurations (*.yaml *.yml);;All files (*)"
 
@@ -69,15 +66,15 @@ class YamlPane(QWidget):
         """Whether the text was changed and not taken yet."""
         return self.text.toPlainText() != self._shown
 
-    def show_config(self, config: RunConfig, varying: Mapping[str, Sequence[str]]) -> None:
+    def show_config(self, config: RunConfig, varying: Mapping[str, str]) -> None:
         """Show a configuration, unless the user is editing.
 
         Args:
             config: of the first run.
-            varying: options that have several values: a comment names them.
+            varying: options that have several values, with those as a text: a comment names them.
         """
         if not self.is_edited:
-            lines = [f"#   {option}: {', '.join(values)}\n" for option, values in varying.items()]
+            lines = [f"#   {option}: {values}\n" for option, values in varying.items()]
             self._show("".join([_OF_SEVERAL, *lines] if lines else []) + to_yaml(config))
 
     def drop_edits(self) -> None:
@@ -104,21 +101,22 @@ class YamlPane(QWidget):
     def take(self) -> bool:
         """Put the text into the form, or say what is wrong with it; whether it could be taken."""
         text = self.text.toPlainText()
-        taken = self._try(lambda: _mapping_of(text), self.taken)
-        if not taken:
-            self._go_to_line(line_of(self.problem.text, text))
-        return taken
+        error = self._try(lambda: _mapping_of(text), self.taken)
+        if error is not None:
+            self._go_to_line(line_of(error, text))
+        return error is None
 
-    def _try(self, read: Callable[[], dict[str, Any]], told: SignalInstance) -> bool:
+    def _try(self, read: Callable[[], dict[str, Any]], told: SignalInstance) -> UserError | None:
+        """Take what is read, or show the error that is returned."""
         try:
             mapping = read()
             RunConfig.from_mapping(mapping)
         except UserError as error:
             self.problem.tell(str(error))
-            return False
+            return error
         self.problem.tell("")
         told.emit(mapping)
-        return True
+        return None
 
     def _go_to_line(self, line: int | None) -> None:
         """Put the cursor at the begin of a line (from 1), and underline it until the text is edited."""
@@ -163,41 +161,38 @@ class YamlPane(QWidget):
         dialog.open()
 
 
-def line_of(sentence: str, text: str) -> int | None:
-    """The line that an error is about, from 1: the one it names, else that of the option or value it names.
+def line_of(error: UserError, text: str) -> int | None:
+    """The line that an error is about, from 1, where there is one.
 
     Args:
-        sentence: the error.
-        text: that it is about.
+        error: of the text; what is not YAML has its line itself, an option (or what holds it) is looked for.
+        text: as it stands.
     """
-    if (named := _LINE.search(sentence)) is not None:
-        return int(named[1])
+    if isinstance(error.__cause__, YamlError):
+        return error.__cause__.line
+    if not isinstance(error, OptionError):
+        return None
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        lines = dict(_entries(yaml.compose(text, Loader=yaml.SafeLoader)))
     except (yaml.YAMLError, RecursionError):
         return None
-    lines = {
-        **{value: line for _, value, line in _entries(root)},
-        **{p: line for p, _, line in _entries(root)},
-    }
-    words = (option or value for option, value in _NAMED.findall(sentence))
-    return next((lines[word] for word in words if word in lines), None)
+    options = (option for named in (error.option, *error.beside) for option in upwards(named))
+    return next((lines[option] for option in options if option in lines), None)
 
 
-def _entries(node: yaml.Node | None, above: str = "") -> Iterator[tuple[str, str, int]]:
-    """Every option as (dotted name, its value where that is a single one, line)."""
+def _entries(node: yaml.Node | None, above: str = "") -> Iterator[tuple[str, int]]:
+    """Every option as (dotted name, line)."""
     for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
         path = f"{above}{key.value}"
-        single = value.value if isinstance(value, yaml.ScalarNode) else ""
-        yield path, single, key.start_mark.line + 1
+        yield path, key.start_mark.line + 1
         yield from _entries(value, f"{path}.")
 
 
 def _mapping_of(text: str) -> dict[str, Any]:
     try:
         mapping = parse_yaml(text)
-    except ValueError as error:
-        raise UserError(f"The text is not valid YAML: {error}.") from None
+    except YamlError as error:
+        raise UserError(f"The text is not valid YAML: {error}.") from error
     if not isinstance(mapping, dict):
         raise UserError("The text must be a mapping of options, like `model: {name: conv4}`.")
     return mapping

@@ -17,9 +17,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from iterand_engine.machine import texts
 from iterand_engine.store import RunRow
 from iterand_gui.live.tasks import Control
-from iterand_gui.look import format as texts
 from iterand_gui.look import theme
 from iterand_gui.pages.run.option_rows import OptionRow, option_rows, yaml_of
 from iterand_gui.pages.run.run_facts import EnvironmentRow, RunFacts, environment_rows, read_facts

@@ -17,11 +17,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from iterand_engine.store import RunRow
-from iterand_gui.live.store_reader import SeriesPart
+from iterand_engine.config.metrics import CLOCK, REDRAWN
+from iterand_engine.results.epoch_masks import has_masks
+from iterand_engine.store import RunRow, Series
 from iterand_gui.live.store_watcher import Subscription
 from iterand_gui.look import theme
-from iterand_gui.pages.run.panels import CLOCK, MARKS, NO_MASKS, PANELS, Panel, known_keys, shown_panels
+from iterand_gui.pages.run.panels import PANELS, Panel, known_keys, shown_panels
 from iterand_gui.pages.run.plot_feed import PlotFeed
 from iterand_gui.pages.run.plot_grid import PlotGrid
 from iterand_gui.pages.run.positions import RunClock
@@ -104,11 +105,14 @@ class CurvesTab(RunTab):
         self._show_positions(row)
 
     def _panels(self) -> tuple[Panel, ...]:
-        return shown_panels(self._chosen, self.row.method) if self.row is not None else ()
+        return shown_panels(self._chosen, self._may_have_masks(self.row)) if self.row is not None else ()
+
+    def _may_have_masks(self, row: RunRow) -> bool:
+        return has_masks(self.session.workspace, row) is not False
 
     def _names(self) -> list[str]:
         """The series that the panels need, those that say where points stand first."""
-        names = [MARKS, CLOCK, *(name for panel in self._panels() for name in panel.series)]
+        names = [REDRAWN, CLOCK, *(name for panel in self._panels() for name in panel.series)]
         return list(dict.fromkeys(names))
 
     def _show_panels(self) -> None:
@@ -122,23 +126,24 @@ class CurvesTab(RunTab):
         for panel in panels:
             self.feed(panel.key).begin(self.row.id)
         self._grid.show_plots([self.feed(panel.key).plot for panel in panels])
+        masks = self._may_have_masks(self.row)
         for panel in PANELS:
             action = self._actions[panel.key]
-            has = not (panel.of_masks and self.row.method in NO_MASKS)
+            has = masks or not panel.of_masks
             action.setEnabled(has)
             action.setText(panel.title if has else f"{panel.title} ({self.row.method} runs have no masks)")
         self._subscription.set([self.row.id], self._names())
         self._show_positions(self.row)
         self._show_marks()
 
-    def _take(self, parts: tuple[SeriesPart, ...]) -> None:
+    def _take(self, parts: tuple[Series, ...]) -> None:
         row = self.row
         if row is None:
             return
         for part in parts:
             if part.run_id != row.id:
                 continue
-            if part.name == MARKS:
+            if part.name == REDRAWN:
                 self._marks = np.concatenate((self._marks[: part.first], part.steps))
             elif part.name == CLOCK:
                 self._clock.take(part)

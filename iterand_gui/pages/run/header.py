@@ -16,8 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from iterand_engine.machine import texts
 from iterand_engine.store import RunRow, RunState
-from iterand_gui.look import format as texts
 from iterand_gui.look import theme
 from iterand_gui.look.run_line import line_of_run
 from iterand_gui.session.next_steps import Step, next_steps
@@ -60,20 +60,19 @@ class RunHeader(QWidget):
         parts = (self._badge.word, self._name.text(), self._about.text(), self._progress.text())
         return "; ".join((*parts, f"{self._accuracy.text()} {self._under.text()}"))
 
-    def show_run(self, row: RunRow, config: Mapping[str, object], accuracy: float | None, test: str) -> None:
+    def show_run(self, row: RunRow, config: Mapping[str, object], test: str) -> None:
         """Show a run as it stands.
 
         Args:
             row: the run.
             config: its configuration as stored.
-            accuracy: validation accuracy of the last epoch, 0-1.
             test: test accuracy as a reader wants it; empty where there is none yet.
         """
         self._badge.show_state(row.state)
         self._name.setText(row.name)
         kind = f"{row.model} x{row.width_factor:g} · {row.method} · {row.dataset}"
         self._about.setText(f"seed {row.seed} · {kind} · {row.precision} on {row.device_kind}")
-        self._accuracy.setText(texts.percent(accuracy))
+        self._accuracy.setText(texts.percent(row.accuracy_so_far))
         self._under.setText(f"validation · test {test}" if test else "validation accuracy")
         self._show_progress(row, config)
         self._show_steps(next_steps(row, config))

@@ -10,29 +10,34 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from iterand_engine.config import metrics
+from iterand_engine.config.metrics import BY_LAYER, METRICS, Unit
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.epoch_masks import read_epoch, stored_epochs
-from iterand_gui.live.store_reader import SeriesPart
+from iterand_engine.store import Series
 from iterand_gui.plots.heat.columns import Matrix
 from iterand_gui.plots.heat.heatmap import Quantity
 from iterand_gui.plots.reduction import Steps
-from iterand_gui.plots.units import Unit
 
-FLIPS: Final = "mask_flips.layers"
-DISTANCE: Final = "mask_distance.layers"
-CHANCE: Final = "mask_distance_chance.layers"
-REDRAWN: Final = "redrawn.layers"
-REVIVED: Final = "revived.layers"
-SERIES: Final = (CHANCE, FLIPS, DISTANCE, REDRAWN, REVIVED)
-
-QUANTITIES: Final = (
-    Quantity("flips", "Mask flips", Unit.SHARE),
-    Quantity("distance", "Distance over chance", Unit.NUMBER),
-    Quantity("redrawn", "Redrawn weights", Unit.SHARE),
-    Quantity("revived", "Redrawn and kept", Unit.SHARE),
+_OVER = {metric.over for metric in METRICS if metric.by_layer and metric.over}  # they only divide
+_SHOWN = {
+    metric.panel.key if metric.panel else metric.name: metric
+    for metric in METRICS
+    if metric.by_layer and metric.name not in _OVER
+}
+FLIPS: Final = f"mask_flips{BY_LAYER}"
+DISTANCE: Final = f"mask_distance{BY_LAYER}"
+CHANCE: Final = f"mask_distance_chance{BY_LAYER}"
+REDRAWN: Final = f"{metrics.REDRAWN}{BY_LAYER}"
+REVIVED: Final = f"revived{BY_LAYER}"
+SERIES: Final = tuple(
+    f"{name}{BY_LAYER}" for name in (*sorted(_OVER), *(metric.name for metric in _SHOWN.values()))
+)
+QUANTITIES: Final = tuple(  # of redraws, the share of a layer's weights
+    Quantity(key, metric.label, Unit.SHARE if metric.name == metrics.REDRAWN else metric.unit)
+    for key, metric in _SHOWN.items()
 )
 _WEIGHT = ".weight"
-_SERIES_OF = {"flips": FLIPS, "distance": DISTANCE, "redrawn": REDRAWN, "revived": REVIVED}
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ class LayerBook:
         """The layers as a reader wants them: without the name of the parameter, which is the same for all."""
         return tuple(name.removesuffix(_WEIGHT) or name for name in self.layers)
 
-    def take(self, part: SeriesPart) -> None:
+    def take(self, part: Series) -> None:
         """Take new points of one of `SERIES`."""
         if part.layers is None:
             return
@@ -103,7 +108,7 @@ class LayerBook:
 
     def series_of(self, quantity: str) -> str:
         """The series that a quantity is made of."""
-        return _SERIES_OF[quantity]
+        return f"{_SHOWN[quantity].name}{BY_LAYER}"
 
     def quantity(self, key: str, sizes: Sizes) -> tuple[Steps, Matrix]:
         """What a picture shows: steps (n,) and values (n, layers).
@@ -112,24 +117,22 @@ class LayerBook:
             key: of one of `QUANTITIES`.
             sizes: of the layers by name, for shares of their weights.
         """
-        rows = self.rows(_SERIES_OF[key])
-        if key == "distance":
-            return rows.steps, _divided(rows.values, self.chance)
-        if key == "redrawn":
+        metric, rows = _SHOWN[key], self.rows(self.series_of(key))
+        if metric.over:
+            return rows.steps, _divided(rows.values, self._first(f"{metric.over}{BY_LAYER}"))
+        if metric.name == metrics.REDRAWN:
             weights = [sizes[name].weights if name in sizes else math.nan for name in self.layers]
             return rows.steps, _divided(rows.values, np.array(weights, np.float32))
         return rows.steps, rows.values
 
     @property
-    def chance(self) -> NDArray[np.float32]:
-        """The distance that chance alone gives, (layers,); NaN where it is not recorded."""
-        values = self.rows(CHANCE).values
-        return values[0] if len(values) else np.full(len(self.layers), np.nan, np.float32)
-
-    @property
     def over_chance(self) -> NDArray[np.float32]:
-        """The newest distance over that of chance, (layers,)."""
-        return _divided(self.latest(DISTANCE), self.chance)
+        """The newest distance over that of chance, (layers,); NaN where either is not recorded."""
+        return _divided(self.latest(DISTANCE), self._first(CHANCE))
+
+    def _first(self, name: str) -> NDArray[np.float32]:
+        values = self.rows(name).values
+        return values[0] if len(values) else np.full(len(self.layers), np.nan, np.float32)
 
     def latest(self, name: str) -> NDArray[np.float32]:
         """The newest point of a series, (layers,); NaN where there is none."""
@@ -161,6 +164,6 @@ def read_sizes(workspace: Workspace, run_id: str) -> dict[str, LayerSize]:
         return {}
     masks = read_epoch(folder, epochs[-1])
     return {
-        name: LayerSize(math.prod(masks.shapes[name]), int(np.bitwise_count(packed).sum()))
-        for name, packed in masks.packed.items()
+        name: LayerSize(math.prod(mask.shape), int(np.count_nonzero(mask.kept)))
+        for name, mask in masks.layers.items()
     }

@@ -19,7 +19,7 @@ from PySide6.QtCore import (
 )
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
-from iterand_gui.look import format as texts
+from iterand_engine.machine import texts
 from iterand_gui.look import theme
 from iterand_gui.look.fusion import give_room
 
@@ -46,7 +46,7 @@ class LayerLine:
 
 
 @dataclass(frozen=True)
-class Column:
+class LayerColumn:
     """One column: its title, what it says, the number that it shows, and how."""
 
     title: str
@@ -56,18 +56,20 @@ class Column:
 
 
 COLUMNS: Final = (
-    Column("Layer", "Name of the weight, in the order of the network", lambda line: line.number, str),
-    Column("Weights", "Weights that are kept or removed", lambda line: line.weights, texts.whole),
-    Column("Kept", "Share of them that is kept now", lambda line: line.kept, texts.percent),
-    Column("Flips", "Share that changed sides since the look before", lambda line: line.flips, texts.percent),
-    Column(
+    LayerColumn("Layer", "Name of the weight, in the order of the network", lambda line: line.number, str),
+    LayerColumn("Weights", "Weights that are kept or removed", lambda line: line.weights, texts.whole),
+    LayerColumn("Kept", "Share of them that is kept now", lambda line: line.kept, texts.percent),
+    LayerColumn(
+        "Flips", "Share that changed sides since the look before", lambda line: line.flips, texts.percent
+    ),
+    LayerColumn(
         "Distance / chance",
         "Distance of the mask from the first one; 1 is what chance alone gives",
         lambda line: line.distance,
         lambda value: texts.MISSING if math.isnan(value) else f"{value:.3f}",
     ),
-    Column("Redrawn", "Draws of removed weights so far", lambda line: line.redrawn, texts.count),
-    Column(
+    LayerColumn("Redrawn", "Draws of removed weights so far", lambda line: line.redrawn, texts.count),
+    LayerColumn(
         "Redrawn and kept",
         "Of the weights that were redrawn last, the share that was kept at the next redraw",
         lambda line: line.revived,
@@ -76,7 +78,7 @@ COLUMNS: Final = (
 )
 
 
-class Role(IntEnum):
+class LayerRole(IntEnum):
     """What the model gives beside texts."""
 
     SORT = Qt.ItemDataRole.UserRole + 1
@@ -130,9 +132,9 @@ class LayerModel(QAbstractTableModel):
                 return line.name if index.column() == 0 else column.text(column.value(line))
             case Qt.ItemDataRole.TextAlignmentRole:
                 return _side(index.column())
-            case Role.SORT:
+            case LayerRole.SORT:
                 return column.value(line)
-            case Role.NAME:
+            case LayerRole.NAME:
                 return line.name
         return None
 
@@ -142,7 +144,7 @@ class _Sorted(QSortFilterProxyModel):
 
     def lessThan(self, left: Index, right: Index) -> bool:  # noqa: N802 (Qt)
         """Whether one cell comes before another."""
-        one, other = float(left.data(Role.SORT)), float(right.data(Role.SORT))
+        one, other = float(left.data(LayerRole.SORT)), float(right.data(LayerRole.SORT))
         if math.isnan(one) or math.isnan(other):
             unknown_last = self.sortOrder() is Qt.SortOrder.AscendingOrder
             return math.isnan(other) and not math.isnan(one) if unknown_last else math.isnan(one)
@@ -185,7 +187,9 @@ class LayerTable(QTableView):
 
     def names(self) -> list[str]:
         """The layers as they stand below each other."""
-        return [str(self._sorted.index(row, 0).data(Role.NAME)) for row in range(self._sorted.rowCount())]
+        return [
+            str(self._sorted.index(row, 0).data(LayerRole.NAME)) for row in range(self._sorted.rowCount())
+        ]
 
     def choose(self, name: str | None) -> None:
         """Mark a layer."""
@@ -206,7 +210,7 @@ class LayerTable(QTableView):
 
     def _row_changed(self, current: QModelIndex, _before: QModelIndex) -> None:
         if current.isValid():
-            self.chosen.emit(current.data(Role.NAME))
+            self.chosen.emit(current.data(LayerRole.NAME))
 
 
 def _side(column: int) -> Qt.AlignmentFlag:

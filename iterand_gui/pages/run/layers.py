@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from iterand_engine.config.metrics import CLOCK
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
-from iterand_engine.store import RunRow, RunState
-from iterand_gui.live.store_reader import SeriesPart
+from iterand_engine.results.epoch_masks import has_masks
+from iterand_engine.store import RunRow, RunState, Series
 from iterand_gui.live.store_watcher import Subscription
 from iterand_gui.live.tasks import Control
 from iterand_gui.look import theme
@@ -27,7 +28,6 @@ from iterand_gui.pages.run.layer_data import (
     read_sizes,
 )
 from iterand_gui.pages.run.layer_table import LayerLine, LayerTable
-from iterand_gui.pages.run.panels import CLOCK, NO_MASKS
 from iterand_gui.pages.run.positions import RunClock
 from iterand_gui.pages.run.tab import RunTab
 from iterand_gui.plots.heat.area import HeatData
@@ -82,7 +82,7 @@ class LayersTab(RunTab):
         if not self._book.layers:
             self._stack.setCurrentWidget(self._empty)
             self._say_empty(row)
-        if row.method in NO_MASKS:
+        if self._has_no_masks(row):
             return
         self._subscription = self.session.watcher.subscribe([row.id], [CLOCK, *SERIES])
         self._subscription.arrived.connect(self._take)
@@ -108,17 +108,21 @@ class LayersTab(RunTab):
 
     def run_changed(self, row: RunRow) -> None:
         """Masks are written at the end of each epoch."""
-        if row.method in NO_MASKS:
+        if self._has_no_masks(row):
             return
         if not self._book.layers:
             self._say_empty(row)
         if row.epoch > self._sizes_epoch:
             self._read_sizes(row)
 
+    def _has_no_masks(self, row: RunRow) -> bool:
+        return has_masks(self.session.workspace, row) is False
+
     def _say_empty(self, row: RunRow) -> None:
-        if row.method in NO_MASKS:
+        if self._has_no_masks(row):
             told = (
-                f"A {row.method} run trains every weight. Runs of edge-popup and iterand have layers to show."
+                f"A {row.method} run trains without masks; "
+                "runs of methods with masks, such as iterand, have layers to show."
             )
             self._empty.say("This run has no masks", told)
         elif row.state is RunState.QUEUED:
@@ -130,7 +134,7 @@ class LayersTab(RunTab):
         else:
             self._empty.say("Nothing was recorded", "The run ended before its first look at the masks.")
 
-    def _take(self, parts: tuple[SeriesPart, ...]) -> None:
+    def _take(self, parts: tuple[Series, ...]) -> None:
         row = self.row
         if row is None:
             return

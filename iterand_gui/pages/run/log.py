@@ -18,12 +18,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from iterand_engine.machine import texts
 from iterand_engine.machine.run_log import log_path
 from iterand_engine.store import Event, RunRow, RunState
 from iterand_gui.live.store_reader import RunEvents
 from iterand_gui.live.store_watcher import Subscription
 from iterand_gui.live.tasks import Control
-from iterand_gui.look import format as texts
 from iterand_gui.look import theme
 from iterand_gui.pages.run.log_reader import LogNews, read_news
 from iterand_gui.pages.run.log_view import LogView

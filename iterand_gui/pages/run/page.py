@@ -11,10 +11,11 @@ from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
-from iterand_engine.store import RunRow, queries
+from iterand_engine.machine import texts
+from iterand_engine.results.next_steps import StepKind
+from iterand_engine.store import RunRow
 from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.live.tasks import Control
-from iterand_gui.look import format as texts
 from iterand_gui.look import theme
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.run.configuration import ConfigurationTab
@@ -26,7 +27,7 @@ from iterand_gui.pages.run.outcome import Outcome
 from iterand_gui.pages.run.tab import RunTab
 from iterand_gui.plots.link import PlotLink
 from iterand_gui.session.command import Command, Json
-from iterand_gui.session.next_steps import StepKind, do
+from iterand_gui.session.next_steps import do
 from iterand_gui.session.session import Session
 from iterand_gui.widgets.empty_state import EmptyState, Offer
 
@@ -154,7 +155,7 @@ class RunPage(Page):
             self._test = self._test if before is not None and before.id == row.id else ""
             self._ask_test()
         config = watcher.configs.get(row.id, {})
-        self.header.show_run(row, config, watcher.accuracies.get(row.id), self._test)
+        self.header.show_run(row, config, self._test)
         self.outcome.show_run(row)
         self._stack.setCurrentWidget(self._content)
 
@@ -190,7 +191,7 @@ class RunPage(Page):
         run_id, lock = row.id, session.settings.test_lock
 
         def work(_: Control) -> tuple[str, str]:
-            found = queries.test_accuracies(session.store, [run_id], lock=lock).get(run_id)
+            found = session.store.reader.test_accuracies([run_id], lock=lock).get(run_id)
             return run_id, "" if found is None else texts.percent(found)
 
         session.jobs.run(work, "Read the result").succeeded.connect(self._take_test)

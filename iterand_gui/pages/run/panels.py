@@ -1,16 +1,12 @@
-"""Which plots the Curves tab has, and of which recorded series; a new one is an entry. No Qt."""
+"""Which plots the Curves tab has, and of which recorded series, as these are declared. No Qt."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from iterand_gui.plots.units import Unit
-
-MARKS: Final = "redrawn"  # the series whose points are the redraw events
-CLOCK: Final = "elapsed_s"  # training time, for an axis that counts it
-NO_MASKS: Final = ("dense",)  # methods that record nothing of masks
+from iterand_engine.config.metrics import METRICS, Metric, Plot, Unit
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class Panel:
     of_masks: bool = False
     marked: bool = False
     is_first: bool = False
-    empty: str = "Nothing recorded yet: points come with the first steps."
+    empty: str = ""
 
     @property
     def series(self) -> tuple[str, ...]:
@@ -50,70 +46,35 @@ class Panel:
         return tuple(name for curve in self.curves for name in (curve.over, curve.series) if name)
 
 
-PANELS: Final[tuple[Panel, ...]] = (
-    Panel(
-        "accuracy",
-        "Accuracy",
-        Unit.SHARE,
-        (
-            Shown("val_accuracy", "Validation"),
-            Shown("train_accuracy", "Training, by epoch", line=1),
-            Shown("accuracy", "Training, by step", faint=True),
-        ),
-        marked=True,
-        is_first=True,
-    ),
-    Panel(
-        "flips",
-        "Mask flips",
-        Unit.SHARE,
-        (Shown("mask_flips", "Weights that changed sides since the last look"),),
-        of_masks=True,
-        marked=True,
-        is_first=True,
-    ),
-    Panel(
-        "loss",
-        "Loss",
-        Unit.NUMBER,
-        (
-            Shown("val_loss", "Validation"),
-            Shown("train_loss", "Training, by epoch", line=1),
-            Shown("loss", "Training, by step", faint=True),
-        ),
-    ),
-    Panel(
-        "distance",
-        "Mask distance over chance",
-        Unit.NUMBER,
-        (
-            Shown(
-                "mask_distance",
-                "From the first mask; 1 is what chance alone gives",
-                over="mask_distance_chance",
-            ),
-        ),
-        of_masks=True,
-        marked=True,
-    ),
-    Panel(
-        "revived",
-        "Redrawn and kept",
-        Unit.SHARE,
-        (Shown("revived", "Of those redrawn, kept at the next redraw"),),
-        of_masks=True,
-    ),
-    Panel("lr", "Learning rate", Unit.NUMBER, (Shown("lr", "Learning rate"),)),
-    Panel("throughput", "Throughput", Unit.COUNT, (Shown("images_per_s", "Images a second"),)),
-    Panel("memory", "Memory", Unit.BYTES, (Shown("memory_bytes", "Held by the training"),)),
-    Panel(
-        "gpu",
-        "GPU load",
-        Unit.SHARE,
-        (Shown("gpu_share", "Share of the time"),),
-        empty="Nothing recorded: only runs on a GPU have this.",
-    ),
-)
+def _panels(metrics: Iterable[Metric]) -> Iterator[Panel]:
+    """The plots of the declared series, in the order in which these name them."""
+    plots: dict[Plot, list[Metric]] = {}
+    for metric in metrics:
+        if metric.panel is not None:
+            plots.setdefault(metric.panel, []).append(metric)
+    for plot, shown in plots.items():
+        soonest = next((metric for metric in shown if metric.axis == "step"), shown[0])
+        yield Panel(
+            plot.key,
+            plot.title,
+            shown[0].unit,
+            tuple(_curves(shown)),
+            of_masks=all(metric.by_layer for metric in shown),
+            marked=plot.marked,
+            is_first=plot.is_first,
+            empty=soonest.empty_text,
+        )
+
+
+def _curves(shown: Sequence[Metric]) -> Iterator[Shown]:
+    line = 0
+    for metric in shown:
+        faint = metric.axis == "step" and len(shown) > 1
+        yield Shown(metric.name, metric.curve or metric.label, 0 if faint else line, faint, metric.over)
+        line += not faint
+
+
+PANELS: Final = tuple(sorted(_panels(METRICS), key=lambda panel: not panel.is_first))
 
 
 def known_keys(keys: Iterable[object]) -> tuple[str, ...]:
@@ -123,9 +84,8 @@ def known_keys(keys: Iterable[object]) -> tuple[str, ...]:
     return found or tuple(panel.key for panel in PANELS if panel.is_first)
 
 
-def shown_panels(chosen: Collection[str], method: str) -> tuple[Panel, ...]:
-    """The chosen panels that runs of a method have; the loss stands in where none is left or only one."""
-    masks = method not in NO_MASKS
+def shown_panels(chosen: Collection[str], masks: bool) -> tuple[Panel, ...]:
+    """The chosen panels that a run has, with masks or without; the loss stands in where not two are left."""
     keys = {panel.key for panel in PANELS if panel.key in chosen and (masks or not panel.of_masks)}
     if len(keys) < len(set(chosen)) and len(keys) < 2:
         keys.add("loss")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtWidgets import QWidget
 
-from iterand_gui.live.store_reader import SeriesPart
+from iterand_engine.store import Series
 from iterand_gui.pages.run.panels import Panel, Shown
 from iterand_gui.plots.curve_plot import CurvePlot, CurveStyle
 from iterand_gui.plots.link import PlotLink
@@ -45,7 +45,7 @@ class PlotFeed:
             if not self.plot.point_count(curve.series):
                 self._show(curve, run_id, 0, np.empty(0, np.int64), np.empty(0, np.float32))
 
-    def take(self, part: SeriesPart) -> None:
+    def take(self, part: Series) -> None:
         """Show new points of one of the panel's series."""
         for curve in self.panel.curves:
             if part.name == curve.over:
@@ -81,7 +81,7 @@ class PlotFeed:
         style = CurveStyle(curve.name, run_id, curve.line, curve.faint)
         self.plot.set_series(key, steps, values, style=style, positions=self._positions)
 
-    def _take_divisor(self, curve: Shown, part: SeriesPart) -> None:
+    def _take_divisor(self, curve: Shown, part: Series) -> None:
         known = part.values[np.isfinite(part.values)]
         if len(known):
             self._divisors[curve.over] = float(known[0])
@@ -89,7 +89,7 @@ class PlotFeed:
         if waiting is not None and curve.over in self._divisors:
             self._show(curve, part.run_id, 0, waiting[0], waiting[1] / self._divisors[curve.over])
 
-    def _take_divided(self, curve: Shown, part: SeriesPart) -> None:
+    def _take_divided(self, curve: Shown, part: Series) -> None:
         divisor = self._divisors.get(curve.over)
         if divisor:
             self._show(curve, part.run_id, part.first, part.steps, part.values / np.float32(divisor))

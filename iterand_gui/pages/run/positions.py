@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from iterand_engine.store import RunRow
-from iterand_gui.live.store_reader import SeriesPart
+from iterand_engine.store import RunRow, Series
 from iterand_gui.plots.x_axis import Clock, Positions
 
 
@@ -20,7 +19,7 @@ class RunClock:
         self._clock: Clock | None = None
         self._made: Positions | None = None
 
-    def take(self, part: SeriesPart) -> None:
+    def take(self, part: Series) -> None:
         """Take new points of the series."""
         self._steps = np.concatenate((self._steps[: part.first], part.steps))
         self._times_s = np.concatenate((self._times_s[: part.first], part.values))

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from iterand_engine.machine import texts
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.differences import value_text
-from iterand_engine.store import RunDetail, Store, queries
+from iterand_engine.store import RunDetail, Store
 from iterand_engine.store.records import Environment
-from iterand_gui.look import format as texts
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def read_facts(workspace: Workspace, store: Store, run_id: str) -> RunFacts:
     Raises:
         UserError: there is no such run.
     """
-    return RunFacts(queries.run(store, run_id), tuple(_entries(workspace.run_dir(run_id))))
+    return RunFacts(store.reader.run(run_id), tuple(_entries(workspace.run_dir(run_id))))
 
 
 def environment_rows(environments: tuple[Environment, ...]) -> tuple[EnvironmentRow, ...]:

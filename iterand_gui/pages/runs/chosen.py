@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from iterand_engine.results.groups import Group
 from iterand_engine.store import RunRow, RunState, SweepRow
-
-# As `store.queue.enqueue` takes them.
-RESUMABLE = frozenset({RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED})
-DENSE = "dense"
 
 
 @dataclass(frozen=True)
@@ -19,12 +15,14 @@ class Chosen:
     """Chosen lines. `group` or `sweep` is set where just one line is chosen that is one.
 
     `rows` are the runs of all lines, those of the line chosen last behind the others, its newest run last.
+    `has_masks` says of a run what `epoch_masks.has_masks` does.
     """
 
     lines: int = 0
     rows: tuple[RunRow, ...] = ()
     group: Group | None = None
     sweep: SweepRow | None = None
+    has_masks: Callable[[RunRow], bool | None] = field(default=lambda _: None, compare=False)
 
     @property
     def current(self) -> RunRow | None:
@@ -39,7 +37,7 @@ class Chosen:
     @cached_property
     def resumable(self) -> tuple[str, ...]:
         """Runs that can go on."""
-        return self._where(lambda row: row.state in RESUMABLE)
+        return self._where(lambda row: row.state.is_resumable)
 
     @cached_property
     def stoppable(self) -> tuple[str, ...]:
@@ -63,7 +61,9 @@ class Chosen:
     @cached_property
     def with_masks(self) -> tuple[RunRow, ...]:
         """Runs that keep masks of some epoch."""
-        return tuple(row for row in self.rows if row.method != DENSE and row.started_at is not None)
+        return tuple(
+            row for row in self.rows if row.started_at is not None and self.has_masks(row) is not False
+        )
 
     @cached_property
     def with_network(self) -> tuple[RunRow, ...]:

@@ -38,7 +38,7 @@ _WIDTH_PX = 96
 _SORTED_BY = ("age", False)
 
 
-class Columns(QObject):
+class TableHeader(QObject):
     """The header of one table.
 
     Args:
@@ -55,7 +55,7 @@ class Columns(QObject):
         self._header.setFirstSectionMovable(True)
         self._header.setStretchLastSection(False)
         self._header.setMinimumSectionSize(_NARROWEST_PX)
-        self._header.setAccessibleName("Columns")
+        self._header.setAccessibleName("TableHeader")
         self._header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self._header.customContextMenuRequested.connect(self._open_menu_at)
         self._header.sectionResized.connect(self._resized)
@@ -79,7 +79,7 @@ class Columns(QObject):
 
     def menu(self) -> QMenu:
         """A menu of all columns."""
-        menu = QMenu("Columns", self._view)
+        menu = QMenu("TableHeader", self._view)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.setToolTipsVisible(True)
         for column in COLUMNS:

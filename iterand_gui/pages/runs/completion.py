@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from iterand_engine.config.catalog import DATASETS, METHODS, MODELS
-from iterand_engine.results.filter_fields import ALIASES, COLUMNS, Field, Kind, option_fields
+from iterand_engine.results.filter_fields import ALIASES, COLUMNS, Field, FieldKind, option_fields
 from iterand_engine.store import RunState
 
 _CONDITION = re.compile(r"(?P<field>[^\s:=<>!]+)(?P<order>!=|[:=])(?P<value>\S*)$")
@@ -17,7 +17,7 @@ _ALIASES_OF = {field: alias for alias, field in ALIASES.items()}
 
 
 class Completions:
-    """Knows the fields as they are now; made anew when own code brought others."""
+    """Knows the fields as they are now; made anew when extension code brought others."""
 
     def __init__(self) -> None:
         options = option_fields()
@@ -70,7 +70,7 @@ class Completions:
             case "device_kind":
                 return _DEVICE_KINDS
         field = self._fields.get(name) or self._whole.get(name)
-        return ("true", "false") if field is not None and field.kind is Kind.TRUTH else ()
+        return ("true", "false") if field is not None and field.kind is FieldKind.TRUTH else ()
 
 
 def _matching(values: Iterable[str], typed: str) -> list[str]:
@@ -78,4 +78,4 @@ def _matching(values: Iterable[str], typed: str) -> list[str]:
 
 
 def _order(name: str, field: Field) -> str:
-    return ">=" if field.kind is Kind.NUMBER and name not in _EQUAL else ":"
+    return ">=" if field.kind is FieldKind.NUMBER and name not in _EQUAL else ":"

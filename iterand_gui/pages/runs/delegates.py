@@ -26,8 +26,8 @@ from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QS
 from iterand_engine.store import RunState
 from iterand_gui.look import theme
 from iterand_gui.look.fusion import SIDES_PX
-from iterand_gui.look.run_line import Kind
-from iterand_gui.pages.runs.lines.roles import Role
+from iterand_gui.look.run_line import LineKind
+from iterand_gui.pages.runs.lines.roles import LineRole
 
 AnyIndex = QModelIndex | QPersistentModelIndex
 BAR_PX = 3
@@ -75,7 +75,7 @@ class StateDelegate(LineDelegate):
         if cells:
             room = area.adjusted(SIDES_PX + theme.ICON_PX + theme.SPACE_S, 0, -SIDES_PX, 0)
             draw_squares(painter, room, cells, palette, is_selected=is_selected)
-        progress = index.data(Role.PROGRESS)
+        progress = index.data(LineRole.PROGRESS)
         if progress is not None:
             bar = area.adjusted(SIDES_PX, area.height() - BAR_PX - 1, -SIDES_PX, -1)
             draw_bar(painter, bar, progress, palette, is_selected=is_selected)
@@ -88,7 +88,7 @@ class NameDelegate(LineDelegate):
         """Choose the font."""
         super().initStyleOption(option, index)
         option.textElideMode = Qt.TextElideMode.ElideMiddle  # alike ones differ at their ends
-        if index.data(Role.KIND) == Kind.SWEEP:
+        if index.data(LineRole.KIND) == LineKind.SWEEP:
             option.font = theme.title_font(option.font)
 
 
@@ -160,7 +160,7 @@ def _fit(area: QRect, size: tuple[int, int, int]) -> int:
 
 def _differing_cells(index: AnyIndex) -> Sequence[RunState]:
     """The states of a sweep's cells where they are not all the same."""
-    cells: Sequence[RunState] = index.data(Role.CELLS) or ()
+    cells: Sequence[RunState] = index.data(LineRole.CELLS) or ()
     return cells if len(set(cells)) > 1 else ()
 
 

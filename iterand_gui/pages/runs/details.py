@@ -11,7 +11,7 @@ from iterand_engine.machine.run_log import last_lines, log_path
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.slots.drain import why_waiting
-from iterand_engine.store import RunState, Store, queries
+from iterand_engine.store import RunState, Store
 from iterand_engine.store.records import Locked
 
 LOG_LINES = 6
@@ -44,10 +44,10 @@ class Details:
 
 def read(workspace: Workspace, store: Store, settings: Settings, wanted: Wanted) -> Details:
     """Read it; a run that has gone meanwhile has nothing to tell."""
-    noted = [row.id for row in queries.runs(store, ids=[wanted.notes_of])] if wanted.notes_of else []
+    noted = [row.id for row in store.reader.runs(ids=[wanted.notes_of])] if wanted.notes_of else []
     return Details(
-        queries.run(store, noted[0]).notes if noted else "",
-        queries.test_accuracies(store, wanted.tests_of, lock=settings.test_lock) if wanted.tests_of else {},
+        store.reader.run(noted[0]).notes if noted else "",
+        store.reader.test_accuracies(wanted.tests_of, lock=settings.test_lock) if wanted.tests_of else {},
         _logs(workspace, wanted.logs_of),
         _waits(store, settings, wanted.waiting) if wanted.waiting is not None else {},
     )
@@ -62,7 +62,7 @@ def _waits(store: Store, settings: Settings, run_id: str) -> dict[str, str]:
     if not _is_queued(store, run_id):
         return {}
     try:
-        why = why_waiting(store, settings, queries.run(store, run_id))
+        why = why_waiting(store, settings, store.reader.run(run_id))
     except UserError as error:
         why = str(error)  # the devices cannot be read: that is why
     # A slot may have taken it meanwhile, and be the very one that is told to be busy.
@@ -70,4 +70,4 @@ def _waits(store: Store, settings: Settings, run_id: str) -> dict[str, str]:
 
 
 def _is_queued(store: Store, run_id: str) -> bool:
-    return any(row.state is RunState.QUEUED for row in queries.runs(store, ids=[run_id]))
+    return any(row.state is RunState.QUEUED for row in store.reader.runs(ids=[run_id]))

@@ -17,12 +17,12 @@ from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from iterand_engine.machine import texts as shown
 from iterand_engine.results.mask_export import ExportFormat, export_masks
 from iterand_engine.results.series_csv import write_series
 from iterand_engine.store import RunRow
 from iterand_gui.live.lines import Progress
 from iterand_gui.live.tasks import Job
-from iterand_gui.look import format as shown
 from iterand_gui.session.session import Session
 
 _UNSAFE = re.compile(r"[^\w.=+-]+")
@@ -40,7 +40,7 @@ class _Kind:
 class ExportKind(Enum):
     """What can be written."""
 
-    MASKS = _Kind("masks", "dense or not started", ".masks.npz", "Masks (*.npz)")
+    MASKS = _Kind("masks", "trained without them, or not started", ".masks.npz", "Masks (*.npz)")
     NETWORK = _Kind("pruned network", "not finished", ".safetensors", "Pruned network (*.safetensors)")
     SERIES = _Kind("series", "nothing recorded", ".csv", "Series (*.csv)")
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from iterand_engine.results.next_steps import StepKind
 from iterand_engine.store import RunRow, RunState
 from iterand_engine.store.records import Json
 from iterand_gui.look.theme import state_word
-from iterand_gui.session.next_steps import Step, StepKind, next_steps
+from iterand_gui.session.next_steps import Step, next_steps
 
 # What needs somebody comes first; runs that have finished need nothing.
 _ORDER = (
@@ -32,7 +33,7 @@ _SAID = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class RunFinding:
     """Runs that stand alike. `run_id` is the newest of them, whose log is worth a look where `has_log`."""
 
     state: RunState
@@ -48,7 +49,7 @@ class Finding:
         return self.ids[0]
 
 
-def findings(rows: Sequence[RunRow], configs: Mapping[str, Json]) -> tuple[Finding, ...]:
+def findings(rows: Sequence[RunRow], configs: Mapping[str, Json]) -> tuple[RunFinding, ...]:
     """What is to be told of runs.
 
     Args:
@@ -64,13 +65,13 @@ def findings(rows: Sequence[RunRow], configs: Mapping[str, Json]) -> tuple[Findi
     return tuple(_finding(state, by_state[state], len(rows), configs) for state in told)
 
 
-def in_need(rows: Iterable[RunRow], configs: Mapping[str, Json]) -> tuple[Finding, ...]:
+def in_need(rows: Iterable[RunRow], configs: Mapping[str, Json]) -> tuple[RunFinding, ...]:
     """What is to be told while no run is chosen: which of all wait for somebody to let them go on."""
     waiting = [row for row in rows if row.state in _IN_NEED]
     return tuple(replace(one, has_log=False) for one in findings(waiting, configs))
 
 
-def _finding(state: RunState, rows: Sequence[RunRow], of: int, configs: Mapping[str, Json]) -> Finding:
+def _finding(state: RunState, rows: Sequence[RunRow], of: int, configs: Mapping[str, Json]) -> RunFinding:
     newest, is_alone = rows[0], len(rows) == 1
     count = f"{len(rows)} of {of}" if of > len(rows) else str(len(rows))
     steps = [
@@ -80,7 +81,7 @@ def _finding(state: RunState, rows: Sequence[RunRow], of: int, configs: Mapping[
         for step in next_steps(newest, configs.get(newest.id, {}))
         if step.kind not in _ELSEWHERE
     ]
-    return Finding(
+    return RunFinding(
         state,
         tuple(row.id for row in rows),
         state_word(state) if of == 1 else f"{count} {state_word(state).lower()}",

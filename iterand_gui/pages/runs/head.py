@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
-from iterand_gui.look import format as shown
+from iterand_engine.machine import texts as shown
 from iterand_gui.look import theme
 from iterand_gui.pages.runs.filter_line import FilterLine, Problem
 

@@ -6,15 +6,17 @@ Hidden, it listens to nothing and its table stands still; shown again, it catche
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from PySide6.QtCore import QPoint, Qt, QTimer, SignalInstance, Slot
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from iterand_engine.machine.processes import host_id
+from iterand_engine.results.epoch_masks import has_masks
 from iterand_engine.results.filters import Filter
 from iterand_engine.store import RunState
-from iterand_gui.live.store_reader import RunsChange, with_accuracy
+from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.look import theme
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.runs.chosen import Chosen
@@ -26,7 +28,7 @@ from iterand_gui.pages.runs.run_actions import RunActions
 from iterand_gui.pages.runs.side_panel import SidePanel
 from iterand_gui.pages.runs.slot_facts import Click, SlotFacts, slot_facts
 from iterand_gui.pages.runs.slot_strip import SlotStrip
-from iterand_gui.pages.runs.split import Split
+from iterand_gui.pages.runs.split import PanelSplit
 from iterand_gui.pages.runs.table import RunTable
 from iterand_gui.pages.runs.welcome import Welcome
 from iterand_gui.session.command import Command, Json
@@ -77,14 +79,15 @@ class RunsPage(Page):
         """The chosen lines and their runs as they stand now."""
         lines = self.table.chosen_lines()
         ids = self.model.run_ids(lines[:-1]) + self.model.run_ids(lines[-1:])[::-1]
-        runs, accuracies = self.session.watcher.runs, self.session.watcher.accuracies
-        rows = [with_accuracy(runs[run_id], accuracies) for run_id in dict.fromkeys(ids) if run_id in runs]
+        runs = self.session.watcher.runs
+        rows = [runs[run_id] for run_id in dict.fromkeys(ids) if run_id in runs]
         one = lines[0] if len(lines) == 1 else None
         return Chosen(
             len(lines),
             tuple(rows),
             self.model.group_at(one) if one is not None else None,
             self.model.sweep_at(one) if one is not None else None,
+            partial(has_masks, self.session.workspace),
         )
 
     def showing(self) -> None:
@@ -365,14 +368,14 @@ class RunsPage(Page):
             (watcher.overview_changed, self._overview_changed),
             (session.selection.changed, self._selected_elsewhere),
             (session.settings_changed, panel.settings_changed),
-            (session.own_code_changed, self.filter.forget_fields),
+            (session.extensions_changed, self.filter.forget_fields),
         )
 
     def _lay_out(self) -> None:
         self._tables = QStackedWidget(self)
         self._tables.addWidget(self.table)
         self._tables.addWidget(self.nothing)
-        self._splitter = Split(self._tables, self.panel, self)
+        self._splitter = PanelSplit(self._tables, self.panel, self)
         self._work = QWidget(self)
         column = QVBoxLayout(self._work)
         column.setContentsMargins(theme.SPACE_M, theme.SPACE_M, theme.SPACE_M, theme.SPACE_M)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from iterand_engine.results.groups import Group, figure
+from iterand_engine.machine import texts as shown
+from iterand_engine.results.groups import Group, by_experiment, figure
 from iterand_engine.store import RunRow, SweepRow
 from iterand_engine.store.records import Locked
-from iterand_gui.look import format as shown
-from iterand_gui.look.run_line import Line, line_of_group, line_of_sweep
+from iterand_gui.look.run_line import RunLine, line_of_group, line_of_sweep
 from iterand_gui.pages.runs.lines.columns import seeds_text
 
 Fact = tuple[str, str]
@@ -67,13 +67,15 @@ def sweep_facts(sweep: SweepRow, groups: Sequence[Group]) -> list[Fact]:
 
 def several_facts(rows: Sequence[RunRow]) -> list[Fact]:
     """What is known of runs of several lines; a mean only where they are of one group."""
-    known = figure(row.val_accuracy for row in rows)
-    measured = [row for row in rows if row.val_accuracy is not None]
-    best = max(measured, key=lambda row: row.val_accuracy or 0.0, default=None)
+    known = figure(row.accuracy_so_far for row in rows)
+    measured = [row for row in rows if row.accuracy_so_far is not None]
+    best = max(measured, key=lambda row: row.accuracy_so_far or 0.0, default=None)
     facts: list[Fact] = []
     if best is not None:
-        facts.append(("Best accuracy", f"{shown.percent(best.val_accuracy)}, {best.name}, seed {best.seed}"))
-    if len({row.group_key for row in rows}) > 1:
+        facts.append(
+            ("Best accuracy", f"{shown.percent(best.accuracy_so_far)}, {best.name}, seed {best.seed}")
+        )
+    if len(by_experiment(rows)) > 1:
         facts.append(("Measured", f"{known.n} of {shown.counted(len(rows), 'run')}"))
     elif known.n > 1:
         facts.append(("Mean", shown.percent_spread(known.mean, known.deviation)))
@@ -90,5 +92,5 @@ def test_text(rows: Sequence[RunRow], tests: Mapping[str, float | Locked | None]
     return shown.percent_spread(known.mean, known.deviation) if known.n else ""
 
 
-def _spent(line: Line) -> Fact:
+def _spent(line: RunLine) -> Fact:
     return "Trained so far" if line.is_live else "Training took", shown.duration(line.spent_s)

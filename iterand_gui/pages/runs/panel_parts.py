@@ -19,10 +19,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from iterand_engine.results.next_steps import StepKind
 from iterand_gui.look import theme
-from iterand_gui.pages.runs.findings import Finding
+from iterand_gui.pages.runs.findings import RunFinding
 from iterand_gui.pages.runs.flow import FlowLayout
-from iterand_gui.session.next_steps import Step, StepKind
+from iterand_gui.session.next_steps import Step
 from iterand_gui.widgets.run_badge import Picture
 
 Fact = tuple[str, str]  # name and value
@@ -96,7 +97,7 @@ class Words(QLabel):
         self.setVisible(bool(text))
 
 
-class Facts(QWidget):
+class FactList(QWidget):
     """Names at the left, values at the right."""
 
     def __init__(self, parent: QWidget) -> None:
@@ -195,7 +196,7 @@ class FindingView(QFrame):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.finding: Finding | None = None
+        self.finding: RunFinding | None = None
         self.setObjectName("finding")
         self._picture = Picture(self)
         self._text = QLabel(self)
@@ -218,7 +219,7 @@ class FindingView(QFrame):
             column.addWidget(widget)
         column.addLayout(self._buttons)
 
-    def show_finding(self, finding: Finding, more: str = "", log: str = "") -> None:
+    def show_finding(self, finding: RunFinding, more: str = "", log: str = "") -> None:
         """Show a finding.
 
         Args:
@@ -235,7 +236,7 @@ class FindingView(QFrame):
         if before is None or _buttons_of(before) != _buttons_of(finding):
             self._make_buttons(finding)
 
-    def _make_buttons(self, finding: Finding) -> None:
+    def _make_buttons(self, finding: RunFinding) -> None:
         empty(self._buttons)
         for step in finding.steps:
             button = QPushButton(theme.icon(step.icon), step.text.replace("&", ""), self)
@@ -263,7 +264,7 @@ class FindingView(QFrame):
             self.log_asked.emit(self.finding.run_id)
 
 
-def _buttons_of(finding: Finding) -> tuple[tuple[Step, ...], bool]:
+def _buttons_of(finding: RunFinding) -> tuple[tuple[Step, ...], bool]:
     return finding.steps, finding.has_log
 
 

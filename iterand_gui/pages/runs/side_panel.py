@@ -11,20 +11,29 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
+from iterand_engine.machine import texts as shown
 from iterand_engine.results.groups import Group, group_of
+from iterand_engine.results.next_steps import StepKind
 from iterand_engine.results.sweep_grid import grid_of
 from iterand_engine.store import RunRow, RunState
 from iterand_gui.live.tasks import Control
-from iterand_gui.look import format as shown
 from iterand_gui.look import theme
 from iterand_gui.pages.runs import details, panel_facts
 from iterand_gui.pages.runs.chosen import Chosen
 from iterand_gui.pages.runs.details import Details, Wanted
-from iterand_gui.pages.runs.findings import Finding, findings, in_need
+from iterand_gui.pages.runs.findings import RunFinding, findings, in_need
 from iterand_gui.pages.runs.labels_part import LabelsPart
-from iterand_gui.pages.runs.panel_parts import ColourMark, Facts, FindingView, QuietSteps, Title, Words, line
+from iterand_gui.pages.runs.panel_parts import (
+    ColourMark,
+    FactList,
+    FindingView,
+    QuietSteps,
+    Title,
+    Words,
+    line,
+)
 from iterand_gui.pages.runs.sweep_grid import SweepGrid
-from iterand_gui.session.next_steps import Step, StepKind, do, next_steps
+from iterand_gui.session.next_steps import Step, do, next_steps
 from iterand_gui.session.session import Session
 
 READ_AFTER_MS = 60
@@ -54,11 +63,11 @@ class SidePanel(QScrollArea):
         inside = QWidget(self)
         self.mark, self.title = ColourMark(inside), Title(inside)
         self.about = Words(inside, muted=True)
-        self.facts, self.quiet = Facts(inside), QuietSteps(inside)
+        self.facts, self.quiet = FactList(inside), QuietSteps(inside)
         self.findings: list[FindingView] = []
         self._findings_box = QVBoxLayout()
         self.grid = SweepGrid(inside)
-        self.cell_title, self.cell_facts = Title(inside, 1.0), Facts(inside)
+        self.cell_title, self.cell_facts = Title(inside, 1.0), FactList(inside)
         self.labels = LabelsPart(inside)
         self._rules = [line(inside), line(inside)]
         self._lay_out(inside)
@@ -180,7 +189,7 @@ class SidePanel(QScrollArea):
         common = sorted(set.intersection(*tags)) if tags else []
         self.labels.show_runs(ids, common, noted.id if noted is not None else None, title)
 
-    def _tell(self, found: Sequence[Finding]) -> None:
+    def _tell(self, found: Sequence[RunFinding]) -> None:
         while len(self.findings) > len(found):
             view = self.findings.pop()
             self._findings_box.removeWidget(view)
@@ -197,7 +206,7 @@ class SidePanel(QScrollArea):
             why = known.waits.get(run_id, "") if finding.state is RunState.QUEUED else ""
             view.show_finding(finding, why, known.logs.get(run_id, ""))
 
-    def _do(self, finding: Finding, step: Step) -> None:
+    def _do(self, finding: RunFinding, step: Step) -> None:
         session, actions = self._session, self._session.actions
         match step.kind:
             case StepKind.RESUME:

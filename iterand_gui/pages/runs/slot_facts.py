@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from iterand_engine.machine import texts as shown
 from iterand_engine.slots.places import CPU
 from iterand_engine.store import RunRow, SlotKey, SlotRow
-from iterand_gui.look import format as shown
 from iterand_gui.look.run_line import line_of_run
 from iterand_gui.look.theme import STATE_LOOKS, Role
 

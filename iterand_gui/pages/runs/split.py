@@ -10,7 +10,7 @@ PANEL_PX, NARROW_PANEL_PX = 340, 272
 _NARROW_PX = 1_300  # a window that is not wider has the narrow one
 
 
-class Split(QSplitter):
+class PanelSplit(QSplitter):
     """Puts them side by side."""
 
     def __init__(self, table: QWidget, panel: QWidget, parent: QWidget) -> None:

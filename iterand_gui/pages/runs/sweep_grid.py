@@ -22,12 +22,12 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QPainter, QPalette, QPen, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QTableView, QWidget
 
+from iterand_engine.machine import texts as shown
 from iterand_engine.results.groups import Group
-from iterand_engine.results.sweep_grid import Grid, Place
+from iterand_engine.results.sweep_grid import CellPlace, Grid
 from iterand_engine.store import RunState
-from iterand_gui.look import format as shown
 from iterand_gui.look import theme
-from iterand_gui.look.run_line import Line, line_of_group
+from iterand_gui.look.run_line import RunLine, line_of_group
 
 AnyIndex = QModelIndex | QPersistentModelIndex
 CELL_PX = (96, 48)
@@ -56,9 +56,9 @@ class SweepGridModel(QAbstractTableModel):
         super().__init__(parent)
         self._grid = Grid((), {}, ())
         self._across: int | None = None
-        self._rows: list[Place] = []  # values of the axes that run down
-        self._lines: dict[Place, Line] = {}
-        self._best: Place | None = None
+        self._rows: list[CellPlace] = []  # values of the axes that run down
+        self._lines: dict[CellPlace, RunLine] = {}
+        self._best: CellPlace | None = None
         self._range = (0.0, 0.0)
 
     def show_grid(self, grid: Grid) -> None:
@@ -82,7 +82,7 @@ class SweepGridModel(QAbstractTableModel):
         """The cell of the highest accuracy among those that have finished."""
         return _ROOT if self._best is None else self._index_of(self._best)
 
-    def place(self, index: AnyIndex) -> Place:
+    def place(self, index: AnyIndex) -> CellPlace:
         """The place of a cell: an index for each axis."""
         inner = list(self._rows[index.row()])
         if self._across is not None:
@@ -166,7 +166,7 @@ class SweepGridModel(QAbstractTableModel):
                 return self._tint(line)
         return None
 
-    def _sentence(self, index: AnyIndex, line: Line | None) -> str:
+    def _sentence(self, index: AnyIndex, line: RunLine | None) -> str:
         where = self.words(index)
         if line is None:
             return f"{where}: {NO_RUN}"
@@ -176,7 +176,7 @@ class SweepGridModel(QAbstractTableModel):
         told += ["the best cell"] if self.place(index) == self._best else []
         return f"{where}: {', '.join(told)}"
 
-    def _tint(self, line: Line) -> float | None:
+    def _tint(self, line: RunLine) -> float | None:
         low, high = self._range
         if line.accuracy.mean is None or line.is_preliminary:
             return None
@@ -190,7 +190,7 @@ class SweepGridModel(QAbstractTableModel):
         self._best = max(known, key=lambda place: known[place], default=None)
         self._range = (min(known.values()), max(known.values())) if known else (0.0, 0.0)
 
-    def _index_of(self, place: Place) -> QModelIndex:
+    def _index_of(self, place: CellPlace) -> QModelIndex:
         down = tuple(at for axis, at in enumerate(place) if axis != self._across)
         return self.index(self._rows.index(down), 0 if self._across is None else place[self._across])
 
@@ -332,11 +332,11 @@ class _CellDelegate(QStyledItemDelegate):
             painter.drawText(lower, Qt.AlignmentFlag.AlignCenter, told)
 
 
-def _accuracy(line: Line) -> str:
+def _accuracy(line: RunLine) -> str:
     return shown.percent_spread(line.accuracy.mean, line.accuracy.deviation).removesuffix(" %")
 
 
-def _count(line: Line) -> str:
+def _count(line: RunLine) -> str:
     """How many seeds have finished, and what went wrong with others: `n 3`, `1 of 3, 1 diverged`."""
     if line.n_text.isdigit():
         return f"n {line.n_text}"

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import QAbstractItemView, QTreeView, QWidget
 
 from iterand_gui.look import theme
 from iterand_gui.look.fusion import give_room
-from iterand_gui.pages.runs.columns import Columns
+from iterand_gui.pages.runs.columns import TableHeader
 from iterand_gui.pages.runs.delegates import LineDelegate, NameDelegate, StateDelegate
 from iterand_gui.pages.runs.lines.columns import COLUMN, COLUMNS
 from iterand_gui.pages.runs.lines.model import RunTableModel
@@ -62,7 +62,7 @@ class RunTable(QTreeView):
         self.setItemDelegate(LineDelegate(self))
         for key, delegate in _DELEGATES.items():
             self.setItemDelegateForColumn(COLUMN[key], delegate(self))
-        self.columns = Columns(self)
+        self.columns = TableHeader(self)
         self.header().setMinimumHeight(theme.ROW_PX)
         self.setSortingEnabled(True)
         self.selectionModel().selectionChanged.connect(self._selection_changed)

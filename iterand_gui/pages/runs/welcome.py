@@ -10,17 +10,18 @@ from PySide6.QtCore import QRect, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from iterand_engine.config.axes import SEED
 from iterand_engine.config.presets import preset
 from iterand_engine.errors import UserError
+from iterand_engine.machine import texts as shown
 from iterand_engine.machine.devices import list_devices, trainable_devices
 from iterand_engine.runs import sweeps
 from iterand_gui.live.tasks import Control
-from iterand_gui.look import format as shown
 from iterand_gui.look import theme
 from iterand_gui.session.session import Session
 
 QUICK_START = "quickstart"
-_GPU_PRESET, _GPU_SETS, _GPU_SEEDS = "cifar10-conv6-iterand", ("method.name=iterand,edge-popup",), (1, 2, 3)
+_GPU_PRESET, _GPU_METHODS, _GPU_SEEDS = "cifar10-conv6-iterand", ("iterand", "edge-popup"), (1, 2, 3)
 _WIDTH_PX = 560
 _CORNER_PX = 8.0
 _WHAT = (
@@ -77,7 +78,8 @@ class Welcome(QWidget):
             gpus = [device for device in trainable_devices(list_devices()) if device.kind == "cuda"]
             if not gpus:
                 return None
-            plan = sweeps.plan(preset(_GPU_PRESET).mapping, _GPU_SETS, _GPU_SEEDS, Path.cwd())
+            changes = {"method.name": _GPU_METHODS, SEED: _GPU_SEEDS}
+            plan = sweeps.plan(preset(_GPU_PRESET).mapping, changes, Path.cwd())
             try:
                 sweeps.check_data(session.workspace, [plan])
             except UserError as error:
@@ -99,7 +101,7 @@ class Welcome(QWidget):
 
     @Slot()
     def _try(self) -> None:
-        self._queue(sweeps.plan(preset(QUICK_START).mapping, [], [], Path.cwd()))
+        self._queue(sweeps.plan(preset(QUICK_START).mapping, {}, Path.cwd()))
 
     @Slot()
     def _train_on_gpu(self) -> None:

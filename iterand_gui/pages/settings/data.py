@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from iterand_engine.config.catalog import DATASETS
 from iterand_engine.data.locate import Location, dataset_places
 from iterand_engine.errors import UserError
-from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace
 from iterand_gui.look import theme
 from iterand_gui.pages.settings.changes import SettingChanges
@@ -59,7 +59,7 @@ class DataSection(Section):
         self._rows_column.setSpacing(theme.SPACE_M)
         self._column.addLayout(self._rows_column)
         self.rows: dict[str, DatasetRow] = {}
-        session.own_code_changed.connect(self.refresh)
+        session.extensions_changed.connect(self.refresh)
 
     def refresh(self, *, asked: bool = False) -> None:
         """Look where the datasets are."""
@@ -139,11 +139,13 @@ def _with_root(settings: Settings, folder: Path) -> Settings:
 
 
 def _find(workspace: Workspace, settings: Settings) -> _Found:
-    own = Root(workspace.data_dir, workspace.data_dir.is_dir(), is_own=True)
-    roots = tuple(Root(root, root.is_dir(), is_own=False) for root in settings.data_roots)
+    roots = [
+        Root(root, root.is_dir(), is_own=root == workspace.data_dir)
+        for root in data_roots(workspace, settings)
+    ]
     locations = [
         place
         for place in dataset_places(workspace, settings)
         if not DATASETS[place.name].needs_path or DATASETS[place.name].own is not None
     ]
-    return _Found((*roots, own), tuple(locations))
+    return _Found(tuple(roots), tuple(locations))

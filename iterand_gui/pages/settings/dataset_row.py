@@ -7,11 +7,12 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton, QW
 
 from iterand_engine.config.catalog import DatasetEntry
 from iterand_engine.data.locate import Location
+from iterand_engine.machine.texts import size
 from iterand_gui.live.lines import Progress
 from iterand_gui.live.tasks import Job
 from iterand_gui.look import theme
-from iterand_gui.look.format import size
-from iterand_gui.pages.settings.parts import Note, Picture, Text
+from iterand_gui.pages.settings.parts import Note, Text
+from iterand_gui.widgets.run_badge import Picture
 
 _STEPS = 1000  # of the bar: bytes do not fit into a C int
 

@@ -8,11 +8,12 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from iterand_engine.machine.devices import Device
+from iterand_engine.machine.texts import counted, size
 from iterand_engine.slots.places import CPU
 from iterand_gui.look import theme
-from iterand_gui.look.format import counted, size
 from iterand_gui.pages.settings.machine import Machine, is_named
-from iterand_gui.pages.settings.parts import Picture, Text
+from iterand_gui.pages.settings.parts import Text
+from iterand_gui.widgets.run_badge import Picture
 
 
 class DeviceList(QWidget):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from iterand_engine.machine.texts import counted, size
 from iterand_gui.live.lines import Progress
 from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.live.tasks import Job
 from iterand_gui.look import theme
-from iterand_gui.look.format import counted, size
 from iterand_gui.pages.settings.changes import SettingChanges
 from iterand_gui.pages.settings.disk_facts import DiskFacts, empty_trash, read
 from iterand_gui.pages.settings.disk_views import KindBars, SizeTable

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iterand_engine.machine.disk_use import DiskKind, DiskUse, LargeThing, largest
+from iterand_engine.machine.texts import age, counted, size
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.runs import trash
 from iterand_engine.runs.trash import TrashEntry
-from iterand_engine.store import RunRow, Store, queries
+from iterand_engine.store import RunRow, Store
 from iterand_gui.live.tasks import Control
-from iterand_gui.look.format import age, counted, size
 
 LARGEST = 10
 LARGE_BYTES = 1_000_000
@@ -27,7 +27,7 @@ KINDS = {
     DiskKind.DATA: ("Datasets", "in this workspace; folders elsewhere are not counted"),
     DiskKind.DATABASE: ("Database", "runs and everything they recorded, and copies made before upgrades"),
     DiskKind.TRASH: ("Trash", "deleted runs"),
-    DiskKind.OTHER: ("Other", "settings, configurations, own code"),
+    DiskKind.OTHER: ("Other", "settings, configurations, extension code"),
 }
 
 
@@ -84,7 +84,7 @@ def read(workspace: Workspace, store: Store, control: Control) -> DiskFacts:
     now = time.time()
     trashed = [_trashed(entry, use.trash.get(entry.run_id, 0), now) for entry in entries]
     things = largest(use, LARGEST, LARGE_BYTES)
-    runs = {row.id: row for row in queries.runs(store, ids=[t.name for t in things if t.what == "run"])}
+    runs = {row.id: row for row in store.reader.runs(ids=[t.name for t in things if t.what == "run"])}
     return DiskFacts(
         use,
         tuple(sorted(trashed, key=lambda one: -one.size_bytes)),

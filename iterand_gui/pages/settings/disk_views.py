@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from iterand_engine.machine.texts import size
 from iterand_gui.look import theme
-from iterand_gui.look.format import size
 from iterand_gui.look.fusion import give_room
 from iterand_gui.pages.settings.disk_facts import KINDS, DiskFacts
 from iterand_gui.pages.settings.parts import Text

@@ -1,4 +1,4 @@
-"""One file of own code: how it stands, what it declares, and enabling it after a look at its hash."""
+"""One file of extension code: how it stands, what it declares, and enabling it after a look at its hash."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from iterand_engine.extensions.files import ExtensionFile, FileState
 from iterand_gui.live.tasks import Job
 from iterand_gui.look import theme
 from iterand_gui.look.theme import Role
-from iterand_gui.pages.settings.parts import Note, Picture, Question, Text
+from iterand_gui.pages.settings.parts import Note, Question, Text
+from iterand_gui.widgets.run_badge import Picture
 
 SHORT_HASH = 12
 

@@ -1,6 +1,6 @@
-"""Extensions: the files of own code in the workspace, enabled by their hash.
+"""Extensions: the files of extension code in the workspace, enabled by their hash.
 
-The window never runs own code: enabling is a command, which runs the file in a process of its own.
+The window never runs extension code: enabling is a command, which runs the file in a process of its own.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class ExtensionsSection(Section):
 
     @Slot()
     def _changed(self) -> None:
-        self.session.reload_own_code()
+        self.session.reload_extensions()
         self.refresh()
 
     @Slot()

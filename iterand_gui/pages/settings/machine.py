@@ -19,13 +19,13 @@ from iterand_engine.machine.devices import (
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.processes import host_id
 from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.texts import counted
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.slots import drain
-from iterand_engine.slots.places import CPU, Place, our_processes, places
-from iterand_engine.store import Store, queue, slots
+from iterand_engine.slots.places import CPU, OfferedPlace, our_processes, places
+from iterand_engine.store import Store, slots
 from iterand_engine.store.records import SlotKey, SlotRow
 from iterand_gui.live.launcher import start_detached
-from iterand_gui.look.format import counted
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Machine:
     host: str
     devices: tuple[Device, ...]
     usable: frozenset[str]
-    offered: tuple[Place, ...]
+    offered: tuple[OfferedPlace, ...]
     cores: int
     older: frozenset[SlotKey]
     problem: str = ""
@@ -55,7 +55,7 @@ def look(settings: Settings, store: Store) -> Machine:
     """
     devices: tuple[Device, ...] = (cpu_device(),)
     usable: tuple[Device, ...] = ()
-    offered: list[Place] = []
+    offered: list[OfferedPlace] = []
     problem = ""
     try:
         devices = list_devices()
@@ -76,7 +76,7 @@ def look(settings: Settings, store: Store) -> Machine:
 
 def _older(store: Store) -> list[SlotRow]:
     """The slots of this machine that a process of an earlier program holds."""
-    held = [row for row in slots.slots(store) if row.held and row.key.host == host_id()]
+    held = [row for row in store.reader.slots() if row.held and row.key.host == host_id()]
     now = program_stamp() if held else ""
     return [row for row in held if row.program != now]
 
@@ -111,7 +111,7 @@ def start_missing(workspace: Workspace, store: Store) -> str:
     started = drain.start_missing(workspace, store, start_detached)
     if started:
         return f"{counted(len(started), 'slot')} started."
-    queued = queue.queued(store)
+    queued = store.reader.queued()
     if not queued:
         return "The queue is empty. Slots start by themselves when runs are queued."
     why = drain.why_waiting(store, Settings.load(workspace), queued[0])

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QIcon, QKeyEvent, QPainter, QPaintEvent, QPalette, QWheelEvent
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent, QPalette, QWheelEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from iterand_gui.look import theme
+from iterand_gui.widgets.run_badge import Picture
 
 Tone = Literal["good", "busy", "warn", "bad"]
 _SIGNS: dict[Tone, tuple[str, theme.Role]] = {
@@ -57,25 +58,6 @@ class Heading(QLabel):
         if large:
             font.setPointSizeF(font.pointSizeF() * 1.35)
         self.setFont(font)
-
-
-class Picture(QWidget):
-    """An icon that is drawn when it is painted, so that it follows the theme."""
-
-    def __init__(self, parent: QWidget, icon: QIcon | None = None) -> None:
-        super().__init__(parent)
-        self._icon = icon
-        self.setFixedSize(QSize(theme.ICON_PX, theme.ICON_PX))
-
-    def show_icon(self, icon: QIcon) -> None:
-        """Show another one."""
-        self._icon = icon
-        self.update()
-
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
-        """Draw it."""
-        if self._icon is not None:
-            self._icon.paint(QPainter(self), self.rect())
 
 
 class Note(QWidget):
@@ -197,7 +179,7 @@ class Question(QFrame):
         self.declined.emit()
 
 
-class Choice(QComboBox):
+class ValueChoice(QComboBox):
     """Some values to choose from, each with its text; the wheel scrolls the page."""
 
     def __init__(self, choices: Sequence[tuple[str, str]], parent: QWidget) -> None:

@@ -18,7 +18,8 @@ from PySide6.QtWidgets import (
 )
 
 from iterand_gui.look import theme
-from iterand_gui.pages.settings.parts import Picture, Text
+from iterand_gui.pages.settings.parts import Text
+from iterand_gui.widgets.run_badge import Picture
 
 
 @dataclass(frozen=True)

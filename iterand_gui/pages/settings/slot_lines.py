@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from iterand_engine.slots.places import CPU, Place
+from iterand_engine.slots.places import CPU, OfferedPlace
 from iterand_engine.store import RunRow, SlotRow
 from iterand_engine.store.records import SlotKey
 from iterand_gui.look.theme import Role
@@ -63,7 +63,7 @@ def _device(key: SlotKey, name: str, *, is_here: bool) -> str:
 
 
 def _standing(
-    row: SlotRow | None, offer: Place | None, runs: Mapping[str, RunRow], machine: Machine | None
+    row: SlotRow | None, offer: OfferedPlace | None, runs: Mapping[str, RunRow], machine: Machine | None
 ) -> tuple[str, str, Role, str]:
     """Word, icon, its colour, and why."""
     if row is not None and row.closed_reason is not None:

@@ -13,7 +13,7 @@ from iterand_gui.pages.settings import machine as machines
 from iterand_gui.pages.settings.changes import SettingChanges
 from iterand_gui.pages.settings.devices import DeviceList
 from iterand_gui.pages.settings.machine import Machine
-from iterand_gui.pages.settings.parts import Choice, Note, Number, Text, button_row
+from iterand_gui.pages.settings.parts import Note, Number, Text, ValueChoice, button_row
 from iterand_gui.pages.settings.section import Section
 from iterand_gui.pages.settings.slot_lines import slot_lines
 from iterand_gui.pages.settings.slot_table import SlotTable
@@ -119,7 +119,7 @@ class SlotsSection(Section):
     def _add_settings(self, column: QVBoxLayout) -> None:
         self.per_device = Number(1, 64, self)
         self.per_device.valueChanged.connect(self._store_per_device)
-        self.cpu_slot = Choice(_CPU_CHOICES, self)
+        self.cpu_slot = ValueChoice(_CPU_CHOICES, self)
         self.cpu_slot.currentIndexChanged.connect(self._store_cpu_slot)
         self.cpu_share = Number(0, 1024, self)
         self.cpu_share.setSpecialValueText("Automatic")

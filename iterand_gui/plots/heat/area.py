@@ -23,12 +23,13 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
+from iterand_engine.config.metrics import Unit
 from iterand_gui.look import theme
 from iterand_gui.look.colours import Colours
 from iterand_gui.plots.heat.columns import COLOURS, HeatColumns, Matrix, Scale, colour_table
 from iterand_gui.plots.link import AXIS_NAMES, AXIS_UNITS, PlotLink
 from iterand_gui.plots.reduction import Steps
-from iterand_gui.plots.units import TICK_DISTANCE_X_PX, Unit, log_ticks, ticks
+from iterand_gui.plots.units import TICK_DISTANCE_X_PX, log_ticks, ticks
 from iterand_gui.plots.x_axis import Positions
 
 _LARGEST = 2**62

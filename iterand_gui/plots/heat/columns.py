@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from iterand_engine.config.metrics import Unit
 from iterand_gui.plots.reduction import Steps
-from iterand_gui.plots.tables import Cell, Column
-from iterand_gui.plots.units import Unit
+from iterand_gui.plots.tables import Cell, PlotColumn
 from iterand_gui.plots.x_axis import Positions, XAxis
 
 Matrix = NDArray[np.float32]
@@ -160,10 +160,14 @@ class MatrixTable:
     positions: Positions
 
     @property
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self) -> tuple[PlotColumn, ...]:
         """Step and epoch, then the layers."""
-        epoch = (Column("Epoch", Unit.NUMBER),) if self._has_epochs else ()
-        return (Column("Step", Unit.COUNT), *epoch, *(Column(name, self.unit) for name in self.layers))
+        epoch = (PlotColumn("Epoch", Unit.NUMBER),) if self._has_epochs else ()
+        return (
+            PlotColumn("Step", Unit.COUNT),
+            *epoch,
+            *(PlotColumn(name, self.unit) for name in self.layers),
+        )
 
     @property
     def row_count(self) -> int:

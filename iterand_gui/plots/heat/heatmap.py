@@ -14,7 +14,8 @@ from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QPainter
 from PySide6.QtWidgets import QComboBox, QMenu, QVBoxLayout, QWidget
 
-from iterand_gui.look import format as texts
+from iterand_engine.config.metrics import Unit
+from iterand_engine.machine import texts
 from iterand_gui.look import theme
 from iterand_gui.look.colours import LIGHT
 from iterand_gui.plots import saving
@@ -23,7 +24,6 @@ from iterand_gui.plots.heat.area import HeatArea, HeatData
 from iterand_gui.plots.heat.columns import MatrixTable, last_shown
 from iterand_gui.plots.link import PlotLink
 from iterand_gui.plots.sheet import PlotSheet
-from iterand_gui.plots.units import Unit
 from iterand_gui.plots.x_axis import Positions
 
 _LEAST_SIZE = QSize(320, 200)

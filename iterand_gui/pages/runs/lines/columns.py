@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from iterand_gui.look import format as shown
+from iterand_engine.machine import texts as shown
 from iterand_gui.look import theme
-from iterand_gui.look.run_line import URGENCY, Kind, Line
+from iterand_gui.look.run_line import URGENCY, LineKind, RunLine
 
 SortValue = float | str
 _UNKNOWN = math.nan  # sorts last in both directions
 
 
 @dataclass(frozen=True)
-class Column:
+class RunColumn:
     """One column.
 
     `text` gets a line and the time (seconds since 1970), `whole` says all of it where `text` lacks
@@ -28,15 +28,15 @@ class Column:
     key: str
     title: str
     help: str
-    text: Callable[[Line, float], str]
-    sort: Callable[[Line], SortValue]
+    text: Callable[[RunLine, float], str]
+    sort: Callable[[RunLine], SortValue]
     is_number: bool = False
     is_first: bool = False
     changes: bool = False
-    whole: Callable[[Line, float], str] | None = None
+    whole: Callable[[RunLine, float], str] | None = None
 
 
-def state_text(line: Line) -> str:
+def state_text(line: RunLine) -> str:
     """A state as a word; of several the first, and how many stand otherwise: `2 running +1`."""
     if len(line.states) == 1:
         return theme.state_word(line.state)
@@ -44,7 +44,7 @@ def state_text(line: Line) -> str:
     return f"{count} {theme.state_word(line.state).lower()} +{sum(line.states.values()) - count}"
 
 
-def states_text(line: Line) -> str:
+def states_text(line: RunLine) -> str:
     """A state as a word; of several how many there are of each."""
     if len(line.states) == 1:
         return theme.state_word(line.state)
@@ -65,39 +65,39 @@ def seeds_text(seeds: Sequence[int]) -> str:
     )
 
 
-def _accuracy_text(line: Line, now: float) -> str:
+def _accuracy_text(line: RunLine, now: float) -> str:
     text = shown.percent_spread(line.accuracy.mean, line.accuracy.deviation)
     if line.accuracy.mean is None:
         return text
-    if line.kind is Kind.SWEEP:
+    if line.kind is LineKind.SWEEP:
         return f"best {text}"
     return f"{text} so far" if line.is_preliminary else text
 
 
-def _count_text(line: Line, now: float) -> str:
+def _count_text(line: RunLine, now: float) -> str:
     """`2 of 3`: what became of the others says the state."""
     return line.n_text.partition(",")[0].removesuffix(" cells")
 
 
-def _time_text(line: Line, now: float) -> str:
+def _time_text(line: RunLine, now: float) -> str:
     if line.is_live:
         return shown.time_left(line.left_s) or shown.MISSING
     return shown.duration(line.spent_s) if line.spent_s else ""
 
 
-def _whole_time_text(line: Line, now: float) -> str:
+def _whole_time_text(line: RunLine, now: float) -> str:
     if line.is_live and line.left_s is None:
         return "The time left is not known yet"
     return _time_text(line, now)
 
 
-def _time_sort(line: Line) -> float:
+def _time_sort(line: RunLine) -> float:
     if line.is_live:
         return _UNKNOWN if line.left_s is None else line.left_s
     return line.spent_s
 
 
-def _progress_text(line: Line, now: float) -> str:
+def _progress_text(line: RunLine, now: float) -> str:
     lead = line.lead
     return shown.progress(lead.step, lead.total_steps) if lead.step else ""
 
@@ -106,33 +106,33 @@ def _known(value: float | None) -> float:
     return _UNKNOWN if value is None else value
 
 
-def _of_lead(name: str, *, more: bool = True) -> Callable[[Line, float], str]:
+def _of_lead(name: str, *, more: bool = True) -> Callable[[RunLine, float], str]:
     """What the newest run says, for what all runs of a group share; a sweep is about several."""
 
-    def text(line: Line, now: float) -> str:
+    def text(line: RunLine, now: float) -> str:
         value = getattr(line.lead, name)
-        return "" if value is None or (more and line.kind is Kind.SWEEP) else str(value)
+        return "" if value is None or (more and line.kind is LineKind.SWEEP) else str(value)
 
     return text
 
 
-def _sort_of_lead(name: str) -> Callable[[Line], SortValue]:
+def _sort_of_lead(name: str) -> Callable[[RunLine], SortValue]:
     return lambda line: str(getattr(line.lead, name) or "").casefold()
 
 
-def _moment(name: str) -> tuple[Callable[[Line, float], str], Callable[[Line], SortValue]]:
+def _moment(name: str) -> tuple[Callable[[RunLine, float], str], Callable[[RunLine], SortValue]]:
     return (
         lambda line, now: shown.moment(getattr(line.lead, name)) if getattr(line.lead, name) else "",
         lambda line: _known(getattr(line.lead, name)),
     )
 
 
-def _shared(key: str, title: str, help: str, name: str) -> Column:
-    return Column(key, title, help, _of_lead(name), _sort_of_lead(name))
+def _shared(key: str, title: str, help: str, name: str) -> RunColumn:
+    return RunColumn(key, title, help, _of_lead(name), _sort_of_lead(name))
 
 
-COLUMNS: Final[tuple[Column, ...]] = (
-    Column(
+COLUMNS: Final[tuple[RunColumn, ...]] = (
+    RunColumn(
         "state",
         "State",
         "How the run stands; of several runs what needs a look first",
@@ -142,7 +142,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
         changes=True,
         whole=lambda line, now: states_text(line),
     ),
-    Column(
+    RunColumn(
         "name",
         "Name",
         "Name of the run, of the group's newest run, or of the sweep",
@@ -150,7 +150,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
         lambda line: line.name.casefold(),
         is_first=True,
     ),
-    Column(
+    RunColumn(
         "differs",
         "What differs",
         "The options in which the runs shown here differ",
@@ -158,7 +158,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
         lambda line: line.differs.casefold(),
         is_first=True,
     ),
-    Column(
+    RunColumn(
         "n",
         "n",
         "Seeds that have finished; of a sweep the cells that have one",
@@ -169,7 +169,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
         changes=True,
         whole=lambda line, now: line.n_text,
     ),
-    Column(
+    RunColumn(
         "accuracy",
         "Validation accuracy",
         "Mean and deviation over finished seeds; of a sweep its best cell",
@@ -179,7 +179,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
         is_first=True,
         changes=True,
     ),
-    Column(
+    RunColumn(
         "time",
         "Time",
         "Time left of what is being trained, else the time that training took",
@@ -190,7 +190,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
         changes=True,
         whole=_whole_time_text,
     ),
-    Column(
+    RunColumn(
         "age",
         "Age",
         "Since the newest run was made",
@@ -199,7 +199,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
         is_number=True,
         is_first=True,
     ),
-    Column(
+    RunColumn(
         "progress",
         "Steps",
         "Steps done of all, of the newest run",
@@ -208,7 +208,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
         is_number=True,
         changes=True,
     ),
-    Column(
+    RunColumn(
         "epoch",
         "Epoch",
         "Epoch of the newest run",
@@ -220,15 +220,15 @@ COLUMNS: Final[tuple[Column, ...]] = (
     _shared("dataset", "Dataset", "Images that are learned", "dataset"),
     _shared("model", "Network", "Network architecture", "model"),
     _shared("method", "Method", "Training method", "method"),
-    Column(
+    RunColumn(
         "width",
         "Width",
         "Width factor",
-        lambda line, now: "" if line.kind is Kind.SWEEP else f"{line.lead.width_factor:g}",
+        lambda line, now: "" if line.kind is LineKind.SWEEP else f"{line.lead.width_factor:g}",
         lambda line: line.lead.width_factor,
         is_number=True,
     ),
-    Column(
+    RunColumn(
         "seeds",
         "Seeds",
         "Seeds of the runs",
@@ -238,8 +238,8 @@ COLUMNS: Final[tuple[Column, ...]] = (
     ),
     _shared("precision", "Precision", "Arithmetic of the run", "precision"),
     _shared("device", "Device", "Kind of device that it asks for", "device_kind"),
-    Column("created", "Made", "When the newest run was made", *_moment("created_at"), is_number=True),
-    Column(
+    RunColumn("created", "Made", "When the newest run was made", *_moment("created_at"), is_number=True),
+    RunColumn(
         "started",
         "Started",
         "When the newest run began",
@@ -247,8 +247,10 @@ COLUMNS: Final[tuple[Column, ...]] = (
         is_number=True,
         changes=True,
     ),
-    Column("ended", "Ended", "When the newest run ended", *_moment("ended_at"), is_number=True, changes=True),
-    Column(
+    RunColumn(
+        "ended", "Ended", "When the newest run ended", *_moment("ended_at"), is_number=True, changes=True
+    ),
+    RunColumn(
         "reason",
         "How it ended",
         "Why the newest run ended, where its state does not say it",
@@ -256,7 +258,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
         _sort_of_lead("reason"),
         changes=True,
     ),
-    Column(
+    RunColumn(
         "tags",
         "Tags",
         "What you marked the newest run with",
@@ -264,14 +266,14 @@ COLUMNS: Final[tuple[Column, ...]] = (
         lambda line: " ".join(line.lead.tags).casefold(),
         changes=True,
     ),
-    Column(
+    RunColumn(
         "program",
         "Program",
         "Version of the program that made the newest run",
         _of_lead("program_version", more=False),
         _sort_of_lead("program_version"),
     ),
-    Column(
+    RunColumn(
         "id",
         "Id",
         "The newest run's id",

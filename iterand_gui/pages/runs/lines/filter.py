@@ -23,7 +23,7 @@ class FilteredRuns:
     """Says which runs meet a filter.
 
     Args:
-        rows: the runs; `val_accuracy` that of the last epoch.
+        rows: the runs.
         configs: their configurations by run id.
     """
 

@@ -31,10 +31,10 @@ from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.live.store_watcher import StoreWatcher
 from iterand_gui.live.tasks import Jobs
 from iterand_gui.look import theme
-from iterand_gui.look.run_line import Kind, difference_texts
+from iterand_gui.look.run_line import LineKind, difference_texts
 from iterand_gui.pages.runs.lines.columns import COLUMN, COLUMNS
 from iterand_gui.pages.runs.lines.listing import list_runs
-from iterand_gui.pages.runs.lines.roles import ALIGNMENTS, UNUSED, Role
+from iterand_gui.pages.runs.lines.roles import ALIGNMENTS, UNUSED, LineRole
 from iterand_gui.pages.runs.lines.tree import TOP, Numbers, RunTree
 
 AnyIndex = QModelIndex | QPersistentModelIndex
@@ -86,8 +86,7 @@ class RunTableModel(QAbstractItemModel):
             removed = frozenset(self._seen.keys() - watcher.runs.keys())
             configs = {row.id: watcher.configs[row.id] for row in changed}
             if changed or removed:
-                accuracies = {row.id: watcher.accuracies.get(row.id) for row in changed}
-                self.take(RunsChange(tuple(changed), configs, accuracies, removed, is_all=not self._seen))
+                self.take(RunsChange(tuple(changed), configs, removed, is_all=not self._seen))
         self.set_sweeps(watcher.sweeps)
 
     def unfollow(self) -> None:
@@ -257,17 +256,17 @@ class RunTableModel(QAbstractItemModel):
     def _drawn(self, number: int, role: int) -> Any:
         line = self._tree.line(number)
         match role:
-            case Role.STATE:
+            case LineRole.STATE:
                 return str(line.state)
-            case Role.KIND:
+            case LineRole.KIND:
                 return line.kind
-            case Role.KEY:
+            case LineRole.KEY:
                 return self._tree.key(number)
-            case Role.PROGRESS:
+            case LineRole.PROGRESS:
                 return line.progress
-            case Role.PRELIMINARY:
+            case LineRole.PRELIMINARY:
                 return line.is_preliminary
-            case Role.CELLS if line.kind is Kind.SWEEP:
+            case LineRole.CELLS if line.kind is LineKind.SWEEP:
                 return self._tree.cell_states(number)
         return None
 

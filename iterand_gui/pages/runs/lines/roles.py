@@ -18,7 +18,7 @@ _LEFT, _RIGHT = (
 ALIGNMENTS = [_RIGHT if column.is_number else _LEFT for column in COLUMNS]
 
 
-class Role(IntEnum):
+class LineRole(IntEnum):
     """What delegates ask for besides the text."""
 
     STATE = Qt.ItemDataRole.UserRole + 1  # RunState, as text

@@ -20,12 +20,12 @@ from iterand_engine.results.groups import Group, Groups
 from iterand_engine.store import RunRow, RunState, SweepRow
 from iterand_engine.store.records import Json
 from iterand_gui.live.store_reader import RunsChange
-from iterand_gui.look.run_line import Kind, Line, line_of_group, line_of_run, line_of_sweep, place_text
+from iterand_gui.look.run_line import LineKind, RunLine, line_of_group, line_of_run, line_of_sweep, place_text
 from iterand_gui.pages.runs.lines.columns import COLUMN, COLUMNS
 from iterand_gui.pages.runs.lines.filter import FilteredRuns
 
 Numbers = NDArray[np.intp]
-Identity = tuple[Kind, str]
+Identity = tuple[LineKind, str]
 TOP = 0  # stands for the parent of the top lines, as Qt has it; lines count from 1
 MADE = -1  # stands for the column by which equal lines are ordered
 _DIFFERS = COLUMN["differs"]
@@ -35,11 +35,11 @@ _DIFFERS = COLUMN["differs"]
 class _Node:
     """A line's place. `members` are the numbers of what it holds; of a run none."""
 
-    kind: Kind
+    kind: LineKind
     key: str
     parent: int = TOP
     members: list[int] = field(default_factory=list)
-    line: Line | None = None
+    line: RunLine | None = None
 
 
 class RunTree:
@@ -74,7 +74,7 @@ class RunTree:
         now = time.time()
         return self._shown is not None and any(
             self.filter.matches(row, self.configs[row.id], now) != (row.id in self._shown)
-            for row in change.current_rows()
+            for row in change.rows
         )
 
     def take(self, change: RunsChange) -> set[int]:
@@ -83,7 +83,7 @@ class RunTree:
         Returns:
             The lines that read anew.
         """
-        rows = list(change.current_rows())
+        rows = change.rows
         new = [row.id for row in rows if row.id not in self.rows]
         gone = [run_id for run_id in change.removed if run_id in self.rows]
         self.configs.update({run_id: change.configs[run_id] for run_id in new})
@@ -101,7 +101,7 @@ class RunTree:
         for key in self._groups.update(rows, gone):
             numbers |= self._renew_group(key)
         for row in rows:
-            numbers |= self._stale(self._numbers.get((Kind.RUN, row.id)))
+            numbers |= self._stale(self._numbers.get((LineKind.RUN, row.id)))
         return numbers
 
     def set_sweeps(self, sweeps: Sequence[SweepRow]) -> None:
@@ -114,9 +114,9 @@ class RunTree:
         oldest_first = sorted(sweeps, key=lambda sweep: sweep.created_at)
         self._sweep_of_run = {run_id: sweep.id for sweep in oldest_first for run_id in sweep.run_ids}
         for group in self._groups.newest_first():
-            self._place(self._numbers[Kind.GROUP, group.key], group)
+            self._place(self._numbers[LineKind.GROUP, group.key], group)
         for node in self._nodes.values():
-            if node.kind is Kind.SWEEP:
+            if node.kind is LineKind.SWEEP:
                 node.line = None
 
     def set_filter(self, wanted: Filter, now: float) -> None:
@@ -141,7 +141,7 @@ class RunTree:
         return {
             node.key: self.configs[self.line(number).lead.id]
             for number, node in self._nodes.items()
-            if node.kind is Kind.GROUP and self._is_shown(number)
+            if node.kind is LineKind.GROUP and self._is_shown(number)
         }
 
     def members(self, number: int) -> Numbers:
@@ -154,8 +154,8 @@ class RunTree:
     def _top_lines(self) -> list[int]:
         if self._top is None:
             top = [(each, node) for each, node in self._nodes.items() if node.parent == TOP]
-            groups = {node.key: each for each, node in top if node.kind is Kind.GROUP}
-            self._top = groups, [each for each, node in top if node.kind is Kind.SWEEP]
+            groups = {node.key: each for each, node in top if node.kind is LineKind.GROUP}
+            self._top = groups, [each for each, node in top if node.kind is LineKind.SWEEP]
         groups, sweeps = self._top
         if self._shown is None:
             return [*groups.values(), *sweeps]
@@ -174,7 +174,7 @@ class RunTree:
     def everything(self) -> RunsChange:
         """All runs as one change, from which another tree can be made."""
         newest_first = sorted(self.rows.values(), key=lambda row: row.created_at, reverse=True)
-        return RunsChange(tuple(newest_first), dict(self.configs), {}, frozenset(), is_all=True)
+        return RunsChange(tuple(newest_first), dict(self.configs), frozenset(), is_all=True)
 
     def unfolds(self, number: int) -> bool:
         """Whether a line holds others; a group of one run is that run."""
@@ -184,24 +184,24 @@ class RunTree:
         """The line that holds another, or TOP."""
         return self._nodes[number].parent
 
-    def kind(self, number: int) -> Kind:
+    def kind(self, number: int) -> LineKind:
         """What a line stands for; a group of one run is a run."""
         return self.line(number).kind
 
     def key(self, number: int) -> str:
         """The id of the run or sweep, or the key of the group."""
         node = self._nodes[number]
-        return self.line(number).lead.id if self.kind(number) is Kind.RUN else node.key
+        return self.line(number).lead.id if self.kind(number) is LineKind.RUN else node.key
 
     def sweep(self, number: int) -> SweepRow | None:
         """The sweep that a line stands for."""
         node = self._nodes[number]
-        return self._sweeps[node.key] if node.kind is Kind.SWEEP else None
+        return self._sweeps[node.key] if node.kind is LineKind.SWEEP else None
 
     def group(self, number: int) -> Group | None:
         """The group that a line stands for, also where it has one run only."""
         node = self._nodes[number]
-        return self._groups.get(node.key) if node.kind is Kind.GROUP else None
+        return self._groups.get(node.key) if node.kind is LineKind.GROUP else None
 
     def cell_states(self, number: int) -> tuple[RunState, ...]:
         """How the groups of a sweep's line stand, in the order in which they were made."""
@@ -210,7 +210,7 @@ class RunTree:
 
     def number_of_run(self, run_id: str) -> int | None:
         """The line of a run: its own, or that of its group where it is the only one."""
-        number = self._numbers.get((Kind.RUN, run_id))
+        number = self._numbers.get((LineKind.RUN, run_id))
         if number is None:
             return None
         parent = self._nodes[number].parent
@@ -219,14 +219,14 @@ class RunTree:
     def run_ids(self, number: int) -> list[str]:
         """The shown runs that a line stands for, the newest first in each group, as are the groups."""
         node = self._nodes[number]
-        if node.kind is Kind.RUN:
+        if node.kind is LineKind.RUN:
             return [node.key] if self._meets(node.key) else []
         members = node.members
-        if node.kind is Kind.SWEEP:
+        if node.kind is LineKind.SWEEP:
             members = sorted(members, key=lambda each: -self.line(each).lead.created_at)
         return [run_id for each in members for run_id in self.run_ids(each)]
 
-    def line(self, number: int) -> Line:
+    def line(self, number: int) -> RunLine:
         """What a line says."""
         node = self._nodes[number]
         if node.line is None:
@@ -237,7 +237,7 @@ class RunTree:
         """What sets a line apart; of a sweep's cell its place in the sweep."""
         node = self._nodes[number]
         above = self._nodes.get(node.parent)
-        if node.kind is Kind.GROUP and above is not None:
+        if node.kind is LineKind.GROUP and above is not None:
             return place_text(self._sweeps[above.key], self.configs[self.line(number).lead.id])
         return self.line(number).differs or self._differs.get(node.key, "")
 
@@ -247,7 +247,7 @@ class RunTree:
 
     def in_order(self, numbers: Numbers, column: int, *, descending: bool) -> Numbers:
         """Sort lines by a column; equal ones the newest first, unknown values last either way."""
-        if len(numbers) and self._nodes[int(numbers[0])].kind is Kind.RUN:  # few, and seldom looked at
+        if len(numbers) and self._nodes[int(numbers[0])].kind is LineKind.RUN:  # few, and seldom looked at
             listed = numbers.tolist()
             values, made = self._sorted_by(listed, column), self._sorted_by(listed, MADE)
         else:
@@ -259,7 +259,7 @@ class RunTree:
         found = self._sort_values.get(column)
         if found is None:
             found = self._sort_values[column] = np.zeros(self._next)
-            numbers = [number for number, node in self._nodes.items() if node.kind is not Kind.RUN]
+            numbers = [number for number, node in self._nodes.items() if node.kind is not LineKind.RUN]
             found[numbers] = self._sorted_by(numbers, column)
         return found
 
@@ -280,10 +280,10 @@ class RunTree:
             return [-line.lead.created_at for line in lines]
         return list(map(COLUMNS[column].sort, lines))
 
-    def _make_line(self, node: _Node) -> Line:
-        if node.kind is Kind.RUN:
+    def _make_line(self, node: _Node) -> RunLine:
+        if node.kind is LineKind.RUN:
             return line_of_run(self.rows[node.key], in_group=True)
-        if node.kind is Kind.GROUP:
+        if node.kind is LineKind.GROUP:
             group = self._groups.get(node.key)
             assert group is not None  # its line would be gone
             return line_of_group(group)
@@ -293,9 +293,9 @@ class RunTree:
     def _renew_group(self, key: str) -> set[int]:
         """Bring a group's lines up to date; returns those that read anew."""
         group = self._groups.get(key)
-        number = self._number(Kind.GROUP, key)
+        number = self._number(LineKind.GROUP, key)
         node = self._nodes[number]
-        kept = {} if group is None else {self._number(Kind.RUN, row.id): None for row in group.runs}
+        kept = {} if group is None else {self._number(LineKind.RUN, row.id): None for row in group.runs}
         for each in node.members:
             if each not in kept:
                 self._remove(each)
@@ -316,7 +316,7 @@ class RunTree:
         of_run = self._sweep_of_run
         sweeps = [of_run[row.id] for row in group.runs if row.id in of_run] if of_run else []
         newest = max(sweeps, key=lambda each: self._sweeps[each].created_at, default=None)
-        parent = TOP if newest is None else self._number(Kind.SWEEP, newest)
+        parent = TOP if newest is None else self._number(LineKind.SWEEP, newest)
         node = self._nodes[number]
         if node.parent != parent:
             self._leave(number)
@@ -336,12 +336,12 @@ class RunTree:
         if not sweep.members:
             self._remove(parent)
 
-    def _number(self, kind: Kind, key: str) -> int:
+    def _number(self, kind: LineKind, key: str) -> int:
         number = self._numbers.get((kind, key))
         if number is None:
             number = self._numbers[kind, key] = self._next
             self._nodes[number] = _Node(kind, key)
-            if kind is Kind.SWEEP:
+            if kind is LineKind.SWEEP:
                 self.unfolding.add(number)
             self._next += 1
         return number
@@ -381,6 +381,6 @@ class RunTree:
         if self._shown is None:
             return True
         node = self._nodes[number]
-        if node.kind is Kind.SWEEP:
+        if node.kind is LineKind.SWEEP:
             return any(map(self._is_shown, node.members))
-        return node.key in self._shown if node.kind is Kind.RUN else node.key in self._shown_groups
+        return node.key in self._shown if node.kind is LineKind.RUN else node.key in self._shown_groups

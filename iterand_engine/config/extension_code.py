@@ -1,8 +1,8 @@
-"""Run a file of the user's own code, and only where that is allowed.
+"""Run a file of the user's extension code, and only where that is allowed.
 
 A file is read once, its hash compared, and the very bytes that were hashed are executed; nothing is cached on
 disk. A process can run only the hashes that it was permitted to: workers, the probe and the checks are,
-nothing else is; the window and the command line know own code by its declarations alone. Torch-free.
+nothing else is; the window and the command line know extension code by its declarations alone. Torch-free.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from iterand_engine.config.arguments import Argument
+from iterand_engine.config.options import Argument
 from iterand_engine.errors import UserError, concerning
 
 CodeKind = Literal["model", "dataset", "method", "rule"]
@@ -30,8 +30,8 @@ WORDS: Mapping[CodeKind, str] = {
 FOLDER = "extensions"
 
 
-class OwnCodeError(Exception):
-    """Own code did what it must not; the text is one sentence that says where."""
+class ExtensionError(Exception):
+    """Extension code did what it must not; the text is one sentence that says where."""
 
 
 class DeclarationError(Exception):
@@ -40,7 +40,7 @@ class DeclarationError(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """A file of own code with one content: its name, the content's sha256, and where it lies (absolute)."""
+    """A file of extension code with one content: its name, the content's sha256, and where it lies (absolute)."""
 
     file: str
     sha256: str
@@ -57,7 +57,8 @@ class Declaration:
     """What one decorator declares.
 
     `line` is the decorator's; `base` is, for a method, the built-in method whose options it has ("" for one
-    that has none of them); `needs_path` is, for a dataset, whether it cannot do without data.path.
+    that has none of them), and `has_masks` what its class says (None: nothing, or it was declared before
+    classes said so); `needs_path` is, for a dataset, whether it cannot do without data.path.
     """
 
     kind: CodeKind
@@ -67,6 +68,7 @@ class Declaration:
     arguments: tuple[Argument, ...] = ()
     base: str = ""
     needs_path: bool = False
+    has_masks: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class _State:
 
 
 def sha256_of(content: bytes) -> str:
-    """The hash by which own code is known."""
+    """The hash by which extension code is known."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -140,7 +142,7 @@ def running() -> Loaded | None:
 
 
 def target_of(origin: Origin, name: str) -> Callable[..., Any]:
-    """The function or class behind an entry of own code.
+    """The function or class behind an entry of extension code.
 
     Raises:
         RuntimeError: this process may not run the file.
@@ -160,7 +162,7 @@ def load(source: Source) -> Loaded:
     if source in _State.loaded:
         return _State.loaded[source]
     if source.sha256 not in _State.permitted:
-        raise RuntimeError(f"own code must not run in this process: {source.path}")
+        raise RuntimeError(f"extension code must not run in this process: {source.path}")
     with concerning("extension"):
         loaded = _run(source, _read(source))
     _State.loaded[source] = loaded
@@ -171,7 +173,7 @@ def _read(source: Source) -> bytes:
     try:
         content = source.path.read_bytes()
     except OSError as error:
-        raise UserError(f"Cannot read own code {str(source.path)!r}: {error.strerror}.") from None
+        raise UserError(f"Cannot read extension code {str(source.path)!r}: {error.strerror}.") from None
     if sha256_of(content) != source.sha256:
         raise UserError(
             f"{str(source.path)!r} changed since it was enabled; look at it and run "
@@ -188,7 +190,7 @@ def _run(source: Source, content: bytes) -> Loaded:
     sys.modules[module.__name__] = module  # dataclasses and pickling look it up
     try:
         exec(compile(content, str(source.path), "exec", dont_inherit=True), module.__dict__)
-    except (Exception, SystemExit) as error:  # the edge to the user's own code
+    except (Exception, SystemExit) as error:  # the edge to the user's extension code
         del sys.modules[module.__name__]
         raise UserError(_failed(source, error)) from error
     finally:
@@ -198,7 +200,7 @@ def _run(source: Source, content: bytes) -> Loaded:
 
 def _module_name(source: Source) -> str:
     place = sha256_of(str(source.path).encode())[:8]
-    return f"iterand_own_code.{source.path.stem}_{source.sha256[:8]}_{place}"
+    return f"iterand_extension.{source.path.stem}_{source.sha256[:8]}_{place}"
 
 
 def _failed(source: Source, error: BaseException) -> str:
@@ -216,14 +218,14 @@ def _failed(source: Source, error: BaseException) -> str:
 
 
 def kind_of(value: object) -> str:
-    """What own code returned, in words: nothing, a list, an int."""
+    """What extension code returned, in words: nothing, a list, an int."""
     name = type(value).__name__
     return "nothing" if value is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def explained(error: BaseException) -> str | None:
-    """Say in a sentence where own code failed; None where an error did not arise in any."""
-    if isinstance(error, OwnCodeError):
+    """Say in a sentence where extension code failed; None where an error did not arise in any."""
+    if isinstance(error, ExtensionError):
         return str(error)
     sources = {str(source.path): source for source in _State.loaded}
     places = [place for place in _frames(error) if place[0] in sources]

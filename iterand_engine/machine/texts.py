@@ -1,7 +1,8 @@
-"""Numbers as a reader wants them: 91.24 %, 2.80 M, 3 h 12 min left, 2 min ago, 41 GB. Every page uses these.
+"""Numbers as a reader wants them: 91.24 %, 2.80 M, 3 h 12 min left, 2 min ago, 41 GB.
 
-Plain text with ordinary spaces, so that it can be searched and copied. What is not known (None, NaN, an
-infinity) is a dash. Rounding never leaves its unit: 999,999 is 1.00 M, not 1000 k. No Qt.
+The window and the command line use these. Plain text with ordinary spaces, so that it can be searched and
+copied. What is not known (None, NaN, an infinity) is a dash. Rounding never leaves its unit: 999,999 is
+1.00 M, not 1000 k.
 """
 
 from __future__ import annotations
@@ -79,9 +80,20 @@ def count(value: float | None) -> str:
     return _scaled(value, ("", " k", " M", " G", " T"), digits=3)
 
 
-def size(count_bytes: float | None) -> str:
-    """A number of bytes, decimal as disks are sold: 999 B, 1.2 GB, 41 GB."""
-    return _scaled(count_bytes, (" B", " kB", " MB", " GB", " TB"), digits=2)
+def size(count_bytes: float | None, *, tenths: bool = False) -> str:
+    """A number of bytes, decimal as disks are sold: 999 B, 1.2 GB, 41 GB.
+
+    Args:
+        count_bytes: the number.
+        tenths: always with one digit behind the point, from 1 kB on: 41.3 GB.
+    """
+    units = (" B", " kB", " MB", " GB", " TB")
+    return _in_tenths(count_bytes, units, 1000) if tenths else _scaled(count_bytes, units, digits=2)
+
+
+def memory(count_bytes: float | None) -> str:
+    """A number of bytes, binary as memory is sold: 999 bytes, 79.6 GiB."""
+    return _in_tenths(count_bytes, (" bytes", " KiB", " MiB", " GiB", " TiB"), 1024)
 
 
 def counted(value: int, thing: str, things: str | None = None) -> str:
@@ -108,21 +120,26 @@ def rate(per_s: float | None, things: str = "images") -> str:
     return f"{amount} {things}/s"
 
 
-def duration(seconds: float | None) -> str:
-    """A length of time in its two largest units: 350 ms, 4.2 s, 41 s, 3 h 12 min, 2 d."""
+def duration(seconds: float | None, *, in_full: bool = False) -> str:
+    """A length of time in its two largest units: 350 ms, 4.2 s, 41 s, 3 h 12 min, 2 d.
+
+    Args:
+        seconds: how long.
+        in_full: whole seconds, and the smaller unit also where it is none: 0 s, 4 s, 2 d 0 h.
+    """
     if not _is_known(seconds):
         return MISSING
     seconds = max(0.0, seconds)
-    if seconds < 0.9995:
+    if seconds < 0.9995 and not in_full:
         return f"{seconds * 1000:.0f} ms" if seconds else "0 s"
-    if seconds < 9.95:
+    if seconds < 9.95 and not in_full:
         return f"{seconds:.1f} s".replace(".0 s", " s")
     left = round(seconds)
     for unit, unit_s, part, part_s in _DURATIONS:
         if left >= unit_s:
             whole_units, rest = divmod(left, unit_s)
             parts = rest // part_s
-            return f"{whole_units} {unit} {parts} {part}" if parts else f"{whole_units} {unit}"
+            return f"{whole_units} {unit} {parts} {part}" if parts or in_full else f"{whole_units} {unit}"
     return f"{left} s"
 
 
@@ -176,6 +193,17 @@ def _percents(share: float, digits: int, like: float) -> str:
         return _fixed(100 * share, digits)
     power = int(f"{100 * like:.1e}".partition("e")[2])
     return _fixed(100 * share, 1 - power) if power >= -4 else number(100 * share, 2)
+
+
+def _in_tenths(value: float | None, units: Sequence[str], step: int) -> str:
+    """A number with the largest unit, each `step` of the one before, of which it is one or more."""
+    if not _is_known(value):
+        return MISSING
+    for unit in units[:-1]:
+        if round(value, 1) < step:
+            return f"{value:.0f}{unit}" if unit == units[0] else f"{value:.1f}{unit}"
+        value /= step
+    return f"{value:.1f}{units[-1]}"
 
 
 def _scaled(value: float | None, units: Sequence[str], digits: int) -> str:

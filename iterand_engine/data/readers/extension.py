@@ -1,7 +1,7 @@
-"""Datasets of the user's own code: read one, check what it returned, and know its content without running it.
+"""Datasets of the user's extension code: read one, check what it returned, and know its content without running it.
 
 Torch-free. The fingerprint is made from the hash of the code, its arguments and what is at data.path, so that
-a run can be made by a process that never runs own code.
+a run can be made by a process that never runs extension code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from iterand_engine.config.catalog import DatasetEntry
-from iterand_engine.config.own_code import OwnCodeError, kind_of
+from iterand_engine.config.extension_code import ExtensionError, kind_of
 from iterand_engine.data.content import ArrayContent, Content, FolderContent, ImageArrays, ImageFiles
 from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.errors import UserError
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 
 def read_content(entry: DatasetEntry, path: Path, config: DataConfig) -> Content:
-    """Read a dataset by its entry, built in or own code.
+    """Read a dataset by its entry, built in or extension code.
 
     Args:
         entry: of the catalog.
         path: where it was located.
-        config: the run's data options; own code gets its arguments, and data.path as it stands there.
+        config: the run's data options; extension code gets its arguments, and data.path as it stands there.
     Raises:
         UserError: the files cannot be read.
-        OwnCodeError: own code returned something else than a dataset's content.
+        ExtensionError: extension code returned something else than a dataset's content.
     """
     if entry.own is None:
         content: Content = entry.load()(path)
@@ -44,10 +44,10 @@ def read_content(entry: DatasetEntry, path: Path, config: DataConfig) -> Content
 
 
 def own_fingerprint(entry: DatasetEntry, config: DataConfig, facts: FileFacts) -> str:
-    """What makes two datasets of own code the same: code, arguments, and the content of data.path.
+    """What makes two datasets of extension code the same: code, arguments, and the content of data.path.
 
     Args:
-        entry: of own code.
+        entry: of extension code.
         config: the run's data options.
         facts: remembers hashes of large files.
     Returns:
@@ -87,7 +87,7 @@ def _files_below(root: Path) -> Iterator[tuple[str, int]]:
 
 
 def _checked(entry: DatasetEntry, content: Any) -> Content:
-    """See that own code returned a content of arrays or of files; shapes are checked as for any other."""
+    """See that extension code returned a content of arrays or of files; shapes are checked as for any other."""
     if not isinstance(content, (ArrayContent, FolderContent)):
         raise _wrong(entry, f"returned {kind_of(content)}; it must return ArrayContent or FolderContent")
     wanted: type = ImageArrays if isinstance(content, ArrayContent) else ImageFiles
@@ -130,5 +130,5 @@ def _check_files(entry: DatasetEntry, content: FolderContent) -> None:
             )
 
 
-def _wrong(entry: DatasetEntry, what: str) -> OwnCodeError:
-    return OwnCodeError(f"{entry.own}: the dataset {entry.name!r} {what}.")
+def _wrong(entry: DatasetEntry, what: str) -> ExtensionError:
+    return ExtensionError(f"{entry.own}: the dataset {entry.name!r} {what}.")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iterand_engine.machine import texts as fmt
 from iterand_engine.store import Locked
-from iterand_gui.look import format as fmt
 
 UNITS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 BYTES = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
@@ -139,6 +139,27 @@ def test_that_counts_have_three_digits(value: float | None, text: str) -> None:
 )
 def test_that_bytes_are_decimal(value: float | None, text: str) -> None:
     assert fmt.size(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0 bytes"),
+        (1023, "1023 bytes"),
+        (1024, "1.0 KiB"),
+        (2**20 - 1, "1.0 MiB"),
+        (20 * 2**30, "20.0 GiB"),
+    ],
+)
+def test_that_memory_is_binary(value: float, text: str) -> None:
+    assert fmt.memory(value) == text
+
+
+def test_that_tenths_stay_in_their_unit_too() -> None:
+    assert [fmt.size(value, tenths=True) for value in (999, 999_949, 999_950, None)] == [
+        *("999 B", "999.9 kB", "1.0 MB"),
+        fmt.MISSING,
+    ]
 
 
 @given(st.integers(0, 10**17))

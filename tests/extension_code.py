@@ -1,4 +1,4 @@
-"""Files of own code for tests, and what is done with them."""
+"""Files of extension code for tests, and what is done with them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from iterand_engine.config import own_code
+from iterand_engine.config import extension_code
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.files import Description, ExtensionFile, enable
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.preflight.extension_process import described
-from iterand_engine.store import RunState, queries
+from iterand_engine.store import RunState
 from tests.command_line import Done, config_file, iterand, opened
 
 NET = """
@@ -100,7 +100,7 @@ def enable_here(workspace: Workspace, name: str) -> ExtensionFile:
 def describe_here(path: Path) -> Description:
     """As `extension_files.describe`, in this process."""
     found = described(path)
-    own_code._State.loaded.clear()  # as if it had been run elsewhere
+    extension_code._State.loaded.clear()  # as if it had been run elsewhere
     if found.error is not None:
         raise UserError(found.error)
     return found
@@ -139,5 +139,5 @@ def train(workspace: Workspace, **changes: Any) -> Done:
 def reason_of(workspace: Workspace, run_id: str) -> tuple[RunState, str | None]:
     """How a run stands, and why."""
     with opened(workspace.root) as (_, store):
-        run = queries.run(store, run_id)
+        run = store.reader.run(run_id)
     return run.state, run.reason
