@@ -39,7 +39,7 @@ class ErrorLine(QWidget):
         """The sentence."""
         return self._text.text()
 
-    def tell(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
         """Show another sentence; an empty one hides the line."""
         if sentence != self._text.text():
             self._text.setText(sentence)

@@ -75,9 +75,9 @@ class OptionField(QWidget):
         self._line = QLineEdit(self) if line is None else line
         self.editor: QWidget = self._line if self._box is None else self._box
         self._browse = self._browser() if spec.path.rpartition(".")[2] == _PATH else None
-        self._dress()
+        self._set_up_parts()
         self._lay_out()
-        self._line.textChanged.connect(self._tell)
+        self._line.textChanged.connect(self._report_edit)
         self.show_state("", changed=False)
 
     @property
@@ -112,7 +112,7 @@ class OptionField(QWidget):
             self._error = ErrorLine(f"What is wrong with {self.spec.label}", self)
             self._grid.addWidget(self._error, _ERROR_ROW, 1, 1, 3)
         if self._error is not None:
-            self._error.tell(problem)
+            self._error.say(problem)
         said = [self.spec.label, *(["changed"] if changed else []), *(["wrong"] if problem else [])]
         self.editor.setAccessibleName(", ".join(said))
         self.editor.setAccessibleDescription(problem or self.hint)
@@ -179,7 +179,7 @@ class OptionField(QWidget):
             self.entered.emit(self.spec.path)
         return super().eventFilter(watched, event)
 
-    def _dress(self) -> None:
+    def _set_up_parts(self) -> None:
         self.editor.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.editor.setMinimumWidth(_EDITOR_LEAST_PX)
         self.editor.installEventFilter(self)
@@ -246,7 +246,7 @@ class OptionField(QWidget):
         self._line.setText(text_of(self.spec, path))
 
     @Slot(str)
-    def _tell(self, text: str) -> None:
+    def _report_edit(self, text: str) -> None:
         if not self._showing:
             self.edited.emit(self.spec.path, text)
 

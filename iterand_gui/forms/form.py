@@ -78,7 +78,7 @@ class OptionForm(QWidget):
         self._fields: dict[str, OptionField] = {}
         self._checked = Checked(None, {}, {}, 1)
         self._hinted = ""  # the option that the hint is about
-        self._told: dict[str, str] = {}  # what is wrong elsewhere, by option
+        self._problems_outside: dict[str, str] = {}  # what is wrong elsewhere, by option
         self._checking = QTimer(self, singleShot=True, interval=0)
         self._checking.timeout.connect(self._check)
         self._build()
@@ -179,19 +179,19 @@ class OptionForm(QWidget):
                 field.editor.setFocus()
                 return
 
-    def tell(self, problems: Mapping[str, str]) -> None:
+    def show_problems(self, problems: Mapping[str, str]) -> None:
         """Show beside the fields what is wrong though the options are right, instead of what was told before.
 
         Args:
             problems: a sentence by option; it goes when an option of the same section is changed.
         """
-        if self._told != problems:
-            self._told = dict(problems)
+        if self._problems_outside != problems:
+            self._problems_outside = dict(problems)
             self._show_states()
 
     @property
     def _problems(self) -> dict[str, str]:
-        return {**self._told, **self._checked.problems}
+        return {**self._problems_outside, **self._checked.problems}
 
     @Slot()
     def focus_search(self) -> None:
@@ -255,14 +255,18 @@ class OptionForm(QWidget):
     def _edited(self, path: str, text: str) -> None:
         self._take(path, text)
         section = self._fields[path].spec.section
-        self._told = {p: told for p, told in self._told.items() if self._fields[p].spec.section != section}
+        self._problems_outside = {
+            p: sentence
+            for p, sentence in self._problems_outside.items()
+            if self._fields[p].spec.section != section
+        }
         if path in CHOOSING:
             self._rebuild()
         self._checking.start()
 
     def _refresh(self) -> None:
         """Show everything anew from the base and the texts."""
-        self._told = {}
+        self._problems_outside = {}
         self._rebuild()
         for path, field in self._fields.items():
             field.set_text(self._texts.get(path, self._base_text(field.spec)))

@@ -92,14 +92,14 @@ class QtProbeClient(QObject):
         self._waiting.pop(topic, None)  # the newest is the last in line
         self._waiting[topic] = config
         self._debounce.start()
-        self._tell_busy()
+        self._report_busy()
 
     def forget(self, topic: str = "") -> None:
         """Drop a question; what is being answered already is not told."""
         self._waiting.pop(topic, None)
         if self._current is not None and self._current.topic == topic:
             self._current = _Asked(_FORGOTTEN, self._current.config)
-        self._tell_busy()
+        self._report_busy()
 
     @Slot()
     def restart(self) -> None:
@@ -128,7 +128,7 @@ class QtProbeClient(QObject):
                 self._start_process()
             elif self._is_ready:
                 self._send()
-        self._tell_busy()
+        self._report_busy()
 
     def _look_for_devices(self) -> None:
         # Once, and elsewhere: a driver may take long to answer.
@@ -246,7 +246,7 @@ class QtProbeClient(QObject):
         self._waiting.clear()
         for topic in topics:
             self.failed.emit(topic, sentence)
-        self._tell_busy()
+        self._report_busy()
 
     def _stop_process(self) -> None:
         self._deadline.stop()
@@ -260,7 +260,7 @@ class QtProbeClient(QObject):
             process.waitForFinished(_QUIT_WITHIN_MS)  # it is being killed: this takes a moment
         process.deleteLater()
 
-    def _tell_busy(self) -> None:
+    def _report_busy(self) -> None:
         if self.is_busy != self._was_busy:
             self._was_busy = self.is_busy
             self.busy_changed.emit(self._was_busy)

@@ -69,7 +69,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Wish:
+class SeriesRequest:
     """What a subscription wants: these series of these runs, and whether their messages as well."""
 
     run_ids: tuple[str, ...]
@@ -81,7 +81,7 @@ class Wish:
 class _Wanted:
     """One subscription, and what it was given: (rewind, points) of series, the last message of runs."""
 
-    wish: Wish
+    request: SeriesRequest
     given: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     last_event: dict[str, int] = field(default_factory=dict)
     is_new: bool = True
@@ -106,20 +106,20 @@ class StoreReader:
         self._sweeps: tuple[SweepRow, ...] | None = None
         self._wanted: dict[int, _Wanted] = {}
 
-    def want(self, number: int, wish: Wish) -> None:
-        """Give what is wished for from now on, beginning with all there is.
+    def want(self, number: int, request: SeriesRequest) -> None:
+        """Give what is requested for from now on, beginning with all there is.
 
         Args:
-            number: of the subscription; an earlier wish of this number is replaced, and what it was given
+            number: of the subscription; an earlier request of this number is replaced, and what it was given
                 stays given.
-            wish: runs, and what of each.
+            request: runs, and what of each.
         """
-        wanted = _Wanted(wish)
+        wanted = _Wanted(request)
         before = self._wanted.get(number)
         if before is not None:
-            kept = {(run_id, name) for run_id in wish.run_ids for name in wish.names}
+            kept = {(run_id, name) for run_id in request.run_ids for name in request.names}
             wanted.given = {key: value for key, value in before.given.items() if key in kept}
-            wanted.last_event = {k: last for k, last in before.last_event.items() if k in wish.run_ids}
+            wanted.last_event = {k: last for k, last in before.last_event.items() if k in request.run_ids}
         self._wanted[number] = wanted
 
     def unwant(self, number: int) -> None:
@@ -142,7 +142,7 @@ class StoreReader:
         now_s = time.monotonic()
         changes = self._changes.poll()
         judge = self._is_to_judge(now_s)
-        if changes is None and not judge and not self._unread and not self._has_new_wishes():
+        if changes is None and not judge and not self._unread and not self._has_new_requests():
             return None
         try:
             return self._read(changes, judge, now_s)
@@ -207,10 +207,12 @@ class StoreReader:
         ), unread
 
     def _parts(self, wanted: _Wanted, changed: set[str]) -> tuple[Series, ...]:
-        wish = wanted.wish
-        ids = wish.run_ids if wanted.is_new else [run_id for run_id in wish.run_ids if run_id in changed]
+        request = wanted.request
+        ids = (
+            request.run_ids if wanted.is_new else [run_id for run_id in request.run_ids if run_id in changed]
+        )
         parts: list[Series] = []
-        for name in wish.names if ids else ():
+        for name in request.names if ids else ():
             since = {run_id: wanted.given[run_id, name] for run_id in ids if (run_id, name) in wanted.given}
             for run_id, found in self._reader.series_of(list(ids), name, since).items():
                 before = since.get(run_id)
@@ -221,7 +223,7 @@ class StoreReader:
 
     def _events(self, wanted: _Wanted, changed: set[str]) -> tuple[RunEvents, ...]:
         found: list[RunEvents] = []
-        for run_id in wanted.wish.run_ids if wanted.wish.events else ():
+        for run_id in wanted.request.run_ids if wanted.request.events else ():
             if wanted.is_new or run_id in changed:
                 last = wanted.last_event.get(run_id, 0)
                 events = self._reader.events(run_id, after=last)
@@ -237,8 +239,8 @@ class StoreReader:
             wanted.is_new = False
             for part in reading.series.get(number, ()):
                 wanted.given[part.run_id, part.name] = (part.rewind, part.first + len(part.steps))
-            for told in reading.events.get(number, ()):
-                wanted.last_event[told.run_id] = told.events[-1].id
+            for batch in reading.events.get(number, ()):
+                wanted.last_event[batch.run_id] = batch.events[-1].id
 
     def _note_runs(self, change: RunsChange) -> None:
         for row in change.rows:
@@ -255,5 +257,5 @@ class StoreReader:
         has_processes = bool(self._live) or any(slot.held for slot in self._slots or ())
         return has_processes and now_s - self._judged_s >= JUDGE_EVERY_S
 
-    def _has_new_wishes(self) -> bool:
+    def _has_new_requests(self) -> bool:
         return any(wanted.is_new for wanted in self._wanted.values())

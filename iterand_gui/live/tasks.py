@@ -35,7 +35,7 @@ from iterand_engine.machine.workspace import ENVIRONMENT_VARIABLE
 from iterand_gui.live.lines import LineReader, Progress, TextLine, read_progress
 
 THREADS = 2
-_TELL_EVERY_S = 0.05
+_REPORT_EVERY_S = 0.05
 _CANCEL_WITHIN_MS = 5_000
 _QUIT_WITHIN_MS = 3_000
 _KEPT_LINES = 2_000
@@ -73,10 +73,10 @@ class Job(QObject):
         """Ask it to end; `cancelled` follows, unless it was done already."""
         self.is_cancelling = True
 
-    def _end(self, tell: Callable[[], None]) -> None:
+    def _end(self, emit: Callable[[], None]) -> None:
         self.is_running = False
         try:
-            tell()
+            emit()
         finally:
             self.ended.emit()
 
@@ -84,9 +84,9 @@ class Job(QObject):
 class Control:
     """What a background function is told and can tell."""
 
-    def __init__(self, tell: Callable[[Progress], None]) -> None:
-        self._tell = tell
-        self._told_s = 0.0
+    def __init__(self, report: Callable[[Progress], None]) -> None:
+        self._report = report
+        self._reported_s = 0.0
         self.cancelled = False
 
     def check(self) -> None:
@@ -98,21 +98,21 @@ class Control:
         """Tell how far it is; cheap enough for every item. Also checks."""
         self.check()
         now_s = time.monotonic()
-        if done == total or now_s - self._told_s >= _TELL_EVERY_S:
-            self._told_s = now_s
-            self._tell(Progress(done, total, text))
+        if done == total or now_s - self._reported_s >= _REPORT_EVERY_S:
+            self._reported_s = now_s
+            self._report(Progress(done, total, text))
 
 
 class FunctionJob(Job):
     """A function that runs in the pool. It must touch no widget and no model."""
 
-    _told = Signal(object)  # emitted by the pool's thread
+    _reported = Signal(object)  # emitted by the pool's thread
 
     def __init__(self, function: Callable[[Control], Any], title: str, parent: QObject) -> None:
         super().__init__(title, parent)
-        self._control = Control(self._told.emit)
-        self.runnable = _Runnable(function, self._control, self._told)
-        self._told.connect(self._hear, Qt.ConnectionType.QueuedConnection)
+        self._control = Control(self._reported.emit)
+        self.runnable = _Runnable(function, self._control, self._reported)
+        self._reported.connect(self._hear, Qt.ConnectionType.QueuedConnection)
 
     def cancel(self) -> None:
         """Ask the function to end at its next look."""
@@ -141,12 +141,12 @@ class _Outcome:
 
 
 class _Runnable(QRunnable):
-    def __init__(self, function: Callable[[Control], Any], control: Control, told: Any) -> None:
+    def __init__(self, function: Callable[[Control], Any], control: Control, reported: Any) -> None:
         super().__init__()
         self.setAutoDelete(False)  # the job holds it
         self._function = function
         self._control = control
-        self._told = told
+        self._reported = reported
 
     def run(self) -> None:
         """Called by the pool."""
@@ -156,7 +156,7 @@ class _Runnable(QRunnable):
         except BaseException as error:  # noqa: BLE001 - the edge of the thread: raised again by the job
             outcome = _Outcome(error=error)
         with suppress(RuntimeError):  # the job is gone, and nobody wants to know
-            self._told.emit(outcome)
+            self._reported.emit(outcome)
 
 
 class CommandJob(Job):

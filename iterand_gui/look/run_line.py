@@ -149,8 +149,8 @@ def _axes_text(sweep: SweepRow) -> str:
     """What varies: `width 0.25 0.5 1, lr 0.1 0.3`."""
     axes = {option: values for option, values in sweep.axes.items() if option != SEED}
     names = short_names(axes)
-    told = (f"{names[option]} {value_text(values)}" for option, values in axes.items())
-    return ", ".join(told)
+    varying = (f"{names[option]} {value_text(values)}" for option, values in axes.items())
+    return ", ".join(varying)
 
 
 def place_text(sweep: SweepRow, config: Json) -> str:

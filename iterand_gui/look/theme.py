@@ -57,8 +57,8 @@ class Theme(QObject):
         self._app = app
         self._choice = ThemeChoice.SYSTEM
         app.setStyle(OutlinedFusion())
-        app.styleHints().colorSchemeChanged.connect(self._dress)
-        self._dress()
+        app.styleHints().colorSchemeChanged.connect(self._apply)
+        self._apply()
 
     @property
     def choice(self) -> ThemeChoice:
@@ -71,9 +71,9 @@ class Theme(QObject):
         schemes = {ThemeChoice.LIGHT: Qt.ColorScheme.Light, ThemeChoice.DARK: Qt.ColorScheme.Dark}
         # Title bars and native parts follow this; the palette below is our own.
         self._app.styleHints().setColorScheme(schemes.get(choice, Qt.ColorScheme.Unknown))
-        self._dress()
+        self._apply()
 
-    def _dress(self) -> None:
+    def _apply(self) -> None:
         dark = self._choice is ThemeChoice.DARK or (
             self._choice is ThemeChoice.SYSTEM and self._app.styleHints().colorScheme() is Qt.ColorScheme.Dark
         )

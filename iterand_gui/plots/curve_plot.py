@@ -224,7 +224,7 @@ class CurvePlot(ZoomedPlot):
             self.link.report_extent(self, self._curves.extent(axis))
             self._scene.show(SceneView(axis, self.link.view, self._values_seen), self._marks)
             self._is_changed = False
-            little = self._scene.ink_px <= ALWAYS_WIDE_PX
+            little = self._scene.length_px <= ALWAYS_WIDE_PX
             self.dress(canvas, Quality.FINE if little else Quality.FAST, canvas.devicePixelRatioF())
             self.ticker.settle(self, _SETTLE_LIVE_S if self._is_live else _SETTLE_S)
         self._scene.draw_cursor(axis, self.link.cursor)
@@ -233,10 +233,10 @@ class CurvePlot(ZoomedPlot):
     def dress(self, canvas: Canvas, quality: Quality, scale: float) -> None:
         """Give curves the canvas's colours."""
         if self._scene is not None:
-            stroke = Stroke.FAST if quality is Quality.FAST else finest(self._scene.ink_px)
+            stroke = Stroke.FAST if quality is Quality.FAST else finest(self._scene.length_px)
             if quality is Quality.PAPER:
                 stroke = max(stroke, Stroke.WIDE)
-            self._scene.dress(stroke=stroke, highlight=self.highlight, scale=scale)
+            self._scene.set_style(stroke=stroke, highlight=self.highlight, scale=scale)
 
     def settle(self) -> None:
         """Nothing came for a while."""

@@ -53,7 +53,7 @@ class ViewColumns:
 
 
 @dataclass(frozen=True)
-class Dress:
+class DrawnStyle:
     """How a curve is drawn now."""
 
     colour: QColor
@@ -73,7 +73,7 @@ class DrawnCurve:
         self._band, self._raw, self._line = BandShape(1.0), LineShape(2.0), LineShape(3.0)
         self._caches = {part: ColumnCache() for part in ("shown", "smoothed", "low", "high")}
         self._has_dots = False
-        self._dressed: tuple[Dress, bool] | None = None
+        self._styled: tuple[DrawnStyle, bool] | None = None
 
     def shapes(self) -> list[Shape]:
         """All of them."""
@@ -84,7 +84,7 @@ class DrawnCurve:
         """What is drawn of the curve, smoothed if it is."""
         return self._line.line
 
-    def ink_px(self, px_per_value: float, line: int) -> float:
+    def length_px(self, px_per_value: float, line: int) -> float:
         """How much line is drawn up and down; dashes count more, as they take longer."""
         drawn = [self._line.line.values, *self._band.outline]
         return px_per_value * sum(map(travel, drawn)) * (_DASHES_TAKE if line else 1)
@@ -110,28 +110,28 @@ class DrawnCurve:
         self._has_dots = few and len(raw.x) > 1 and _spacing_px(raw, columns) > _DOT_APART_PX
         return _span([raw.values] if band is None else [raw.values, band.low, band.high])
 
-    def dress(self, dress: Dress) -> None:
+    def set_style(self, style: DrawnStyle) -> None:
         """Draw it in other colours or another quality."""
-        if (dress, self._has_dots) == self._dressed:
+        if (style, self._has_dots) == self._styled:
             return
-        self._dressed = (dress, self._has_dots)
-        share = _BEHIND_SHARE if dress.behind else FAINT_SHARE if dress.faint and not dress.strong else 1.0
-        colour = theme.mixed(dress.colour, dress.ground, share)
+        self._styled = (style, self._has_dots)
+        share = _BEHIND_SHARE if style.behind else FAINT_SHARE if style.faint and not style.strong else 1.0
+        colour = theme.mixed(style.colour, style.ground, share)
         # A pen of one pixel is drawn many times faster than any other, however fine the screen's pixels are.
-        stroke = max(dress.stroke, Stroke.WIDE) if dress.strong else dress.stroke
-        wide = dress.scale * (_STRONG_PX if dress.strong else _FINE_PX)
-        self._line.dress(
-            _pen(colour, wide if stroke >= Stroke.WIDE else _FAST_PX, dress.line),
-            antialias=dress.stroke > Stroke.FAST,
+        stroke = max(style.stroke, Stroke.WIDE) if style.strong else style.stroke
+        wide = style.scale * (_STRONG_PX if style.strong else _FINE_PX)
+        self._line.set_pen(
+            _pen(colour, wide if stroke >= Stroke.WIDE else _FAST_PX, style.line),
+            antialias=style.stroke > Stroke.FAST,
             dot_px=_DOT_PX if self._has_dots else 0.0,
             in_pieces=stroke is Stroke.WIDE,
         )
-        self._raw.dress(_pen(theme.mixed(colour, dress.ground, FAINT_SHARE), _FAST_PX, 0), antialias=False)
+        self._raw.set_pen(_pen(theme.mixed(colour, style.ground, FAINT_SHARE), _FAST_PX, 0), antialias=False)
         self._band.colour = QColor(colour)
         self._band.colour.setAlphaF(_BAND_SHARE)
         # A jagged outline takes three times as long with it.
-        self._band.antialias = dress.stroke >= Stroke.WIDE
-        self._line.z = 4.0 if dress.strong else 2.5 if share < 1 else 3.0
+        self._band.antialias = style.stroke >= Stroke.WIDE
+        self._line.z = 4.0 if style.strong else 2.5 if share < 1 else 3.0
 
     def _show_lines(self, line: Polyline, raw: Polyline) -> None:
         self._line.show_line(line)

@@ -90,7 +90,7 @@ class LineShape:
         """Draw another line."""
         self.line, self._made = line, None
 
-    def dress(self, pen: QPen, *, antialias: bool, dot_px: float = 0.0, in_pieces: bool = False) -> None:
+    def set_pen(self, pen: QPen, *, antialias: bool, dot_px: float = 0.0, in_pieces: bool = False) -> None:
         """Draw it with another pen; dashes do not come out in pieces."""
         in_pieces = in_pieces and pen.style() == Qt.PenStyle.SolidLine
         if in_pieces != self._in_pieces:

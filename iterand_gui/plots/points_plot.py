@@ -167,7 +167,7 @@ class PointsPlot(ZoomedPlot):
     def dress(self, canvas: Canvas, quality: Quality, scale: float) -> None:
         """Give lines the canvas's colours; they are few enough to be drawn finely always."""
         if self._scene is not None:
-            self._scene.dress(self.highlight, scale)
+            self._scene.set_style(self.highlight, scale)
 
     def entries(self, colours: Colours) -> tuple[LegendEntry, ...]:
         """The lines as the legend has them, with their values where the crosshair stands."""

@@ -27,10 +27,10 @@ class Stroke(IntEnum):
     WHOLE = 3
 
 
-def finest(ink_px: float) -> Stroke:
+def finest(length_px: float) -> Stroke:
     """The finest stroke in which so much of lines is drawn without holding the window up."""
     limits = {Stroke.WHOLE: _WHOLE_PX, Stroke.WIDE: _WIDE_PX, Stroke.SMOOTH: _SMOOTH_PX}
-    return next((stroke for stroke, limit in limits.items() if ink_px <= limit), Stroke.FAST)
+    return next((stroke for stroke, limit in limits.items() if length_px <= limit), Stroke.FAST)
 
 
 def travel(values: Values) -> float:

@@ -76,11 +76,11 @@ def _worded(step: NextStep, row: RunRow, config: Mapping[str, object]) -> Step |
     match step.kind:
         case StepKind.SLOWER:
             rate = value_text(value_of(config, tuple(LR.split("."))))
-            told = f"learning rate {value_text(step.changes[LR])} instead of {rate}"
-            return Step(step.kind, f"Clone with lr / &{SLOWER_BY}", "clone", f"Open the form with {told}")
+            what = f"learning rate {value_text(step.changes[LR])} instead of {rate}"
+            return Step(step.kind, f"Clone with lr / &{SLOWER_BY}", "clone", f"Open the form with {what}")
         case StepKind.FP32:
-            told = f"Open the form with precision fp32 instead of {row.precision}"
-            return Step(step.kind, "Clone &in fp32", "clone", told)
+            what = f"Open the form with precision fp32 instead of {row.precision}"
+            return Step(step.kind, "Clone &in fp32", "clone", what)
         case kind:
             return _IN_STATE.get((kind, row.state), _PLAIN.get(kind))
 

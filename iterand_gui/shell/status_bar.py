@@ -40,7 +40,7 @@ class StatusBar(QStatusBar):
         self._problems.setIcon(theme.icon("warning", "warn"))
         self._problems.setAccessibleName("Problems")
         self._problems.hide()
-        self._problems.clicked.connect(self._tell_problems)
+        self._problems.clicked.connect(self._warn_of_problems)
         self._of_slots: tuple[str, ...] = ()
         self._of_runs: tuple[str, ...] = ()
         self._of_disk: tuple[str, ...] = ()
@@ -116,6 +116,6 @@ class StatusBar(QStatusBar):
         self._of_disk = (sentence,) if low else ()
         self._show_problems()
 
-    def _tell_problems(self) -> None:
+    def _warn_of_problems(self) -> None:
         for sentence in self.problems:
             self._session.messages.warn(sentence)
