@@ -1,9 +1,9 @@
-"""Reads the store for the window, on a thread of its own: what changed, and what was subscribed to.
+"""Reads changes and subscribed series from the store, on a thread beside the GUI thread.
 
-`StoreReader` knows what was handed out already and gives only what is new; no Qt here, so that it is tested
-as it is. A look that fails hands out nothing, and the next one reads all of it again. Of many runs the newest
-come first, the others with the next look. Limits: runs and slots that a process should work on are judged
-anew every two seconds, so a killed one shows by then, though nobody wrote anything.
+`StoreReader` remembers what it has returned and returns only what is new; it needs no Qt, so that tests use it
+as it is. A look that fails returns nothing, and the next one reads all of it again. Of many runs the newest come
+first, the others with the next look. Limits: runs and slots that a process should work on are judged again every
+two seconds, so that a killed process is seen by then, although it wrote nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from iterand_gui.live.collector import undisturbed
 
 JUDGE_EVERY_S = 2.0
 SWEEPS_EVERY_S = 1.0
-FIRST_RUNS = 300  # of more, the newest are handed out before the others are read
+FIRST_RUNS = 300  # of more runs, the newest are returned before the others are read
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class RunEvents:
 
 @dataclass(frozen=True)
 class Reading:
-    """What one look found; None where a part is as it was. Series and messages by subscription.
+    """The result of one look; None for a part that did not change. Series and messages are keyed by subscription.
 
-    Of a series there are the new points: what a view had from point number `first` on no longer holds.
+    A series brings its new points: they replace what a view holds from point number `first` on.
     """
 
     runs: RunsChange | None = None
@@ -70,7 +70,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class SeriesRequest:
-    """What a subscription wants: these series of these runs, and whether their messages as well."""
+    """What a subscription asks for: series of runs, and whether the runs' messages as well."""
 
     run_ids: tuple[str, ...]
     names: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class _Wanted:
 
 
 class StoreReader:
-    """Looks for news; used by one thread.
+    """Finds what is new in a store; one thread uses it.
 
     Args:
         reader: of an open store.
@@ -110,9 +110,9 @@ class StoreReader:
         """Give what is requested for from now on, beginning with all there is.
 
         Args:
-            number: of the subscription; an earlier request of this number is replaced, and what it was given
-                stays given.
-            request: runs, and what of each.
+            number: of the subscription; an earlier request of this number is replaced, and points that it
+                has received are not sent again.
+            request: series and messages of runs.
         """
         wanted = _Wanted(request)
         before = self._wanted.get(number)
@@ -123,12 +123,12 @@ class StoreReader:
         self._wanted[number] = wanted
 
     def unwant(self, number: int) -> None:
-        """End a subscription."""
+        """End a subscription: nothing follows for its number. An unknown number changes nothing."""
         self._wanted.pop(number, None)
 
     @property
     def has_more(self) -> bool:
-        """Whether the next look has something to read in any case, so that it should come at once."""
+        """Whether runs are still unread, so that the next look should follow at once."""
         return bool(self._unread)
 
     def look(self) -> Reading | None:
@@ -152,11 +152,11 @@ class StoreReader:
             raise
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connection to the database."""
         self._changes.close()
 
     def _read(self, changes: Changes | None, judge: bool, now_s: float) -> Reading | None:
-        """Read everything first, then note what is handed out."""
+        """Read all parts first and note them as returned only then, so that an error loses nothing."""
         changed = set(changes.revisions) if changes is not None else set()
         removed = changes.removed if changes is not None else frozenset()
         runs, unread = self._runs(changed, removed, judge)
@@ -183,7 +183,7 @@ class StoreReader:
     def _runs(
         self, changed: set[str], removed: frozenset[str], judge: bool
     ) -> tuple[RunsChange | None, set[str]]:
-        """What is new of runs, and the ids that are left for the next look."""
+        """The changes of runs, and the ids that are left for the next look."""
         ids = changed | self._unread | (self._live.keys() if judge else set())
         fresh = ids - self._known
         if self._is_first:
@@ -231,7 +231,7 @@ class StoreReader:
         return tuple(found)
 
     def _note(self, reading: Reading, unread: set[str]) -> None:
-        """Remember what was handed out."""
+        """Remember what was returned."""
         self._is_first, self._unread = False, unread
         if reading.runs is not None:
             self._note_runs(reading.runs)

@@ -1,4 +1,4 @@
-"""The window's eye on the store: a thread that looks ten times a second and tells by signals what is new.
+"""Watches the store for the window: a thread looks ten times a second and signals what is new.
 
 The GUI thread never queries: it has the rows as they were last read (`runs`, `configs`, `slots`, `sweeps`),
 and subscriptions bring the points of series. See `store_reader` for what is read and when.
@@ -36,11 +36,11 @@ class Subscription(QObject):
         self._number = number
 
     def set(self, run_ids: Collection[str], names: Collection[str], *, events: bool = False) -> None:
-        """Want these series, or messages, of these runs instead; of what stays only news are told."""
+        """Ask for other series, or messages, of other runs; what was asked for before brings only news."""
         self.requested.emit(self._number, SeriesRequest(tuple(run_ids), tuple(names), events))
 
     def close(self) -> None:
-        """Want nothing more."""
+        """End the subscription: nothing arrives afterwards."""
         self.closed.emit(self._number)
 
 
@@ -56,10 +56,10 @@ class StoreWatcher(QObject):
     slots_changed = Signal(object)  # tuple[SlotRow, ...]
     sweeps_changed = Signal(object)  # tuple[SweepRow, ...]
     overview_changed = Signal(int, int)  # runs that are being trained, runs in the queue
-    failed = Signal(str)  # the store cannot be read; told once
+    failed = Signal(str)  # the store cannot be read; emitted once until it recovers
     recovered = Signal()
 
-    wanted = Signal(int, object)  # for the thread: subscription, SeriesRequest
+    wanted = Signal(int, object)  # to the thread: subscription, SeriesRequest
     unwanted = Signal(int)
 
     def __init__(self, store: Store, parent: QObject | None = None) -> None:
@@ -90,11 +90,11 @@ class StoreWatcher(QObject):
         self._poller.recovered.connect(self._pass_recovery)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread; its first look follows at once."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; nothing is told afterwards."""
+        """End the thread; no signal follows."""
         self._poller.read.disconnect(self._take)
         self._poller.is_ending = True
         self._thread.quit()
@@ -103,7 +103,7 @@ class StoreWatcher(QObject):
     def subscribe(
         self, run_ids: Collection[str], names: Collection[str], *, events: bool = False
     ) -> Subscription:
-        """Be told the points of series, and messages: first all there are, then what comes."""
+        """Subscribe to the points of series and to messages: all that are stored come first, then the new ones."""
         self._numbers += 1
         subscription = Subscription(self._numbers, self)
         subscription.requested.connect(self.wanted)
@@ -170,7 +170,7 @@ class StoreWatcher(QObject):
 
 
 class _StorePoller(QObject):
-    """Lives on the thread."""
+    """Looks at the store, on the watcher's thread; only signals cross to the GUI thread."""
 
     read = Signal(object)  # Reading
     failed = Signal(str)
@@ -188,7 +188,7 @@ class _StorePoller(QObject):
 
     @Slot()
     def begin(self) -> None:
-        """On the thread: make what belongs to it, and look at once."""
+        """Make what belongs to the thread, on the thread, and look at once."""
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.look)
@@ -196,7 +196,7 @@ class _StorePoller(QObject):
 
     @Slot(int, object)
     def want(self, number: int, request: SeriesRequest) -> None:
-        """A subscription is new or other."""
+        """Take a new or changed request of a subscription."""
         self._requests[number] = request
         if self._reader is not None:
             self._reader.want(number, request)
@@ -204,7 +204,7 @@ class _StorePoller(QObject):
 
     @Slot(int)
     def unwant(self, number: int) -> None:
-        """A subscription is over."""
+        """End a subscription, on the thread."""
         self._requests.pop(number, None)
         if self._reader is not None:
             self._reader.unwant(number)
@@ -254,7 +254,7 @@ class _StorePoller(QObject):
 
     @Slot()
     def end(self) -> None:
-        """On the thread: put away what belongs to it."""
+        """Close what belongs to the thread, on the thread."""
         if self._timer is not None:
             self._timer.stop()
             self._timer = None

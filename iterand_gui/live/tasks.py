@@ -1,7 +1,6 @@
 """Work that takes longer than a frame: functions in a few threads, `iterand ...` commands as processes.
 
-A `Job` tells by signals, all of them on the thread it was made on, how far it is and how it ended; nothing
-waits and no dialog opens. Limits: a function is only asked to cancel and must look (`Control.check`); what
+A `Job` signals its progress and its end on the thread on which it was made; nothing waits and no dialog opens. Limits: a function is only asked to cancel and must look (`Control.check`); what
 needs torch is a command, never a function.
 """
 
@@ -82,7 +81,7 @@ class Job(QObject):
 
 
 class Control:
-    """What a background function is told and can tell."""
+    """The connection of a background function to its job: requests to cancel, and reports of progress."""
 
     def __init__(self, report: Callable[[Progress], None]) -> None:
         self._report = report
@@ -95,7 +94,7 @@ class Control:
             raise Cancelled
 
     def report(self, done: float, total: float | None = None, text: str = "") -> None:
-        """Tell how far it is; cheap enough for every item. Also checks."""
+        """Report progress, cheaply enough for every item; raises `Cancelled` as `check` does."""
         self.check()
         now_s = time.monotonic()
         if done == total or now_s - self._reported_s >= _REPORT_EVERY_S:
@@ -149,18 +148,17 @@ class _Runnable(QRunnable):
         self._reported = reported
 
     def run(self) -> None:
-        """Called by the pool."""
         try:
             self._control.check()
             outcome = _Outcome(self._function(self._control))
         except BaseException as error:  # noqa: BLE001 - the edge of the thread: raised again by the job
             outcome = _Outcome(error=error)
-        with suppress(RuntimeError):  # the job is gone, and nobody wants to know
+        with suppress(RuntimeError):  # the job was deleted, so nobody waits for the outcome
             self._reported.emit(outcome)
 
 
 class CommandJob(Job):
-    """An `iterand ...` command in a process of its own; told by its lines (see `lines`)."""
+    """An `iterand ...` command in a child process; its lines report progress (see `lines`)."""
 
     line = Signal(object)  # Line: each line of text that is no progress
 
@@ -291,11 +289,11 @@ class Jobs(QObject):
     def start(self, job: CommandJob) -> None:
         """Start a command that was made elsewhere."""
         self._add(job)
-        # Later, so that whoever asked can connect before it fails.
+        # Later, so that the caller can connect to it before it fails.
         QTimer.singleShot(0, job, job.start)
 
     def close(self) -> None:
-        """Cancel everything, also what comes, and wait, some seconds at most for each; before quitting."""
+        """Cancel all jobs, those that are started later too, and wait some seconds at most for each; before quitting."""
         self._is_closed = True
         for job in self._running:
             job.cancel()

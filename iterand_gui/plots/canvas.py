@@ -48,7 +48,7 @@ class PlotAxis(pg.AxisItem):
     """An axis whose marks may reach beyond its ends, so that the first and last are not left out."""
 
     def boundingRect(self) -> QRectF:  # noqa: N802 (Qt)
-        """With room around."""
+        """The axis with room around it: pyqtgraph paints nothing outside."""
         rect: QRectF = super().boundingRect()
         return rect.adjusted(-_LABEL_ROOM_PX, -_LABEL_ROOM_PX, _LABEL_ROOM_PX, _LABEL_ROOM_PX)
 
@@ -191,7 +191,6 @@ class Canvas(pg.GraphicsView):
         self.hovered.emit(self.view_box.mapSceneToView(event.position()).x() if inside else None)
 
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt)
-        """The pointer is elsewhere."""
         super().leaveEvent(event)
         self.hovered.emit(None)
 

@@ -82,7 +82,7 @@ class CurveData:
 
     @property
     def steps(self) -> Steps:
-        """Positions, (n,)."""
+        """Positions of the points, never falling, (n,)."""
         return self._steps.array
 
     @property

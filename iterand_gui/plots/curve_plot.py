@@ -125,7 +125,7 @@ class CurvePlot(ZoomedPlot):
         self.changed()
 
     def clear(self) -> None:
-        """Show nothing."""
+        """Remove all curves, marks and the note."""
         self.set_highlight(None)
         self._curves.curves.clear()
         self._marks = None
@@ -258,7 +258,6 @@ class CurvePlot(ZoomedPlot):
         )
 
     def table(self) -> Table:
-        """All points."""
         return self._curves.table()
 
     def summary(self) -> str:
@@ -266,7 +265,6 @@ class CurvePlot(ZoomedPlot):
         return self._curves.summary(self.link.axis)
 
     def add_to_menu(self, menu: QMenu) -> None:
-        """Axes, smoothing and following."""
         menu.addAction(self.follow_action)
         axes, smoothing = menu.addMenu("&X axis"), menu.addMenu("S&moothing")
         axis_group, smoothing_group = QActionGroup(axes), QActionGroup(smoothing)

@@ -76,7 +76,7 @@ class DrawnCurve:
         self._styled: tuple[DrawnStyle, bool] | None = None
 
     def shapes(self) -> list[Shape]:
-        """All of them."""
+        """The shapes to paint: band, single points behind a mean, and line."""
         return [self._band, self._raw, self._line]
 
     @property

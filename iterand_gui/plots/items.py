@@ -54,7 +54,7 @@ class ShapesItem(QGraphicsItem):
             self._view = view
 
     def renew(self, shapes: Iterable[Shape]) -> None:
-        """Paint these."""
+        """Replace the shapes and paint them; a greater `z` lies above."""
         self._shapes = sorted(shapes, key=lambda shape: shape.z)
         self.update()
 
@@ -65,7 +65,6 @@ class ShapesItem(QGraphicsItem):
     def paint(
         self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
     ) -> None:
-        """Paint all shapes."""
         scale = painter.worldTransform()
         if not scale.m11() or not scale.m22():  # there is no room between the axes
             return
@@ -87,7 +86,6 @@ class LineShape:
         self._made: Any = None  # the line as Qt takes it, made when it is first painted
 
     def show_line(self, line: Polyline) -> None:
-        """Draw another line."""
         self.line, self._made = line, None
 
     def set_pen(self, pen: QPen, *, antialias: bool, dot_px: float = 0.0, in_pieces: bool = False) -> None:
@@ -140,7 +138,7 @@ class Band:
 
 
 class BandShape:
-    """A filled band."""
+    """The area between the bounds of a `Band`, filled."""
 
     def __init__(self, z: float) -> None:
         self.z = z
@@ -161,7 +159,6 @@ class BandShape:
         self._path = pg.arrayToQPath(np.concatenate((x, x[::-1])), np.concatenate((high, low[::-1])))
 
     def paint(self, painter: QPainter, view: QRectF, pixel: QSizeF) -> None:
-        """Fill the band."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, self.antialias)
         painter.fillPath(self._path, self.colour)
 
@@ -173,7 +170,6 @@ class BarsShape:
         self.z, self._band, self._pen = z, band, pen
 
     def paint(self, painter: QPainter, view: QRectF, pixel: QSizeF) -> None:
-        """Draw the bars."""
         cap = _CAP_PX * pixel.width()
         lines = []
         bars = (array.tolist() for array in (self._band.x, self._band.low, self._band.high))
@@ -202,7 +198,6 @@ class DotsShape:
         self._colour, self._ground = colour, ground
 
     def paint(self, painter: QPainter, view: QRectF, pixel: QSizeF) -> None:
-        """Draw the points."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         painter.setPen(Qt.PenStyle.NoPen)
         rim_px = self._radius_px + _RIM_PX
@@ -222,7 +217,6 @@ class MarksShape:
         self._pen.setCosmetic(True)
 
     def paint(self, painter: QPainter, view: QRectF, pixel: QSizeF) -> None:
-        """Draw those in view."""
         inside = self._places[(self._places >= view.left()) & (self._places <= view.right())]
         columns = np.unique(np.round((inside - view.left()) / pixel.width()))
         bottom, top = view.top(), view.top() + _MARK_PX * pixel.height()

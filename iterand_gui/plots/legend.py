@@ -66,7 +66,7 @@ def _place(entry: LegendEntry) -> tuple[str, str]:
 
 
 class LegendModel(QAbstractListModel):
-    """Entries for Qt's views."""
+    """The entries of a legend as a list model; `LegendRole` gives what stands beside names."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -84,7 +84,6 @@ class LegendModel(QAbstractListModel):
         self.endResetModel()
 
     def rowCount(self, parent: Index = _TOP) -> int:  # noqa: N802 (Qt)
-        """One a curve."""
         return 0 if parent.isValid() else len(self.entries)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
@@ -212,7 +211,6 @@ class LegendDelegate(QStyledItemDelegate):
         return QSize(width, _row_height(metrics))
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        """Draw one entry."""
         entry = index.data(LegendRole.ENTRY)
         rect: QRect = option.rect
         palette: QPalette = option.palette

@@ -88,7 +88,7 @@ class PlotLink(QObject):
         return self._cursor
 
     def set_cursor(self, place: float | None) -> None:
-        """Move the crosshair."""
+        """Move the crosshair of all plots; None takes it away."""
         if place != self._cursor:
             self._cursor = place
             self.cursor_moved.emit()

@@ -197,5 +197,4 @@ class PointsPlot(ZoomedPlot):
         return f"{lines} over {self._x_name.lower()}, {texts.counted(runs, 'run')}: {names}."
 
     def add_to_menu(self, menu: QMenu) -> None:
-        """The x axis."""
         menu.addAction(self.log_x_action)

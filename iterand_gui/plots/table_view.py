@@ -32,5 +32,4 @@ class PlotTable(QTableView):
         self._model.modelReset.connect(self.resizeColumnsToContents)
 
     def show_table(self, table: Table) -> None:
-        """Show these points."""
         self._model.show_table(table)

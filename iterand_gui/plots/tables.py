@@ -38,7 +38,7 @@ class Table(Protocol):
 
     @property
     def columns(self) -> tuple[PlotColumn, ...]:
-        """The columns."""
+        """Names and kinds of the columns, from left to right."""
 
     @property
     def row_count(self) -> int:
@@ -140,11 +140,9 @@ class PlotTableModel(QAbstractTableModel):
         self.dataChanged.emit(self.index(0, 0), self.index(before - 1, len(table.columns) - 1))
 
     def rowCount(self, parent: Index = _TOP) -> int:  # noqa: N802 (Qt)
-        """Rows of the table."""
         return 0 if parent.isValid() else self._table.row_count
 
     def columnCount(self, parent: Index = _TOP) -> int:  # noqa: N802 (Qt)
-        """Columns of the table."""
         return 0 if parent.isValid() else len(self._table.columns)
 
     def headerData(  # noqa: N802 (Qt)

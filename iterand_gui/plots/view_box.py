@@ -26,7 +26,6 @@ class PlotViewBox(pg.ViewBox):
         self.setDefaultPadding(0.0)
 
     def wheelEvent(self, event: Any, axis: int | None = None) -> None:  # noqa: N802 (Qt)
-        """Zoom around the pointer."""
         factor = _ZOOM_A_NOTCH ** (event.delta() / _NOTCH)
         place = self.mapSceneToView(event.scenePos())
         if axis == 1 or event.modifiers() & Qt.KeyboardModifier.ControlModifier:

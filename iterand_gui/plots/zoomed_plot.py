@@ -51,7 +51,7 @@ class ZoomedPlot(PlotFrame):
 
     @abstractmethod
     def set_cursor_place(self, place: float | None) -> None:
-        """Move the crosshair."""
+        """Move the crosshair on the x axis; None takes it away."""
 
     @abstractmethod
     def move_cursor(self, points: int) -> None:
@@ -81,13 +81,13 @@ class ZoomedPlot(PlotFrame):
     # What is seen.
 
     def changed(self) -> None:
-        """Have it drawn anew."""
+        """Ask the ticker for a drawing after data, axes or what is seen changed."""
         self._is_changed = True
         self.reset_action.setEnabled(self.is_zoomed or self._values_seen is not None)
         self.ask()
 
     def reset(self) -> None:
-        """Show everything again."""
+        """Show all of both axes again."""
         self._values_seen = None
         self.show_all_places()
         self.changed()

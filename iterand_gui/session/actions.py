@@ -191,7 +191,6 @@ class Actions(QObject):
         return job
 
     def set_notes(self, run_id: str, text: str) -> None:
-        """Store a run's notes."""
         self._jobs.run(lambda _: labels.set_notes(self._store, run_id, text), "Notes").failed.connect(
             self._messages.error
         )

@@ -37,7 +37,6 @@ class Remembered:
             self._values = read
 
     def text(self, name: str, default: str = "") -> str:
-        """A remembered text."""
         value = self._values.get(name)
         return value if isinstance(value, str) else default
 

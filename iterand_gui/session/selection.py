@@ -18,7 +18,6 @@ class Selection(QObject):
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The chosen runs."""
         return self._ids
 
     @property

@@ -68,7 +68,6 @@ class MainWindow(QMainWindow):
 
     @property
     def page(self) -> Page | None:
-        """The page in view."""
         widget = self._stack.currentWidget()
         return widget if isinstance(widget, Page) else None
 

@@ -67,7 +67,7 @@ class StatusBar(QStatusBar):
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """A sentence for each."""
+        """One sentence for each problem: of slots, then of runs, then of the disk."""
         return (*self._of_slots, *self._of_runs, *self._of_disk)
 
     def _show_problems(self) -> None:

@@ -50,7 +50,6 @@ class EmptyState(QWidget):
 
     @property
     def text(self) -> str:
-        """What it says."""
         return f"{self._heading.text()}. {self._text.text()}".strip()
 
     def say(self, heading: str, text: str = "", offers: Sequence[Offer] = ()) -> None:

@@ -52,7 +52,7 @@ class Messages(QObject):
     def say(
         self, text: str, action: tuple[str, Callable[[], object]] | None = None, topic: object = None
     ) -> None:
-        """Tell what was done."""
+        """Report what was done; the line goes by itself. Of one `topic` only the newest stays."""
         self.said.emit(Message("info", text, action, topic))
 
     def warn(self, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
@@ -87,7 +87,7 @@ class MessageBar(QWidget):
         self._column.addWidget(MessageLine(message, self))
 
     def take_out(self, line: MessageLine) -> None:
-        """Let a line go."""
+        """Remove a line without deleting it."""
         self._column.removeWidget(line)
 
     def lines(self) -> list[MessageLine]:
@@ -136,7 +136,6 @@ class MessageLine(QFrame):
             QTimer.singleShot(round(SHOWN_S * 1000), self, self.go)
 
     def go(self) -> None:
-        """Take the line away."""
         self._bar.take_out(self)
         self.hide()
         self.deleteLater()

@@ -18,12 +18,10 @@ class Picture(QWidget):
         self.setFixedSize(QSize(size_px, size_px))
 
     def show_icon(self, icon: QIcon) -> None:
-        """Show another one."""
         self._icon = icon
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt)
-        """Draw it."""
         if self._icon is not None:
             self._icon.paint(QPainter(self), self.rect())
 

@@ -142,7 +142,6 @@ class HeatArea(QWidget):
         self._paint_bar(painter, inside, colours)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt)
-        """Draw everything."""
         painter = QPainter(self)
         colours = theme.colours(self.palette())
         painter.fillRect(self.rect(), QColor(colours.base))
@@ -174,29 +173,24 @@ class HeatArea(QWidget):
         super().mousePressEvent(event)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt)
-        """Moved enough."""
         self._drag_x = None
         super().mouseReleaseEvent(event)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt)
-        """Show everything again."""
         self._link.show_all()
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 (Qt)
-        """Zoom around the pointer."""
         factor = _ZOOM_A_NOTCH ** (event.angleDelta().y() / _NOTCH)
         self._link.zoom(factor, self._place(event.position().x()))
         event.accept()
 
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt)
-        """The pointer is elsewhere."""
         self.hovered.emit(None, None)
         super().leaveEvent(event)
 
     # Places.
 
     def _inside(self, size: QSize | None = None) -> QRectF:
-        """Where the rows are."""
         width, height = (size or self.size()).width(), (size or self.size()).height()
         metrics = QFontMetricsF(theme.number_font(self.font()))
         widest = max((metrics.horizontalAdvance(name) for name in self._data.layers), default=0.0)

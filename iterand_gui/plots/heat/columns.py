@@ -134,7 +134,7 @@ class Scale:
 
 
 def _round_up(value: float) -> float:
-    """The next round number."""
+    """The least of the round numbers (`_ROUND` times a power of ten) that is not below a value."""
     if value <= 0:
         return 0.0
     power = 10.0 ** math.floor(math.log10(value))
