@@ -1,4 +1,4 @@
-"""Shows a sentence about something that is wrong, with the icon and the colour that errors have everywhere."""
+"""Shows a sentence about an error, with the icon and the colour that errors have everywhere."""
 
 from __future__ import annotations
 

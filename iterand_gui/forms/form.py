@@ -1,8 +1,8 @@
 """A form for the configuration of runs, made from the engine's declarations: a new option needs nothing here.
 
-The form starts from a configuration (defaults, a preset, another run) and keeps what the user changes; several
-values in a field (`0.25, 0.5, 1`; seeds also `1-5`) make several runs. An error stands beside its field, in the
-engine's words but for the option's name.
+The form starts from a configuration (defaults, a preset, another run) and keeps what the user changes;
+several values in a field (`0.25, 0.5, 1`; seeds also `1-5`) make several runs. An error stands beside its
+field, in the engine's words but for the option's name.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class OptionForm(QWidget):
                 return
 
     def show_problems(self, problems: Mapping[str, str]) -> None:
-        """Show beside the fields problems that the options alone do not have, such as missing data; earlier ones go.
+        """Show problems that others than the form have found, in place of the earlier ones.
 
         Args:
             problems: a sentence by option; it goes when an option of the same section is changed.

@@ -45,7 +45,7 @@ class LineReader:
         self._waiting = b""
 
     def feed(self, data: bytes) -> Iterator[TextLine]:
-        """Take bytes and return the lines that are complete; of a line with carriage returns, its last part."""
+        """Take bytes and return the complete lines; of one with carriage returns, its last part."""
         *whole, self._waiting = (self._waiting + data).split(b"\n")
         if len(self._waiting) > _LONGEST_BYTES:  # no line, and it must not fill the memory
             whole.append(self._waiting)

@@ -1,9 +1,9 @@
 """Reads changes and subscribed series from the store, on a thread beside the GUI thread.
 
-`StoreReader` remembers what it has returned and returns only what is new; it needs no Qt, so that tests use it
-as it is. A look that fails returns nothing, and the next one reads all of it again. Of many runs the newest come
-first, the others with the next look. Limits: runs and slots that a process should work on are judged again every
-two seconds, so that a killed process is seen by then, although it wrote nothing.
+`StoreReader` remembers what it has returned and returns only what is new; it needs no Qt, so that tests use
+it as it is. A look that fails returns nothing, and the next one reads all of it again. Of many runs the
+newest come first, the others with the next look. Limits: runs and slots that a process should work on are
+judged again every two seconds, so that a killed process is seen by then, although it wrote nothing.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class RunEvents:
 
 @dataclass(frozen=True)
 class Reading:
-    """The result of one look; None for a part that did not change. Series and messages are keyed by subscription.
+    """The result of one look, None for unchanged parts; series and messages by subscription.
 
     A series brings its new points: they replace what a view holds from point number `first` on.
     """
@@ -107,7 +107,7 @@ class StoreReader:
         self._wanted: dict[int, _Wanted] = {}
 
     def want(self, number: int, request: SeriesRequest) -> None:
-        """Give what is requested for from now on, beginning with all there is.
+        """Begin or change a subscription: the next look returns all that is stored, later ones news.
 
         Args:
             number: of the subscription; an earlier request of this number is replaced, and points that it

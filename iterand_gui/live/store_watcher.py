@@ -103,7 +103,7 @@ class StoreWatcher(QObject):
     def subscribe(
         self, run_ids: Collection[str], names: Collection[str], *, events: bool = False
     ) -> Subscription:
-        """Subscribe to the points of series and to messages: all that are stored come first, then the new ones."""
+        """Subscribe to points of series and to messages: first the stored ones, then the new ones."""
         self._numbers += 1
         subscription = Subscription(self._numbers, self)
         subscription.requested.connect(self.wanted)

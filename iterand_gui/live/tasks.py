@@ -1,7 +1,8 @@
 """Work that takes longer than a frame: functions in a few threads, `iterand ...` commands as processes.
 
-A `Job` signals its progress and its end on the thread on which it was made; nothing waits and no dialog opens. Limits: a function is only asked to cancel and must look (`Control.check`); what
-needs torch is a command, never a function.
+A `Job` signals its progress and its end on the thread on which it was made; nothing waits and no dialog
+opens. Limits: a function is only asked to cancel and must look (`Control.check`); what needs torch is a
+command, never a function.
 """
 
 from __future__ import annotations
@@ -293,7 +294,7 @@ class Jobs(QObject):
         QTimer.singleShot(0, job, job.start)
 
     def close(self) -> None:
-        """Cancel all jobs, those that are started later too, and wait some seconds at most for each; before quitting."""
+        """Cancel all jobs, also later ones, and wait some seconds at most for each; before quitting."""
         self._is_closed = True
         for job in self._running:
             job.cancel()

@@ -25,7 +25,7 @@ Marks = tuple[str, Steps]  # key of a curve, and steps of its run
 
 @dataclass(frozen=True)
 class SceneView:
-    """What is seen: the axis, its part, and the part of the y axis (None: what the curves there need)."""
+    """The visible part: axis, stretch of it, and stretch of the y axis (None: what the curves there need)."""
 
     axis: XAxis
     places: Span
@@ -40,16 +40,16 @@ class CurveScene:
         self._drawn: dict[str, DrawnCurve] = {}
         self._columns: dict[tuple[Positions, XAxis, Span, int], ViewColumns] = {}
         self._mark_places = np.empty(0)
-        self._styled: object = None  # how it was drawn last; None where that no longer holds
-        self.values: Span = (0.0, 1.0)  # what is seen of the y axis
-        self.length_px = 0.0  # of lines up and down that drawing takes
+        self._styled: object = None  # the last style; None if the view has changed since
+        self.values: Span = (0.0, 1.0)  # the visible part of the y axis
+        self.length_px = 0.0  # how far all lines go up and down, in pixels
 
     def line_values(self, key: str) -> Values:
-        """What is drawn of a curve; empty where nothing is."""
+        """The values that are drawn of a curve, empty if none."""
         return self._drawn[key].line.values if key in self._drawn else np.empty(0, np.float32)
 
     def show(self, view: SceneView, marks: Marks | None) -> None:
-        """Show a view; `set_style` draws it."""
+        """Set the view and compute what is drawn of each curve; `set_style` draws it."""
         self._styled = None
         before, self._columns = self._columns, {}
         shown = {k: c for k, c in self._curves.curves.items() if len(c.data) and c.positions.can(view.axis)}

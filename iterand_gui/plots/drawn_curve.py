@@ -1,4 +1,4 @@
-"""One curve in a plot: what is drawn of it for a view, and the shapes that draw it."""
+"""One curve in a plot: its points reduced to a view, and the shapes that draw them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ViewColumns:
 
 @dataclass(frozen=True)
 class DrawnStyle:
-    """How a curve is drawn now."""
+    """The style in which a curve is drawn."""
 
     colour: QColor
     ground: QColor
@@ -81,16 +81,16 @@ class DrawnCurve:
 
     @property
     def line(self) -> Polyline:
-        """What is drawn of the curve, smoothed if it is."""
+        """The line that is drawn: smoothed values where smoothing is on."""
         return self._line.line
 
     def length_px(self, px_per_value: float, line: int) -> float:
-        """How much line is drawn up and down; dashes count more, as they take longer."""
+        """How far the lines go up and down, in pixels; dashes count more, as they take longer to draw."""
         drawn = [self._line.line.values, *self._band.outline]
         return px_per_value * sum(map(travel, drawn)) * (_DASHES_TAKE if line else 1)
 
     def show(self, data: CurveData, columns: ViewColumns) -> Span | None:
-        """Draw what a view shows of a curve.
+        """Reduce a curve to the columns of a view and keep the result for drawing.
 
         Returns:
             The least and greatest value drawn; None where nothing is.
@@ -111,7 +111,7 @@ class DrawnCurve:
         return _span([raw.values] if band is None else [raw.values, band.low, band.high])
 
     def set_style(self, style: DrawnStyle) -> None:
-        """Draw it in other colours or another quality."""
+        """Draw the curve in other colours or another quality."""
         if (style, self._has_dots) == self._styled:
             return
         self._styled = (style, self._has_dots)
@@ -146,7 +146,7 @@ class DrawnCurve:
         columns: ViewColumns,
         changed: int,
     ) -> Polyline:
-        """The points of a part as they are, or all that is in view by columns."""
+        """The points of a part, or all points in view reduced to columns."""
         cache = self._caches[name]
         if part is not None:
             cache.forget()

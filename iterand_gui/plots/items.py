@@ -1,4 +1,4 @@
-"""What is drawn inside a plot: lines, bands, bars, dots and marks.
+"""The shapes inside a plot: lines, bands, bars, dots and marks.
 
 One item of pyqtgraph's scene paints all of them: with an item for each, 32 curves take twice the time.
 """
@@ -31,12 +31,12 @@ NOTHING = Polyline(np.empty(0), np.empty(0, np.float32), raw=False)
 
 
 class Shape(Protocol):
-    """Something that can be painted; what has a greater z lies above."""
+    """Can be painted in a plot; shapes with a greater `z` lie above."""
 
     z: float
 
     def paint(self, painter: QPainter, view: QRectF, pixel: QSizeF) -> None:
-        """Paint it in the places and values of the axes; `pixel` is the size of one of the layout."""
+        """Paint in coordinates of the axes; `pixel` is the size of one pixel of the layout in them."""
 
 
 class ShapesItem(QGraphicsItem):
@@ -48,7 +48,7 @@ class ShapesItem(QGraphicsItem):
         self._shapes: list[Shape] = []
 
     def set_view(self, view: QRectF) -> None:
-        """Say what is seen of the plane."""
+        """Set the visible part of the plane."""
         if view != self._view:
             self.prepareGeometryChange()
             self._view = view
@@ -59,7 +59,7 @@ class ShapesItem(QGraphicsItem):
         self.update()
 
     def boundingRect(self) -> QRectF:  # noqa: N802 (Qt)
-        """What is seen of the plane."""
+        """The visible part of the plane."""
         return self._view
 
     def paint(
@@ -89,7 +89,7 @@ class LineShape:
         self.line, self._made = line, None
 
     def set_pen(self, pen: QPen, *, antialias: bool, dot_px: float = 0.0, in_pieces: bool = False) -> None:
-        """Draw it with another pen; dashes do not come out in pieces."""
+        """Draw the line with another pen; dashed lines must not be drawn in pieces."""
         in_pieces = in_pieces and pen.style() == Qt.PenStyle.SolidLine
         if in_pieces != self._in_pieces:
             self._made = None
@@ -185,7 +185,7 @@ class BarsShape:
 
 
 class DotsShape:
-    """Single points, each with a rim in the ground's colour, so that those that overlap are told apart.
+    """Single points, each with a rim in the ground's colour, so that overlapping ones stay distinct.
 
     Places and values (n,); what is not finite is not drawn.
     """

@@ -1,4 +1,4 @@
-"""The curves of a plot by name, with how they are drawn and their values where the crosshair stands."""
+"""The legend of a plot: names of curves, their lines, and their values at the crosshair."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def lines_apart(colour_numbers: Iterable[int]) -> Iterator[int]:
 
 
 class LegendRole(IntEnum):
-    """What the model gives beside names."""
+    """The data that the model returns beside names."""
 
     ENTRY = Qt.ItemDataRole.UserRole + 1
 
@@ -61,7 +61,7 @@ class LegendEntry:
 
 
 def _place(entry: LegendEntry) -> tuple[str, str]:
-    """What an entry's place in the layout depends on."""
+    """The parts of an entry that its place in the layout depends on."""
     return entry.key, entry.name
 
 
@@ -73,7 +73,7 @@ class LegendModel(QAbstractListModel):
         self.entries: tuple[LegendEntry, ...] = ()
 
     def show_entries(self, entries: Sequence[LegendEntry]) -> None:
-        """Show other entries; the same with other values stay where they are."""
+        """Show other entries; entries whose values alone differ stay in place."""
         before, self.entries = self.entries, tuple(entries)
         if self.entries == before:
             return
@@ -124,7 +124,7 @@ class LegendView(QListView):
         self.place(beside=False)
 
     def place(self, *, beside: bool) -> None:
-        """Stand beside the plot, or above it."""
+        """Place the legend beside the plot or above it."""
         self.is_beside = beside
         self.setFlow(QListView.Flow.TopToBottom if beside else QListView.Flow.LeftToRight)
         self.setWrapping(not beside)
@@ -141,19 +141,19 @@ class LegendView(QListView):
             self.setCurrentIndex(model.index(row))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt)
-        """Take the lines that the width asks for."""
+        """Set the number of lines that the width needs."""
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             self._fit()
 
     def set_room(self, width: int) -> None:
-        """Say how wide the plot is, of which a column may take a part."""
+        """Set the width of the plot; a column takes at most a share of it."""
         if width != self._room_px:
             self._room_px = width
             self._fit()
 
     def name_text(self, name: str) -> str:
-        """What there is room for of a name; no two names read the same."""
+        """A name cut to the room for it; no two names read the same."""
         model = self.model()
         assert isinstance(model, LegendModel)
         seen = model.entries, self.viewport().width(), self.font().key()

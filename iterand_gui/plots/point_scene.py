@@ -29,7 +29,7 @@ _PLACES_MARKED = 12
 
 @dataclass(frozen=True)
 class Axes:
-    """What the axes count: name and unit of x, unit of y, and whether each is logarithmic."""
+    """The axes: name and unit of x, unit of y, and whether each is logarithmic."""
 
     x_name: str
     x_unit: Unit

@@ -1,4 +1,4 @@
-"""The rail at the left: one button a page, with picture and word."""
+"""The rail at the left: one button for each page, with icon and word."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WIDTH_PX = 76
 
 
 class Navigation(QFrame):
-    """Chooses among the pages; `chosen` tells the page's key."""
+    """The buttons of the pages; `chosen` carries the key of the page whose button was pressed."""
 
     chosen = Signal(str)
 

@@ -1,6 +1,6 @@
 """The line at the bottom: queue, what works beside the window, free disk and problems.
 
-Limits: free disk is asked in the background, twice a minute.
+Limits: free disk is read in the background, twice a minute.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LOW_DISK_BYTES = 5_000_000_000
 
 
 class StatusBar(QStatusBar):
-    """Shows how the workspace stands, in words."""
+    """Shows queue, jobs, problems and free disk of the workspace in words."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -57,7 +57,7 @@ class StatusBar(QStatusBar):
         QTimer.singleShot(0, self, self._ask_disk)
 
     def show_slots(self, slots: Sequence[SlotRow]) -> None:
-        """Tell slots that are closed or held."""
+        """Show the problems of slots that are closed or held."""
         self._of_slots = tuple(
             f"Slot {slot.key.position} of {slot.device_name}: {slot.closed_reason or slot.message}"
             for slot in slots

@@ -1,6 +1,6 @@
 """Messages that block nothing: a line with text, at most one button, and a way to close it.
 
-Known errors and results are told here, never in a dialog. Plain text only, since texts hold users' names.
+Known errors and results appear here, never in a dialog. Plain text only, since texts hold users' names.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Message:
 
 
 class Messages(QObject):
-    """Where everything that the user should read is said; the shell shows it."""
+    """Collects everything that the user should read; the shell shows it."""
 
     said = Signal(object)  # Message
 
@@ -56,11 +56,11 @@ class Messages(QObject):
         self.said.emit(Message("info", text, action, topic))
 
     def warn(self, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
-        """Tell what the user should look at."""
+        """Show what the user should look at; the line stays until it is closed."""
         self.said.emit(Message("warning", text, action))
 
     def error(self, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
-        """Tell what went wrong and what to do."""
+        """Show what went wrong and what to do; the line stays until it is closed."""
         self.said.emit(Message("error", text, action))
 
 

@@ -1,4 +1,4 @@
-"""How a run stands, as an icon of its own shape and a word."""
+"""The state of a run, as a word and an icon whose shape is its own."""
 
 from __future__ import annotations
 
