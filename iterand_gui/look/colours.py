@@ -1,8 +1,8 @@
 """The colours of the window and of runs: plain values and arithmetic, no Qt.
 
 Run colours were chosen by search so that each pair stays apart (0.08 in OKLab, where 0.02 can just be seen)
-for people with protan, deutan or tritan vision too; tests/gui/test_colours.py measures it. Eight are as many
-as that leaves room for, so plots use line styles beside them.
+for people with protan, deutan or tritan vision too; tests/gui/test_colours.py measures it. No more than eight
+colours fit, so plots use line styles beside them.
 Sources: WCAG 2.2 (contrast), Machado, Oliveira and Fernandes 2009 (colour vision), Ottosson 2020 (OKLab).
 """
 
@@ -97,7 +97,7 @@ class RunColours:
         return found
 
     def restore(self, numbers: Mapping[str, int]) -> None:
-        """Take up what `numbers` gave in an earlier start; keys that are known already keep theirs."""
+        """Restore what `numbers` gave in an earlier start; keys that have a colour already keep it."""
         for key, number in numbers.items():
             if key not in self._numbers and 0 <= number < len(self._given):
                 self._set(key, number)

@@ -74,10 +74,10 @@ def wrong(workspace: Path, arrangement: Path, scale: str, views: Sequence[View])
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    assert told["scale"] == float(scale)
-    assert list(told["found"]) == [view.name for view in views]
-    return "\n".join(f"{name}: {sentence}" for name, found in told["found"].items() for sentence in found)
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert report["scale"] == float(scale)
+    assert list(report["found"]) == [view.name for view in views]
+    return "\n".join(f"{name}: {sentence}" for name, found in report["found"].items() for sentence in found)
 
 
 @pytest.mark.parametrize("scale", ["1", "1.5", "2"])

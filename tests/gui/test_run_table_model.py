@@ -185,9 +185,9 @@ def test_that_a_filter_shows_what_meets_it_and_keeps_figures_whole(
 ) -> None:
     rows = [run(1, seed=1, val_accuracy=0.8), run(2, seed=2, state=RunState.FAILED), run(3, lr=0.5)]
     model.take(change(rows))
-    with qtbot.waitSignal(model.counts_changed) as told:
+    with qtbot.waitSignal(model.counts_changed) as signal:
         model.set_filter(filters.parse("state:failed"))
-    assert told.args == [1, 3]
+    assert signal.args == [1, 3]
     assert model.counts == (1, 3)
     assert column(model, "n") == ["1 of 2"]
     assert ids(model) == [["00000002"]]

@@ -37,9 +37,9 @@ def tool_tip(world: World, line: QModelIndex, key: str) -> str:
     option.rect = table.visualRect(index)
     event = QHelpEvent(QEvent.Type.ToolTip, QPoint(1, 1), QPoint(1, 1))
     table.itemDelegateForIndex(index).helpEvent(event, table, option, index)
-    told = QToolTip.text()
+    shown = QToolTip.text()
     QToolTip.hideText()
-    return told
+    return shown
 
 
 @pytest.mark.qt_log_ignore("raise\\(\\)")  # what an offscreen tooltip cannot

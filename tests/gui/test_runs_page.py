@@ -189,15 +189,15 @@ def test_that_the_offer_to_undo_goes_when_it_was_undone_by_key(open_runs_page: O
     bar = MessageBar(world.page)
     world.session.messages.said.connect(bar.show_message)
 
-    def told() -> list[tuple[str, bool]]:
+    def said() -> list[tuple[str, bool]]:
         return [(line.message.text, line.message.action is not None) for line in bar.lines()]
 
     world.choose(ids[0])
     QTest.keyClick(world.page.table, Qt.Key.Key_Delete)
-    world.until(lambda: told() == [("1 run moved to the trash.", True)])
+    world.until(lambda: said() == [("1 run moved to the trash.", True)])
     world.until(lambda: world.page.deeds["undo"].isEnabled())
     QTest.keyClick(world.page.table, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    world.until(lambda: told() == [("1 run taken back from the trash.", False)])
+    world.until(lambda: said() == [("1 run taken back from the trash.", False)])
     world.settle()
 
 

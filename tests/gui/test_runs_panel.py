@@ -20,7 +20,7 @@ def button(view: FindingView, text: str) -> QPushButton:
     return found
 
 
-def told(world: World) -> list[str]:
+def findings_shown(world: World) -> list[str]:
     return [view.finding.text for view in world.page.panel.findings if view.finding is not None]
 
 
@@ -131,12 +131,12 @@ def test_that_interrupted_runs_are_offered_together_while_none_is_chosen(open_ru
         end(store, add_run(store, "done"))
 
     world = open_runs_page(store_runs)
-    assert told(world) == ["4 interrupted"]
+    assert findings_shown(world) == ["4 interrupted"]
     button(world.page.panel.findings[0], "Resume all").click()
     world.until(lambda: {world.state(run_id) for run_id in ids} == {RunState.QUEUED})
     ranks = {row.id: row.queue_rank for row in world.store.reader.runs(ids=ids)}
     assert sorted(ids, key=lambda run_id: ranks[run_id] or 0) == ids, "they go on in the order they were made"
-    world.until(lambda: told(world) == [])
+    world.until(lambda: findings_shown(world) == [])
 
 
 def test_that_a_diverged_run_is_cloned_with_a_smaller_rate_or_in_fp32(open_runs_page: OpenRuns) -> None:
@@ -149,7 +149,7 @@ def test_that_a_diverged_run_is_cloned_with_a_smaller_rate_or_in_fp32(open_runs_
     world = open_runs_page(store_runs)
     world.choose(*ids)
     (view,) = world.page.panel.findings
-    assert told(world) == ["Diverged"]
+    assert findings_shown(world) == ["Diverged"]
     assert view.finding is not None
     assert view.finding.reason == "The loss was not finite at step 7."
     button(view, "Clone with lr / 3").click()
@@ -226,11 +226,11 @@ def test_that_a_run_that_waits_no_more_tells_no_reason(open_runs_page: OpenRuns)
     assert token is not None
     claim = slots.claim_next(world.store, key, token)
     assert claim is not None
-    world.until(lambda: told(world) == ["1 of 3 starting", "2 of 3 queued"])
+    world.until(lambda: findings_shown(world) == ["1 of 3 starting", "2 of 3 queued"])
     world.until(lambda: f"trains run {claim.run_id[:8]}" in world.page.panel.findings[1]._reason.text())
     assert world.page.panel.findings[0]._reason.text() == ""
     world.choose(claim.run_id)
-    assert told(world) == ["Starting"]
+    assert findings_shown(world) == ["Starting"]
     assert world.page.panel.findings[0]._reason.text() == ""
     store = world.store
     adopt_run(store, claim.run_id, claim.token, processes.current(), {"device": "cpu"})
@@ -249,7 +249,7 @@ def test_that_it_is_read_again_while_a_run_waits_and_only_then(open_runs_page: O
     world.page.showing()
     assert timer.isActive()
     world.page.deeds["stop"].trigger()
-    world.until(lambda: told(world) == ["Stopped"])
+    world.until(lambda: findings_shown(world) == ["Stopped"])
     world.until(lambda: not timer.isActive())
 
 

@@ -44,9 +44,9 @@ def world(qtbot: QtBot, workspace_dir: Path, memory: Remembered) -> Iterator[Wor
 
 def test_that_a_change_is_stored_at_once_and_told(world: World) -> None:
     slots = world.section(SlotsSection)
-    with world.qtbot.waitSignal(world.session.settings_changed) as told:
+    with world.qtbot.waitSignal(world.session.settings_changed) as signal:
         slots.per_device.setValue(3)
-    assert told.args == [world.stored]
+    assert signal.args == [world.stored]
     assert world.stored.slots_per_device == world.session.settings.slots_per_device == 3
     assert slots.per_device_row.note.text == "Stored."
 

@@ -35,9 +35,9 @@ def test_that_news_arrive_as_signals_and_state_is_kept(
 ) -> None:
     with qtbot.waitSignal(watcher.runs_changed, timeout=WAIT_MS):
         watcher.start()
-    with qtbot.waitSignal(watcher.overview_changed, timeout=WAIT_MS) as told:
+    with qtbot.waitSignal(watcher.overview_changed, timeout=WAIT_MS) as signal:
         run_id = create_run(store, new_run())
-    assert told.args == [0, 1]
+    assert signal.args == [0, 1]
     assert watcher.runs[run_id].name == "run"
     assert watcher.configs[run_id]["method"] == CONFIG["method"]
 

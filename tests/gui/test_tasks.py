@@ -90,8 +90,8 @@ def test_that_a_known_error_is_one_sentence(qtbot: QtBot, jobs: Jobs, tmp_path: 
         (tmp_path / "absent").read_bytes()
 
     assert ended(qtbot, jobs.run(wrong, "Export")).said == [("failed", "The disk is full; free some space.")]
-    (told,) = ended(qtbot, jobs.run(missing, "Export")).said
-    assert told == ("failed", f"Export: No such file or directory ({tmp_path / 'absent'}).")
+    (outcome,) = ended(qtbot, jobs.run(missing, "Export")).said
+    assert outcome == ("failed", f"Export: No such file or directory ({tmp_path / 'absent'}).")
 
 
 def test_that_a_defect_is_raised_again_where_all_are_shown(qtbot: QtBot, jobs: Jobs) -> None:
@@ -123,12 +123,12 @@ def test_that_a_function_can_be_cancelled(qtbot: QtBot, jobs: Jobs) -> None:
 
 
 def test_that_progress_is_told_at_most_twenty_times_a_second() -> None:
-    told: list[Progress] = []
-    control = Control(told.append)
+    reports: list[Progress] = []
+    control = Control(reports.append)
     for number in range(1, 5_001):
         control.report(number, 5_000)
-    assert told[-1] == Progress(5_000, 5_000)
-    assert len(told) < 500
+    assert reports[-1] == Progress(5_000, 5_000)
+    assert len(reports) < 500
 
 
 def test_that_a_command_gives_its_output(qtbot: QtBot, jobs: Jobs) -> None:
@@ -168,9 +168,9 @@ sys.stdin.close()
 time.sleep(600)
 """
     job = script_job(jobs, script)
-    with qtbot.waitSignal(job.progressed, timeout=WAIT_MS) as told:
+    with qtbot.waitSignal(job.progressed, timeout=WAIT_MS) as signal:
         pass
-    assert told.args == [Progress(1, 4, "file")]
+    assert signal.args == [Progress(1, 4, "file")]
     assert job.is_running
     job.cancel()
     assert ended(qtbot, job).said[-1] == ("cancelled",)
@@ -186,10 +186,10 @@ print(child.pid)
 time.sleep(600)
 """
     job = script_job(jobs, script)
-    with qtbot.waitSignal(job.line, timeout=WAIT_MS) as told:
+    with qtbot.waitSignal(job.line, timeout=WAIT_MS) as signal:
         pass
-    assert told.args is not None
-    child = psutil.Process(int(told.args[0].text))
+    assert signal.args is not None
+    child = psutil.Process(int(signal.args[0].text))
     job.cancel()
     job.kill()
     assert ended(qtbot, job).said[-1] == ("cancelled",)

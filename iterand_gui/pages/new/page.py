@@ -294,7 +294,7 @@ class NewPage(Page):
             return
         self._planned = planned
         self.summary.show_plan(planned.plan)
-        self.form.tell({one.option: one.sentence for one in planned.missing})
+        self.form.show_problems({one.option: one.sentence for one in planned.missing})
         self._show_button()
         self.forecast.ask(planned)
         self._queue_planned()

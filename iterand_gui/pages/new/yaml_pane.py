@@ -95,7 +95,7 @@ class YamlPane(QWidget):
         try:
             Path(path).write_text(self.text.toPlainText(), encoding="utf-8")
         except OSError as error:
-            self.problem.tell(f"Cannot write {path} ({error.strerror}): choose another place.")
+            self.problem.say(f"Cannot write {path} ({error.strerror}): choose another place.")
 
     @Slot()
     def take(self) -> bool:
@@ -112,9 +112,9 @@ class YamlPane(QWidget):
             mapping = read()
             RunConfig.from_mapping(mapping)
         except UserError as error:
-            self.problem.tell(str(error))
+            self.problem.say(str(error))
             return error
-        self.problem.tell("")
+        self.problem.say("")
         told.emit(mapping)
         return None
 
@@ -134,7 +134,7 @@ class YamlPane(QWidget):
         self.text.setExtraSelections([mark])
 
     def _edited(self) -> None:
-        self.problem.tell("")
+        self.problem.say("")
         self.text.setExtraSelections([])
         self._use.setEnabled(self.is_edited)
         if self.is_edited != self._was_edited:

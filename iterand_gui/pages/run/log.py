@@ -70,7 +70,7 @@ class LogTab(RunTab):
         self._say_empty(row)
         self._events, self._is_unreadable = [], False
         self._subscription = self.session.watcher.subscribe([row.id], [], events=True)
-        self._subscription.told.connect(self._take_events)
+        self._subscription.messages_arrived.connect(self._take_events)
         self._look()
 
     def leave(self) -> None:
