@@ -152,7 +152,7 @@ def _method(made: Any, name: str) -> dict[str, Any]:
         raise DeclarationError(
             f"{made.__name__} does not define {', '.join(sorted(made.__abstractmethods__))}"
         )
-    by_target = {entry.target: entry.name for entry in METHODS.values() if entry.own is None}
+    by_target = {entry.target: entry.name for entry in METHODS.values() if entry.origin is None}
     base = next((by_target[parent] for parent in parents if parent in by_target), "")
     taken = (method_options_class(base) if base else MethodOptions).model_fields
     arguments = arguments_of(made, ("module", "options", "plan"), taken)

@@ -18,7 +18,8 @@ def defined_in(path: str) -> set[str]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             found.add(node.name)
         if isinstance(node, ast.ClassDef):
-            found |= {f"{node.name}.{inner.name}" for inner in node.body if isinstance(inner, ast.FunctionDef)}
+            inner = [each.name for each in node.body if isinstance(each, ast.FunctionDef)]
+            found |= {f"{node.name}.{name}" for name in inner}
         if isinstance(node, ast.Assign):
             found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
     return found

@@ -1,4 +1,4 @@
-"""`iterand extensions`, `iterand new` and `iterand check`: extension code in a workspace. See docs/extending.md."""
+"""`iterand extensions`, `new` and `check`: the extensions of a workspace (docs/extending.md)."""
 
 from __future__ import annotations
 
@@ -142,7 +142,8 @@ def write_template(place: Workspace, kind: CodeKind, name: str) -> Path:
         taken = entries_of(kind).get(called)
     if taken is not None:
         raise UserError(
-            f"There is a {WORDS[kind]} {called!r} already ({taken.own or 'built in'}); choose another name."
+            f"There is a {WORDS[kind]} {called!r} already ({taken.origin or 'built in'});"
+            " choose another name."
         )
     path = place.extensions_dir / f"{identifier}.py"
     if path.exists():

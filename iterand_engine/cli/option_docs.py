@@ -106,7 +106,7 @@ def _extension_options(entries: Mapping[str, Entry], option: str, prefix: str) -
     for name, entry in entries.items():
         if entry.arguments:
             table = _table(describe(with_arguments(Options, entry.arguments), prefix))
-            yield f"### `{option}: {name}`\n\n{entry.label} ({entry.own}).\n\n{table}"
+            yield f"### `{option}: {name}`\n\n{entry.label} ({entry.origin}).\n\n{table}"
 
 
 def _layer_rules() -> Iterable[OptionInfo]:

@@ -36,7 +36,7 @@ from iterand_engine.extensions.active import check_code
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.processes import host_id
 from iterand_engine.preflight.probe_client import check_before_queueing
-from iterand_engine.runs.sweeps import SweepPlan, QueuedPlan, check_data, plan, queue_plans
+from iterand_engine.runs.sweeps import QueuedPlan, SweepPlan, check_data, plan, queue_plans
 from iterand_engine.slots import drain
 from iterand_engine.store import RunState
 from iterand_engine.store import queue as store_queue

@@ -2,7 +2,7 @@
 
 A line here is all that makes a new one known to the command line, the configuration and the window.
 Targets are `module:attribute` strings, so that reading the catalog imports nothing heavy; `load` imports.
-Entries of the user's extension code join them by `use_extensions` (see extensions.py); only a worker can load those.
+Entries of the user's extensions join them by `use_extensions`; only a worker can load those.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ E = TypeVar("E", bound="Entry")
 class Entry:
     """One choice: its name in files, its label on screens and where its code is.
 
-    `arguments` are the options that it has besides those of its section; `own` says where extension code declares
+    `arguments` are the options that it has besides those of its section; `origin` says which file declares
     it, and is None for what is built in, which `target` names.
     """
 
@@ -32,11 +32,11 @@ class Entry:
     label: str
     target: str
     arguments: tuple[Argument, ...] = field(default=(), kw_only=True)
-    own: Origin | None = field(default=None, kw_only=True)
+    origin: Origin | None = field(default=None, kw_only=True)
 
     def load(self) -> Any:
-        """Import and return the function or class behind it; extension code only where `extension_code.permitted`."""
-        return load_target(self.target) if self.own is None else target_of(self.own, self.name)
+        """Import and return the function or class behind it; that of an extension only where `permitted`."""
+        return load_target(self.target) if self.origin is None else target_of(self.origin, self.name)
 
     def arguments_in(self, options: object) -> dict[str, Any]:
         """The values that a section of a configuration has for `arguments`, by name."""
@@ -89,7 +89,7 @@ class MethodEntry(Entry):
 
 @dataclass(frozen=True)
 class ExtensionEntries:
-    """All that extension code adds: its entries, for names that are not to be had the reason (a sentence), and the
+    """All that extensions add: entries, the reason (a sentence) for each name that is missing, and the
     files that are not enabled and may declare anything."""
 
     entries: tuple[Entry, ...] = ()
@@ -175,7 +175,8 @@ DATASETS = _by_name(
     DatasetEntry("cifar10", "CIFAR-10", f"{_DATA}.cifar:cifar10", "arrays",
                  10, 32, 3, 50_000, 10_000, "cifar10-v1", 170_498_071, downloads="CIFAR10",
                  files=Layout(("cifar10", ""),
-                              (DataForm("cifar-10-python.tar.gz"), DataForm("cifar-10-batches-py", _CIFAR10)))),
+                              (DataForm("cifar-10-python.tar.gz"),
+                                DataForm("cifar-10-batches-py", _CIFAR10)))),
     DatasetEntry("cifar100", "CIFAR-100", f"{_DATA}.cifar:cifar100", "arrays",
                  100, 32, 3, 50_000, 10_000, "cifar100-v1", 169_001_437, downloads="CIFAR100",
                  files=Layout(("cifar100", ""),
@@ -263,8 +264,8 @@ def extensions_that_are_off() -> tuple[str, ...]:
 
 def catalog_of(entry: Entry) -> dict[str, Any]:
     """The catalog that an entry of extension code belongs to."""
-    assert entry.own is not None
-    return _CATALOGS[entry.own.kind]
+    assert entry.origin is not None
+    return _CATALOGS[entry.origin.kind]
 
 
 def entries_of(kind: CodeKind) -> Mapping[str, Entry]:

@@ -40,7 +40,7 @@ class DeclarationError(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """A file of extension code with one content: its name, the content's sha256, and where it lies (absolute)."""
+    """An extension's file with one content: its name, the content's sha256, and its absolute path."""
 
     file: str
     sha256: str

@@ -118,7 +118,7 @@ def _drop(section: dict[str, Any], foreign: list[str], name: str) -> list[str]:
 
 
 def _extension_options(mapping: Mapping[str, Any], keys: list[str]) -> set[str]:
-    """The options of extension code that the choice at `keys` brings, as things stand; none at another place."""
+    """The options that the choice at `keys` brings where it is an extension's; none at another place."""
     catalog = _OWN_OPTIONS_OF.get(tuple(keys))
     if catalog is None:
         return set()

@@ -96,7 +96,7 @@ def _filter_bytes(size: int) -> int:
 
 @dataclass(frozen=True)
 class _Source:
-    """What a dataset of files, or of extension code, depends on; `arguments` are those of extension code, as text."""
+    """What a dataset of files, or of an extension, depends on; `arguments` are the extension's, as text."""
 
     entry: DatasetEntry
     path: Path

@@ -1,7 +1,7 @@
 """What makes two copies of a dataset the same, whatever their path: a content fingerprint.
 
 Named datasets have a constant in the catalog. Arrays are hashed whole; folders by the sorted names and sizes
-of their files; datasets of extension code in `own.py`. Torch-free: a run's fingerprint is made before it trains.
+of their files; datasets of extensions in `readers/extension.py`. Torch-free: it is made before a run trains.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def dataset_fingerprint(config: DataConfig, roots: Sequence[Path]) -> str:
     if entry.fingerprint is not None:
         return entry.fingerprint
     path, facts = located(entry.name, roots, config.path), FileFacts.beside_data(roots)
-    if entry.own is not None:
+    if entry.origin is not None:
         return own_fingerprint(entry, config, facts)
     return remembered_fingerprint(path, lambda: read_content(entry, path, config), facts)
 

@@ -1,7 +1,7 @@
 """Where each dataset is or would be. Torch-free; reads folder entries only.
 
 A dataset is searched below every data root in the given order, at the places that its catalog entry names: in
-a folder of its own name, and where torchvision's dataset classes put it. One of the user's extension code is at
+a folder of its own name, and where torchvision's dataset classes put it. An extension's is at
 data.path, or is its code alone.
 """
 
@@ -55,8 +55,8 @@ def locate(name: str, roots: Sequence[Path], path: Path | str | None = None) -> 
         bundled = resource("datasets", entry.bundled)
         return Location(name, bundled, None, (entry.bundled,), bundled.stat().st_size)
     given = None if path is None else Path(path)
-    if entry.own is not None:
-        place = given or entry.own.source.path
+    if entry.origin is not None:
+        place = given or entry.origin.source.path
         found = place if place.exists() else None
         return Location(name, found, place, (), _size(found, ()))
     if entry.needs_path or entry.bundled:
@@ -79,7 +79,7 @@ def located(name: str, roots: Sequence[Path], path: Path | str | None = None) ->
     entry, location = find("dataset", DATASETS, name), locate(name, roots, path)
     if location.path is not None:
         return location.path
-    if entry.needs_path or entry.own is not None:
+    if entry.needs_path or entry.origin is not None:
         raise UserError(f"Cannot read data.path {str(path)!r}: there is no such file or folder.")
     files = ", ".join(need for need in location.needs if need) or "its files"
     put = f"put {files} into {str(location.expected)!r}" if location.expected else f"set data.path to {files}"

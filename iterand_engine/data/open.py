@@ -73,14 +73,14 @@ def open_dataset(
     facts = FileFacts.beside_data(roots)
     verify(entry.name, path, facts)
     content = read_content(entry, path, config)
-    if entry.own is not None:
+    if entry.origin is not None:
         fingerprint = own_fingerprint(entry, config, facts)
     else:
         fingerprint = entry.fingerprint or remembered_fingerprint(path, lambda: content, facts)
     notes = (*content.notes, *_split_notes(config, content))
     opening = Opening(config, device, workers, seed, channels_last, content.class_names, fingerprint, notes)
     if isinstance(content, ArrayContent):
-        check_arrays(content, f"dataset {entry.name!r}" + (f" ({entry.own})" if entry.own else ""))
+        check_arrays(content, f"dataset {entry.name!r}" + (f" ({entry.origin})" if entry.origin else ""))
         return _from_arrays(opening, content)
     return _from_files(opening, content, entry.size_px, memory_bytes or _memory_bytes(device))
 

@@ -1,6 +1,6 @@
-"""Extension code in use: which of its entries a workspace or a run brings into the catalogs, and which copy runs.
+"""Extensions in use: which entries a workspace or a run brings into the catalogs, and which copy runs.
 
-A process that has a workspace's declarations (`activated`) still cannot run extension code. Workers (`run_code`)
+A process that has a workspace's declarations (`activated`) still cannot run their code. Workers (`run_code`)
 and the probe (`allowed`) can; a worker runs the copy beside its run, if its hash is one that this user
 enabled in this workspace. Torch-free.
 """
@@ -142,7 +142,7 @@ def _in_use(own: ExtensionEntries) -> Iterator[None]:
 
 
 def _hashes(entries: Iterable[Entry]) -> set[str]:
-    return {entry.own.source.sha256 for entry in entries if entry.own is not None}
+    return {entry.origin.source.sha256 for entry in entries if entry.origin is not None}
 
 
 def _of_workspace(workspace: Workspace) -> tuple[ExtensionEntries, list[str]]:
@@ -156,7 +156,7 @@ def _of_workspace(workspace: Workspace) -> tuple[ExtensionEntries, list[str]]:
         if file.state is FileState.ENABLED and file.source is not None
         for entry in entries_of_file(file.source, file.declarations)
     ]
-    there = {(entry.own.kind, entry.name) for entry in entries if entry.own is not None}
+    there = {(entry.origin.kind, entry.name) for entry in entries if entry.origin is not None}
     off = [file for file in files if file.state is not FileState.ENABLED]
     missing = {
         (one.kind, one.name): file.hint
@@ -185,7 +185,7 @@ def _of_run(workspace: Workspace, run_id: str, use: ExtensionUse, trust: Trust) 
     known = trust.of(use.file).known.get(use.sha256)
     if known is None:
         raise UserError(
-            f"Run {run_id} uses extension code that you never enabled in this workspace: look at {copy} and run "
+            f"Run {run_id} uses an extension that you never enabled here: look at {copy} and run "
             f"`iterand extensions enable {path}`."
         )
     source = Source(use.file, use.sha256, path)
@@ -212,7 +212,7 @@ def _entry(declaration: Declaration, source: Source) -> Entry:
             *(one.name, one.label, target, ""),
             needs_path=one.needs_path,
             arguments=one.arguments,
-            own=origin,
+            origin=origin,
         )
     if one.kind == "method":
         base = METHODS[one.base] if one.base else None
@@ -221,9 +221,9 @@ def _entry(declaration: Declaration, source: Source) -> Entry:
             options=base.options if base else _NO_PARENT,
             has_masks=base.has_masks if base and one.has_masks is None else one.has_masks,
             arguments=one.arguments,
-            own=origin,
+            origin=origin,
         )
-    return Entry(one.name, one.label, target, arguments=one.arguments, own=origin)
+    return Entry(one.name, one.label, target, arguments=one.arguments, origin=origin)
 
 
 def _sources(config: RunConfig) -> set[Source]:
@@ -234,4 +234,4 @@ def _sources(config: RunConfig) -> set[Source]:
         METHODS[config.method.name],
         *([RULES[rule.name]] if isinstance(rule, RuleChoice) else []),
     ]
-    return {entry.own.source for entry in entries if entry.own is not None}
+    return {entry.origin.source for entry in entries if entry.origin is not None}

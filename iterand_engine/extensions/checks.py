@@ -1,4 +1,4 @@
-"""Ask the checking process whether extension code keeps its contract; see contract_checks.py for what is checked.
+"""Ask the checking process whether an extension keeps its contract; see preflight/contract.py.
 
 Torch-free: the file runs in a child process, whose results arrive one by one.
 """

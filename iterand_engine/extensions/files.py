@@ -145,7 +145,7 @@ def _clash(
     """The first declaration whose name is built in or another file's, and why it cannot be."""
     for one in declarations:
         there = entries_of(one.kind).get(one.name)
-        built_in = there is not None and there.own is None
+        built_in = there is not None and there.origin is None
         if built_in or (one.kind, one.name) in taken:
             by = "built in" if built_in else f"of {FOLDER}/{taken[one.kind, one.name]}"
             return one, (
@@ -284,7 +284,7 @@ def describe(path: Path) -> Description:
             )
         except subprocess.TimeoutExpired:
             raise UserError(
-                f"{FOLDER}/{path.name} was not run to its end within {DESCRIBE_S:.0f} s; a file of extension code "
+                f"{FOLDER}/{path.name} was not run to its end within {DESCRIBE_S:.0f} s; an extension's file "
                 "only declares, work belongs into its functions."
             ) from None
         try:
@@ -300,7 +300,7 @@ def describe(path: Path) -> Description:
 
 
 def child_command() -> list[str]:
-    """The beginning of the command line of the process that runs extension code to describe or to check it."""
+    """The command line, up to its arguments, of the process that describes or checks an extension."""
     return [sys.executable, "-m", "iterand_engine.preflight.extension_process"]
 
 

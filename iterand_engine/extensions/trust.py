@@ -1,4 +1,4 @@
-"""What a user trusts: which files of extension code are enabled in which workspace, by hash, and what they declare.
+"""What a user trusts: which extensions are enabled in which workspace, by hash, and what they declare.
 
 The record lies with the user's own settings and never in a workspace, so that a workspace that was copied,
 unpacked or received enables nothing. One file a workspace, known by its absolute path. Torch-free.
@@ -51,7 +51,7 @@ class Trust(BaseModel):
         except (OSError, ValidationError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is damaged"
             raise UserError(
-                f"Cannot read {str(path)!r}, which says what extension code is enabled ({reason}): delete it, and "
+                f"Cannot read {str(path)!r}, which says which extensions run ({reason}): delete it, and "
                 "enable your files again."
             ) from None
         return trust if trust.workspace == str(workspace.root) else cls(workspace=str(workspace.root))
@@ -76,7 +76,7 @@ class Trust(BaseModel):
             write_atomic(path, self.model_dump_json(indent=1).encode())
         except OSError as error:
             raise UserError(
-                f"Cannot write {str(path)!r}, which says what extension code is enabled: {error.strerror}."
+                f"Cannot write {str(path)!r}, which says what extensions are enabled: {error.strerror}."
             ) from None
 
 

@@ -1,10 +1,10 @@
-"""The process that runs a file of extension code to describe or to check it; the program starts it as a child.
+"""The process that runs an extension to describe or to check it; the program starts it as a child.
 
     python -m iterand_engine.preflight.extension_process describe FILE ANSWER.json
     python -m iterand_engine.preflight.extension_process check FILE [DATA]
 
 `describe` writes a Description; `check` prints one CheckResult a line as JSON, and at last that all are done.
-What extension code prints itself goes to stderr. Code that ends this process or never returns harms nobody else.
+What an extension prints goes to stderr. Code that ends this process or never returns harms nobody else.
 """
 
 from __future__ import annotations

@@ -61,11 +61,11 @@ def why_no_answer(config: RunConfig, died: str, timeout_s: float) -> str:
     name = repr(config.display_name)
     if died:
         return (
-            f"The probe ended over {name} ({died}); extension code must not end the process, and there must be "
+            f"The probe ended over {name} ({died}); an extension must not end the process, and there must be "
             "memory for it."
         )
     return (
-        f"The probe gave no answer about {name} within {timeout_s:g} s; extension code may not come to an end, "
+        f"The probe gave no answer about {name} within {timeout_s:g} s; an extension may not come to an end, "
         "or the data is slow to read."
     )
 

@@ -3,7 +3,7 @@
     python -m iterand_engine.preflight.probe_process --workspace DIR
 
 Requests come as lines on stdin, replies go as lines to stdout (`probe_messages`). It has no GPU and one
-thread, builds networks on torch's meta device, and runs the user's extension code where that is enabled. What it
+thread, builds networks on torch's meta device, and runs the user's extensions where they are enabled. What it
 prints goes to stderr; what it raises becomes the reply. Code that ends the process or never returns is left
 to whoever started it, who kills the probe and starts another.
 """

@@ -65,7 +65,7 @@ def chosen_rule(choice: RuleChoice) -> Rule:
     entry = find("redraw rule", RULES, choice.name)
     rule: Callable[..., Redraw] = entry.load()
     arguments: Mapping[str, Any] = choice.arguments
-    if entry.own is None:
+    if entry.origin is None:
         return lambda site: rule(site, **arguments)
 
     def guarded(site: RedrawSite) -> Redraw:
@@ -99,7 +99,7 @@ def _checked(wish: object, site: RedrawSite, entry: Entry) -> Redraw:
 
 
 def _wrong(entry: Entry, what: str) -> ExtensionError:
-    return ExtensionError(f"{entry.own}: the redraw rule {entry.name!r} {what}.")
+    return ExtensionError(f"{entry.origin}: the redraw rule {entry.name!r} {what}.")
 
 
 def uniform(layer: RedrawSite) -> Redraw:

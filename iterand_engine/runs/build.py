@@ -31,10 +31,10 @@ def build_network(options: ModelConfig, spec: InputSpec) -> nn.Module:
     """
     entry = find("model", MODELS, options.name)
     module = entry.load()(options.width_factor, spec, **entry.arguments_in(options))
-    if entry.own is not None:
+    if entry.origin is not None:
         if not isinstance(module, nn.Module):
             raise ExtensionError(
-                f"{entry.own}: the model {entry.name!r} returned {kind_of(module)}; it must return a "
+                f"{entry.origin}: the model {entry.name!r} returned {kind_of(module)}; it must return a "
                 "torch.nn.Module."
             )
         _guard_forward(module, entry, spec.classes)
@@ -57,7 +57,7 @@ def make_method(module: nn.Module, options: MethodOptions, plan: RunPlan) -> Met
     entry = find("method", METHODS, options.name)
     method = entry.load()(module, options, plan, **entry.arguments_in(options))
     assert isinstance(method, Method)
-    if entry.own is not None:
+    if entry.origin is not None:
         _check_trained(method, entry)
         _check_masks(method, entry)
         _check_events(method, entry)
@@ -76,7 +76,7 @@ def _guard_forward(module: nn.Module, entry: Entry, classes: int) -> None:
         except Exception as error:
             if explain(error).kind == "defect":
                 raise ExtensionError(
-                    f"{entry.own}: the model {entry.name!r} fails for images of shape {tuple(images.shape)}: "
+                    f"{entry.origin}: the model {entry.name!r} fails for images of shape {tuple(images.shape)}: "
                     f"{type(error).__name__}: {str(error).partition(chr(10))[0]}."
                 ) from error
             raise
@@ -85,7 +85,7 @@ def _guard_forward(module: nn.Module, entry: Entry, classes: int) -> None:
             return outputs
         shape = f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else kind_of(outputs)
         raise ExtensionError(
-            f"{entry.own}: the model {entry.name!r} gives {shape} for {len(images)} images of {classes} "
+            f"{entry.origin}: the model {entry.name!r} gives {shape} for {len(images)} images of {classes} "
             f"classes; its outputs must have shape {wanted}."
         )
 
@@ -96,12 +96,12 @@ def _check_trained(method: Method, entry: Entry) -> None:
     trained = method.trained
     if not isinstance(trained, list) or not all(isinstance(one, nn.Parameter) for one in trained):
         raise ExtensionError(
-            f"{entry.own}: `trained` of the method {entry.name!r} is {kind_of(trained)}; it must be a list "
+            f"{entry.origin}: `trained` of the method {entry.name!r} is {kind_of(trained)}; it must be a list "
             "of parameters."
         )
     if not trained:
         raise ExtensionError(
-            f"{entry.own}: `trained` of the method {entry.name!r} is empty: nothing would learn."
+            f"{entry.origin}: `trained` of the method {entry.name!r} is empty: nothing would learn."
         )
 
 
@@ -109,7 +109,7 @@ def _check_masks(method: Method, entry: Entry) -> None:
     """Readers of a run believe `has_masks`, so it must be true."""
     if method.has_masks not in (None, bool(method.layers)):
         raise ExtensionError(
-            f"{entry.own}: the method {entry.name!r} has {len(method.layers)} masked layers, and has_masks "
+            f"{entry.origin}: the method {entry.name!r} has {len(method.layers)} masked layers, and has_masks "
             f"of its class is {method.has_masks}; write has_masks = {bool(method.layers)}."
         )
 
@@ -122,7 +122,7 @@ def _check_events(method: Method, entry: Entry) -> None:
         if event is None or isinstance(event, RedrawEvent):
             return event
         raise ExtensionError(
-            f"{entry.own}: before_step of the method {entry.name!r} returned {kind_of(event)}; it must "
+            f"{entry.origin}: before_step of the method {entry.name!r} returned {kind_of(event)}; it must "
             "return a RedrawEvent or None."
         )
 

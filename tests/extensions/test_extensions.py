@@ -182,7 +182,7 @@ def test_that_two_files_cannot_declare_one_name(workspace: Workspace) -> None:
     enable_here(workspace, "b.py")
     write(workspace, "a.py", text)
     with activated(workspace) as notes:
-        assert [str(entry.own) for entry in extension_entries()] == ["extensions/a.py, line 4"]
+        assert [str(entry.origin) for entry in extension_entries()] == ["extensions/a.py, line 4"]
         assert "of extensions/a.py" in notes[0]
     assert states(workspace) == {"a.py": "enabled", "b.py": "broken"}
 
@@ -202,7 +202,7 @@ def test_that_a_name_which_becomes_built_in_is_told(
     (file,) = extension_files(workspace)
     assert file.state is FileState.BROKEN
     with activated(workspace) as notes:
-        assert MODELS["next"].own is None
+        assert MODELS["next"].origin is None
         assert "there is a model 'next' already (built in)" in notes[0]
     assert MODELS["next"].label == "Next"
 
@@ -252,7 +252,7 @@ def test_that_only_a_process_that_may_can_load_extension_code(workspace: Workspa
         entry = find("redraw rule", catalog.RULES, "mine")
         with pytest.raises(RuntimeError, match="extension code must not run in this process"):
             entry.load()
-        assert entry.own is not None
+        assert entry.origin is not None
         with permitted(["0" * 64]), pytest.raises(RuntimeError, match="must not run"):
             entry.load()
         assert marker.read_text() == ran

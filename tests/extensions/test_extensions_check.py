@@ -208,7 +208,7 @@ def test_that_the_commands_write_and_check(workspace: Workspace) -> None:
 def test_that_code_that_ends_the_checking_process_is_told(workspace: Workspace, code: int) -> None:
     write(workspace, "bad.py", f"import os\n{HEAD}{RULE_HEAD}os._exit({code})")
     done = iterand("check", "bad.py", "--workspace", workspace.root)
-    said = f"extensions/bad.py ended the process that checked it (exit code {code}); extension code must not end it."
+    said = f"bad.py ended the process that checked it (exit code {code}); an extension must not end it."
     assert (done.code, done.err) == (2, f"{said}\n")
 
 

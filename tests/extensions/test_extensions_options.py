@@ -1,4 +1,4 @@
-"""Declared arguments of extension code are options: in files, --set, filters, sweeps, the page and the key."""
+"""Declared arguments of extensions are options: in files, --set, filters, sweeps, the page and the key."""
 
 from __future__ import annotations
 

@@ -51,8 +51,8 @@ def extension_code() -> Iterator[None]:
     depth = Argument("depth", "int", 3, help="layers", ge=1, le=9)
     rate = Argument("rate", "float", 0.1, gt=0)
     source = Source("mine.py", "0" * 64, Path("mine.py"))
-    model = Entry("tiny", "Tiny net", "", arguments=(depth,), own=Origin(source, "model", 1))
-    rule = Entry("mine", "Mine", "", arguments=(rate,), own=Origin(source, "rule", 9))
+    model = Entry("tiny", "Tiny net", "", arguments=(depth,), origin=Origin(source, "model", 1))
+    rule = Entry("mine", "Mine", "", arguments=(rate,), origin=Origin(source, "rule", 9))
     before = use_extensions(ExtensionEntries((model, rule)))
     yield
     use_extensions(before)
@@ -324,7 +324,7 @@ def test_that_the_hint_follows_what_there_is_to_choose(qtbot: QtBot, form: Optio
     assert "tiny" not in hint.text().split("Allowed: ")[1].split()
     source = Source("mine.py", "0" * 64, Path("mine.py"))
     before = use_extensions(
-        ExtensionEntries((Entry("tiny", "Tiny net", "", own=Origin(source, "model", 1)),))
+        ExtensionEntries((Entry("tiny", "Tiny net", "", origin=Origin(source, "model", 1)),))
     )
     try:
         form.renew()

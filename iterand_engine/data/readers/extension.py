@@ -1,4 +1,4 @@
-"""Datasets of the user's extension code: read one, check what it returned, and know its content without running it.
+"""Datasets of extensions: read one, check what it returned, and know its content without running it.
 
 Torch-free. The fingerprint is made from the hash of the code, its arguments and what is at data.path, so that
 a run can be made by a process that never runs extension code.
@@ -36,7 +36,7 @@ def read_content(entry: DatasetEntry, path: Path, config: DataConfig) -> Content
         UserError: the files cannot be read.
         ExtensionError: extension code returned something else than a dataset's content.
     """
-    if entry.own is None:
+    if entry.origin is None:
         content: Content = entry.load()(path)
         return content
     given = None if config.path is None else Path(config.path)
@@ -55,12 +55,12 @@ def own_fingerprint(entry: DatasetEntry, config: DataConfig, facts: FileFacts) -
     Raises:
         UserError: data.path cannot be read.
     """
-    assert entry.own is not None
+    assert entry.origin is not None
     try:
         at = None if config.path is None else _content_at(Path(config.path), facts)
     except OSError as error:
         raise UserError(f"Cannot read data.path {config.path!r}: {error.strerror}.") from None
-    parts = [entry.own.source.sha256, entry.name, entry.arguments_in(config), at]
+    parts = [entry.origin.source.sha256, entry.name, entry.arguments_in(config), at]
     return f"sha256:{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}"
 
 
@@ -87,7 +87,7 @@ def _files_below(root: Path) -> Iterator[tuple[str, int]]:
 
 
 def _checked(entry: DatasetEntry, content: Any) -> Content:
-    """See that extension code returned a content of arrays or of files; shapes are checked as for any other."""
+    """Check that an extension returned arrays or files; shapes are checked as for any other."""
     if not isinstance(content, (ArrayContent, FolderContent)):
         raise _wrong(entry, f"returned {kind_of(content)}; it must return ArrayContent or FolderContent")
     wanted: type = ImageArrays if isinstance(content, ArrayContent) else ImageFiles
@@ -131,4 +131,4 @@ def _check_files(entry: DatasetEntry, content: FolderContent) -> None:
 
 
 def _wrong(entry: DatasetEntry, what: str) -> ExtensionError:
-    return ExtensionError(f"{entry.own}: the dataset {entry.name!r} {what}.")
+    return ExtensionError(f"{entry.origin}: the dataset {entry.name!r} {what}.")

@@ -146,6 +146,6 @@ def _find(workspace: Workspace, settings: Settings) -> _Found:
     locations = [
         place
         for place in dataset_places(workspace, settings)
-        if not DATASETS[place.name].needs_path or DATASETS[place.name].own is not None
+        if not DATASETS[place.name].needs_path or DATASETS[place.name].origin is not None
     ]
     return _Found(tuple(roots), tuple(locations))
