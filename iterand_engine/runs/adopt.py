@@ -1,7 +1,7 @@
-"""Begins one start of a run: fixes its configuration, adopts the run, and stores the error that ends it early.
+"""Begins one start of a run: fixes its configuration, adopts the run, and stores an error that ends it early.
 
-Torch-free, so that a worker process adopts its run, with a heartbeat, before it spends seconds importing torch:
-a claim lapses if no process adopts it within a minute.
+Torch-free, so that a worker process adopts its run, with a heartbeat, before it spends seconds importing
+torch: a claim lapses if no process adopts it within a minute.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Start:
 
 
 def prepare(store: Store, run_id: str, device: str | None = None) -> Start:
-    """Fix the open options of a run's configuration; a run that was started before keeps those of its first start.
+    """Fix the open options of a run's configuration; a later start keeps those of the first.
 
     Args:
         store: holds the run.
@@ -133,6 +133,6 @@ def _give_up(store: Store, run_id: str, token: str, error: UserError) -> None:
 
 
 def _finish_unusable(store: Store, run_id: str, recorder: Recorder, error: UserError) -> None:
-    """Store an error that the user can repair: a run with a checkpoint can then be resumed, another cannot."""
+    """Store an error that the user can repair: a run with a checkpoint is then resumable, another is not."""
     state = RunState.STOPPED if store.reader.checkpoints(run_id) else RunState.FAILED
     recorder.finish(state, end_kind=error.concern or "other", reason=str(error))

@@ -8,7 +8,7 @@ from queue import Queue
 
 
 class BackgroundWriter:
-    """Runs jobs in order on its own thread; at most two wait, so a slow disk slows training and fills no memory.
+    """Runs jobs in order on its own thread; at most two wait, so a slow disk slows training.
 
     A job's error is raised by the next call of `submit`, `wait` or `close`.
     """

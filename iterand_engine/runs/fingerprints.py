@@ -1,7 +1,7 @@
 """Fills in the data's fingerprint of runs that were made before fingerprints were stored. Torch-free.
 
-Their group keys contain it, so a hash of today's data can be proven: it is stored only where it gives the run's
-own key. If the data is gone, the fingerprint stays unknown until data with that content is read again.
+Their group keys contain it, so a hash of today's data can be proven: it is stored only where it gives the
+run's own key. If the data is gone, the fingerprint stays unknown until data with that content is read again.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ BEHAVIOURS: tuple[Behaviour, ...] = ()
 
 
 def behaviour_of(config: RunConfig) -> dict[str, int]:
-    """Give the tags of a run that is made now: by name, the newest number of each change that applies to it."""
+    """Give the tags of a run made now: by name, the newest number of each change that applies to it."""
     return {one.name: one.number for one in BEHAVIOURS if one.applies(config)}
 
 

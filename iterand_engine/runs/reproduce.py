@@ -93,7 +93,7 @@ def reproduce_run(
     limit = min(original.step, original.step if steps is None else steps)
     if limit < 1:
         raise UserError(
-            f"There is nothing to compare: run {run_id} did {original.step} steps, and you asked for {limit}; "
+            f"There is nothing to compare: run {run_id} did {original.step} steps, and {limit} were asked for; "
             "name a run that was trained, and at least 1 step."
         )
     with (
@@ -148,7 +148,7 @@ def compare(store: Store, original: RunDetail, other: Store, repeated: RunDetail
 
 
 def first_difference(store: Store, run_id: str, other: Store, other_id: str, steps: int) -> Difference | None:
-    """Find the earliest difference of two runs in their first steps; at one step, in the first declared series.
+    """Find the earliest difference of two runs in their first steps; at one step, that declared first.
 
     An epoch's point at the very last step may be missing: a run can end between the step and the evaluation.
     """

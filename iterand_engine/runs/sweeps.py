@@ -72,8 +72,8 @@ class QueuedPlan:
 def plan(mapping: Mapping[str, Any], changes: Mapping[str, Sequence[object]], folder: Path) -> Plan:
     """Make the runs of all combinations of the values given, a whole grid for one seed before the next.
 
-    If the method, network or dataset of a cell lacks an option that those of other cells have, the cell is made
-    without it, with a note. Cells that are then equal become one.
+    If the method, network or dataset of a cell lacks an option that those of other cells have, the cell is
+    made without it, with a note. Cells that are then equal become one.
 
     Args:
         mapping: options as read from a file or preset.
@@ -198,7 +198,7 @@ def _combined(
 
 
 def _copied(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy a mapping so that its options can be changed; `deepcopy` would take most of a large plan's time."""
+    """Copy a mapping so that its options can be changed; `deepcopy` would take most of a plan's time."""
     return {key: _copied(value) if isinstance(value, dict) else value for key, value in mapping.items()}
 
 

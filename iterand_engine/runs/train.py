@@ -141,7 +141,7 @@ class RunSession(Hooks):
 
     @contextmanager
     def open(self) -> Iterator[Trainer]:
-        """Give a trainer at the run's newest checkpoint, or its start; files and data are closed on leaving."""
+        """Give a trainer at the run's newest checkpoint, or its start; leaving closes files and data."""
         with ExitStack() as stack:
             stack.callback(self._files.close)
             use_only(self._start.device)
@@ -184,19 +184,15 @@ class RunSession(Hooks):
         return trainer
 
     def on_progress(self, progress: TrainingProgress) -> None:
-        """Hand it on."""
         self._around.on_progress(progress)
 
     def note(self, text: str) -> None:
-        """Hand it on."""
         self._around.note(text)
 
     def should_stop(self, step: int) -> bool:
-        """Ask whoever started the run."""
         return self._around.should_stop(step)
 
     def on_checkpoint(self, state: Checkpoint) -> None:
-        """Write it."""
         self._files.add_checkpoint(state)
         self._around.on_checkpoint(state)
 

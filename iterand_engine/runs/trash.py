@@ -6,7 +6,8 @@ store. So every run that is shown has its files, and the rest of a removal that 
 where the next emptying removes it.
 
 Workspaces of older versions may have files of deleted runs in `trash/<id>`. They count as trash, are removed
-with the run, and move back to `runs/<id>` with it; those of a run that the store no longer has are entries too.
+with the run, and move back to `runs/<id>` with it. Those of a run that the store no longer has are entries
+too.
 
 Links are moved and removed as links, and never followed. Torch-free.
 """
@@ -60,7 +61,7 @@ def undelete_runs(workspace: Workspace, store: Store, run_ids: Sequence[str]) ->
 
 
 def entries(workspace: Workspace, store: Store) -> list[TrashEntry]:
-    """List the trash: deleted runs, the last deleted first, then files of runs that the store no longer has."""
+    """List the trash: deleted runs, the last deleted first, then files of runs that the store does not have."""
     found = [TrashEntry(one.row.id, one.row, one.deleted_at) for one in store.reader.discarded()]
     try:
         names = sorted(name for name in os.listdir(workspace.trash_dir) if is_run_id(name))

@@ -89,7 +89,7 @@ class Outbox:
 
     @property
     def stop_requested(self) -> bool:
-        """Whether somebody asked for a stop, as of the last commit. Raises the error that ended it."""
+        """Whether a stop was asked for, as of the last commit. Raises the error that ended the writing."""
         self._raise_failure()
         return self._stop_requested
 
