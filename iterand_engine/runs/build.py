@@ -65,7 +65,7 @@ def make_method(module: nn.Module, options: MethodOptions, plan: RunPlan) -> Met
 
 
 def _guard_forward(module: nn.Module, entry: Entry, classes: int) -> None:
-    """Make errors of a forward pass name the network: those of torch's layers have no line of the extension."""
+    """Make errors of a forward pass name the network: those of torch's layers do not show the extension."""
     forward = module.forward
 
     def guarded(images: Tensor) -> Tensor:

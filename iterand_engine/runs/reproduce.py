@@ -93,8 +93,8 @@ def reproduce_run(
     limit = min(original.step, original.step if steps is None else steps)
     if limit < 1:
         raise UserError(
-            f"There is nothing to compare: run {run_id} did {original.step} steps, and {limit} were asked for; "
-            "name a run that was trained, and at least 1 step."
+            f"There is nothing to compare: run {run_id} did {original.step} steps, and {limit} were asked "
+            "for; name a run that was trained, and at least 1 step."
         )
     with (
         TemporaryDirectory(prefix="iterand-reproduce-") as folder,

@@ -61,7 +61,7 @@ def undelete_runs(workspace: Workspace, store: Store, run_ids: Sequence[str]) ->
 
 
 def entries(workspace: Workspace, store: Store) -> list[TrashEntry]:
-    """List the trash: deleted runs, the last deleted first, then files of runs that the store does not have."""
+    """List the trash: deleted runs, the last deleted first, then files of unknown runs."""
     found = [TrashEntry(one.row.id, one.row, one.deleted_at) for one in store.reader.discarded()]
     try:
         names = sorted(name for name in os.listdir(workspace.trash_dir) if is_run_id(name))

@@ -33,7 +33,7 @@ class FinalState:
 
     @property
     def masks(self) -> dict[str, LayerMask]:
-        """Read the masks by layer name; errors as `stored_mask.read_header`. Version 1 had a fact `shapes`."""
+        """The masks by layer name; errors as `stored_mask.read_header`. Version 1 had a fact `shapes`."""
         facts = self.facts
         header = json.loads(facts["masks"]) if "masks" in facts else {"shapes": json.loads(facts["shapes"])}
         return stored_mask.read_header(header, lambda _, name: self.tensors[f"mask/{name}"].numpy())

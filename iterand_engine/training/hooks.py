@@ -28,7 +28,7 @@ class TrainingProgress:
 
 
 class Hooks:
-    """All hooks, each without effect; subclasses override those they need. The trainer calls them between steps."""
+    """All hooks, each without effect; subclasses override some. The trainer calls them between steps."""
 
     def on_progress(self, progress: TrainingProgress) -> None:
         """Called several times a second, or once per step if steps are slower."""
