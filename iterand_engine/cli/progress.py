@@ -1,4 +1,4 @@
-"""Progress of a run on stderr: two live lines on a terminal, else a plain line now and then.
+"""Shows the progress of a run on stderr: two live lines on a terminal, else a plain line now and then.
 
 Limits: a display that cannot be written (a closed terminal or pipe) falls silent; it never ends a run.
 """
@@ -26,7 +26,7 @@ PLAIN_EVERY_S = 10.0
 
 @contextmanager
 def progress_display() -> Iterator[Hooks]:
-    """The display that suits stderr; what it shows last stays."""
+    """Open the display that suits stderr; its last lines stay on the screen."""
     if not sys.stderr.isatty():
         yield PlainDisplay()
         return
@@ -38,13 +38,13 @@ def progress_display() -> Iterator[Hooks]:
 
 
 class PlainDisplay(Hooks):
-    """A line at first and then every ten seconds."""
+    """Prints a line at the start and then every ten seconds."""
 
     def __init__(self) -> None:
         self._last_s = -math.inf
 
     def on_progress(self, progress: TrainingProgress) -> None:
-        """Show how far it is, if it is time for a line."""
+        """Print a line if ten seconds have passed since the last."""
         now_s = time.monotonic()
         if now_s - self._last_s >= PLAIN_EVERY_S:
             self._last_s = now_s
@@ -59,10 +59,10 @@ class PlainDisplay(Hooks):
 
 
 class PatientConsole(Console):
-    """A console that falls silent where nobody listens; Rich's own would end the process, and the run."""
+    """A console that falls silent on a closed pipe; Rich's own would end the process, and the run."""
 
     def on_broken_pipe(self) -> None:
-        """Say nothing from now on."""
+        """Print nothing from now on; Rich calls this when the pipe is closed."""
         self.quiet = True
 
 
@@ -83,7 +83,6 @@ class LiveDisplay(Hooks):
         self._guarded(self._live.start)
 
     def on_progress(self, progress: TrainingProgress) -> None:
-        """Show how far it is."""
         self._bar.update(
             self._task,
             description=_place(progress),
@@ -98,7 +97,7 @@ class LiveDisplay(Hooks):
         self._guarded(lambda: self._live.console.print(Text(as_typed(text))))
 
     def close(self) -> None:
-        """Leave what was shown last."""
+        """End the display; its last lines stay on the screen."""
         self._guarded(self._live.stop)
 
     def _guarded(self, show: Callable[[], None]) -> None:

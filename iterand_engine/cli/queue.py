@@ -111,7 +111,7 @@ def queue(
 
 
 def _changes(sets: list[str], name: str | None, seeds: str | None) -> dict[str, Sequence[object]]:
-    """The values of what is set, name and seeds among it; of several of one option the last counts."""
+    """Collect the values by option, with name and seeds; of several of one option the last counts."""
     changes: dict[str, Sequence[object]] = {}
     for option, values in read_sets(sets, read_values):
         changes.pop(option, None)
@@ -160,7 +160,7 @@ def _refuse_mixtures(asked: list[str], as_json: bool) -> None:
 
 
 def _plans(files: list[str], preset: str | None, changes: dict[str, Sequence[object]]) -> list[SweepPlan]:
-    """A plan for each file, or for the preset; all are checked before anything is queued."""
+    """Make a plan for each file, or for the preset; all are checked before anything is queued."""
     if files and preset is not None:
         raise UserError(f"A file ({files[0]}) and a preset ({preset}) are both given; name one of them.")
     if preset is not None:
@@ -199,7 +199,7 @@ def _queued_text(planned: SweepPlan, queued: QueuedPlan) -> str:
 
 
 def _to_resume(at: Opened, names: list[str], *, interrupted: bool, everything: bool) -> list[str]:
-    """The runs to resume, those made first before others where none is named."""
+    """Find the ids of the runs to resume; those not named, the oldest first."""
     if sum((bool(names), interrupted, everything)) != 1:
         raise UserError("Name the runs to resume after --resume, or say --interrupted or --all instead.")
     if names:
@@ -225,7 +225,7 @@ def _resume(at: Opened, run_ids: list[str]) -> None:
 
 
 def _continue(at: Opened) -> None:
-    """Slots of an older program start anew when their runs have ended; without such, missing ones start."""
+    """Ask slots of an older program to restart after their runs; if there are none, start missing ones."""
     here = [slot for slot in at.store.reader.slots() if slot.key.host == host_id() and slot.held]
     older = [slot.key for slot in here if slot.program != program_stamp()]
     store_slots.ask(at.store, older, "restart")
@@ -247,7 +247,7 @@ def _reopen(at: Opened, device: str) -> None:
 
 
 def _start_slots(at: Opened) -> bool:
-    """Start the slots that are missing, say which; where there are none, why the first run waits."""
+    """Start missing slots and say which; if none is missing, say why the first run waits."""
     started = drain.start_missing(at.workspace, at.store)
     for key in started:
         result(f"started {_slot(key)}")

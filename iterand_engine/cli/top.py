@@ -1,6 +1,6 @@
-"""`iterand top`: slots, what is being trained and what waits, again every second until Ctrl+C.
+"""`iterand top`: shows slots, live runs and the queue, every second until Ctrl+C.
 
-Limits: it only looks; it neither starts slots nor settles what became of dead runs.
+Limits: it only reads; it neither starts slots nor stores the new state of dead runs.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from iterand_engine.store import RunState
 
 EVERY_S = 1.0
 POLL_S = 0.1
-WIDEST = 120  # columns; beyond them what belongs together stands too far apart
-COUNT_EVERY_S = 10.0  # of all runs, which may be many
+WIDEST = 120  # columns; on a wider board a run's name and figures would be too far apart
+COUNT_EVERY_S = 10.0  # not every second, because the count reads all runs
 _TROUBLED = (RunState.INTERRUPTED, RunState.FAILED, RunState.DIVERGED)
 
 
@@ -62,7 +62,7 @@ def _watch(reader: BoardReader, console: Console) -> None:
 
 
 class BoardReader:
-    """Reads boards one after another; of curves only what is new."""
+    """Reads boards one after another; of the curves only new points."""
 
     def __init__(self, at: Opened) -> None:
         self._at = at
@@ -71,7 +71,7 @@ class BoardReader:
         self._counted_s = -math.inf
 
     def read(self) -> Board:
-        """The board as it is now."""
+        """Read the present board."""
         store = self._at.store
         live, queued = store.reader.live_runs(), store.reader.queued()
         self._read_losses([run.id for run in live])

@@ -82,7 +82,7 @@ def resume(run: RunArgument, now: NowOption = False, workspace: WorkspaceOption 
 
 
 def chosen_mapping(config: Path | None, preset: str | None) -> dict[str, Any]:
-    """The options of a file or of a preset.
+    """Read the options of a file or of a preset.
 
     Raises:
         UserError: both are given, or neither, or the one given cannot be read.
@@ -101,11 +101,11 @@ def chosen_mapping(config: Path | None, preset: str | None) -> dict[str, Any]:
 
 
 def read_sets(sets: list[str], read: Callable[[str], R]) -> list[R]:
-    """Read what was given by `--set`; an error names the flag.
+    """Read the arguments of `--set`; an error names the flag.
 
     Args:
-        sets: the texts.
-        read: reads one.
+        sets: the arguments.
+        read: reads one of them.
     """
     try:
         return [read(text) for text in sets]
@@ -114,10 +114,10 @@ def read_sets(sets: list[str], read: Callable[[str], R]) -> list[R]:
 
 
 def new_run(at: Opened, options: RunConfig) -> str:
-    """Make a run that this process is going to train, once its data is known to be there.
+    """Check that the data is here, and make a run that this process is going to train.
 
     Raises:
-        UserError: data, device or precision are not to be had here.
+        UserError: data, device or precision is not available here.
     """
     warning = at.workspace.warning()
     if warning is not None:

@@ -1,4 +1,4 @@
-"""A run that a person starts waits for a slot on its device, saying why, and then takes the slot's place."""
+"""Waits for a slot's place for a run in the foreground, and says why it has to wait."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def wait_for_slot(at: Opened, run_id: str, before: RunState, signals: StopSignal
 
     Args:
         at: the run's workspace.
-        run_id: which run.
-        before: how it stood before it was queued, and stands again where the wait is given up.
-        signals: whether the user gives up.
+        run_id: the run's id.
+        before: its state before it was queued, which it gets back if the user gives up.
+        signals: say whether the user gives up.
     Returns:
-        The claim; None where the user gave up, or the run was stopped meanwhile.
+        The claim; None if the user gave up, or the run was stopped meanwhile.
     Raises:
-        UserError: no device here suits the run, or it left the queue otherwise.
+        UserError: no device here suits the run, or it left the queue in another way.
     """
     run = at.store.reader.run(run_id)
-    told, look_at_s = "", 0.0
+    said, look_at_s = "", 0.0
     offered: list[OfferedPlace] = []
     try:
         while not signals.requested:
@@ -44,12 +44,12 @@ def wait_for_slot(at: Opened, run_id: str, before: RunState, signals: StopSignal
             if isinstance(claim, Claim):
                 return claim
             reason = _reason(at, offered, claim)
-            if reason != told:
+            if reason != said:
                 say(f"Waiting for a slot: {reason}. Ctrl+C gives up; --now does not wait for slots.")
-                told = reason
+                said = reason
             time.sleep(POLL_S)
     except UserError:
-        if at.store.reader.run(run_id).state is RunState.STOPPED:  # somebody stopped it in the queue
+        if at.store.reader.run(run_id).state is RunState.STOPPED:  # by `iterand stop`, say
             return None
         store_queue.withdraw(at.store, run_id, before)
         raise
@@ -58,7 +58,7 @@ def wait_for_slot(at: Opened, run_id: str, before: RunState, signals: StopSignal
 
 
 def _offered(at: Opened, run: RunDetail) -> list[OfferedPlace]:
-    """The places that suit a run, and for a run on the CPU one of its own where the settings give none."""
+    """Find the places that suit a run; for a run on the CPU one of its own if the settings give none."""
     compute = run.config["compute"]
     device = compute.get("device") if isinstance(compute, dict) else None
     offered = places(Settings.load(at.workspace), our_processes(at.store))
@@ -67,7 +67,7 @@ def _offered(at: Opened, run: RunDetail) -> list[OfferedPlace]:
 
 
 def _reason(at: Opened, offered: list[OfferedPlace], rows: list[SlotRow]) -> str:
-    """Why none of the places is free, without a full stop."""
+    """Say why none of the places is free, without a full stop."""
     taken = {row.key: row for row in rows}
     found = []
     for offer in offered:

@@ -1,7 +1,7 @@
-"""`iterand work`: drain the queue in the foreground, with the progress of what is trained.
+"""`iterand work`: drains the queue in the foreground, with the progress of the runs.
 
-Each run has a process of its own, as in a slot that stands alone. Ctrl+C asks those runs to save and stop; a
-second one leaves them to do so by themselves.
+Each run has a process of its own, as in a slot in the background. Ctrl+C asks those runs to save and stop; a
+second one ends this program without waiting for them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def work(
         wanted = _wanted(at, devices or [])
         with StopSignals() as signals, _display(at) as display:
 
-            def should_stop() -> bool:  # asked several times a second: the moment to look, too
+            def should_stop() -> bool:  # called several times a second, so it refreshes the display too
                 display.look()
                 return signals.requested
 
@@ -67,7 +67,7 @@ def work(
 
 
 def _wanted(at: Opened, devices: list[str]) -> list[SlotPlace]:
-    """The slots to drain; those whose device others use are said and left out."""
+    """Choose the slots to drain; those whose device other programs use are reported and left out."""
     offered = drain.places(at.settings, our_processes(at.store))
     chosen = [
         offer
@@ -89,15 +89,15 @@ def _wanted(at: Opened, devices: list[str]) -> list[SlotPlace]:
 
 class _Display(Protocol):
     def look(self) -> None:
-        """Show how far everything is, if it is time to."""
+        """Refresh the display if it is due."""
 
     def note(self, text: str) -> None:
-        """Tell something, in a line of its own."""
+        """Print a sentence on a line of its own."""
 
 
 @contextmanager
 def _display(at: Opened) -> Iterator[_Display]:
-    """The board of `iterand top` on a terminal, else a line a run now and then."""
+    """Open the board of `iterand top` on a terminal, else a display with a line per run now and then."""
     if not sys.stderr.isatty():
         yield _Lines(at)
         return
@@ -146,5 +146,5 @@ class _LiveBoard:
         self._guarded(self._live.stop)
 
     def _guarded(self, show: Callable[[], None]) -> None:
-        with suppress(OSError):  # nobody looks any more; training goes on
+        with suppress(OSError):  # the terminal is closed; training goes on
             show()

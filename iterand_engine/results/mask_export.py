@@ -1,7 +1,7 @@
-"""What leaves the workbench: masks that numpy alone reads. `network_exports` has networks, for torch alone.
+"""Exports masks to files that numpy alone can read; `training.network_export` exports networks, for torch.
 
-Formats are described in docs/exports.md. Files are written beside and renamed. Masks are kept of every epoch.
-Torch-free.
+docs/exports.md describes the formats. Files are written under another name and renamed. A run keeps the masks
+of every epoch. Torch-free.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BEST, LAST = "best", "last"
 
 
 class ExportFormat(StrEnum):
-    """What `iterand export` writes."""
+    """The formats of `iterand export`."""
 
     MASKS = "masks"
     SAFETENSORS = "safetensors"
@@ -36,15 +36,15 @@ def export_masks(
 
     Args:
         workspace, store: the run's.
-        run_id: which run.
+        run_id: the run's id.
         out: the file to write.
         epoch: a number of epochs trained (0 is before training), best (highest validation accuracy, the first
             of equals) or last.
-        replace: overwrite the file if it is there.
+        replace: overwrite the file if it exists.
     Returns:
         The epoch that was written.
     Raises:
-        UserError: the run does not have it (yet), or the file cannot be written.
+        UserError: the run has no such masks, or the file cannot be written.
     """
     detail = store.reader.run(run_id)
     check_target(out, replace=replace)
@@ -54,7 +54,7 @@ def export_masks(
 
 
 def write_export(out: Path, content: bytes) -> None:
-    """Write a file beside and rename it; UserError where that cannot be."""
+    """Write a file under another name and rename it; raises UserError if that fails."""
     try:
         write_atomic(out, content)
     except OSError as error:
@@ -63,7 +63,7 @@ def write_export(out: Path, content: bytes) -> None:
 
 
 def known_format(text: str) -> ExportFormat:
-    """A format by its name; UserError where there is none."""
+    """Find a format by its name; raises UserError if there is none."""
     try:
         return ExportFormat(text)
     except ValueError:
@@ -73,7 +73,7 @@ def known_format(text: str) -> ExportFormat:
 
 
 def check_target(out: Path, *, replace: bool) -> None:
-    """See that a file may be written.
+    """Check that a file may be written.
 
     Raises:
         UserError: it is a folder, its folder is missing, or it exists and `replace` is not set.
@@ -87,7 +87,7 @@ def check_target(out: Path, *, replace: bool) -> None:
 
 
 def masks_epoch(workspace: Workspace, store: Store, detail: RunDetail, epoch: str) -> int:
-    """Which stored epoch `best`, `last` or a number means for masks.
+    """Find the stored epoch that `best`, `last` or a number means.
 
     Raises:
         UserError: the run has no masks, or none of that epoch.
@@ -109,7 +109,7 @@ def masks_epoch(workspace: Workspace, store: Store, detail: RunDetail, epoch: st
 
 
 def best_epoch(store: Store, run_id: str) -> int:
-    """Epochs trained where validation accuracy was highest, the first of equals.
+    """Find the number of epochs trained at the highest validation accuracy, the first of equals.
 
     Raises:
         UserError: no epoch was evaluated on validation images.
@@ -127,9 +127,9 @@ def best_epoch(store: Store, run_id: str) -> int:
 
 
 def masks_bytes(masks: EpochMasks) -> bytes:
-    """Masks as an npz of the layout that docs/exports.md describes, with `epoch`.
+    """Pack masks as an npz in the layout that docs/exports.md describes, with `epoch`.
 
-    `names` and `shape_i` are there besides for scripts written for version 1, where a bit is the mask.
+    If a bit is the mask itself, `names` and `shape_i` are added for scripts written for version 1.
     """
     arrays = stored_mask.to_arrays(masks.layers, epoch=masks.epoch, key=True)
     arrays["epoch"] = np.array(masks.epoch, dtype=np.int64)
@@ -143,7 +143,7 @@ def masks_bytes(masks: EpochMasks) -> bytes:
 
 
 def epoch_number(epoch: str) -> int:
-    """Epochs trained as an option says them; UserError where it is no number."""
+    """Read a number of epochs trained from an option; raises UserError if it is no number."""
     if not epoch.isdecimal():
         raise UserError(
             f"The epoch {epoch!r} is not known; allowed: a number of epochs trained, best or last."

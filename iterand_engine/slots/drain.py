@@ -1,8 +1,8 @@
-"""The queue as this machine works through it: start missing slots, drain slots, say why a run waits.
+"""How this machine works through the queue: start missing slots, drain slots, say why a run waits.
 
-Nobody schedules: each slot's process claims its next run itself, in one transaction (`store.slots`). Whoever
-queues runs starts the slots that are missing; two who do so at once start a process too many, which finds its
-slot held and ends. Torch-free, so that the window can import it.
+There is no scheduler: each slot's process claims its next run itself, in one transaction (`store.slots`). A
+process that queues runs starts the missing slots. Two that do so at once start one process too many, which
+finds its slot held and ends. Torch-free, so that the window can import it.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _RUNS_AT_ONCE = 500
 def start_missing(workspace: Workspace, store: Store, launcher: Launcher = start_detached) -> list[SlotKey]:
     """Start the slots that queued runs need and that nobody holds.
 
-    While a slot of this machine is held by a process of another version of the program, none is started: the
-    queue goes on with the new version when somebody says so.
+    While a process of another version of the program holds a slot of this machine, none is started: the user
+    decides when the queue goes on with the new version.
 
     Args:
         workspace, store: whose queue.
@@ -71,7 +71,7 @@ def start_missing(workspace: Workspace, store: Store, launcher: Launcher = start
 
 
 def _needed(store: Store, free: list[SlotPlace], missing: list[SlotPlace]) -> list[SlotPlace]:
-    """Those of the missing places that queued runs need which no free slot will take."""
+    """The missing places that are needed for queued runs which no free slot will take."""
     free, missing, needed = list(free), list(missing), []
     for run, device in _queued_with_devices(store):
         if not missing:
@@ -140,7 +140,7 @@ def why_waiting(store: Store, settings: Settings, run: RunRow) -> Hindrance:
 
 
 def _why_not(store: Store, offered: OfferedPlace, row: SlotRow | None) -> Hindrance | None:
-    """Why a slot takes no run now, without a full stop; None where it would."""
+    """Say why a slot takes no run now, without a full stop; None where it would take one."""
     name = slot_name(offered.place.key)
     found = obstacle(store, offered, row)
     if found is not None:
@@ -152,12 +152,12 @@ def _why_not(store: Store, offered: OfferedPlace, row: SlotRow | None) -> Hindra
 
 
 def obstacle(store: Store, offered: OfferedPlace, row: SlotRow | None) -> Hindrance | None:
-    """What keeps any run from a place now, without a full stop; None where nothing does.
+    """Say what keeps every run from a place now, without a full stop; None for a free place.
 
     Args:
-        store: of the slots.
+        store: the slots'.
         offered: the place.
-        row: its slot, where there is one.
+        row: its slot, if the store has one.
     """
     key = offered.place.key
     name = slot_name(key)
@@ -183,17 +183,18 @@ def drain(
     idle_s: float = 0.0,
     launcher: Launcher = start_detached,
 ) -> list[EndedRun]:
-    """Hold slots and train what is queued for them, each run in a process of its own, until nothing is left.
+    """Hold slots and train the runs queued for them, each in a process of its own, until none is left.
 
     Args:
-        workspace, store: whose queue.
-        wanted: the places to hold; one that a living process holds, or that is closed, is said and left out.
-        say: gets a sentence about each start and end, and about trouble.
-        should_stop: asked several times a second; once True, the runs are asked to save and stop.
-        idle_s: how long to go on looking when nothing is queued.
-        launcher: starts what must outlive this process.
+        workspace, store: the queue's.
+        wanted: the places to hold; one that is closed, or that a living process holds, is reported and left
+            out.
+        say: gets a sentence about each start, each end, and each error.
+        should_stop: called several times a second; once it is True, the runs are asked to save and stop.
+        idle_s: how long to look for further runs when nothing is queued.
+        launcher: starts processes that outlive this one.
     Returns:
-        The runs that ended, slot by slot; none where no place could be held.
+        The runs that ended, slot by slot; none if no place could be held.
     """
     taken = [take_hold(workspace, store, place, say, launcher) for place in wanted]
     ours = [slot for slot in taken if slot is not None]

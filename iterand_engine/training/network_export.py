@@ -1,4 +1,4 @@
-"""The pruned network of a run, for torch alone. Weights are kept of the end and of the best epoch."""
+"""Exports the pruned network of a run, for torch alone; a run keeps weights of its last and best epoch."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from iterand_engine.training.final_state import FinalState, pruned_state_dict, r
 def export_network(
     workspace: Workspace, store: Store, run_id: str, out: Path, *, epoch: str = LAST, replace: bool = False
 ) -> int:
-    """Write a run's pruned network: its plain state_dict as a safetensors file, with what it is as metadata.
+    """Write a run's pruned network: its plain state_dict as a safetensors file, with facts as metadata.
 
-    Arguments, result and errors are those of `exports.export_masks`; besides, the run must have finished.
+    Arguments, result and errors are those of `mask_export.export_masks`. In addition, the run must have
+    finished.
     """
     detail = store.reader.run(run_id)
     check_target(out, replace=replace)
@@ -45,7 +46,7 @@ def export_network(
 
 
 def _network(workspace: Workspace, store: Store, detail: RunDetail, epoch: str) -> tuple[FinalState, int]:
-    """The network of an epoch as the run's own file holds it, and the epoch's number."""
+    """Read the network of an epoch from the run's own file; return it with the epoch's number."""
     if detail.state is not RunState.FINISHED:
         raise UserError(
             f"Run {detail.id} is {detail.state}: a network is exported once its run has finished; "

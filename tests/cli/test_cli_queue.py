@@ -339,7 +339,7 @@ def test_that_show_gives_an_interrupted_run_its_last_lines_and_the_next_step(
     assert f"`iterand queue --resume {interrupted.id[:8]}` goes on from the beginning" in text
     assert did(no_slots, "show", told.id).out.count("line 49 [red]") == 1
     text = did(no_slots, "show", failed.id).out
-    assert f"mend the cause, then `iterand queue --resume {failed.id[:8]}` goes on" in text
+    assert f"repair the cause, then `iterand queue --resume {failed.id[:8]}` goes on" in text
 
 
 def test_that_a_diverged_run_is_offered_a_calmer_one_that_works(no_slots: Path, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ class EdgePopup(Method):
 
     @staticmethod
     def planned_events(options: ScoreOptions, plan: RunPlan) -> int:
-        """How many redraws the run will see."""
+        """Compute the number of redraws of the whole run."""
         return 0
 
     @property
@@ -39,7 +39,7 @@ class EdgePopup(Method):
         return [layer.masking.scores for layer in self.layers]
 
     def select(self) -> None:
-        """Choose every layer's mask from its scores."""
+        """Select every layer's mask from its scores."""
         with torch.no_grad():
             for layer in self.layers:
                 masking = layer.masking
