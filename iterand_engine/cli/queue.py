@@ -36,7 +36,7 @@ from iterand_engine.extensions.active import check_code
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.processes import host_id
 from iterand_engine.preflight.probe_client import check_before_queueing
-from iterand_engine.runs.sweeps import Plan, QueuedPlan, check_data, plan, queue_plans
+from iterand_engine.runs.sweeps import SweepPlan, QueuedPlan, check_data, plan, queue_plans
 from iterand_engine.slots import drain
 from iterand_engine.store import RunState
 from iterand_engine.store import queue as store_queue
@@ -159,7 +159,7 @@ def _refuse_mixtures(asked: list[str], as_json: bool) -> None:
         raise UserError("--json is for the list: `iterand queue --json`.")
 
 
-def _plans(files: list[str], preset: str | None, changes: dict[str, Sequence[object]]) -> list[Plan]:
+def _plans(files: list[str], preset: str | None, changes: dict[str, Sequence[object]]) -> list[SweepPlan]:
     """A plan for each file, or for the preset; all are checked before anything is queued."""
     if files and preset is not None:
         raise UserError(f"A file ({files[0]}) and a preset ({preset}) are both given; name one of them.")
@@ -175,7 +175,7 @@ def _plans(files: list[str], preset: str | None, changes: dict[str, Sequence[obj
     return plans
 
 
-def _add(at: Opened, plans: list[Plan], *, first: bool) -> None:
+def _add(at: Opened, plans: list[SweepPlan], *, first: bool) -> None:
     check_data(at.workspace, plans)
     warning = at.workspace.warning()
     notes = dict.fromkeys(note for one in plans for note in one.notes)
@@ -189,7 +189,7 @@ def _add(at: Opened, plans: list[Plan], *, first: bool) -> None:
     say("`iterand top` shows how it goes.")
 
 
-def _queued_text(planned: Plan, queued: QueuedPlan) -> str:
+def _queued_text(planned: SweepPlan, queued: QueuedPlan) -> str:
     count = len(queued.run_ids)
     if planned.is_sweep:
         return f"{count} {'run' if count == 1 else 'runs'}, sweep {planned.name!r}: {_ids(queued.run_ids)}"
