@@ -50,7 +50,6 @@ class PlainDisplay(Hooks):
             self.note(f"{_place(progress)} {_figures(progress)} {_left(progress)}")
 
     def note(self, text: str) -> None:
-        """Tell something."""
         try:
             print(text, file=sys.stderr, flush=True)
         except OSError:  # the terminal or pipe is closed
