@@ -125,7 +125,7 @@ COMMANDS = (  # in the order in which `--help` lists them
 
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
-    """As `iterand_engine.cli.main`."""
+    """Run one command and leave with its exit code; arguments as for `iterand_engine.cli.main`."""
     try:
         make_program()(args=None if arguments is None else list(arguments), prog_name="iterand")
     except UserError as error:

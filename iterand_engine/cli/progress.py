@@ -51,7 +51,6 @@ class PlainDisplay(Hooks):
             self.note(f"{_place(progress)} {_figures(progress)} {_left(progress)}")
 
     def note(self, text: str) -> None:
-        """Tell something."""
         try:
             print(as_typed(text), file=sys.stderr, flush=True)
         except OSError:  # nobody listens any more

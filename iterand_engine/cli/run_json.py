@@ -86,7 +86,7 @@ class Results(_Json):
 
 
 class RunDocument(_Json):
-    """`iterand show --json`."""
+    """The document that `iterand show --json` prints."""
 
     schema_version: int = SCHEMA_VERSION
     id: str

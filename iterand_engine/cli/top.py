@@ -71,7 +71,7 @@ class BoardReader:
         self._counted_s = -math.inf
 
     def read(self) -> Board:
-        """Read the present board."""
+        """Read slots, live runs, queue and the new points of the losses, as they are now."""
         store = self._at.store
         live, queued = store.reader.live_runs(), store.reader.queued()
         self._read_losses([run.id for run in live])

@@ -136,7 +136,9 @@ def _choose(name: str, options: Mapping[str, Field]) -> Field:
 
 def _unknown(name: str, options: Iterable[str]) -> str:
     if name in _HIDDEN:
-        return f"{name} is no field, because a filter would reveal test results in spite of the lock: use val_accuracy."
+        return (
+            f"{name} is no field, because a filter would show test results past the lock: use val_accuracy."
+        )
     from iterand_engine.config.catalog import extensions_that_are_off
 
     off = ", ".join(extensions_that_are_off())

@@ -111,11 +111,7 @@ def adopted(
             raise
         except OwnershipLost:
             raise
-        except (
-            Exception,
-            KeyboardInterrupt,
-            SystemExit,
-        ) as error:  # a process edge: stored, then raised again
+        except (Exception, KeyboardInterrupt, SystemExit) as error:  # a process edge: stored and raised again
             fault = explain(error)
             recorder.event("error", traceback.format_exc())
             state = RunState.INTERRUPTED if fault.kind == "device" else RunState.FAILED

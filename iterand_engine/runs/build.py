@@ -76,7 +76,8 @@ def _guard_forward(module: nn.Module, entry: Entry, classes: int) -> None:
         except Exception as error:
             if explain(error).kind == "defect":
                 raise ExtensionError(
-                    f"{entry.origin}: the model {entry.name!r} fails for images of shape {tuple(images.shape)}: "
+                    f"{entry.origin}: the model {entry.name!r} fails for images of shape"
+                    f" {tuple(images.shape)}: "
                     f"{type(error).__name__}: {str(error).partition(chr(10))[0]}."
                 ) from error
             raise
@@ -96,7 +97,8 @@ def _check_trained(method: Method, entry: Entry) -> None:
     trained = method.trained
     if not isinstance(trained, list) or not all(isinstance(one, nn.Parameter) for one in trained):
         raise ExtensionError(
-            f"{entry.origin}: `trained` of the method {entry.name!r} is {kind_of(trained)}; it must be a list "
+            f"{entry.origin}: `trained` of the method {entry.name!r} is {kind_of(trained)};"
+            " it must be a list "
             "of parameters."
         )
     if not trained:
@@ -109,7 +111,8 @@ def _check_masks(method: Method, entry: Entry) -> None:
     """Check `has_masks`, which the readers of a run rely on."""
     if method.has_masks not in (None, bool(method.layers)):
         raise ExtensionError(
-            f"{entry.origin}: the method {entry.name!r} has {len(method.layers)} masked layers, and has_masks "
+            f"{entry.origin}: the method {entry.name!r} has {len(method.layers)} masked layers,"
+            " and has_masks "
             f"of its class is {method.has_masks}; write has_masks = {bool(method.layers)}."
         )
 

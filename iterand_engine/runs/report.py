@@ -88,11 +88,9 @@ class Watched(Hooks):
         self._display, self._signals = display, signals
 
     def on_progress(self, progress: TrainingProgress) -> None:
-        """Show it."""
         self._display.on_progress(progress)
 
     def note(self, text: str) -> None:
-        """Show it."""
         self._display.note(text)
 
     def should_stop(self, step: int) -> bool:

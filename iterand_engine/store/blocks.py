@@ -31,7 +31,7 @@ class Block:
 
     @property
     def count(self) -> int:
-        """Points held."""
+        """Number of points in the block."""
         return len(self.steps) // _STEP_BYTES
 
     @property

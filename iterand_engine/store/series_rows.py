@@ -49,7 +49,7 @@ class StoredSeries:
 
     @property
     def points(self) -> int:
-        """Points stored."""
+        """Number of stored points of the series."""
         return self.tail.first_index + self.tail.count
 
     @property

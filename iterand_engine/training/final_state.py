@@ -64,7 +64,7 @@ def snapshot(module: nn.Module, layers: tuple[MaskedLayer, ...], facts: dict[str
 
 
 def to_bytes(state: FinalState) -> bytes:
-    """Serialise."""
+    """Serialise a state to the content of a safetensors file."""
     return save(state.tensors, metadata=state.facts)
 
 

@@ -35,14 +35,10 @@ class NullSink:
 
     stop_requested = False
 
-    def declare(self, name: str, axis: SeriesAxis, layers: tuple[str, ...] | None = None) -> None:
-        """Drop it."""
+    def declare(self, name: str, axis: SeriesAxis, layers: tuple[str, ...] | None = None) -> None: ...
 
-    def append(self, name: str, steps: ArrayLike, values: NDArray[np.float32] | ArrayLike) -> None:
-        """Drop it."""
+    def append(self, name: str, steps: ArrayLike, values: NDArray[np.float32] | ArrayLike) -> None: ...
 
-    def progress(self, step: int, epoch: int, total_steps: int) -> None:
-        """Drop it."""
+    def progress(self, step: int, epoch: int, total_steps: int) -> None: ...
 
-    def event(self, level: Level, text: str, step: int | None = None) -> None:
-        """Drop it."""
+    def event(self, level: Level, text: str, step: int | None = None) -> None: ...

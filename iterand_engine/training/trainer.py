@@ -36,7 +36,7 @@ CHANCE_EPOCHS = 5  # epochs at chance after which the run warns
 
 
 class Ending(StrEnum):
-    """How training ended."""
+    """The ways in which `Trainer.train` ends."""
 
     FINISHED = "finished"
     STOPPED = "stopped"

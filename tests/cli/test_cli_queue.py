@@ -316,23 +316,23 @@ def test_that_show_gives_an_interrupted_run_its_last_lines_and_the_next_step(
     no_slots: Path, tmp_path: Path
 ) -> None:
     did(no_slots, "queue", config_file(tmp_path), "--seeds", "1-3")
-    interrupted, told, failed = queued(no_slots)
+    interrupted, reported, failed = queued(no_slots)
     lines = [f"line {n} [red]" for n in range(50)]
-    for run in (interrupted, told, failed):
+    for run in (interrupted, reported, failed):
         (no_slots / "runs" / run.id / "worker.log").write_text("\n".join(lines) + "\n")
     with opened(no_slots) as (_, store):
         end_as(store, interrupted.id, RunState.INTERRUPTED, "the power went")
         end_as(store, failed.id, RunState.FAILED, "no memory")
-        token = claim_run(store, told.id)
-        adopt_run(store, told.id, token, processes.current(), {})
-        store_queue.died(store, told.id, token, "killed by SIGKILL", "line 49 [red]")
+        token = claim_run(store, reported.id)
+        adopt_run(store, reported.id, token, processes.current(), {})
+        store_queue.died(store, reported.id, token, "killed by SIGKILL", "line 49 [red]")
     text = did(no_slots, "show", interrupted.id).out
     assert text.endswith("Last lines of its log\n" + "\n".join(lines[-12:]) + "\n")
     assert "state" in text
     assert "interrupted: the power went" in text
     resume = typed(f"queue --resume {interrupted.id[:8]}", no_slots)
     assert f"{resume} goes on from the beginning" in " ".join(text.split())  # a long line is broken
-    assert did(no_slots, "show", told.id).out.count("line 49 [red]") == 1
+    assert did(no_slots, "show", reported.id).out.count("line 49 [red]") == 1
     text = " ".join(did(no_slots, "show", failed.id).out.split())
     assert f"repair the cause, then {typed(f'queue --resume {failed.id[:8]}', no_slots)} goes on" in text
 

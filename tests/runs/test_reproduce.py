@@ -73,7 +73,7 @@ def test_that_the_first_difference_is_named_and_how_the_environments_differ(
     assert f"environments differ: program 0.0.9 / {__version__}\n" in done.err
 
 
-def test_that_unlike_networks_behind_equal_series_are_told(
+def test_that_unlike_networks_behind_equal_series_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:

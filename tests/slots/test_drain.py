@@ -40,7 +40,7 @@ HOST = processes.host_id()
 
 @dataclass
 class FakeNvml:
-    """The part of pynvml that tells who holds memory, by GPU and process id."""
+    """The part of pynvml that reports who holds memory, by GPU and process id."""
 
     holders: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     NVMLError: type = OSError

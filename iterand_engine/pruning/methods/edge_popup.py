@@ -35,7 +35,6 @@ class EdgePopup(Method):
 
     @property
     def trained(self) -> list[nn.Parameter]:
-        """The scores."""
         return [layer.masking.scores for layer in self.layers]
 
     def select(self) -> None:
@@ -46,9 +45,9 @@ class EdgePopup(Method):
                 kept_mask(masking.scores, layer.sparsity, self._ranking, out=masking.mask)
 
     def before_step(self, step: int) -> None:
-        """Select."""
+        """Select every layer's mask from its scores."""
         self.select()
 
     def before_evaluation(self) -> None:
-        """Select."""
+        """Select every layer's mask from its scores."""
         self.select()
