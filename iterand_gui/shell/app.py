@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _BEFORE_QT = (
     "iterand_engine.results.mask_export",
     "iterand_engine.results.filters",
+    "iterand_engine.results.next_steps",
     "iterand_engine.config.presets",
     "iterand_engine.slots.drain",
     "iterand_engine.results.series_csv",
