@@ -99,7 +99,6 @@ class OptionForm(QWidget):
         return Entries(self._base, dict(self._texts))
 
     def restore(self, entries: Entries) -> None:
-        """Show stored texts again."""
         self._base, self._texts = dict(entries.base), dict(entries.texts)
         self._refresh()
 

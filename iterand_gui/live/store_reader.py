@@ -231,7 +231,6 @@ class StoreReader:
         return tuple(found)
 
     def _note(self, reading: Reading, unread: set[str]) -> None:
-        """Remember what was returned."""
         self._is_first, self._unread = False, unread
         if reading.runs is not None:
             self._note_runs(reading.runs)

@@ -1,4 +1,4 @@
-"""Colours: text is legible, runs can be told apart by everybody, and a run keeps its colour."""
+"""Colours: text is legible, runs can be distinguished by everybody, and a run keeps its colour."""
 
 from __future__ import annotations
 

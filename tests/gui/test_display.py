@@ -13,7 +13,7 @@ from iterand_gui.shell.no_display import QT_PACKAGES, no_display, why_not
 from tests.paths import ROOT
 from tests.patience import PATIENCE_S
 
-# Stands for Python when the demo is to be started, and tells what would have been.
+# Stands for Python when the demo is to be started, and reports what would have been.
 SHOWS_ITS_ARGUMENTS = '#!/bin/sh\necho "started: $*"\nexit 7\n'
 WINDOW = """
 import sys

@@ -1,4 +1,4 @@
-"""The legend of plots comes to rest at every width, and its names are told apart."""
+"""The legend of plots comes to rest at every width, and its names are distinguished."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The texts of a form: each is read once into values, and what is wrong is told at its own option."""
+"""The texts of a form: each is read once into values, and what is wrong is said at its own option."""
 
 from __future__ import annotations
 

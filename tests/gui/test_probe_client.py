@@ -55,7 +55,7 @@ for line in sys.stdin.buffer:
 
 
 class Answers:
-    """What a client told, in order: (topic, weights) or (topic, sentence)."""
+    """What a client said, in order: (topic, weights) or (topic, sentence)."""
 
     def __init__(self, client: QtProbeClient) -> None:
         self.said: list[tuple[str, int | str]] = []

@@ -1,4 +1,4 @@
-"""The run table: seeds and sweeps fold, what is selected stays so, and a tick tells one range of lines."""
+"""The run table: seeds and sweeps fold, what is selected stays so, and a tick reports one range of lines."""
 
 from __future__ import annotations
 

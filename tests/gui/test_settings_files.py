@@ -99,7 +99,7 @@ def test_that_a_folder_that_is_gone_is_marked_and_can_still_be_removed(world: Wo
 
 
 class Server:
-    """Serves one file on this machine; the second half only when told to."""
+    """Serves one file on this machine; the second half only when said to."""
 
     def __init__(self) -> None:
         self.content = bytes(range(256)) * 4_000

@@ -1,4 +1,4 @@
-"""The window's eye on the store: what is new is told once, by signals, without a query on the GUI thread."""
+"""The window's eye on the store: what is new is said once, by signals, without a query on the GUI thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs off the GUI thread: functions and commands tell how far they are and how they ended."""
+"""Jobs off the GUI thread: functions and commands say how far they are and how they ended."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def jobs(qtbot: QtBot, workspace_dir: Path) -> Iterator[Jobs]:
 
 
 class Heard:
-    """What a job told, in order, and on which threads."""
+    """What a job said, in order, and on which threads."""
 
     def __init__(self, job: Job) -> None:
         self.said: list[Any] = []

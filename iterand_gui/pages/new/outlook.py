@@ -96,14 +96,14 @@ def make_plan(
     return Planned(plan, tuple(kinds.values()), tuple(_missing(workspace, plan)))
 
 
-def spread(told: Callable[[float], str], values: Sequence[float]) -> str:
+def spread(said: Callable[[float], str], values: Sequence[float]) -> str:
     """The range of values that all runs have, or several: `152 k`, `152 k to 2.40 M`.
 
     Args:
-        told: how one is written.
+        said: how one is written.
         values: at least one.
     """
-    low, high = told(min(values)), told(max(values))
+    low, high = said(min(values)), said(max(values))
     return low if low == high else f"{low} to {high}"
 
 

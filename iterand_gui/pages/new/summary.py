@@ -36,18 +36,15 @@ class CellsModel(QAbstractTableModel):
         self._cells: tuple[Cell, ...] = ()
 
     def show_plan(self, plan: SweepPlan | None) -> None:
-        """Show other runs."""
         self.beginResetModel()
         self._options = tuple(plan.axes) if plan is not None else ()
         self._cells = plan.cells if plan is not None else ()
         self.endResetModel()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008 - Qt's
-        """Runs."""
         return 0 if parent.isValid() else len(self._cells)
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008 - Qt's
-        """Options that vary."""
         return 0 if parent.isValid() else len(self._options)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
@@ -118,7 +115,6 @@ class Summary(QWidget):
         self.show_outlook(None)
 
     def text(self, key: str) -> str:
-        """What a row says."""
         return self._values[key].text()
 
     @property
@@ -200,9 +196,9 @@ def _known(answers: Sequence[Answer]) -> dict[str, str]:
     }
 
 
-def _spread(told: Callable[[float], str], values: Sequence[float | None], otherwise: str) -> str:
+def _spread(said: Callable[[float], str], values: Sequence[float | None], otherwise: str) -> str:
     known = [value for value in values if value is not None]
-    return spread(told, known) if len(known) == len(values) else otherwise
+    return spread(said, known) if len(known) == len(values) else otherwise
 
 
 def _share(share: float) -> str:

@@ -30,7 +30,7 @@ _FILES = "Configurations (*.yaml *.yml);;All files (*)"
 
 
 class YamlPane(QWidget):
-    """A text of options; `taken` and `opened` tell the mapping that the user wants in the form."""
+    """A text of options; `taken` and `opened` say the mapping that the user wants in the form."""
 
     taken = Signal(object)  # dict[str, Any]: what the text says, checked
     opened = Signal(object)  # the same of a file
@@ -106,7 +106,7 @@ class YamlPane(QWidget):
             self._go_to_line(line_of(error, text))
         return error is None
 
-    def _try(self, read: Callable[[], dict[str, Any]], told: SignalInstance) -> UserError | None:
+    def _try(self, read: Callable[[], dict[str, Any]], said: SignalInstance) -> UserError | None:
         """Take what is read, or show the error that is returned."""
         try:
             mapping = read()
@@ -115,7 +115,7 @@ class YamlPane(QWidget):
             self.problem.say(str(error))
             return error
         self.problem.say("")
-        told.emit(mapping)
+        said.emit(mapping)
         return None
 
     def _go_to_line(self, line: int | None) -> None:

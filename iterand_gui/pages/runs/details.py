@@ -44,7 +44,7 @@ class Details:
 
 
 def read(workspace: Workspace, store: Store, settings: Settings, wanted: Wanted) -> Details:
-    """Read it; a run that has gone meanwhile has nothing to tell."""
+    """Read it; a run that has gone meanwhile has nothing to say."""
     noted = [row.id for row in store.reader.runs(ids=[wanted.notes_of])] if wanted.notes_of else []
     return Details(
         store.reader.run(noted[0]).notes if noted else "",
@@ -66,7 +66,7 @@ def _waits(store: Store, settings: Settings, run_id: str) -> dict[str, str]:
         why = sentence_of(why_waiting(store, settings, store.reader.run(run_id)))
     except UserError as error:
         why = str(error)  # the devices cannot be read: that is why
-    # A slot may have taken it meanwhile, and be the very one that is told to be busy.
+    # A slot may have taken it meanwhile, and be the very one that is said to be busy.
     return {run_id: why} if _is_queued(store, run_id) else {}
 
 

@@ -177,7 +177,6 @@ class OfferCard(QAbstractButton):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def say(self, about: str) -> None:
-        """A line about it."""
         self._about = about
         self.setAccessibleName(self.text().replace("&", ""))
         self.setAccessibleDescription(about)
@@ -185,7 +184,6 @@ class OfferCard(QAbstractButton):
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """Two lines."""
         return QSize(_WIDTH_PX, 2 * self.fontMetrics().height() + theme.SPACE_XS + 2 * theme.SPACE_M)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
@@ -193,7 +191,6 @@ class OfferCard(QAbstractButton):
         return QSize(0, self.sizeHint().height())
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
-        """Draw it."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         colours = theme.colours(self.palette())
@@ -220,5 +217,5 @@ class OfferCard(QAbstractButton):
         painter.drawText(QRect(area.left(), area.top(), area.width(), high), mnemonic, self.text())
         painter.setFont(self.font())
         painter.setPen(theme.colour("muted"))
-        told = self.fontMetrics().elidedText(self._about, Qt.TextElideMode.ElideRight, area.width())
-        painter.drawText(QRect(area.left(), area.bottom() - high + 1, area.width(), high), 0, told)
+        said = self.fontMetrics().elidedText(self._about, Qt.TextElideMode.ElideRight, area.width())
+        painter.drawText(QRect(area.left(), area.bottom() - high + 1, area.width(), high), 0, said)

@@ -75,7 +75,6 @@ class Heatmap(PlotSheet):
 
     @property
     def quantity(self) -> Quantity:
-        """What is shown."""
         return self._quantities[max(0, self.chooser.currentIndex())]
 
     def choose_quantity(self, key: str) -> None:
@@ -129,7 +128,6 @@ class Heatmap(PlotSheet):
 
     @property
     def area(self) -> HeatArea:
-        """The drawing area."""
         return self._area
 
     # Drawing.
@@ -149,7 +147,6 @@ class Heatmap(PlotSheet):
         self._describe()
 
     def table(self) -> MatrixTable:
-        """All points."""
         data = self._data or HeatData((), np.empty(0, np.int64), np.empty((0, 0), np.float32), Unit.NUMBER)
         return MatrixTable(data.layers, data.steps, data.values, data.unit, self._positions)
 
@@ -214,7 +211,7 @@ class Heatmap(PlotSheet):
             self.chooser.addItem(quantity.name, quantity.key)
         self._colours.addItems(["Linear colours", "Logarithmic colours"])
         self._colours.setAccessibleName(f"{self.title}: colours")
-        self._colours.setToolTip("By the logarithm, small values are told apart (L)")
+        self._colours.setToolTip("By the logarithm, small values are distinguished (L)")
         actions, choices = (self.reset_action, self.table_action), (self.chooser, self._colours)
         header = PlotHeader(self.title, actions, self, choices, "Saving and copying")
         header.menu_asked.connect(self._open_menu)
