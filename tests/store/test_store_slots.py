@@ -251,7 +251,7 @@ def test_that_a_run_that_left_the_queue_is_waited_for_no_longer(place: Place) ->
         slots.claim_waiting(place.store, waited, [CPU])
     queue.enqueue(place.store, [waited], waiter=HERE)
     place.taken(waited)
-    with pytest.raises(UserError, match="is starting: it waits"):
+    with pytest.raises(UserError, match="is starting: it no longer waits"):
         slots.claim_waiting(place.store, waited, [CPU])
 
 

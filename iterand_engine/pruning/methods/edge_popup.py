@@ -45,9 +45,7 @@ class EdgePopup(Method):
                 kept_mask(masking.scores, layer.sparsity, self._ranking, out=masking.mask)
 
     def before_step(self, step: int) -> None:
-        """Select every layer's mask from its scores."""
         self.select()
 
     def before_evaluation(self) -> None:
-        """Select every layer's mask from its scores."""
         self.select()
