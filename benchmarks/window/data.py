@@ -39,7 +39,7 @@ _OF_MASKS: _Series = (("step", _LOOK), ("event", _EVENT))
 _NETWORKS = ("conv2", "conv4", "conv6", "resnet18", "resnet34")
 _METHODS = ("iterand", "edge-popup", "dense")
 _ENVIRONMENT = {
-    "program": "0.1.0",
+    "program": "0.2.0",
     "platform": "Linux",
     "python": "3.11",
     "packages": {"torch": "2.13.0", "numpy": "2.4.6"},

@@ -16,6 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from iterand_engine.cli.words import forget, sentence_with
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
 from iterand_engine.version import __version__
 
@@ -128,11 +129,13 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         make_program()(args=None if arguments is None else list(arguments), prog_name="iterand")
     except UserError as error:
-        _say(str(error))
+        _say(sentence_with(error.advice, str(error)))
         raise SystemExit(ExitCode.USER) from None
     except OwnershipLost as error:
         _say(f"Stopped without writing more: {error}.")
         raise SystemExit(ExitCode.FAILED) from None
+    finally:
+        forget()
     raise SystemExit(ExitCode.OK)
 
 

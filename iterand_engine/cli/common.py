@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from iterand_engine.cli.table import CliTable
+from iterand_engine.cli.words import as_typed, note_workspace
 from iterand_engine.machine import texts
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
@@ -28,6 +29,7 @@ WorkspaceOption = Annotated[
         metavar="DIR",
         help="Folder of runs and data; else ITERAND_WORKSPACE, else the user's data folder.",
         show_default=False,
+        callback=note_workspace,
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -105,13 +107,18 @@ def results_alone() -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """Tell the user something on stderr, as it is; a closed terminal ends nothing."""
+    """Tell the user something on stderr; a closed terminal ends nothing."""
     with suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+        print(as_typed(text), file=sys.stderr, flush=True)
 
 
 def result(text: str) -> None:
-    """Print a result on stdout, as it is."""
+    """Print a result for people on stdout."""
+    print(as_typed(text), flush=True)
+
+
+def json_result(text: str) -> None:
+    """Print a result for programs on stdout, as it is."""
     print(text, flush=True)
 
 
@@ -132,7 +139,7 @@ def make_table(*columns: str, right: tuple[str, ...] = ()) -> CliTable:
 
 def add_row(table: CliTable, *cells: object) -> None:
     """Add a row whose cells are shown as plain text."""
-    table.add([str(cell) for cell in cells])
+    table.add([as_typed(str(cell)) for cell in cells])
 
 
 def share(value: float | Locked | None) -> str:

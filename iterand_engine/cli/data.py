@@ -18,6 +18,7 @@ from iterand_engine.cli.common import (
     JsonOption,
     WorkspaceOption,
     add_row,
+    json_result,
     make_table,
     result,
     say,
@@ -72,7 +73,10 @@ def fetch_data(
     except KeyboardInterrupt:
         say(f"Stopped; {name} was not downloaded.")
         raise typer.Exit(ExitCode.STOPPED) from None
-    result(json_text.dumps({"name": name, "folder": str(folder)}) if json else f"{name} is in {folder}")
+    if json:
+        json_result(json_text.dumps({"name": name, "folder": str(folder)}))
+    else:
+        result(f"{name} is in {folder}")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from iterand_engine.cli.common import duration
+from iterand_engine.cli.words import as_typed
 from iterand_engine.training.hooks import Hooks, TrainingProgress
 
 PLAIN_EVERY_S = 10.0
@@ -52,7 +53,7 @@ class PlainDisplay(Hooks):
     def note(self, text: str) -> None:
         """Tell something."""
         try:
-            print(text, file=sys.stderr, flush=True)
+            print(as_typed(text), file=sys.stderr, flush=True)
         except OSError:  # nobody listens any more
             self._last_s = math.inf
 
@@ -94,7 +95,7 @@ class LiveDisplay(Hooks):
 
     def note(self, text: str) -> None:
         """Tell something, above the bar."""
-        self._guarded(lambda: self._live.console.print(Text(text)))
+        self._guarded(lambda: self._live.console.print(Text(as_typed(text))))
 
     def close(self) -> None:
         """Leave what was shown last."""

@@ -17,6 +17,7 @@ from iterand_engine.cli.common import (
     Opened,
     WorkspaceOption,
     add_row,
+    json_result,
     make_table,
     opened,
     result,
@@ -25,6 +26,7 @@ from iterand_engine.cli.common import (
 )
 from iterand_engine.cli.run_json import QueueList, RunEntry
 from iterand_engine.cli.train import SetOption, read_sets
+from iterand_engine.cli.wait_for_slot import waiting_words
 from iterand_engine.cli.which_runs import RUNS_HELP, meant_runs
 from iterand_engine.config.axes import SEED, parse_seeds, read_values
 from iterand_engine.config.presets import preset as find_preset
@@ -34,7 +36,7 @@ from iterand_engine.extensions.active import check_code
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.processes import host_id
 from iterand_engine.preflight.probe_client import check_before_queueing
-from iterand_engine.runs.sweeps import Plan, QueuedPlan, check_data, plan, queue_plans
+from iterand_engine.runs.sweeps import SweepPlan, QueuedPlan, check_data, plan, queue_plans
 from iterand_engine.slots import drain
 from iterand_engine.store import RunState
 from iterand_engine.store import queue as store_queue
@@ -157,7 +159,7 @@ def _refuse_mixtures(asked: list[str], as_json: bool) -> None:
         raise UserError("--json is for the list: `iterand queue --json`.")
 
 
-def _plans(files: list[str], preset: str | None, changes: dict[str, Sequence[object]]) -> list[Plan]:
+def _plans(files: list[str], preset: str | None, changes: dict[str, Sequence[object]]) -> list[SweepPlan]:
     """A plan for each file, or for the preset; all are checked before anything is queued."""
     if files and preset is not None:
         raise UserError(f"A file ({files[0]}) and a preset ({preset}) are both given; name one of them.")
@@ -173,7 +175,7 @@ def _plans(files: list[str], preset: str | None, changes: dict[str, Sequence[obj
     return plans
 
 
-def _add(at: Opened, plans: list[Plan], *, first: bool) -> None:
+def _add(at: Opened, plans: list[SweepPlan], *, first: bool) -> None:
     check_data(at.workspace, plans)
     warning = at.workspace.warning()
     notes = dict.fromkeys(note for one in plans for note in one.notes)
@@ -187,7 +189,7 @@ def _add(at: Opened, plans: list[Plan], *, first: bool) -> None:
     say("`iterand top` shows how it goes.")
 
 
-def _queued_text(planned: Plan, queued: QueuedPlan) -> str:
+def _queued_text(planned: SweepPlan, queued: QueuedPlan) -> str:
     count = len(queued.run_ids)
     if planned.is_sweep:
         return f"{count} {'run' if count == 1 else 'runs'}, sweep {planned.name!r}: {_ids(queued.run_ids)}"
@@ -251,17 +253,17 @@ def _start_slots(at: Opened) -> bool:
         result(f"started {_slot(key)}")
     queued = at.store.reader.queued()
     if not started and queued:
-        why = drain.why_waiting(at.store, at.settings, queued[0])
+        why = waiting_words(at, queued[0])
         say(f"run {queued[0].id[:SHORT_ID]} is first: {why}")
     return bool(started)
 
 
 def _list(at: Opened, *, as_json: bool) -> None:
     rows = at.store.reader.queued()
-    why = drain.why_waiting(at.store, at.settings, rows[0]) if rows else None
+    why = waiting_words(at, rows[0]) if rows else None
     if as_json:
         entries = [RunEntry.of(row, None) for row in rows]
-        result(QueueList(runs=entries, waits=why).model_dump_json(indent=2))
+        json_result(QueueList(runs=entries, waits=why).model_dump_json(indent=2))
         return
     if not rows:
         result("The queue is empty; `iterand queue --preset quickstart` adds a run.")

@@ -13,6 +13,7 @@ from iterand_engine.cli.common import (
     WorkspaceOption,
     add_row,
     duration,
+    json_result,
     make_table,
     opened,
     result,
@@ -51,7 +52,7 @@ def runs(
         from iterand_engine.cli.run_json import RunEntry, RunList
 
         entries = [RunEntry.of(row, tests[row.id], sweeps.ids(row.id)) for row in rows]
-        result(RunList(runs=entries).model_dump_json(indent=2))
+        json_result(RunList(runs=entries).model_dump_json(indent=2))
     elif rows:
         show_table(_runs_table(rows, tests, sweeps))
         _say_what_can_go_on(rows)

@@ -13,6 +13,7 @@ from iterand_engine.cli.common import (
     WorkspaceOption,
     add_row,
     duration,
+    json_result,
     make_table,
     opened,
     result,
@@ -22,8 +23,8 @@ from iterand_engine.cli.common import (
 from iterand_engine.cli.next_steps import next_step
 from iterand_engine.cli.run_json import RunDocument
 from iterand_engine.cli.table import CliTable
+from iterand_engine.cli.wait_for_slot import waiting_words
 from iterand_engine.machine.run_log import last_lines, log_path
-from iterand_engine.slots import drain
 from iterand_engine.store import Event, Locked, RunDetail, RunState
 from iterand_engine.store.records import SweepRow
 
@@ -57,7 +58,7 @@ def show(run: RunArgument, json: JsonOption = False, workspace: WorkspaceOption 
             sweeps=[sweep.id for sweep in found.sweeps],
             waits=found.waits,
         )
-        result(document.model_dump_json(indent=2))
+        json_result(document.model_dump_json(indent=2))
     else:
         _print(found)
 
@@ -75,7 +76,7 @@ def _read(at: Opened, run_id: str) -> _Found:
         values=at.store.reader.last_values(run_id),
         messages=messages,
         sweeps=[sweep for sweep in at.store.reader.sweeps() if run_id in sweep.run_ids],
-        waits=(drain.why_waiting(at.store, at.settings, detail) if detail.state is RunState.QUEUED else None),
+        waits=(waiting_words(at, detail) if detail.state is RunState.QUEUED else None),
         next=next_step(detail, saved[0].step if saved else None, folder / "config.yaml"),
         log_tail=last_lines(log_path(at.workspace, run_id))
         if detail.state in _ENDED_BADLY and not told

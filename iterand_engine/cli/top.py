@@ -21,9 +21,9 @@ from iterand_engine.cli.common import Opened, WorkspaceOption, opened
 from iterand_engine.cli.progress import PatientConsole
 from iterand_engine.cli.sparkline import strokes_for
 from iterand_engine.cli.top_board import Board, render
+from iterand_engine.cli.wait_for_slot import waiting_words
 from iterand_engine.config.metrics import LOSS
 from iterand_engine.machine.signals import StopSignals
-from iterand_engine.slots import drain
 from iterand_engine.store import RunState
 
 EVERY_S = 1.0
@@ -85,7 +85,7 @@ class BoardReader:
             live=tuple(live),
             queued=tuple(queued),
             losses={run_id: values for run_id, (_, values) in self._losses.items()},
-            waits=drain.why_waiting(store, self._at.settings, queued[0]) if queued else "",
+            waits=waiting_words(self._at, queued[0]) if queued else "",
             troubled=self._troubled,
         )
 

@@ -18,7 +18,10 @@ from rich.text import Text
 
 from iterand_engine.cli.common import duration, share
 from iterand_engine.cli.sparkline import BLOCKS, Strokes, bar, sparkline
+from iterand_engine.cli.words import as_typed, help_by
+from iterand_engine.errors import Advice
 from iterand_engine.machine import processes
+from iterand_engine.machine.environment import program_stamp
 from iterand_engine.store import RunRow, RunState
 from iterand_engine.store.records import SlotKey, SlotRow
 
@@ -116,12 +119,12 @@ def _running(
 def _idle(label: str, slot: SlotRow) -> RenderableType:
     """A slot without a run, in as many lines as its message needs."""
     if slot.closed_reason is not None:
-        reopen = f"`iterand queue --reopen {slot.key.device[:_DEVICE]}` opens it"
-        text = Text(f"closed: {slot.closed_reason}; {reopen}", style="red")
+        reopen = help_by(Advice.REOPEN_SLOT, slot.key.device[:_DEVICE])
+        text = Text(as_typed(f"closed: {slot.closed_reason}; {reopen}"), style="red")
     elif slot.run_id is not None:
         text = Text(f"{slot.run_id[:SHORT_ID]} is starting")
     else:
-        text = Text(slot.message or ("idle" if slot.held else "not started"), style="dim")
+        text = Text(as_typed(_idle_words(slot)), style="dim")
     line = Table.grid(expand=True, padding=(0, 1, 0, 0))
     line.add_column(width=_LABEL_WIDTH, no_wrap=True, overflow="ellipsis")
     line.add_column(ratio=1, overflow="fold")
@@ -129,12 +132,19 @@ def _idle(label: str, slot: SlotRow) -> RenderableType:
     return line
 
 
+def _idle_words(slot: SlotRow) -> str:
+    if not slot.message:
+        return "idle" if slot.held else "not started"
+    is_older = slot.held and slot.program != program_stamp()
+    return f"{slot.message}; {help_by(Advice.START_SLOTS)} anew" if is_older else slot.message
+
+
 def _queue(board: Board, lines: int | None) -> list[RenderableType]:
     """The first queued runs, as many as fit into so many lines, and how many more there are."""
     if not board.queued:
         return [Text("The queue is empty.")]
     count = len(board.queued) if lines is None or len(board.queued) <= lines else lines - 1
-    parts: list[RenderableType] = [Text(f"Queue: {board.waits}")]
+    parts: list[RenderableType] = [Text(as_typed(f"Queue: {board.waits}"))]
     for place, run in enumerate(board.queued[:count], start=1):
         name = Text(f"{run.id[:SHORT_ID]} {run.name}, seed {run.seed}")
         at_step = f"from step {run.step}, {run.device_kind}" if run.step else run.device_kind

@@ -24,6 +24,12 @@ from iterand_engine.store import queue as store_queue
 
 R = TypeVar("R")
 GOES_ON = tuple(state for state in RunState if state is RunState.QUEUED or state.is_resumable)
+ConfigArgument = Annotated[
+    Path | None, typer.Argument(metavar="CONFIG.yaml", help="File with the run's options.")
+]
+PresetOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="A recipe, as `iterand presets` lists them.")
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="OPTION=VALUE", help="Change an option, e.g. --set training.lr=0.05."),
@@ -35,25 +41,30 @@ NowOption = Annotated[
 
 
 def train(
-    config: Annotated[
-        Path | None, typer.Argument(metavar="CONFIG.yaml", help="File with the run's options.")
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A recipe, as `iterand presets` lists them.")
-    ] = None,
+    config: ConfigArgument = None,
+    preset: PresetOption = None,
     sets: SetOption = None,
     now: NowOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Train a run from a file or a preset, and record it."""
     with opened(workspace) as at:
-        changes = read_sets(sets or [], read_change)
-        mapping, notes = apply_changes(chosen_mapping(config, preset), changes, folder=Path.cwd())
-        options = RunConfig.from_mapping(mapping)
-        for note in notes:
-            say(note)
-        run_id = new_run(at, options)
+        run_id = new_run(at, chosen_config(config, preset, sets or []))
         raise typer.Exit(train_here(at, run_id, now=now))
+
+
+def chosen_config(config: Path | None, preset: str | None, sets: list[str]) -> RunConfig:
+    """The configuration that a file or a preset and some `--set` make; what changes with them is said.
+
+    Raises:
+        UserError: the file, the preset or an option is wrong.
+    """
+    changes = read_sets(sets, read_change)
+    mapping, notes = apply_changes(chosen_mapping(config, preset), changes, folder=Path.cwd())
+    options = RunConfig.from_mapping(mapping)
+    for note in notes:
+        say(note)
+    return options
 
 
 def resume(run: RunArgument, now: NowOption = False, workspace: WorkspaceOption = None) -> None:

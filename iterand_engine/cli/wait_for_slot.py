@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 
 from iterand_engine.cli.common import Opened, say
+from iterand_engine.cli.words import as_typed, help_by, sentence_with
 from iterand_engine.errors import UserError
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.signals import StopSignals
-from iterand_engine.slots.drain import obstacle, slot_name
+from iterand_engine.slots.drain import obstacle, slot_name, why_waiting
 from iterand_engine.slots.places import OfferedPlace, our_processes, own_place, places, suits
-from iterand_engine.store import RunDetail, RunState, slots
+from iterand_engine.store import RunDetail, RunRow, RunState, slots
 from iterand_engine.store import queue as store_queue
 from iterand_engine.store.records import Claim, SlotRow
 
@@ -68,9 +69,18 @@ def _offered(at: Opened, run: RunDetail) -> list[OfferedPlace]:
 def _reason(at: Opened, offered: list[OfferedPlace], rows: list[SlotRow]) -> str:
     """Why none of the places is free, without a full stop."""
     taken = {row.key: row for row in rows}
-    found = [
-        obstacle(at.store, offer, taken.get(offer.place.key))
-        or f"{slot_name(offer.place.key)} goes to a run that waited before this one"
-        for offer in offered
-    ]
+    found = []
+    for offer in offered:
+        hindrance = obstacle(at.store, offer, taken.get(offer.place.key))
+        if hindrance is None:
+            found.append(f"{slot_name(offer.place.key)} goes to a run that waited before this one")
+        else:
+            found.append(hindrance.text)
+            found += [help_by(hindrance.advice, hindrance.device)] if hindrance.advice else []
     return "; ".join(found)
+
+
+def waiting_words(at: Opened, run: RunRow) -> str:
+    """Why a queued run is not being trained yet, and what helps; errors as `why_waiting`."""
+    why = why_waiting(at.store, at.settings, run)
+    return as_typed(sentence_with(why.advice, why.text, why.device))

@@ -23,6 +23,8 @@ from iterand_engine.cli.progress import PLAIN_EVERY_S, PatientConsole
 from iterand_engine.cli.sparkline import strokes_for
 from iterand_engine.cli.top import EVERY_S, BoardReader
 from iterand_engine.cli.top_board import render, run_line
+from iterand_engine.cli.wait_for_slot import waiting_words
+from iterand_engine.cli.words import as_typed
 from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.machine.signals import StopSignals
 from iterand_engine.slots import drain
@@ -50,7 +52,7 @@ def work(
             ended = drain.drain(at.workspace, at.store, wanted, say=display.note, should_stop=should_stop)
         closed = {slot.key for slot in at.store.reader.slots() if slot.closed_reason is not None}
         left = at.store.reader.queued()
-        why = drain.why_waiting(at.store, at.settings, left[0]) if left else ""
+        why = waiting_words(at, left[0]) if left else ""
     for run in ended:
         result(f"run {run.run_id} {run.state}")
     states = Counter(run.state for run in ended)
@@ -138,7 +140,7 @@ class _LiveBoard:
             self._guarded(lambda: self._live.update(board, refresh=True))
 
     def note(self, text: str) -> None:
-        self._guarded(lambda: self._console.print(Text(text)))
+        self._guarded(lambda: self._console.print(Text(as_typed(text))))
 
     def close(self) -> None:
         self._guarded(self._live.stop)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from iterand_engine.config.metrics import VAL_ACCURACY, metric_of
-from iterand_engine.errors import UserError, suggestion
+from iterand_engine.errors import Advice, UserError, suggestion
 from iterand_engine.machine.workspace import Workspace, write_atomic
 from iterand_engine.results import stored_mask
 from iterand_engine.results.epoch_masks import EpochMasks, has_masks, read_epoch, stored_epochs
@@ -58,7 +58,8 @@ def write_export(out: Path, content: bytes) -> None:
     try:
         write_atomic(out, content)
     except OSError as error:
-        raise UserError(f"Cannot write {str(out)!r}: {error.strerror}; name another file by --out.") from None
+        said = f"Cannot write {str(out)!r}: {error.strerror}; name another file."
+        raise UserError(said, Advice.OTHER_FILE) from None
 
 
 def known_format(text: str) -> ExportFormat:
@@ -68,7 +69,7 @@ def known_format(text: str) -> ExportFormat:
     except ValueError:
         allowed = [known.value for known in ExportFormat]
         near = suggestion(text, allowed)
-        raise UserError(f"--format {text!r} is not known{near} (allowed: {', '.join(allowed)}).") from None
+        raise UserError(f"The format {text!r} is not known{near} (allowed: {', '.join(allowed)}).") from None
 
 
 def check_target(out: Path, *, replace: bool) -> None:
@@ -78,11 +79,11 @@ def check_target(out: Path, *, replace: bool) -> None:
         UserError: it is a folder, its folder is missing, or it exists and `replace` is not set.
     """
     if out.is_dir():
-        raise UserError(f"--out {str(out)!r} is a folder; name a file in it.")
+        raise UserError(f"{str(out)!r} is a folder; name a file in it.")
     if not out.absolute().parent.is_dir():
-        raise UserError(f"--out {str(out)!r} cannot be written: the folder {out.parent} does not exist.")
+        raise UserError(f"{str(out)!r} cannot be written: the folder {out.parent} does not exist.")
     if out.exists() and not replace:
-        raise UserError(f"--out {str(out)!r} exists; name another file, or add --force to replace it.")
+        raise UserError(f"{str(out)!r} exists; name another file, or replace it.", Advice.REPLACE_FILE)
 
 
 def masks_epoch(workspace: Workspace, store: Store, detail: RunDetail, epoch: str) -> int:
@@ -92,9 +93,8 @@ def masks_epoch(workspace: Workspace, store: Store, detail: RunDetail, epoch: st
         UserError: the run has no masks, or none of that epoch.
     """
     if has_masks(workspace, detail) is False:
-        raise UserError(
-            f"Run {detail.id} is {detail.method}: it has no masks; export --format safetensors instead."
-        )
+        said = f"Run {detail.id} is {detail.method}: it has no masks; its network can be exported instead."
+        raise UserError(said, Advice.EXPORT_NETWORK)
     stored = stored_epochs(workspace.run_dir(detail.id) / "masks")
     if not stored:
         raise UserError(f"Run {detail.id} has no masks yet: it has not begun to train.")
@@ -103,7 +103,7 @@ def masks_epoch(workspace: Workspace, store: Store, detail: RunDetail, epoch: st
     number = best_epoch(store, detail.id) if epoch == BEST else epoch_number(epoch)
     if number not in stored:
         raise UserError(
-            f"--epoch {number} has no masks; run {detail.id} has those of {stored[0]} to {stored[-1]} epochs."
+            f"Epoch {number} has no masks; run {detail.id} has those of {stored[0]} to {stored[-1]} epochs."
         )
     return number
 
@@ -120,8 +120,9 @@ def best_epoch(store: Store, run_id: str) -> int:
         if best is not None:
             return best + 1
     raise UserError(
-        f"Run {run_id} has no best epoch: none was evaluated on validation images; use --epoch last, "
-        "or a number."
+        f"Run {run_id} has no best epoch: none was evaluated on validation images; take the last one, "
+        "or a number.",
+        Advice.LAST_EPOCH,
     )
 
 
@@ -144,5 +145,7 @@ def masks_bytes(masks: EpochMasks) -> bytes:
 def epoch_number(epoch: str) -> int:
     """Epochs trained as an option says them; UserError where it is no number."""
     if not epoch.isdecimal():
-        raise UserError(f"--epoch {epoch!r} is not known; allowed: a number of epochs trained, best or last.")
+        raise UserError(
+            f"The epoch {epoch!r} is not known; allowed: a number of epochs trained, best or last."
+        )
     return int(epoch)

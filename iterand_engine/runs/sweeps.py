@@ -42,7 +42,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepPlan:
     """What is to be queued.
 
     `base` is a partial configuration, `axes` the dotted options that vary with their values, the seed last;
@@ -69,7 +69,7 @@ class QueuedPlan:
     sweep_id: str | None
 
 
-def plan(mapping: Mapping[str, Any], changes: Mapping[str, Sequence[object]], folder: Path) -> Plan:
+def plan(mapping: Mapping[str, Any], changes: Mapping[str, Sequence[object]], folder: Path) -> SweepPlan:
     """Make the runs of all combinations of the values given, a whole grid for one seed before the next.
 
     An option that the method, network or dataset of a cell lacks while others have it is dropped there, with
@@ -85,7 +85,7 @@ def plan(mapping: Mapping[str, Any], changes: Mapping[str, Sequence[object]], fo
     fixed, axes = make_axes(changes, folder)
     base, notes = apply_changes(mapping, [axis.first for axis in fixed], folder=folder)
     cells, more_notes = _cells(mapping, fixed, axes, folder)
-    return Plan(
+    return SweepPlan(
         name=str(base.get("name") or _made_name(axes, cells)),
         base=base,
         axes={axis.option: axis.values for axis in axes},
@@ -94,7 +94,7 @@ def plan(mapping: Mapping[str, Any], changes: Mapping[str, Sequence[object]], fo
     )
 
 
-def check_data(workspace: Workspace, plans: Sequence[Plan]) -> None:
+def check_data(workspace: Workspace, plans: Sequence[SweepPlan]) -> None:
     """See that the images of plans are here.
 
     Raises:
@@ -106,7 +106,9 @@ def check_data(workspace: Workspace, plans: Sequence[Plan]) -> None:
         located(dataset, roots, path)
 
 
-def queue_plans(workspace: Workspace, store: Store, plans: Sequence[Plan], first: bool) -> list[QueuedPlan]:
+def queue_plans(
+    workspace: Workspace, store: Store, plans: Sequence[SweepPlan], first: bool
+) -> list[QueuedPlan]:
     """Store the runs of plans, queued in their order, all or none, and the sweeps.
 
     Args:
@@ -122,12 +124,12 @@ def queue_plans(workspace: Workspace, store: Store, plans: Sequence[Plan], first
     return [_queued(store, one, tuple(itertools.islice(run_ids, len(one.cells)))) for one in plans]
 
 
-def queue_plan(workspace: Workspace, store: Store, plan: Plan, first: bool) -> QueuedPlan:
+def queue_plan(workspace: Workspace, store: Store, plan: SweepPlan, first: bool) -> QueuedPlan:
     """`queue_plans` of one."""
     return queue_plans(workspace, store, [plan], first)[0]
 
 
-def _queued(store: Store, plan: Plan, run_ids: tuple[str, ...]) -> QueuedPlan:
+def _queued(store: Store, plan: SweepPlan, run_ids: tuple[str, ...]) -> QueuedPlan:
     if not plan.is_sweep:
         return QueuedPlan(run_ids, None)
     axes = {option: list(values) for option, values in plan.axes.items()}

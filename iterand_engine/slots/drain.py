@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from iterand_engine.errors import OwnershipLost, UserError
+from iterand_engine.errors import Advice, OwnershipLost, UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.launch import Launcher, start_detached
@@ -24,6 +25,7 @@ from iterand_engine.store.records import SlotKey, SlotPlace, SlotRow
 
 __all__ = [
     "EndedRun",
+    "Hindrance",
     "OfferedPlace",
     "drain",
     "my_devices",
@@ -97,18 +99,27 @@ def _device_of(config: object) -> object:
     return compute.get("device") if isinstance(compute, dict) else None
 
 
-def why_waiting(store: Store, settings: Settings, run: RunRow) -> str:
+@dataclass(frozen=True)
+class Hindrance:
+    """What keeps a run from being trained, what helps if anything does, and the id of its device."""
+
+    text: str
+    advice: Advice | None = None
+    device: str = ""
+
+
+def why_waiting(store: Store, settings: Settings, run: RunRow) -> Hindrance:
     """Say in one sentence why a queued run is not being trained yet.
 
     Raises:
         UserError: the devices of this machine cannot be read.
     """
     if run.waiting:
-        return "A process waits to train it as soon as a slot is free."
+        return Hindrance("A process waits to train it as soon as a slot is free.")
     device = _device_of(store.reader.run(run.id).config)
     offered = [p for p in places(settings, our_processes(store)) if suits(run, device, p.place)]
     if not offered:
-        return (
+        return Hindrance(
             f"No slot of this machine takes it: it asks for {device or run.device_kind!r}"
             f" ({run.device_kind}); see the settings devices and cpu_slot."
         )
@@ -122,24 +133,25 @@ def why_waiting(store: Store, settings: Settings, run: RunRow) -> str:
             if other.queue_rank is not None and run.queue_rank is not None
         )
         before = "1 run is" if ahead == 1 else f"{ahead} runs are"
-        return f"{before} before it." if ahead else "It is next: a slot is about to take it."
+        return Hindrance(f"{before} before it." if ahead else "It is next: a slot is about to take it.")
     others = len(reasons) - 1
     more = f"; {others} other {'slot takes' if others == 1 else 'slots take'} none either" if others else ""
-    return f"{reasons[0]}{more}."
+    return replace(reasons[0], text=f"{reasons[0].text}{more}.")
 
 
-def _why_not(store: Store, offered: OfferedPlace, row: SlotRow | None) -> str | None:
+def _why_not(store: Store, offered: OfferedPlace, row: SlotRow | None) -> Hindrance | None:
     """Why a slot takes no run now, without a full stop; None where it would."""
     name = slot_name(offered.place.key)
     found = obstacle(store, offered, row)
     if found is not None:
         return found
     if row is None or not row.held:
-        return f"{name} is not started: `iterand queue --continue` starts what is missing"
-    return f"{name} is {row.message}" if row.message else None
+        return Hindrance(f"{name} is not started", Advice.START_SLOTS)
+    advice = None if row.program == program_stamp() else Advice.START_SLOTS
+    return Hindrance(f"{name} is {row.message}", advice) if row.message else None
 
 
-def obstacle(store: Store, offered: OfferedPlace, row: SlotRow | None) -> str | None:
+def obstacle(store: Store, offered: OfferedPlace, row: SlotRow | None) -> Hindrance | None:
     """What keeps any run from a place now, without a full stop; None where nothing does.
 
     Args:
@@ -150,10 +162,10 @@ def obstacle(store: Store, offered: OfferedPlace, row: SlotRow | None) -> str | 
     key = offered.place.key
     name = slot_name(key)
     if row is not None and row.closed_reason is not None:
-        return f"{name} is closed: {row.closed_reason}; `iterand queue --reopen {key.device}` opens it again"
+        return Hindrance(f"{name} is closed: {row.closed_reason}", Advice.REOPEN_SLOT, key.device)
     if row is not None and row.run_id is not None:
-        return f"{name} trains {_named(store, row.run_id)}"
-    return f"{name} is {offered.skipped}" if offered.skipped is not None else None
+        return Hindrance(f"{name} trains {_named(store, row.run_id)}")
+    return Hindrance(f"{name} is {offered.skipped}") if offered.skipped is not None else None
 
 
 def _named(store: Store, run_id: str) -> str:

@@ -202,10 +202,7 @@ class HeldSlot:
         now = program_stamp()
         if now == self._program:
             return None
-        return (
-            f"held: the program changed from {self._program} to {now}; "
-            "`iterand queue --continue` goes on with the new one"
-        )
+        return f"held: the program changed from {self._program} to {now}"
 
     def _start(self, claim: Claim) -> None:
         launch = worker_launch(self._workspace, claim, self._threads)

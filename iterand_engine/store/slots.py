@@ -71,7 +71,7 @@ def hold(
         if row is not None and slot_rows.is_closed(row):
             raise UserError(
                 f"Slot {key.position} of {device_name} ({key.device}) is closed ({row.closed_reason}):"
-                f" `iterand queue --reopen {key.device}` opens it again."
+                " it takes no run until it is opened again."
             )
         slot_rows.put(connection, key, values)
     return token

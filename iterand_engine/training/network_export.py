@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors.torch import save
 
-from iterand_engine.errors import UserError
+from iterand_engine.errors import Advice, UserError
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.mask_export import (
     BEST,
@@ -56,7 +56,8 @@ def _network(workspace: Workspace, store: Store, detail: RunDetail, epoch: str) 
     if state.facts["epoch"] != str(number):  # a run that was interrupted and went on along another path
         raise UserError(
             f"Run {detail.id} did not keep the network of its best epoch {number} "
-            f"({file} is of epoch {state.facts['epoch']}); use --epoch last."
+            f"({file} is of epoch {state.facts['epoch']}).",
+            Advice.LAST_EPOCH,
         )
     return state, number
 
@@ -69,8 +70,9 @@ def _network_file(store: Store, detail: RunDetail, epoch: str) -> tuple[str, int
     if epoch == BEST or number == _known_best(store, detail.id):
         return "best.safetensors", number
     raise UserError(
-        f"--epoch {epoch} has no network: weights are kept of the last epoch ({last}) and the best one only; "
-        "masks (--format masks) are kept of every epoch."
+        f"Epoch {epoch} has no network: weights are kept of the last epoch ({last}) and the best one only; "
+        "masks are kept of every epoch.",
+        Advice.EXPORT_MASKS,
     )
 
 

@@ -176,7 +176,7 @@ class Actions(QObject):
         self._say(work, "Add seeds")
 
     def queue(
-        self, plan: sweeps.Plan, *, first: bool = False, on_done: Callable[[], None] | None = None
+        self, plan: sweeps.SweepPlan, *, first: bool = False, on_done: Callable[[], None] | None = None
     ) -> Job:
         """Queue the runs of a plan and start the slots that are missing; the job is under way."""
 
@@ -243,7 +243,7 @@ class Actions(QObject):
         """Start the slots that queued runs need."""
         self._jobs.run(lambda _: self._start_slots(), "Start slots").failed.connect(self._messages.error)
 
-    def _queue(self, plan: sweeps.Plan, *, first: bool) -> tuple[str, ...]:
+    def _queue(self, plan: sweeps.SweepPlan, *, first: bool) -> tuple[str, ...]:
         done = sweeps.queue_plan(self._workspace, self._store, plan, first)
         self._start_slots()
         self.queued.emit(tuple(done.run_ids))

@@ -37,7 +37,7 @@ def refused(done: Done) -> str:
         (["train", "--preset", "quickstart", "--set", "model.name=conv5"], "There is no model 'conv5'"),
         (["train", "--preset", "quickstart", "--set", "data.dataset=npz"], "data.path is missing"),
         (["train", "--preset", "quickstart", "--set", "compute.device=GPU-zzz"], "no such GPU"),
-        (["train", "--preset", "cifar10-conv6-dense"], "run `iterand data fetch cifar10`"),
+        (["train", "--preset", "cifar10-conv6-dense"], "run `iterand data fetch cifar10 --workspace "),
         (["resume", "nobody"], "No run has the name 'nobody'"),
         (["show", "nobody"], "No run has the name 'nobody'"),
         (["log", "nobody"], "No run has the name 'nobody'"),

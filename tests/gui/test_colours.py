@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from iterand_gui.look.colours import DARK, LIGHT, Colours, RunColours, contrast, linear_rgb
+from iterand_gui.look.colours import DARK, LIGHT, Colours, RunColours
+from tests.gui.colour_tools import contrast, linear_rgb
 
 AA_TEXT, AA_SIGNS = 4.5, 3.0
 APART = 0.079  # in OKLab; a difference of 0.02 can just be seen

@@ -201,8 +201,8 @@ def test_that_another_quantity_is_asked_for_and_nothing_says_so(heatmap: Heatmap
 def test_that_it_is_shown_as_a_table_that_grows(heatmap: Heatmap, qtbot: QtBot) -> None:
     shown(heatmap, qtbot)
     heatmap.show_as_table(True)
-    qtbot.waitUntil(heatmap._table_view.isVisible)
-    model = heatmap._table_view.model()
+    qtbot.waitUntil(heatmap._table.isVisible)
+    model = heatmap._table.model()
     assert (model.rowCount(), model.columnCount()) == (40, 5)
     assert model.index(39, 2).data() == "10.00 %"
     heatmap.show_data(data(50), Positions(100.0), 40)

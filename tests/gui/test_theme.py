@@ -15,8 +15,9 @@ from pytestqt.qtbot import QtBot
 
 from iterand_engine.store import RunState
 from iterand_gui.look import theme
-from iterand_gui.look.colours import DARK, LIGHT, contrast
+from iterand_gui.look.colours import DARK, LIGHT
 from iterand_gui.look.theme import Theme, ThemeChoice
+from tests.gui.colour_tools import contrast
 from tests.patience import PATIENCE_S, WAIT_MS
 
 

@@ -93,7 +93,7 @@ def test_that_a_device_error_closes_its_slot_and_the_run_goes_on_in_another(
     (closed,) = queue.slots()
     assert closed.key.position == 0
     assert closed.closed_reason == "The device failed (CUDA error: uncorrectable ECC error encountered)"
-    assert closed.closed_reason in why_waiting(queue.store, Settings(), queue.store.reader.runs()[0])
+    assert closed.closed_reason in why_waiting(queue.store, Settings(), queue.store.reader.runs()[0]).text
     run = queue.store.reader.run(run_id)
     assert (run.device_errors, len(run.environments)) == (1, 2)
     assert "Back in the queue after a device error" in "".join(
@@ -164,11 +164,9 @@ def test_that_a_new_version_of_the_program_holds_the_queue_until_it_is_told_to_g
     package.write_text(package.read_text().replace(f'"{before}"', '"99.0"'))
     request_stop(queue.store, first)
     queue.until(lambda: (queue.slots()[0].message or "").startswith("held"))
-    sentence = (
-        f"the program changed from {before} to 99.0; `iterand queue --continue` goes on with the new one"
-    )
+    sentence = f"the program changed from {before} to 99.0"
     waiting = queue.store.reader.run(second)
-    assert why_waiting(queue.store, Settings(), waiting) == f"Slot 0 of cpu is held: {sentence}."
+    assert why_waiting(queue.store, Settings(), waiting).text == f"Slot 0 of cpu is held: {sentence}."
     assert start_missing(queue.workspace, queue.store) == [], "not even another slot"
     assert (queue.state(first), queue.state(second)) == (RunState.STOPPED, RunState.QUEUED)
     slots.ask(queue.store, [queue.slots()[0].key], "restart")

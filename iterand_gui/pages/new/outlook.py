@@ -52,7 +52,7 @@ class Missing:
 class Planned:
     """A plan with its kinds of runs, and the data that it lacks."""
 
-    plan: sweeps.Plan
+    plan: sweeps.SweepPlan
     kinds: tuple[PlannedGroup, ...]
     missing: tuple[Missing, ...]
 
@@ -107,7 +107,7 @@ def spread(told: Callable[[float], str], values: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _missing(workspace: Workspace, plan: sweeps.Plan) -> Iterator[Missing]:
+def _missing(workspace: Workspace, plan: sweeps.SweepPlan) -> Iterator[Missing]:
     by_data = {(cell.config.data.dataset, cell.config.data.path): cell for cell in plan.cells}
     for (dataset, path), cell in by_data.items():
         try:

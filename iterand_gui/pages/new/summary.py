@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFormLayout, QHeaderView, QLabel, QPushButton, QTa
 
 from iterand_engine.machine.texts import count, counted, duration, number, percent, size, whole
 from iterand_engine.preflight.messages import Answer
-from iterand_engine.runs.sweeps import Cell, Plan
+from iterand_engine.runs.sweeps import Cell, SweepPlan
 from iterand_gui.look import theme
 from iterand_gui.look.fusion import give_room
 from iterand_gui.pages.new.outlook import Outlook, spread
@@ -35,7 +35,7 @@ class CellsModel(QAbstractTableModel):
         self._options: tuple[str, ...] = ()
         self._cells: tuple[Cell, ...] = ()
 
-    def show_plan(self, plan: Plan | None) -> None:
+    def show_plan(self, plan: SweepPlan | None) -> None:
         """Show other runs."""
         self.beginResetModel()
         self._options = tuple(plan.axes) if plan is not None else ()
@@ -126,7 +126,7 @@ class Summary(QWidget):
         """The warnings and notes shown."""
         return self._notes.text()
 
-    def show_plan(self, plan: Plan | None) -> None:
+    def show_plan(self, plan: SweepPlan | None) -> None:
         """Show the grid of the runs, where there are several."""
         many = plan is not None and len(plan.cells) > 1
         self.cells.show_plan(plan if many else None)

@@ -35,7 +35,7 @@ class _Gpu:
     """What a GPU is offered: `missing` says what its data lacks, empty where they are here."""
 
     name: str
-    plan: sweeps.Plan
+    plan: sweeps.SweepPlan
     missing: str
 
 
@@ -113,7 +113,7 @@ class Welcome(QWidget):
         else:
             self._queue(self._gpu.plan)
 
-    def _queue(self, plan: sweeps.Plan) -> None:
+    def _queue(self, plan: sweeps.SweepPlan) -> None:
         if not self._is_waiting:
             self._is_waiting = True
             job = self._session.actions.queue(plan)

@@ -156,10 +156,6 @@ class RunTableModel(QAbstractItemModel):
         numbers = dict.fromkeys(index.internalId() for index in indexes if index.isValid())
         return list(dict.fromkeys(one for number in numbers for one in self._tree.run_ids(number)))
 
-    def run_at(self, index: AnyIndex) -> RunRow:
-        """The run of a line, the newest of several."""
-        return self._tree.line(index.internalId()).lead
-
     def group_at(self, index: AnyIndex) -> Group | None:
         """The group of a line, also where it has one run only; None for a sweep or a run of a group."""
         return self._tree.group(index.internalId())
