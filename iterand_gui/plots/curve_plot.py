@@ -226,12 +226,12 @@ class CurvePlot(ZoomedPlot):
             self._scene.show(SceneView(axis, self.link.view, self._values_seen), self._marks)
             self._is_changed = False
             little = self._scene.length_px <= ALWAYS_WIDE_PX
-            self.dress(canvas, Quality.FINE if little else Quality.FAST, canvas.devicePixelRatioF())
+            self.apply_style(canvas, Quality.FINE if little else Quality.FAST, canvas.devicePixelRatioF())
             self.ticker.settle(self, _SETTLE_LIVE_S if self._is_live else _SETTLE_S)
         self._scene.draw_cursor(axis, self.link.cursor)
         self.follow_action.setChecked(self.link.follow)
 
-    def dress(self, canvas: Canvas, quality: Quality, scale: float) -> None:
+    def apply_style(self, canvas: Canvas, quality: Quality, scale: float) -> None:
         """Draw the curves in the canvas's colours and a quality."""
         if self._scene is not None:
             stroke = Stroke.FAST if quality is Quality.FAST else finest(self._scene.length_px)

@@ -89,7 +89,7 @@ class PlotFrame(PlotSheet):
         """Bring the drawing area up to date."""
 
     @abstractmethod
-    def dress(self, canvas: Canvas, quality: Quality, scale: float) -> None:
+    def apply_style(self, canvas: Canvas, quality: Quality, scale: float) -> None:
         """Give curves the canvas's colours, and widths for so many pixels for each of the layout."""
 
     @abstractmethod
@@ -116,7 +116,7 @@ class PlotFrame(PlotSheet):
             self._highlight = key
             self._legend_view.pick(key)
             if self._canvas is not None:
-                self._dress_again(Quality.FAST)
+                self._style_again(Quality.FAST)
             self.highlighted.emit(key)
             self.ask()
 
@@ -171,7 +171,7 @@ class PlotFrame(PlotSheet):
         """Nothing came for a while: draw finely, or bring the table up to date."""
         super().settle()
         if not self.shows_table:
-            self._dress_again(Quality.FINE)
+            self._style_again(Quality.FINE)
 
     @contextmanager
     def picture(self, scale: float) -> Iterator[tuple[QSize, saving.Painter]]:
@@ -182,9 +182,9 @@ class PlotFrame(PlotSheet):
         if not canvas.isVisible():
             canvas.resize(self._stack.size().expandedTo(_LEAST_PICTURE))
             canvas.grab(QRect(0, 0, 1, 1))  # a widget that is hidden learns its size only when it is painted
-        canvas.dress(LIGHT)
+        canvas.set_colours(LIGHT)
         self.draw(canvas)
-        self.dress(canvas, Quality.PAPER, scale)
+        self.apply_style(canvas, Quality.PAPER, scale)
         entries = self.entries(LIGHT)
 
         def paint(painter: QPainter) -> None:
@@ -207,13 +207,13 @@ class PlotFrame(PlotSheet):
 
     def _set_colours(self) -> None:
         if self._canvas is not None:
-            self._canvas.dress(theme.colours(self.palette()))
-            self._dress_again(Quality.FAST)
+            self._canvas.set_colours(theme.colours(self.palette()))
+            self._style_again(Quality.FAST)
         super()._set_colours()
 
-    def _dress_again(self, quality: Quality) -> None:
+    def _style_again(self, quality: Quality) -> None:
         if self._canvas is not None:
-            self.dress(self._canvas, quality, self._canvas.devicePixelRatioF())
+            self.apply_style(self._canvas, quality, self._canvas.devicePixelRatioF())
 
     # Parts.
 

@@ -161,10 +161,10 @@ class PointsPlot(ZoomedPlot):
             axes = Axes(self._x_name, self._x_unit, self.unit, log_x=log_x, log_y=self.log)
             self._scene.show(self._lines, axes, self._places_seen, self._values_seen)
             self._is_changed = False
-            self.dress(canvas, Quality.FINE, canvas.devicePixelRatioF())
+            self.apply_style(canvas, Quality.FINE, canvas.devicePixelRatioF())
         self._scene.draw_cursor(self._cursor)
 
-    def dress(self, canvas: Canvas, quality: Quality, scale: float) -> None:
+    def apply_style(self, canvas: Canvas, quality: Quality, scale: float) -> None:
         """Draw the lines in the canvas's colours; they are few, so always finely."""
         if self._scene is not None:
             self._scene.set_style(self.highlight, scale)

@@ -63,7 +63,7 @@ def finished(workspace: Workspace, store: Store, name: str, seed: int, total: in
 
 
 def wrong(workspace: Path, arrangement: Path, scale: str, views: Sequence[View]) -> str:
-    """What a walk through views tells, a line each; at a scale of the screen."""
+    """What a walk through views reports, a line each; at a scale of the screen."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.gui.walk_views", str(workspace), str(arrangement)],
         cwd=ROOT,

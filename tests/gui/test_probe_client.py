@@ -38,7 +38,7 @@ for line in sys.stdin.buffer:
         case "hangs":
             time.sleep(600)
         case "prints":
-            print("hello from extension code", flush=True)
+            print("hello from an extension", flush=True)
         case "slow":
             time.sleep(0.5)
         case "wrong":
@@ -55,7 +55,7 @@ for line in sys.stdin.buffer:
 
 
 class Answers:
-    """What a client told, in order: (topic, weights) or (topic, sentence)."""
+    """What a client answered, in order: (topic, weights) or (topic, sentence)."""
 
     def __init__(self, client: QtProbeClient) -> None:
         self.said: list[tuple[str, int | str]] = []
@@ -126,7 +126,7 @@ def test_that_while_typing_only_the_newest_is_asked(
     assert asked() == ["q5"]
 
 
-def test_that_an_answer_that_is_no_longer_wanted_is_not_told(
+def test_that_an_answer_that_is_no_longer_wanted_is_dropped(
     qtbot: QtBot, make_client: MakeClient, asked: Callable[[], list[str]]
 ) -> None:
     client = make_client()
@@ -153,7 +153,7 @@ def test_that_each_topic_is_answered(qtbot: QtBot, make_client: MakeClient) -> N
     assert heard.said == [("a", 100), ("b", 200)]
 
 
-def test_that_a_dead_probe_is_told_and_started_again(qtbot: QtBot, make_client: MakeClient) -> None:
+def test_that_a_dead_probe_is_reported_and_started_again(qtbot: QtBot, make_client: MakeClient) -> None:
     client = make_client()
     heard = Answers(client)
     client.ask(config("dies"), "a")
@@ -187,7 +187,7 @@ def test_that_text_that_is_no_reply_ends_that_probe(qtbot: QtBot, make_client: M
     client.ask(config("prints"), "a")
     client.ask(config("lives", 0.7), "b")
     until_quiet(qtbot, client)
-    assert "it printed 'hello from extension code'" in str(heard.said[0][1])
+    assert "it printed 'hello from an extension'" in str(heard.said[0][1])
     assert heard.said[1] == ("b", 700)
 
 
@@ -210,7 +210,7 @@ def test_that_a_probe_that_cannot_start_is_said_once_for_each_question(
     missing.close()
 
 
-def test_that_a_device_that_is_not_there_is_told(qtbot: QtBot, make_client: MakeClient) -> None:
+def test_that_a_device_that_is_not_there_is_reported(qtbot: QtBot, make_client: MakeClient) -> None:
     client = make_client()
     heard = Answers(client)
     client.ask(RunConfig.from_mapping({"compute": {"device": "GPU-nobody"}}))
