@@ -140,7 +140,7 @@ class Copy:
             file.write_bytes(before)
 
     def _end(self, process: subprocess.Popen[str]) -> None:
-        """End processes that a run of tests left: its session, and those in other sessions within this folder."""
+        """End processes that a run of tests left, in its session or elsewhere within this folder."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -182,8 +182,7 @@ class Trial:
             if status == 0:
                 return "survived"
             failed = _FAILED.search(said)
-            if failed is None or self._is_sound(failed[1]):  # no test runs, because the module cannot be
-            imported
+            if failed is None or self._is_sound(failed[1]):  # None: the module cannot be imported
                 return "killed"
             tests = [test for test in tests if self._sound.get(test, True)]
         return "no test"

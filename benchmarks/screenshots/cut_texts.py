@@ -35,7 +35,7 @@ _SLACK_PX = 1
 
 
 def cut_texts(window: QWidget) -> list[str]:
-    """Cut texts without a tooltip that has the whole text, and controls that others cut; one sentence each."""
+    """Sentences about cut texts without a tooltip that has the whole text, and about cut controls."""
     looks: list[tuple[type[QWidget], Callable[..., Iterator[str]]]] = [
         (QLabel, _cut_label),
         (QAbstractButton, _cut_button),

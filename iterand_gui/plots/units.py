@@ -90,7 +90,7 @@ def _tick_text(value: float, gap: float, largest: float, unit: Unit) -> str:
 
 
 def _number_text(value: float, gap: float, largest: float) -> str:
-    """The digits that distinguish a number from its neighbours; powers of ten for very large and small ones."""
+    """The digits that distinguish a number from its neighbours; powers of ten if very large or small."""
     if value == 0:
         return "0"
     if 1e6 <= largest < _LARGEST_IN_UNITS:
