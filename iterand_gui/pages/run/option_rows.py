@@ -18,7 +18,7 @@ _UNKNOWN = "not known"
 
 @dataclass(frozen=True)
 class OptionRow:
-    """One option of a run. `default` is empty where none is known, as of extension code that is disabled now."""
+    """One option of a run. `default` is empty where none is known, as for a disabled extension."""
 
     path: str
     value: str
