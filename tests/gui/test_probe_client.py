@@ -48,7 +48,8 @@ for line in sys.stdin.buffer:
         weights=round(1000 * request.config["model"]["width_factor"]), kept=0, trained=0, layers=(),
         unmasked=(), input=Input(channels=1, height=1, width=1), classes=2, train_count=1, steps_per_epoch=1,
         steps=1, redraw_events=0, values_seen=None, device_kind="cpu", precision="fp32",
-        memory=MemoryEstimate(runtime_bytes=0, data_bytes=0, network_bytes=0, optimizer_bytes=0, gradient_bytes=0,
+        memory=MemoryEstimate(runtime_bytes=0, data_bytes=0, network_bytes=0, optimizer_bytes=0,
+                              gradient_bytes=0,
                       activation_bytes=None, saving_bytes=0),
         disk=Disk(checkpoint_bytes=0, network_bytes=0, mask_bytes=0, series_bytes=0))))
 """
