@@ -110,7 +110,7 @@ def _environment(scratch: Path) -> dict[str, str]:
 
 
 def machine() -> str:
-    """What was measured on, in a sentence."""
+    """The machine and the versions of libraries, in a sentence."""
     found = snapshot(threads=1)
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
     return f"{found.cpu}, {os.cpu_count()} cores, Python {found.python}, {versions}; {found.platform}"

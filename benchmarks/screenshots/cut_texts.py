@@ -1,4 +1,4 @@
-"""Finds texts in a window that have not the room they need and no tooltip that tells them whole.
+"""Finds texts in a window that are cut and have no tooltip with the whole text.
 
 Limits: texts that a widget paints itself are seen only where it keeps them in `text()`.
 """
@@ -35,7 +35,7 @@ _SLACK_PX = 1
 
 
 def cut_texts(window: QWidget) -> list[str]:
-    """Texts that have not the room they need and no tooltip that tells them whole; controls cut by others."""
+    """Sentences about cut texts without a tooltip that has the whole text, and about cut controls."""
     looks: list[tuple[type[QWidget], Callable[..., Iterator[str]]]] = [
         (QLabel, _cut_label),
         (QAbstractButton, _cut_button),
@@ -62,7 +62,7 @@ def _advance(metrics: QFontMetrics, text: str) -> int:
 
 
 def _unmarked(text: str) -> str:
-    """A text with mnemonics as it is seen."""
+    """A text as it is shown: without the marks of mnemonics."""
     return text.replace("&&", "\0").replace("&", "").replace("\0", "&")
 
 
@@ -88,7 +88,7 @@ def _cut_label(label: QLabel) -> Iterator[str]:
 
 def _cut_button(button: QAbstractButton) -> Iterator[str]:
     needs = button.sizeHint().width()
-    if isinstance(button, QToolButton):  # their own idea of what they need includes room to spare
+    if isinstance(button, QToolButton):  # the size they ask for includes room to spare
         if button.toolButtonStyle() is Qt.ToolButtonStyle.ToolButtonIconOnly:
             return
         needs = _advance(button.fontMetrics(), _unmarked(button.text())) + 2 * _SLACK_PX

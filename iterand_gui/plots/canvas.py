@@ -82,13 +82,13 @@ class Canvas(pg.GraphicsView):
         self._view: tuple[Span, Span] | None = None
         self._looks: tuple[AxisLook, AxisLook] | None = None
         self._colours = theme.colours()
-        self.apply_style(self._colours)
+        self.set_colours(self._colours)
 
     def draw(self, shapes: Iterable[Shape]) -> None:
         """Draw these shapes in place of the earlier ones."""
         self._shapes.renew(shapes)
 
-    def apply_style(self, colours: Colours) -> None:
+    def set_colours(self, colours: Colours) -> None:
         """Take other colours and the fonts of the moment."""
         self._colours = colours
         self.setBackground(colours.base)

@@ -182,7 +182,7 @@ class PlotFrame(PlotSheet):
         if not canvas.isVisible():
             canvas.resize(self._stack.size().expandedTo(_LEAST_PICTURE))
             canvas.grab(QRect(0, 0, 1, 1))  # a widget that is hidden learns its size only when it is painted
-        canvas.apply_style(LIGHT)
+        canvas.set_colours(LIGHT)
         self.draw(canvas)
         self.apply_style(canvas, Quality.PAPER, scale)
         entries = self.entries(LIGHT)
@@ -207,7 +207,7 @@ class PlotFrame(PlotSheet):
 
     def _set_colours(self) -> None:
         if self._canvas is not None:
-            self._canvas.apply_style(theme.colours(self.palette()))
+            self._canvas.set_colours(theme.colours(self.palette()))
             self._style_again(Quality.FAST)
         super()._set_colours()
 

@@ -90,7 +90,7 @@ def _tick_text(value: float, gap: float, largest: float, unit: Unit) -> str:
 
 
 def _number_text(value: float, gap: float, largest: float) -> str:
-    """A number with the digits that set it apart from its neighbours; very large and small ones in short."""
+    """The digits that distinguish a number from its neighbours; powers of ten if very large or small."""
     if value == 0:
         return "0"
     if 1e6 <= largest < _LARGEST_IN_UNITS:

@@ -172,7 +172,7 @@ def test_that_keys_read_values_one_by_one(heatmap: Heatmap, qtbot: QtBot) -> Non
     assert not heatmap.link.is_zoomed
 
 
-def test_that_a_column_of_several_points_tells_the_greatest(heatmap: Heatmap, qtbot: QtBot) -> None:
+def test_that_a_column_of_several_points_shows_the_greatest(heatmap: Heatmap, qtbot: QtBot) -> None:
     shown(heatmap, qtbot, points=4000)
     heatmap.choose_row("conv1")
     assert "at most" in heatmap.area.value_text(20_000.0, 0)

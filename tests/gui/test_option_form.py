@@ -1,4 +1,4 @@
-"""The form is made from declarations, keeps what a person types, and says what is wrong beside the field."""
+"""The form is made from declarations, keeps what the user types, and shows errors beside the field."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ for line in sys.stdin.buffer:
         case "hangs":
             time.sleep(600)
         case "prints":
-            print("hello from extension code", flush=True)
+            print("hello from an extension", flush=True)
         case "slow":
             time.sleep(0.5)
         case "wrong":
@@ -48,14 +48,15 @@ for line in sys.stdin.buffer:
         weights=round(1000 * request.config["model"]["width_factor"]), kept=0, trained=0, layers=(),
         unmasked=(), input=Input(channels=1, height=1, width=1), classes=2, train_count=1, steps_per_epoch=1,
         steps=1, redraw_events=0, values_seen=None, device_kind="cpu", precision="fp32",
-        memory=Memory(runtime_bytes=0, data_bytes=0, network_bytes=0, optimizer_bytes=0, gradient_bytes=0,
+        memory=MemoryEstimate(runtime_bytes=0, data_bytes=0, network_bytes=0, optimizer_bytes=0,
+                              gradient_bytes=0,
                       activation_bytes=None, saving_bytes=0),
         disk=Disk(checkpoint_bytes=0, network_bytes=0, mask_bytes=0, series_bytes=0))))
 """
 
 
 class Answers:
-    """What a client said, in order: (topic, weights) or (topic, sentence)."""
+    """What a client answered, in order: (topic, weights) or (topic, sentence)."""
 
     def __init__(self, client: QtProbeClient) -> None:
         self.said: list[tuple[str, int | str]] = []
@@ -126,7 +127,7 @@ def test_that_while_typing_only_the_newest_is_asked(
     assert asked() == ["q5"]
 
 
-def test_that_an_answer_that_is_no_longer_wanted_is_not_told(
+def test_that_an_answer_that_is_no_longer_wanted_is_dropped(
     qtbot: QtBot, make_client: MakeClient, asked: Callable[[], list[str]]
 ) -> None:
     client = make_client()
@@ -153,7 +154,7 @@ def test_that_each_topic_is_answered(qtbot: QtBot, make_client: MakeClient) -> N
     assert heard.said == [("a", 100), ("b", 200)]
 
 
-def test_that_a_dead_probe_is_told_and_started_again(qtbot: QtBot, make_client: MakeClient) -> None:
+def test_that_a_dead_probe_is_reported_and_started_again(qtbot: QtBot, make_client: MakeClient) -> None:
     client = make_client()
     heard = Answers(client)
     client.ask(config("dies"), "a")
@@ -187,7 +188,7 @@ def test_that_text_that_is_no_reply_ends_that_probe(qtbot: QtBot, make_client: M
     client.ask(config("prints"), "a")
     client.ask(config("lives", 0.7), "b")
     until_quiet(qtbot, client)
-    assert "it printed 'hello from extension code'" in str(heard.said[0][1])
+    assert "it printed 'hello from an extension'" in str(heard.said[0][1])
     assert heard.said[1] == ("b", 700)
 
 
@@ -210,7 +211,7 @@ def test_that_a_probe_that_cannot_start_is_said_once_for_each_question(
     missing.close()
 
 
-def test_that_a_device_that_is_not_there_is_told(qtbot: QtBot, make_client: MakeClient) -> None:
+def test_that_a_device_that_is_not_there_is_reported(qtbot: QtBot, make_client: MakeClient) -> None:
     client = make_client()
     heard = Answers(client)
     client.ask(RunConfig.from_mapping({"compute": {"device": "GPU-nobody"}}))

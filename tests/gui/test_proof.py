@@ -29,11 +29,11 @@ import sys
 from pathlib import Path
 from PySide6.QtCore import QTimer
 from iterand_gui.shell.app import Workbench, make_application
-from iterand_gui.session.remembered import Memory
+from iterand_gui.session.remembered import Remembered
 from tests.command_line import TINY
 
 application = make_application()
-workbench = Workbench(application, Memory(Path(sys.argv[2])))
+workbench = Workbench(application, Remembered(Path(sys.argv[2])))
 workbench.open(Path(sys.argv[1]))
 window = workbench.window
 

@@ -45,13 +45,15 @@ def test_that_the_first_look_gives_everything_and_the_next_nothing(store: Store,
     assert reader.look() is None
 
 
-def test_that_an_empty_workspace_is_told_as_read(reader: StoreReader) -> None:
+def test_that_an_empty_workspace_counts_as_read(reader: StoreReader) -> None:
     first = reader.look()
     assert first is not None
     assert first.runs == RunsChange((), {}, frozenset(), is_all=True)
 
 
-def test_that_only_changed_runs_are_told_and_configurations_once(store: Store, reader: StoreReader) -> None:
+def test_that_only_changed_runs_are_returned_and_configurations_once(
+    store: Store, reader: StoreReader
+) -> None:
     one, other = create_run(store, new_run("one")), create_run(store, new_run("other"))
     reader.look()
     request_stop(store, other)
@@ -67,7 +69,7 @@ def test_that_only_changed_runs_are_told_and_configurations_once(store: Store, r
     assert [(row.id, row.tags) for row in tagged.runs.rows] == [(one, ("good",))]
 
 
-def test_that_a_run_in_the_trash_is_told_as_removed(store: Store, reader: StoreReader) -> None:
+def test_that_a_run_in_the_trash_is_returned_as_removed(store: Store, reader: StoreReader) -> None:
     from iterand_engine.store import trash
 
     run_id = create_run(store, new_run())
@@ -131,7 +133,7 @@ def positions_read(reader: StoreReader) -> list[tuple[int, list[int]]]:
     return [(part.first, part.steps.tolist()) for part in reading.series.get(1, ())]
 
 
-def test_that_a_changed_subscription_does_not_tell_again_what_stays(
+def test_that_a_changed_subscription_does_not_return_again_what_stays(
     store: Store, reader: StoreReader
 ) -> None:
     ids = [create_run(store, new_run(seed=seed)) for seed in (1, 2)]
@@ -216,7 +218,7 @@ def raising(error: Exception) -> Callable[..., object]:
     return fail
 
 
-def test_that_messages_are_told_once(store: Store, reader: StoreReader) -> None:
+def test_that_messages_are_returned_once(store: Store, reader: StoreReader) -> None:
     run_id = create_run(store, new_run())
     with Recorder(store, run_id, owned(store, run_id)) as recorder:
         reader.want(1, SeriesRequest((run_id,), events=True))
@@ -236,7 +238,7 @@ def messages(reader: StoreReader) -> list[str]:
     return [event.text for batch in reading.events.get(1, ()) for event in batch.events]
 
 
-def test_that_sweeps_and_slots_are_told_when_they_change(store: Store, reader: StoreReader) -> None:
+def test_that_sweeps_and_slots_are_returned_when_they_change(store: Store, reader: StoreReader) -> None:
     reader.look()
     ids = [create_run(store, new_run(seed=seed)) for seed in (1, 2)]
     sweeps.add_sweep(store, "seeds", {}, {"training.seed": [1, 2]}, ids)
@@ -255,7 +257,7 @@ def test_that_sweeps_and_slots_are_told_when_they_change(store: Store, reader: S
     assert (again.slots, again.sweeps) == (None, None)
 
 
-def test_that_a_database_that_is_gone_or_another_is_told(store: Store, reader: StoreReader) -> None:
+def test_that_a_database_that_is_gone_or_another_is_reported(store: Store, reader: StoreReader) -> None:
     reader.look()
     path = store.workspace.db_path
     elsewhere = path.rename(path.with_name("elsewhere.db"))

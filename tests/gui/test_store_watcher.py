@@ -1,4 +1,4 @@
-"""The window's eye on the store: what is new is said once, by signals, without a query on the GUI thread."""
+"""Watching the store: news are signalled once, without a query on the GUI thread."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_that_points_of_a_live_run_arrive_by_subscription(
     assert np.concatenate([part.steps for part in got]).tolist() == list(range(8))
 
 
-def test_that_a_damaged_database_is_told_once_and_its_repair_as_well(
+def test_that_a_damaged_database_is_reported_once_and_its_repair_as_well(
     store: Store, watcher: StoreWatcher, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = True

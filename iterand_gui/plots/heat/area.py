@@ -115,7 +115,7 @@ class HeatArea(QWidget):
         self.update()
 
     def value_text(self, place: float, row: int) -> str:
-        """The value of a row at a place of the axis; of several points of a column, the greatest."""
+        """The value of a row at a place of the axis; the greatest one of a column with several points."""
         steps, unit = self._data.steps, self._data.unit
         low, high = self._link.view
         if not low <= place <= high or not self._columns.values.size:

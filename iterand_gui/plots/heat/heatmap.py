@@ -211,7 +211,7 @@ class Heatmap(PlotSheet):
             self.chooser.addItem(quantity.name, quantity.key)
         self._colours.addItems(["Linear colours", "Logarithmic colours"])
         self._colours.setAccessibleName(f"{self.title}: colours")
-        self._colours.setToolTip("By the logarithm, small values are distinguished (L)")
+        self._colours.setToolTip("By the logarithm, small values stay distinct (L)")
         actions, choices = (self.reset_action, self.table_action), (self.chooser, self._colours)
         header = PlotHeader(self.title, actions, self, choices, "Saving and copying")
         header.menu_asked.connect(self._open_menu)
