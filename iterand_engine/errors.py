@@ -1,4 +1,4 @@
-"""The errors a person can cause, and how a command tells its caller how it ended.
+"""The errors a user can cause, and the exit codes with which commands end.
 
 A known error is raised as `UserError` with one sentence: what is wrong, which value, what is allowed and
 what to do. Everything else is a defect of the program and is left to raise.
@@ -29,7 +29,7 @@ class Advice(Enum):
 
 
 class UserError(Exception):
-    """Something the user can mend; its text is the one sentence shown to them.
+    """A mistake or a condition that the user can correct; its text is the one sentence shown to them.
 
     `advice` is what helps, where each door says in its own words how that is done. `concern` says what the
     error is about, where `concerning` noted it: a run that it ends stores that.
@@ -85,7 +85,7 @@ class OptionError(UserError, ValueError):
 
     def __str__(self) -> str:
         more = len({other.option for other in self.others} - {self.option})
-        return f"{self.sentence} ({more} more to mend.)" if more else self.sentence
+        return f"{self.sentence} ({more} more to correct.)" if more else self.sentence
 
     @property
     def every(self) -> tuple[OptionError, ...]:
@@ -93,7 +93,7 @@ class OptionError(UserError, ValueError):
         return (self.alone(), *self.others)
 
     def alone(self) -> OptionError:
-        """This mistake without the others."""
+        """A copy of this mistake with empty `others`, so that a list of mistakes nests none in another."""
         return OptionError(
             self.sentence,
             option=self.option,

@@ -1,9 +1,10 @@
-"""What a file of extension code imports: decorators that declare, and the classes that it works with.
+"""What an extension imports: decorators that declare its entries, and the classes that it works with.
 
     from iterand_engine.extending import Redraw, dataset, method, model, redraw_rule
 
-A decorator notes what stands behind it while the program runs the file, and gives it back unchanged; run as a
-plain program, nothing is noted. See docs/extending.md. Torch is imported with the first class that needs it.
+A decorator records the function or class it decorates while the program runs the file, and returns it
+unchanged; in a file that is run as a plain script it records nothing. See docs/extending.md. Torch is
+imported with the first class that needs it.
 """
 
 from __future__ import annotations
@@ -78,10 +79,16 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,59}")
 
 
 class Decorator:
-    """Declares one kind of extension code: `@model`, or with another name or label `@model(name="tiny")`."""
+    """Declares one kind of entry: `@model`, or with another name or label `@model(name="tiny")`."""
 
     def __init__(self, kind: CodeKind, read: Callable[[Any, str], dict[str, Any]]) -> None:
-        """Make the decorator of a kind; `read` gives what is particular to the kind."""
+        """Make the decorator of a kind.
+
+        Args:
+            kind: of the entries it declares.
+            read: takes the decorated object and its name, and returns the fields of `Declaration` that only
+                this kind has.
+        """
         self._kind, self._read = kind, read
 
     @overload
@@ -93,14 +100,14 @@ class Decorator:
     def __call__(
         self, target: T | None = None, /, *, name: str | None = None, label: str | None = None
     ) -> T | Callable[[T], T]:
-        """Declare what follows.
+        """Declare the function or class that follows.
 
         Args:
             target: the function or class.
-            name: in files and on the command line; by default its own, in small letters with `-`.
-            label: on screens.
+            name: in files and on the command line; by default that of `target`, in small letters with `-`.
+            label: on screens; by default made from the name.
         Raises:
-            DeclarationError: it is not what it must be.
+            DeclarationError: the target, its signature or the name breaks the contract; says how.
         """
         line = sys._getframe(1).f_lineno
 

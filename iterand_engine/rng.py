@@ -57,7 +57,7 @@ class Stream(IntEnum):
 
 @dataclass(frozen=True)
 class RandomKey:
-    """Names one endless row of 32-bit words.
+    """Names one endless sequence of 32-bit words.
 
     Args:
         seed: 0 <= seed < 2**64.

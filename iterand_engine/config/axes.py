@@ -1,4 +1,4 @@
-"""Options with several values as texts give them: `training.lr=0.1,0.3` and seeds like `1-5`. Torch-free."""
+"""Read options with several values from texts: `training.lr=0.1,0.3` and seeds like `1-5`. Torch-free."""
 
 from __future__ import annotations
 
@@ -61,16 +61,16 @@ def read_values(text: str) -> tuple[str, tuple[object, ...]]:
 
 
 def make_axes(changes: Mapping[str, Sequence[object]], folder: Path) -> tuple[list[Axis], list[Axis]]:
-    """Tell options with one value from those with several.
+    """Separate options with one value from those with several.
 
     Args:
         changes: by dotted option its values, at least one.
-        folder: what a relative data.path is seen from.
+        folder: where a relative data.path starts.
     Returns:
-        The options with one value, and those with several; what decides about others comes first, the seed
-        last, else they are in the order given.
+        The options with one value, and those with several. Options that decide which others exist come first,
+        the seed comes last, and the rest keep the order given.
     Raises:
-        UserError: there is no such option, or the options that vary make no product.
+        UserError: there is no such option, or the options that vary do not make a product.
     """
     ordered = sorted(changes, key=lambda option: (option not in _FIRST, option == SEED))
     found = [_axis(option, changes[option], folder) for option in ordered]
@@ -80,7 +80,7 @@ def make_axes(changes: Mapping[str, Sequence[object]], folder: Path) -> tuple[li
 
 
 def foreign_options(axes: Sequence[Axis]) -> dict[str, dict[str, set[str]]]:
-    """By each section whose choice varies and by choice: the options that it lacks while another has them.
+    """For each section whose choice varies, by choice: the options that only other choices of it have.
 
     Raises:
         UserError: there is no such choice.
@@ -137,7 +137,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 
 def value_key(value: object) -> str:
-    """Two values are the same where this is."""
+    """A text that is equal for two values exactly where they are the same option value."""
     return json.dumps(value, sort_keys=True, default=str)
 
 
@@ -160,7 +160,7 @@ def _axis(option: str, values: Sequence[object], folder: Path) -> Axis:
 
 
 def _check_axes(axes: Sequence[Axis], options: Iterable[str]) -> None:
-    """Refuse what is no product: a whole section, an option within another that varies, too many runs."""
+    """Raise where the axes make no product: a whole section, an option within another axis, too many runs."""
     for axis in axes:
         inner = next((option for option in options if option.startswith(f"{axis.option}.")), None)
         if "." not in axis.option or inner:

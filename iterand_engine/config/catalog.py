@@ -1,8 +1,9 @@
-"""What there is to choose from: every model, dataset, method and redraw rule by name.
+"""The catalogs: every model, dataset, method and redraw rule by name.
 
-A line here is all that makes a new one known to the command line, the configuration and the window.
-Targets are `module:attribute` strings, so that reading the catalog imports nothing heavy; `load` imports.
-Entries of the user's extensions join them by `use_extensions`; only a worker can load those.
+One line here makes a new entry known to the command line, the configuration and the window. Targets are
+`module:attribute` strings, so that reading the catalog imports nothing heavy; `load` imports.
+`use_extensions` adds the entries of the user's extensions (see iterand_engine/extensions/); only processes
+that may run extensions can load those.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ E = TypeVar("E", bound="Entry")
 class Entry:
     """One choice: its name in files, its label on screens and where its code is.
 
-    `arguments` are the options that it has besides those of its section; `origin` says which file declares
-    it, and is None for what is built in, which `target` names.
+    `arguments` are the options that it has besides those of its section; `origin` says where an extension
+    declares it, and is None for what is built in, which `target` names.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Entry:
     origin: Origin | None = field(default=None, kw_only=True)
 
     def load(self) -> Any:
-        """Import and return the function or class behind it; that of an extension only where `permitted`."""
+        """Import and return the function or class behind it; that of an extension must be `permitted`."""
         return load_target(self.target) if self.origin is None else target_of(self.origin, self.name)
 
     def arguments_in(self, options: object) -> dict[str, Any]:
@@ -45,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class DatasetEntry(Entry):
-    """A dataset, with what is known of it before any file is read (None: known from the files only).
+    """A dataset, with the facts that are known before any file is read (None: only the files show them).
 
     `files` says where it is looked for, by default in a folder of its own name; `bundled` is its file in
     resources/datasets. `downloads` are files, or the name of torchvision's class that has their addresses and
@@ -53,7 +54,7 @@ class DatasetEntry(Entry):
     data.path and nowhere else.
     """
 
-    kind: str  # "arrays": held in memory; "folder": image files; "": extension code, either
+    kind: str  # "arrays": held in memory; "folder": image files; "": of an extension, either
     classes: int | None = None
     size_px: int | None = None
     channels: int | None = None
@@ -70,7 +71,7 @@ class DatasetEntry(Entry):
 
     @property
     def layout(self) -> Layout:
-        """Where it is looked for below a data root."""
+        """Where the dataset is searched below a data root."""
         return self.files or Layout((self.name,), (DataForm(""),))
 
 
@@ -89,8 +90,11 @@ class MethodEntry(Entry):
 
 @dataclass(frozen=True)
 class ExtensionEntries:
-    """All that extensions add: entries, the reason (a sentence) for each name that is missing, and the
-    files that are not enabled and may declare anything."""
+    """All that extensions add to the catalogs.
+
+    `missing` has, for names that cannot be used now, the reason as a sentence; `unknown` are the files that
+    are not enabled and whose declarations are not known.
+    """
 
     entries: tuple[Entry, ...] = ()
     missing: Mapping[tuple[CodeKind, str], str] = field(default_factory=dict)
@@ -104,16 +108,15 @@ def load_target(target: str) -> Any:
 
 
 def find(what: str, entries: Mapping[str, E], name: str, option: str = "") -> E:
-    """Look a name up and say clearly where it is unknown.
+    """Look a name up in a catalog.
 
     Args:
         what: kind of the entries, in words.
-        entries: a catalog.
-        name: the one that is looked up.
-        option: dotted path of the option that has this value, if one has.
+        entries: the catalog.
+        name: the name to look up.
+        option: dotted path of the option that has this value; empty where none has it.
     Raises:
-        UserError: no entry has this name; the sentence lists those there are. An OptionError where an option
-            has it.
+        UserError: no entry has this name; the sentence lists the known ones. With `option`, an OptionError.
     """
     if name in entries:
         return entries[name]
@@ -129,7 +132,7 @@ def _why_there_is_none(what: str, entries: Mapping[str, Entry], name: str) -> st
             return f"There is no {what} {name!r} now: {reason}"
     known = ", ".join(entries)
     files = ", ".join(_Extensions.now.unknown)
-    hint = f" Extension code that is not enabled may declare it: {files}." if files else ""
+    hint = f" An extension that is not enabled may declare it: {files}." if files else ""
     return f"There is no {what} {name!r}{suggestion(name, entries)} (known: {known}).{hint}"
 
 
@@ -215,7 +218,7 @@ RULES = _by_name(Entry("uniform", "Uniform (the paper's)", "iterand_engine.pruni
 
 
 class _Extensions:
-    """The entries of extension code that are in the catalogs now, and the built-in ones that they hide."""
+    """The entries of extensions that are in the catalogs now, and the built-in ones that they hide."""
 
     now = ExtensionEntries()
     hidden: list[tuple[dict[str, Any], str, Entry]] = []  # noqa: RUF012 - one for the whole process
@@ -229,22 +232,22 @@ _CATALOGS: Mapping[CodeKind, dict[str, Any]] = {
 }
 
 
-def use_extensions(own: ExtensionEntries) -> ExtensionEntries:
-    """Put the entries of extension code into the catalogs, in place of those there were.
+def use_extensions(added: ExtensionEntries) -> ExtensionEntries:
+    """Put entries of extensions into the catalogs, in place of those that were there.
 
     Args:
-        own: their names differ from each other's. One that is built in is hidden meanwhile, as a run's own
-            code may have had a name first.
+        added: no two entries of a kind share a name. A built-in entry of the same name is hidden meanwhile: a
+            run may use code that had the name before it was built in.
     Returns:
-        What there was, so that it can be put back.
+        The entries that were there before, so that the caller can put them back.
     """
-    before, _Extensions.now = _Extensions.now, own
+    before, _Extensions.now = _Extensions.now, added
     for entry in before.entries:
         del catalog_of(entry)[entry.name]
     for catalog, name, hidden in _Extensions.hidden:
         catalog[name] = hidden
     _Extensions.hidden = []
-    for entry in own.entries:
+    for entry in added.entries:
         catalog = catalog_of(entry)
         if entry.name in catalog:
             _Extensions.hidden.append((catalog, entry.name, catalog[entry.name]))
@@ -253,21 +256,21 @@ def use_extensions(own: ExtensionEntries) -> ExtensionEntries:
 
 
 def extension_entries() -> tuple[Entry, ...]:
-    """The entries of extension code that are in the catalogs now."""
+    """The entries of extensions that are in the catalogs now."""
     return _Extensions.now.entries
 
 
 def extensions_that_are_off() -> tuple[str, ...]:
-    """What extension code that is not enabled declares by name, and files of which that is not known."""
+    """The names that disabled extensions declare, and the files whose declarations are not known."""
     return (*sorted(name for _, name in _Extensions.now.missing), *_Extensions.now.unknown)
 
 
 def catalog_of(entry: Entry) -> dict[str, Any]:
-    """The catalog that an entry of extension code belongs to."""
+    """The catalog that an extension's entry belongs to."""
     assert entry.origin is not None
     return _CATALOGS[entry.origin.kind]
 
 
 def entries_of(kind: CodeKind) -> Mapping[str, Entry]:
-    """The catalog of a kind."""
+    """The built-in entries of a kind and those of the extensions in use, by name; changes with the latter."""
     return _CATALOGS[kind]

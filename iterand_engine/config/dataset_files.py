@@ -1,4 +1,4 @@
-"""In which files a dataset comes: where they lie below a data root, and what is downloaded. Plain data."""
+"""The files of a dataset: where they lie below a data root, and which are downloaded. Plain data."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class DataForm:
-    """One form a dataset comes in: a file, or a folder that holds `needs`.
+    """One form of a dataset on disk: a file, or a folder that holds `needs`.
 
     Args:
-        relative: below a prefix; empty is the prefix itself.
-        needs: what the folder must hold; nothing for a file.
+        relative: path below a prefix; empty is the prefix itself.
+        needs: the entries that the folder must hold; empty for a file.
     """
 
     relative: str
@@ -32,7 +32,7 @@ class Layout:
     Args:
         prefixes: folders below a root; the first is where a download goes.
         places: the forms that are looked for below each prefix.
-        put: what a person puts there, where the needs of the first place do not say it well.
+        put: what sentences ask the user to put there, where the needs of the first place do not say it well.
     """
 
     prefixes: tuple[str, ...]

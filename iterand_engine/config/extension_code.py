@@ -1,8 +1,8 @@
-"""Run a file of the user's extension code, and only where that is allowed.
+"""Run an extension file of the user's, and only where that is allowed.
 
 A file is read once, its hash compared, and the very bytes that were hashed are executed; nothing is cached on
-disk. A process can run only the hashes that it was permitted to: workers, the probe and the checks are,
-nothing else is; the window and the command line know extension code by its declarations alone. Torch-free.
+disk. A process can run only the hashes that it was permitted to run. Workers, the probe and the checks get
+such permission, and nothing else does; the window and the command line know only declarations. Torch-free.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ FOLDER = "extensions"
 
 
 class ExtensionError(Exception):
-    """Extension code did what it must not; the text is one sentence that says where."""
+    """An extension broke its contract; the text is one sentence that says where."""
 
 
 class DeclarationError(Exception):
-    """A decorator refuses what it stands before; the text says why, without the place."""
+    """A decorator refuses the function or class it decorates; the text says why, without the place."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """An extension's file with one content: its name, the content's sha256, and its absolute path."""
+    """An extension file with one content: its name, the content's sha256, and its absolute path."""
 
     file: str
     sha256: str
     path: Path
 
     def at(self, line: int | None) -> str:
-        """A place in it, as users know it."""
+        """A line of the file, or the file itself, as sentences name it: `extensions/a.py, line 4`."""
         where = f"{FOLDER}/{self.file}"
         return where if line is None else f"{where}, line {line}"
 
@@ -56,9 +56,9 @@ class Source:
 class Declaration:
     """What one decorator declares.
 
-    `line` is the decorator's; `base` is, for a method, the built-in method whose options it has ("" for one
-    that has none of them), and `has_masks` what its class says (None: nothing, or it was declared before
-    classes said so); `needs_path` is, for a dataset, whether it cannot do without data.path.
+    `line` is the decorator's. Of a method, `base` is the built-in method whose options it inherits ("" where
+    there is none), and `has_masks` what its class states (None: it states nothing, or it was declared
+    before classes stated this). Of a dataset, `needs_path` is whether data.path is required.
     """
 
     kind: CodeKind
@@ -92,7 +92,7 @@ class Loaded:
     targets: dict[tuple[CodeKind, str], Callable[..., Any]] = field(default_factory=dict)
 
     def add(self, declaration: Declaration, target: Callable[..., Any]) -> None:
-        """Note one declaration.
+        """Add one declaration.
 
         Raises:
             DeclarationError: the file declares this name already.
@@ -116,7 +116,7 @@ class _State:
 
 
 def sha256_of(content: bytes) -> str:
-    """The hash by which extension code is known."""
+    """The hash by which the content of an extension is known, as hex digits."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -132,7 +132,7 @@ def permitted(hashes: Iterable[str]) -> Iterator[None]:
 
 
 def is_permitted(hashes: Iterable[str]) -> bool:
-    """Whether this process may run all of them now."""
+    """Whether this process may run files with all of these hashes now."""
     return _State.permitted >= frozenset(hashes)
 
 
@@ -142,7 +142,7 @@ def running() -> Loaded | None:
 
 
 def target_of(origin: Origin, name: str) -> Callable[..., Any]:
-    """The function or class behind an entry of extension code.
+    """The function or class behind an extension's entry.
 
     Raises:
         RuntimeError: this process may not run the file.
@@ -158,11 +158,11 @@ def target_of(origin: Origin, name: str) -> Callable[..., Any]:
 
 
 def load(source: Source) -> Loaded:
-    """Run a file, once in a process; arguments and errors as `target_of`."""
+    """Run a file, at most once in a process; errors as `target_of`."""
     if source in _State.loaded:
         return _State.loaded[source]
     if source.sha256 not in _State.permitted:
-        raise RuntimeError(f"extension code must not run in this process: {source.path}")
+        raise RuntimeError(f"an extension must not run in this process: {source.path}")
     with concerning("extension"):
         loaded = _run(source, _read(source))
     _State.loaded[source] = loaded
@@ -173,7 +173,7 @@ def _read(source: Source) -> bytes:
     try:
         content = source.path.read_bytes()
     except OSError as error:
-        raise UserError(f"Cannot read extension code {str(source.path)!r}: {error.strerror}.") from None
+        raise UserError(f"Cannot read the extension {str(source.path)!r}: {error.strerror}.") from None
     if sha256_of(content) != source.sha256:
         raise UserError(
             f"{str(source.path)!r} changed since it was enabled; look at it and run "
@@ -190,7 +190,7 @@ def _run(source: Source, content: bytes) -> Loaded:
     sys.modules[module.__name__] = module  # dataclasses and pickling look it up
     try:
         exec(compile(content, str(source.path), "exec", dont_inherit=True), module.__dict__)
-    except (Exception, SystemExit) as error:  # the edge to the user's extension code
+    except (Exception, SystemExit) as error:  # an extension may raise anything
         del sys.modules[module.__name__]
         raise UserError(_failed(source, error)) from error
     finally:
@@ -218,13 +218,13 @@ def _failed(source: Source, error: BaseException) -> str:
 
 
 def kind_of(value: object) -> str:
-    """What extension code returned, in words: nothing, a list, an int."""
+    """The type of a value that an extension returned, in words: nothing, a list, an int."""
     name = type(value).__name__
     return "nothing" if value is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def explained(error: BaseException) -> str | None:
-    """Say in a sentence where extension code failed; None where an error did not arise in any."""
+    """One sentence that says where in an extension an error arose; None where it arose in none."""
     if isinstance(error, ExtensionError):
         return str(error)
     sources = {str(source.path): source for source in _State.loaded}

@@ -50,13 +50,13 @@ class RuleChoice(Options):
 
     @classmethod
     def allowed_text(cls) -> str:
-        """What a rule is in a file."""
+        """The clause that sentences use for a rule: the known names, or a mapping."""
         return f"{' | '.join(RULES)} | a mapping with name and the rule's arguments"
 
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, value: Any) -> Any:
-        """From a name or a mapping to the name with a checked value for every argument of the rule."""
+        """Turn a name or a mapping into the name with a checked value for every argument of the rule."""
         mapping = {"name": value} if isinstance(value, str) else value
         if not isinstance(mapping, Mapping) or not isinstance(mapping.get("name"), str):
             return mapping
@@ -68,7 +68,7 @@ class RuleChoice(Options):
 
     @property
     def arguments(self) -> Mapping[str, Any]:
-        """The rule's own arguments by name."""
+        """The values of the rule's arguments by name."""
         return dict(self.model_extra or {})
 
     @model_serializer

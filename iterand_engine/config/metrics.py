@@ -26,7 +26,7 @@ LOSS: Final = "loss"
 
 
 class Unit(Enum):
-    """The kind of a value."""
+    """The kind of a series' values, which decides how they are shown."""
 
     NUMBER = "number"
     SHARE = "share"  # 0 to 1, shown as percent
@@ -35,7 +35,7 @@ class Unit(Enum):
     SECONDS = "seconds"
 
     def text(self, value: float | None) -> str:
-        """A value with all digits that a reader wants."""
+        """A value with its unit, and as many digits as a reader needs; None is a dash."""
         match self:
             case Unit.NUMBER:
                 return texts.number(value)
@@ -49,7 +49,7 @@ class Unit(Enum):
                 return texts.duration(value)
 
     def spread_text(self, mean: float, deviation: float) -> str:
-        """A mean with its deviation."""
+        """A mean with its deviation, as `mean ± deviation`; only the mean if the deviation is not finite."""
         match self:
             case Unit.NUMBER:
                 return texts.number_spread(mean, deviation)
@@ -62,7 +62,7 @@ class Unit(Enum):
 class Plot:
     """A plot of one run that several series may share.
 
-    `is_first`: it is shown before anybody asks for more; `marked`: it has ticks at redraws.
+    `is_first`: the page shows it before the user asks for more plots; `marked`: it has ticks at redraws.
     """
 
     key: str

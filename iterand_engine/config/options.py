@@ -1,7 +1,7 @@
-"""How an option is declared: once, with its default, bounds, unit and help.
+"""Declare options: each once, with its default, bounds, unit and help.
 
-Files, the command line, the window's form and the documentation all read these declarations. Errors of
-validation become one sentence each here. Torch-free.
+Files, the command line, the window's form and the documentation all read these declarations. This module also
+turns each validation error into one sentence. Torch-free.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ Bound = int | float | None
 
 @dataclass(frozen=True)
 class Argument:
-    """One option of an entry of the catalog; of extension code, read from its signature and stored as JSON.
+    """One option of an entry of the catalog; an extension's is read from its signature and stored as JSON.
 
     `ge`, `gt`, `le` and `lt` bound a number as pydantic's fields of these names do; `choices` are the texts
-    that a choice takes. `born` is as in `option`, for one that a built-in entry gets after its release; None,
-    as for all extension code, makes the argument count in every group key.
+    that a choice takes. `born` is as in `option`, for an argument that a built-in entry gets after its
+    release; None, as in all extensions, makes the argument count in every group key.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Options(BaseModel):
 
     @classmethod
     def allowed_text(cls) -> str:
-        """What a value of this class is, in words."""
+        """The clause that sentences use for a value of this class: `a mapping with ...`."""
         return f"a mapping with {', '.join(cls.model_fields)}"
 
     @model_validator(mode="before")
@@ -72,7 +72,7 @@ class Options(BaseModel):
 
 @dataclass(frozen=True)
 class Choices:
-    """Marks an option, in `Annotated`, that takes one of these names (which may become more)."""
+    """Marks an option, in `Annotated`, that takes one of these names; the mapping may grow later."""
 
     names: Mapping[str, object]
 
@@ -81,15 +81,15 @@ _RELEASED = object()  # of options that every group key has
 
 
 def option(default: Any = ..., *, help: str, unit: str | None = None, born: Any = _RELEASED) -> Any:
-    """Declare an option: a pydantic field with help and unit for every surface.
+    """Declare an option: a pydantic field with help and unit, which files, command line and form show.
 
     Args:
         default: its value where none is given; `...` makes it required.
         help: one line, without a full stop.
         unit: what the number counts, e.g. "steps".
-        born: for an option that is added to what was released before: the value with which everything is as
-            it was without the option, in practice its first default. A run that has this value keeps the
-            group key that it would have without the option; `born` never changes.
+        born: for an option that is added after a release: the value with which a run behaves as it did
+            without the option, in practice its first default. A run that has this value keeps the group key
+            that it would have without the option; `born` never changes.
     """
     extra: dict[str, Any] = {"unit": unit} if unit else {}
     if born is not _RELEASED:
@@ -98,7 +98,7 @@ def option(default: Any = ..., *, help: str, unit: str | None = None, born: Any 
 
 
 def is_neutral(field: FieldInfo, value: object) -> bool:
-    """Whether an option has the value that it was born with, in the form that JSON has it."""
+    """Whether a value, as plain JSON, is the one that the option was born with."""
     extra = field.json_schema_extra
     return isinstance(extra, dict) and "born" in extra and extra["born"] == value
 
@@ -227,12 +227,12 @@ def _options_text(kind: Any) -> str:
 
 
 def option_error(error: ValidationError, model: type[BaseModel], section: str = "") -> OptionError:
-    """The first mistake that a validation found, which holds the others.
+    """The first mistake that a validation found; its `others` are the rest.
 
     Args:
-        error: of the validation.
-        model: what was validated.
-        section: the option that holds it, e.g. "method"; nothing for the whole configuration.
+        error: what pydantic raised.
+        model: the class that was validated.
+        section: the option that holds the class, e.g. "method"; empty for the whole configuration.
     """
     return first_of(_option_error(one, model, section) for one in error.errors(include_url=False))
 
@@ -263,7 +263,7 @@ def _place(model: type[BaseModel], loc: tuple[int | str, ...], section: str) -> 
 
 
 def _did_you_mean(model: type[BaseModel], name: str) -> str:
-    """The options of any section that are called so."""
+    """A clause that names the options of this name in any section; an empty text where there is none."""
     found = [info.path for info in describe(model) if info.path.endswith(f".{name}")]
     return f"; did you mean {' or '.join(map(repr, found))}?" if found else ""
 
@@ -293,7 +293,7 @@ def _option_error(error: ErrorDetails, model: type[BaseModel], section: str) -> 
 
 
 def wrong_value(option: str, value: object, allowed: str) -> OptionError:
-    """The error of an option whose value is none of those allowed.
+    """The error of an option whose value is not allowed.
 
     Args:
         option: its dotted path.
@@ -314,7 +314,7 @@ def _unknown_option(error: ErrorDetails, model: type[BaseModel], section: str) -
 
 
 def shown(value: Any) -> str:
-    """A value as it stands in a file: null, true, 'text', 3."""
+    """A value as a configuration file writes it: null, true, 'text', 3."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return repr(value)

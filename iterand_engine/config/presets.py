@@ -26,7 +26,7 @@ Mappings = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Preset:
-    """A named recipe."""
+    """A partial configuration, with the name for `iterand train --preset`, a title and a description."""
 
     name: str
     title: str
@@ -58,7 +58,7 @@ class _Recipe(_Strict):
 
 
 def presets() -> dict[str, Preset]:
-    """Every preset by name, the quick start first, then in the order of the files.
+    """All presets by name: the quick start first, then the others in the order of their files.
 
     Raises:
         UserError: the program's resources are missing.
@@ -70,7 +70,7 @@ def preset(name: str) -> Preset:
     """Look a preset up.
 
     Raises:
-        UserError: there is none of this name; the sentence names the nearest.
+        UserError: there is no preset of this name; the sentence names the nearest.
     """
     known = presets()
     if name not in known:

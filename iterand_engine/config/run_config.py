@@ -77,7 +77,7 @@ class DataConfig(Options):
 
 
 class ModelConfig(Options):
-    """The network and its width."""
+    """The network by its catalog name, and the factor on its channel counts."""
 
     name: Annotated[str, AfterValidator(_known_model), Choices(MODELS)] = option(
         "resnet18", help="network architecture"
@@ -86,7 +86,7 @@ class ModelConfig(Options):
 
 
 class TrainingConfig(Options):
-    """Optimiser, schedule and length."""
+    """Optimiser, learning-rate schedule, number of epochs, and the seed of everything random."""
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = option(
         100, help="passes over the data", unit="epochs"
@@ -134,7 +134,7 @@ class TrainingConfig(Options):
 
 
 class ComputeConfig(Options):
-    """Where and how the arithmetic is done; of this only the precision makes runs differ in kind."""
+    """Where and how the arithmetic is done; of these options only the precision separates groups of runs."""
 
     device: Annotated[str, AfterValidator(_known_device)] = option(
         "auto", help="auto, cpu, cuda, or a GPU by UUID"
@@ -153,7 +153,7 @@ class ComputeConfig(Options):
 
 
 class RecordingConfig(Options):
-    """What is written down, and how often."""
+    """How often masks are recorded and checkpoints written."""
 
     mask_every: Annotated[int, Field(ge=1)] = option(
         10, help="steps between two looks at the masks", unit="steps"
@@ -205,7 +205,7 @@ class RunConfig(Options):
         Raises:
             OptionError: an option is unknown, missing or out of bounds; it says which and what is allowed,
                 and holds the others that are wrong.
-            UserError: it is no mapping.
+            UserError: `mapping` is not a mapping.
         """
         if not isinstance(mapping, Mapping):
             raise UserError(f"A configuration is a mapping of options, not {type(mapping).__name__}.")
@@ -264,7 +264,7 @@ def data_options_class(name: str) -> type[DataConfig]:
 
 
 def _extension_section(section: str, value: Any) -> Any:
-    """The options of a section whose choice has arguments of its own; any other value stays as it is."""
+    """The checked options of a section whose choice has arguments; any other value stays as it is."""
     key = _CHOICE_OF[section]
     name = value.get(key) if isinstance(value, Mapping) else None
     entries: Mapping[str, Entry] = DATASETS if section == "data" else MODELS
@@ -300,7 +300,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 def anchor_data_path(mapping: MutableMapping[str, Any], folder: Path) -> None:
-    """Make a relative data.path in a mapping absolute, seen from `folder`."""
+    """Make a relative data.path in a mapping absolute, starting at `folder`."""
     data = mapping.get("data")
     if isinstance(data, MutableMapping) and isinstance(data.get("path"), str):
         data["path"] = str((folder / Path(data["path"]).expanduser()).absolute())

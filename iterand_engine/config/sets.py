@@ -1,7 +1,7 @@
 """Changes of a configuration: dotted options with their values.
 
-A text `option=value` is read once, where it comes in; from there on a change is its option and its value.
-Torch-free.
+A text `option=value` is read once, where it enters the program; from then on a change is an option and a
+value. Torch-free.
 """
 
 from __future__ import annotations
@@ -60,17 +60,17 @@ def apply_changes(
 ) -> tuple[dict[str, Any], list[str]]:
     """Apply changes, in order, to a copy of a mapping.
 
-    A change of method.name drops the options that the new method lacks, one of network, dataset or redraw
-    rule those that extension code had, and names them.
+    A change of method.name drops the options that the new method lacks. A change of network, dataset or
+    redraw rule drops the arguments of the one before that the new one lacks. The notes name what was dropped.
 
     Args:
         mapping: options as read from a file or preset.
         changes: dotted options with their values.
-        folder: what a relative data.path is seen from.
+        folder: where a relative data.path starts.
     Returns:
         The changed mapping, and notes to show to the user.
     Raises:
-        OptionError: there is no such method, or what is to hold an option has none.
+        OptionError: there is no such method, or an option is set inside a value that has no options.
     """
     changed: dict[str, Any] = copy.deepcopy(dict(mapping))
     notes: list[str] = []
@@ -118,8 +118,8 @@ def _drop(section: dict[str, Any], foreign: list[str], name: str) -> list[str]:
 
 
 def _extension_options(mapping: Mapping[str, Any], keys: list[str]) -> set[str]:
-    """The options that the choice at `keys` brings where it is an extension's; none at another place."""
-    catalog = _OWN_OPTIONS_OF.get(tuple(keys))
+    """The arguments of the entry that is chosen at `keys` now; none where `keys` is no choice of an entry."""
+    catalog = _CATALOG_AT.get(tuple(keys))
     if catalog is None:
         return set()
     value: Any = mapping
@@ -129,7 +129,7 @@ def _extension_options(mapping: Mapping[str, Any], keys: list[str]) -> set[str]:
     return {argument.name for argument in entry.arguments} if entry else set()
 
 
-_OWN_OPTIONS_OF: Mapping[tuple[str, ...], Mapping[str, Entry]] = {
+_CATALOG_AT: Mapping[tuple[str, ...], Mapping[str, Entry]] = {
     ("data", "dataset"): DATASETS,
     ("model", "name"): MODELS,
     ("method", "rule", "name"): RULES,

@@ -1,6 +1,7 @@
-"""YAML as people write configurations in it: 1e-3 is a number, and a key given twice is refused.
+"""YAML as users write configurations: 1e-3 is a number, and a key that is given twice is an error.
 
-Plain safe YAML otherwise (PyYAML reads 1e-3 as text, and of two equal keys it silently takes the last).
+Everything else is plain safe YAML (PyYAML reads 1e-3 as text, and of two equal keys it silently takes the
+last).
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ _EXPONENT_WITHOUT_POINT = re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+")
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader of its own, so that what is added here changes no other."""
+    """A subclass, so that the constructors added below do not change other users of SafeLoader."""
 
 
 class YamlError(ValueError):
-    """A text that is not YAML; `line` is where, from 1, if that is known."""
+    """A text is not YAML; `line`, from 1, says where, or is None where that is not known."""
 
     def __init__(self, sentence: str, line: int | None = None) -> None:
         super().__init__(sentence)

@@ -30,7 +30,7 @@ _CHUNK_IMAGES = 4096
 
 @dataclass(frozen=True)
 class Opening:
-    """What is the same for every way of opening one dataset; see `opening.open_dataset`."""
+    """The arguments that both ways of opening a dataset share; `open.open_dataset` makes it."""
 
     config: DataConfig
     device: torch.device
@@ -42,7 +42,7 @@ class Opening:
     notes: tuple[str, ...]
 
     def spec(self, form: ImageForm) -> InputSpec:
-        """What the network gets."""
+        """The images of this form as the network gets them, and the number of classes."""
         return InputSpec(3, form.size, form.size, len(self.class_names))
 
     def normalizer(self, statistics: Statistics) -> Normalizer:
@@ -72,7 +72,7 @@ def in_memory(opening: Opening, form: ImageForm, parts: Mapping[Split, Part]) ->
         form: of the images; all but squeezed or large training images have its size already.
         parts: the splits there are; training always.
     Raises:
-        UserError: their own mean and deviation are wanted, and a channel is the same everywhere.
+        UserError: `normalization: dataset` is set, and a channel has the same value everywhere.
     """
     config, train = opening.config, parts[Split.TRAIN]
     statistics = IMAGENET
@@ -96,7 +96,7 @@ def in_memory(opening: Opening, form: ImageForm, parts: Mapping[Split, Part]) ->
 
 
 def streamed(opening: Opening, form: ImageForm, files: Mapping[Split, ImageFiles]) -> Dataset:
-    """Leave split files where they are; with `normalization: dataset`, measure some of them.
+    """Leave split files on disk; with `normalization: dataset`, measure some of them.
 
     Raises:
         UserError: as `in_memory`, or a measured image is damaged.
@@ -126,7 +126,7 @@ def streamed(opening: Opening, form: ImageForm, files: Mapping[Split, ImageFiles
 
 
 def _stored(part: Part, opening: Opening, channels_innermost: bool) -> StoredImages:
-    """Move a split to the device in the layout that its way of preparation is fastest from."""
+    """Move a split to the device, in the layout from which its preparation is fastest."""
     images = part.images if channels_innermost else part.images.transpose(0, 3, 1, 2)
     data, labels = _tensor(images).to(opening.device), _tensor(part.labels).to(opening.device)
     return StoredImages(data, labels, channels_innermost)

@@ -1,4 +1,4 @@
-"""What a dataset's reader hands over, before anything is split, resized or moved: arrays, or lists of files.
+"""What a dataset's reader returns, before anything is split, resized or moved: arrays, or lists of files.
 
 Every reader named in the catalog is a function of one located path that returns one of the two contents.
 Torch-free, so that fingerprints can be made without it.

@@ -1,4 +1,4 @@
-"""What training needs of a dataset: fixed splits, batches in a keyed order, and their preparation."""
+"""The interface through which training uses a dataset: fixed splits, keyed batches, and their preparation."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Dataset(ABC):
         spec: what `prepare` returns: channels, size and classes.
         class_names: in the order of the labels.
         fingerprint: equal for equal content, wherever it lies.
-        notes: sentences to tell the user, e.g. that an option has no effect on this dataset.
+        notes: sentences to show the user, e.g. that an option has no effect on this dataset.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def count(self, split: Split) -> int:
-        """Images of a split."""
+        """The number of images of a split; 0 where the dataset lacks the split."""
 
     @abstractmethod
     def batches(
@@ -88,7 +88,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of memory and end loading processes; the dataset is not used afterwards."""
+        """Free memory and end loading processes; the dataset must not be used afterwards."""
 
 
 def sample_order(split: Split, count: int, seed: int, epoch: int, device: torch.device) -> Tensor:

@@ -69,7 +69,7 @@ def torchvision_class(name: str) -> Any:
 
 
 def _of_torchvision(dataset: Any) -> tuple[Download, ...]:
-    """What a class of torchvision names to download, whichever of its three ways it has to say it."""
+    """The files that a class of torchvision downloads; its classes list them in three different forms."""
     if hasattr(dataset, "resources"):
         return tuple(
             Download(file, tuple(f"{mirror}{file}" for mirror in dataset.mirrors), md5)

@@ -1,8 +1,8 @@
-"""What a run finds in its data, without reading the images: their form, the classes, how many there are.
+"""What a run finds in its data, without reading the images: their form, the classes, and the counts.
 
 Named datasets are known from the catalog. Of an npz file the headers and the labels are read, of a folder the
-file names and the size of some images; that is remembered while the files stay as they are. Whether a file
-holds what it says is found out when it is opened.
+file names and the size of some images; the result is cached while the files stay unchanged. Whether the
+content of a file is valid shows only when it is opened.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class DataFacts:
     Args:
         spec: what the network gets.
         train_count, val_count, test_count: images of each split.
-        stored_bytes: of the images, labels and crop filters that stay on the device; no images if streamed.
+        stored_bytes: of images, labels and crop filters that stay on the device; without images if streamed.
         streamed: whether images are read from disk as they are needed.
     """
 
@@ -52,15 +52,15 @@ class DataFacts:
 
 
 def data_facts(config: DataConfig, roots: Sequence[Path], memory_bytes: int) -> DataFacts:
-    """Say what a run with these options finds.
+    """Find out what data a run with these options uses.
 
     Args:
         config: the run's data options.
         roots: data roots, the workspace's data folder last.
         memory_bytes: of the machine, or of the GPU where that is less.
     Raises:
-        UserError: the data is not there, cannot be read, or leaves nothing to train on.
-        ExtensionError: extension code returned something else than a dataset.
+        UserError: the data is missing, cannot be read, or leaves nothing to train on.
+        ExtensionError: an extension returned something other than a dataset.
     """
     found = contents(config, roots)
     form = ImageForm.of(found.side_px)
@@ -96,7 +96,7 @@ def _filter_bytes(size: int) -> int:
 
 @dataclass(frozen=True)
 class _Source:
-    """What a dataset of files, or of an extension, depends on; `arguments` are the extension's, as text."""
+    """The key of cached facts; `arguments` are data.path and an extension's arguments, as text."""
 
     entry: DatasetEntry
     path: Path
@@ -106,7 +106,7 @@ class _Source:
 
 
 def contents(config: DataConfig, roots: Sequence[Path]) -> Contents:
-    """What a dataset holds; arguments and errors as `data_facts`."""
+    """The content of a dataset before it is split; arguments and errors as `data_facts`."""
     entry = find("dataset", DATASETS, config.dataset)
     known = _of_catalog(entry)
     if known is not None:
@@ -151,7 +151,7 @@ def _of_content(content: Content) -> Contents:
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
-    """Changes when a file does, or when something is added to a folder, its parts or their classes."""
+    """Changes when a file changes, or when an entry is added to a folder, its parts or their classes."""
     stat = path.stat()
     return (stat.st_size, stat.st_mtime_ns, *(_changes(path, 2) if path.is_dir() else ()))
 

@@ -28,12 +28,12 @@ _CHUNK_BYTES = 1 << 18
 
 
 def fetch(name: str, root: Path, progress: Progress | None = None) -> Path:
-    """Download the files of a dataset that are not there yet.
+    """Download the files of a dataset that are still missing.
 
     Args:
         name: of a catalog dataset.
-        root: data folder; the files go into a folder below it, which is made.
-        progress: told after every chunk; also once for a file that is there already.
+        root: data folder; the files go into a folder below it, which is made if need be.
+        progress: called after every chunk, and once for a file that is there already.
     Returns:
         The folder with the files.
     Raises:

@@ -1,4 +1,4 @@
-"""Remember what was found out about large files, so that they are not hashed at every start.
+"""Cache facts about large files, so that they are not hashed at every start.
 
 A fact holds while path, size and modification time of its file stay the same. The file of facts is a cache: a
 missing, damaged or unwritable one only costs time.
@@ -32,11 +32,11 @@ class FileFacts:
         return cls(roots[-1] / "file-facts.json" if roots else None)
 
     def get(self, file: Path, fact: str) -> str | None:
-        """The value of a fact about a file as it is now, if it was ever put."""
+        """The value of a fact that was put for the file in its present state, else None."""
         return self._read().get(_key(file, fact))
 
     def put(self, file: Path, fact: str, value: str) -> None:
-        """Keep a fact about a file as it is now."""
+        """Keep a fact about a file in its present state; a disk that cannot be written is no error."""
         if self._store is None:
             return
         facts = self._read() | {_key(file, fact): value}
@@ -47,7 +47,7 @@ class FileFacts:
                 json.dump(facts, stream, indent=1)
             os.replace(temporary, self._store)
         except OSError:
-            return  # a read-only or full disk costs the next start some seconds, and nothing else
+            return  # a read-only or full disk only costs the next start some seconds
 
     def _read(self) -> dict[str, str]:
         try:

@@ -1,7 +1,8 @@
-"""What makes two copies of a dataset the same, whatever their path: a content fingerprint.
+"""Content fingerprints: two copies of a dataset have the same one, whatever their path.
 
 Named datasets have a constant in the catalog. Arrays are hashed whole; folders by the sorted names and sizes
-of their files; datasets of extensions in `readers/extension.py`. Torch-free: it is made before a run trains.
+of their files; datasets of extensions in readers/extension.py. Torch-free: a run's fingerprint is made before
+it trains.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from iterand_engine.config.catalog import DATASETS, find
 from iterand_engine.data.content import ArrayContent, Content, ImageFiles
 from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.data.locate import located
-from iterand_engine.data.readers.extension import own_fingerprint, read_content
+from iterand_engine.data.readers.extension import extension_fingerprint, read_content
 
 if TYPE_CHECKING:
     from iterand_engine.config.run_config import DataConfig
@@ -33,14 +34,14 @@ def dataset_fingerprint(config: DataConfig, roots: Sequence[Path]) -> str:
     Returns:
         The catalog's constant, or "sha256:" and 64 hex digits.
     Raises:
-        UserError: a dataset without a constant is not there or cannot be read.
+        UserError: a dataset without a constant is missing or cannot be read.
     """
     entry = find("dataset", DATASETS, config.dataset)
     if entry.fingerprint is not None:
         return entry.fingerprint
     path, facts = located(entry.name, roots, config.path), FileFacts.beside_data(roots)
     if entry.origin is not None:
-        return own_fingerprint(entry, config, facts)
+        return extension_fingerprint(entry, config, facts)
     return remembered_fingerprint(path, lambda: read_content(entry, path, config), facts)
 
 
@@ -49,8 +50,8 @@ def remembered_fingerprint(path: Path, read: Callable[[], Content], facts: FileF
 
     Args:
         path: of the dataset.
-        read: reads its content, where that is needed.
-        facts: remembers fingerprints of files.
+        read: reads its content; called only where no fingerprint is cached.
+        facts: caches fingerprints of files.
     """
     known = facts.get(path, "fingerprint") if path.is_file() else None
     if known is not None:

@@ -21,7 +21,7 @@ class StoredImages:
     Args:
         data: uint8, (N, C, S, S), or (N, S, S, C) if `channels_innermost`; contiguous.
         labels: int64, (N,).
-        channels_innermost: which of the two; the one that `prepare` is fastest from.
+        channels_innermost: which of the two; the caller chooses the one from which `prepare` is fastest.
     """
 
     data: Tensor
@@ -29,7 +29,7 @@ class StoredImages:
     channels_innermost: bool
 
     def images(self, data: Tensor) -> Tensor:
-        """A part of `data` as (n, C, S, S)."""
+        """A view of a part of `data` as (n, C, S, S), whatever the layout."""
         return data.permute(0, 3, 1, 2) if self.channels_innermost else data
 
 

@@ -1,8 +1,8 @@
-"""Where each dataset is or would be. Torch-free; reads folder entries only.
+"""Find where each dataset is or would be. Torch-free; reads folder entries only.
 
 A dataset is searched below every data root in the given order, at the places that its catalog entry names: in
-a folder of its own name, and where torchvision's dataset classes put it. An extension's is at
-data.path, or is its code alone.
+a folder of its name, and where torchvision's dataset classes put it. An extension's dataset is at data.path;
+an extension without data.path is located at its code.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Location:
 
     Args:
         path: the file or folder to read; None if it was not found.
-        expected: the folder a download goes to, or a person puts the files into.
-        needs: the files or folders wanted there.
+        expected: the folder into which a download goes, or the user puts the files.
+        needs: the files or folders that must be there.
         size_bytes: on disk; None if not found, or not known without walking through a folder.
     """
 
@@ -74,7 +74,7 @@ def located(name: str, roots: Sequence[Path], path: Path | str | None = None) ->
     """Find a dataset; see `locate`.
 
     Raises:
-        UserError: it is not there; the sentence says which files to put where.
+        UserError: the dataset was not found; the sentence says which files to put where.
     """
     entry, location = find("dataset", DATASETS, name), locate(name, roots, path)
     if location.path is not None:
@@ -123,7 +123,7 @@ def _below(layout: Layout, roots: Sequence[Path]) -> Iterator[tuple[Path, tuple[
 
 
 def _size(path: Path | None, needs: tuple[str, ...]) -> int | None:
-    """Bytes of a file, or of the files that a folder needs; None where those are folders themselves."""
+    """Bytes of a file, or of the files that a folder must hold; None where those are folders themselves."""
     files = [] if path is None else [path / need for need in needs] or [path]
     if not files or any(file.is_dir() for file in files):
         return None

@@ -1,7 +1,7 @@
 """Open the dataset that a configuration names: find, verify, read, split, and put it where training needs it.
 
 Arrays go to the device as uint8. Folders whose decoded images fit in a quarter of memory are decoded once and
-then treated alike; larger ones are streamed by loading processes.
+then treated like arrays; larger ones are streamed by loading processes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from iterand_engine.data.downloads import verify
 from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.data.fingerprint import remembered_fingerprint
 from iterand_engine.data.locate import located
-from iterand_engine.data.readers.extension import own_fingerprint, read_content
+from iterand_engine.data.readers.extension import extension_fingerprint, read_content
 from iterand_engine.data.splits import split_train
 from iterand_engine.data.transforms.decode import (
     RESIZED_PX,
@@ -66,7 +66,7 @@ def open_dataset(
         channels_last: memory format of prepared images.
         memory_bytes: to plan with; None takes what the machine (and the GPU) has.
     Raises:
-        UserError: the dataset is not there, damaged, not what it must be, or does not go with the options.
+        UserError: the dataset is missing, damaged or invalid, or the options do not fit it.
     """
     entry = find("dataset", DATASETS, config.dataset)
     path = located(entry.name, roots, config.path)
@@ -74,7 +74,7 @@ def open_dataset(
     verify(entry.name, path, facts)
     content = read_content(entry, path, config)
     if entry.origin is not None:
-        fingerprint = own_fingerprint(entry, config, facts)
+        fingerprint = extension_fingerprint(entry, config, facts)
     else:
         fingerprint = entry.fingerprint or remembered_fingerprint(path, lambda: content, facts)
     notes = (*content.notes, *_split_notes(config, content))
@@ -155,7 +155,7 @@ def _chosen(files: ImageFiles, numbers: NDArray[np.int64]) -> ImageFiles:
 
 
 def form_of_files(size_px: int | None, train: ImageFiles) -> tuple[ImageForm, list[str]]:
-    """By the catalog's size, or by the largest side among some of all training images."""
+    """The form of image files, and notes; its size is the catalog's, or the largest side of some images."""
     if size_px is not None:
         return ImageForm.of(size_px), []
     side, uniform = largest_side(train, _PROBED_IMAGES)

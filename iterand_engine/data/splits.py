@@ -1,8 +1,8 @@
 """Split training images into training and validation, the same way for every seed.
 
 The permutation of `RandomKey(0, SPLIT)` orders the training images; its last part is held out. A limit then
-takes the first images of the permutation of `RandomKey(0, LIMIT)` over what remains. Both are for ever:
-changing them changes what every recorded accuracy is about.
+takes the first images of the permutation of `RandomKey(0, LIMIT)` over what remains. Both must never change:
+a change would make every recorded accuracy refer to other images.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from iterand_engine.rng import RandomKey, Stream, permutation
 
 
 def split_counts(count: int, val_fraction: float, train_limit: int | None) -> tuple[int, int]:
-    """How many images are trained on and how many held out; arguments and errors as `split_train`."""
+    """The numbers of images to train on and to hold out; arguments and errors as `split_train`."""
     held_out = round(val_fraction * count)
     if held_out >= count:
         raise UserError(

@@ -37,7 +37,7 @@ from iterand_engine.models.spec import InputSpec
 
 @dataclass(frozen=True)
 class _Order:
-    """What a loading process is asked for: one sample of a split; words only where it is augmented."""
+    """A request to a loading process: one sample of a split; `words` only where it is augmented."""
 
     split: Split
     sample: int
@@ -45,7 +45,7 @@ class _Order:
 
 
 class _Views(torch.utils.data.Dataset[Pixels | UserError]):
-    """The part that is sent to the loading processes."""
+    """The part of the dataset that is pickled and sent to the loading processes."""
 
     def __init__(
         self, files: Mapping[Split, ImageFiles], form: ImageForm, augmentation: Augmentation

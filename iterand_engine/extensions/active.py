@@ -1,8 +1,8 @@
-"""Extensions in use: which entries a workspace or a run brings into the catalogs, and which copy runs.
+"""Extensions in use: the entries that a workspace or a run brings into the catalogs, and the copy that runs.
 
-A process that has a workspace's declarations (`activated`) still cannot run their code. Workers (`run_code`)
-and the probe (`allowed`) can; a worker runs the copy beside its run, if its hash is one that this user
-enabled in this workspace. Torch-free.
+A process that knows a workspace's declarations (`activated`) still cannot run an extension. Workers
+(`run_code`) and the probe (`allowed`) can; a worker runs the copy beside its run, if this user enabled that
+copy's hash in this workspace. Torch-free.
 """
 
 from __future__ import annotations
@@ -47,39 +47,39 @@ def activate(workspace: Workspace) -> list[str]:
     """Put the enabled entries of a workspace into the catalogs, in place of another workspace's.
 
     Returns:
-        Notes on files that are not in use though they were enabled, a sentence each.
+        One sentence for each file that was enabled and is not in use now.
     """
-    own, notes = _of_workspace(workspace)
-    use_extensions(own)
+    added, notes = _of_workspace(workspace)
+    use_extensions(added)
     return notes
 
 
 def deactivate() -> None:
-    """Take all extension code out of the catalogs."""
+    """Take the entries of all extensions out of the catalogs."""
     use_extensions(ExtensionEntries())
 
 
 @contextmanager
 def activated(workspace: Workspace) -> Iterator[list[str]]:
-    """As `activate`, for as long as the context lasts."""
-    own, notes = _of_workspace(workspace)
-    with _in_use(own):
+    """Do what `activate` does, for as long as the context lasts."""
+    added, notes = _of_workspace(workspace)
+    with _in_use(added):
         yield notes
 
 
 @contextmanager
 def allowed(workspace: Workspace) -> Iterator[list[str]]:
-    """As `activated`, and this process may run what is enabled: for the probe alone."""
-    own, notes = _of_workspace(workspace)
-    with _in_use(own), permitted(_hashes(own.entries)):
+    """Do what `activated` does, and let this process run the enabled extensions; for the probe only."""
+    added, notes = _of_workspace(workspace)
+    with _in_use(added), permitted(_hashes(added.entries)):
         yield notes
 
 
 @contextmanager
 def run_code(workspace: Workspace, run_id: str, uses: Sequence[ExtensionUse]) -> Iterator[None]:
-    """Let this process run the code that a run was made with, and have that alone in the catalogs.
+    """Let this process run the extensions that a run was made with, and put only those into the catalogs.
 
-    Within a context that has this very code already (a run that is trained again for comparison), it stays.
+    Inside a context that already has this very code (a run is trained again for comparison), nothing changes.
 
     Args:
         workspace: the run's.
@@ -99,13 +99,13 @@ def run_code(workspace: Workspace, run_id: str, uses: Sequence[ExtensionUse]) ->
 
 
 def check_code(workspace: Workspace, run_id: str, uses: Sequence[ExtensionUse]) -> None:
-    """Say before a run is queued what `run_code` would refuse; arguments and errors as there."""
+    """Raise before a run is queued what `run_code` would raise for it; same arguments and errors."""
     with run_code(workspace, run_id, uses):
         pass
 
 
 def used_by(config: RunConfig) -> tuple[ExtensionUse, ...]:
-    """The files of extension code that a configuration needs, as they are in the catalogs now."""
+    """The extension files that a configuration needs, as they are in the catalogs now."""
     sources = sorted({(one.file, one.sha256) for one in _sources(config)})
     return tuple(ExtensionUse(file, sha256) for file, sha256 in sources)
 
@@ -133,8 +133,8 @@ def entries_of_file(source: Source, declarations: Iterable[Declaration]) -> tupl
 
 
 @contextmanager
-def _in_use(own: ExtensionEntries) -> Iterator[None]:
-    before = use_extensions(own)
+def _in_use(added: ExtensionEntries) -> Iterator[None]:
+    before = use_extensions(added)
     try:
         yield
     finally:
@@ -148,7 +148,7 @@ def _hashes(entries: Iterable[Entry]) -> set[str]:
 def _of_workspace(workspace: Workspace) -> tuple[ExtensionEntries, list[str]]:
     try:
         files = extension_files(workspace)
-    except UserError as error:  # must not keep anybody from what needs no extension code
+    except UserError as error:  # whoever needs no extension must not be stopped by this
         return ExtensionEntries(), [str(error)]
     entries = [
         entry
@@ -179,14 +179,14 @@ def _note(file: ExtensionFile) -> str:
 
 def _of_run(workspace: Workspace, run_id: str, use: ExtensionUse, trust: Trust) -> tuple[Entry, ...]:
     if not is_file_name(use.file):
-        raise UserError(f"Run {run_id} names extension code {use.file!r}, which is no name of such a file.")
+        raise UserError(f"Run {run_id} names the extension {use.file!r}, which is not a valid file name.")
     path = workspace.run_dir(run_id) / FOLDER / use.file
     copy = workspace.relative(path)
     known = trust.of(use.file).known.get(use.sha256)
     if known is None:
         raise UserError(
-            f"Run {run_id} uses an extension that you never enabled here: look at {copy} and run "
-            f"`iterand extensions enable {path}`."
+            f"Run {run_id} uses an extension that you never enabled in this workspace: look at {copy} and "
+            f"run `iterand extensions enable {path}`."
         )
     source = Source(use.file, use.sha256, path)
     _content(source)
@@ -197,7 +197,7 @@ def _content(source: Source) -> bytes:
     try:
         content = source.path.read_bytes()
     except OSError as error:
-        raise UserError(f"Cannot read extension code {str(source.path)!r}: {error.strerror}.") from None
+        raise UserError(f"Cannot read the extension {str(source.path)!r}: {error.strerror}.") from None
     if sha256_of(content) != source.sha256:
         raise UserError(f"{str(source.path)!r} is not the code that was enabled: it changed since then.")
     return content

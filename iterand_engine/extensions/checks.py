@@ -1,4 +1,4 @@
-"""Ask the checking process whether an extension keeps its contract; see preflight/contract.py.
+"""Ask the checking process whether an extension keeps its contract; preflight/contract.py has the checks.
 
 Torch-free: the file runs in a child process, whose results arrive one by one.
 """
@@ -35,7 +35,7 @@ class CheckResult(BaseModel):
 
 
 def run_checks(path: Path, data: Path | None = None) -> Iterator[CheckResult]:
-    """Check a file of extension code in a process of its own.
+    """Check an extension in a separate process.
 
     Args:
         path: the file.
@@ -67,8 +67,8 @@ def run_checks(path: Path, data: Path | None = None) -> Iterator[CheckResult]:
                 child.kill()
     if not is_through:
         raise UserError(
-            f"{FOLDER}/{path.name} ended the process that checked it (exit code {child.returncode}); own "
-            "code must not end it."
+            f"{FOLDER}/{path.name} ended the process that checked it (exit code {child.returncode}); an "
+            "extension must not end it."
         )
 
 

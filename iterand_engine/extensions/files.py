@@ -1,8 +1,8 @@
-"""The files of extension code in a workspace, how they stand, and enabling them; see docs/extending.md.
+"""The extension files of a workspace, their states, and how they are enabled; see docs/extending.md.
 
-A file is known by its hash. Enabling runs it once, in a process of its own that describes what it declares;
+A file is known by its hash. Enabling runs it once, in a separate process that describes what it declares;
 after that its declarations are known without running it. An edited file is off until it is enabled again, but
-runs go on with the copy of the code they were made with. Nothing here runs extension code. Torch-free.
+runs go on with the copy of the code they were made with. Nothing here runs an extension. Torch-free.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.py")
 
 
 class FileState(StrEnum):
-    """How a file of extension code stands."""
+    """Whether an extension file can be used, and if not, why."""
 
     ENABLED = "enabled"
     DISABLED = "disabled"
@@ -42,7 +42,7 @@ class FileState(StrEnum):
 
 @dataclass(frozen=True)
 class ExtensionFile:
-    """A file of extension code.
+    """An extension file and its state.
 
     `declarations` are those of the content that was enabled last; `reason` says why it is broken.
     """
@@ -55,7 +55,7 @@ class ExtensionFile:
 
     @property
     def hint(self) -> str:
-        """What a user is told who names something that it declares while it is not enabled."""
+        """The sentence shown to a user who names an entry of this file while the file is not enabled."""
         where, again = f"{FOLDER}/{self.file}", f"`iterand extensions enable {self.file}`"
         match self.state:
             case FileState.CHANGED:
@@ -69,7 +69,7 @@ class ExtensionFile:
 
 
 class Description(BaseModel):
-    """What the child process says of a file that it ran: its hash and declarations, or one sentence."""
+    """What the child process reports of a file that it ran: its hash and declarations, or one sentence."""
 
     sha256: str = ""
     declarations: tuple[Declaration, ...] = ()
@@ -77,15 +77,15 @@ class Description(BaseModel):
 
 
 def is_file_name(name: str) -> bool:
-    """Whether a file of extension code may have this name."""
+    """Whether an extension file may have this name."""
     return _FILE.fullmatch(name) is not None
 
 
 def extension_files(workspace: Workspace) -> list[ExtensionFile]:
-    """All files of extension code in a workspace and those that were enabled and are gone, by name.
+    """All extension files of a workspace and those that were enabled and are gone, sorted by name.
 
     Raises:
-        UserError: what is enabled cannot be read.
+        UserError: the record of enabled files cannot be read.
     """
     trust = Trust.load(workspace)
     present = {path.name for path in workspace.extensions_dir.glob("*.py") if path.name[0] not in "._"}
@@ -129,7 +129,7 @@ def _standing(workspace: Workspace, file: str, trusted: TrustedFile) -> Extensio
 
 
 def _syntax_error(content: bytes, source: Source) -> str:
-    """What keeps a file from being Python, found without running it; nothing where it is."""
+    """Why a file is not valid Python, found without running it; an empty text where it is."""
     try:
         ast.parse(content)
     except SyntaxError as error:
@@ -142,7 +142,7 @@ def _syntax_error(content: bytes, source: Source) -> str:
 def _clash(
     declarations: Iterable[Declaration], taken: dict[tuple[CodeKind, str], str]
 ) -> tuple[Declaration, str] | None:
-    """The first declaration whose name is built in or another file's, and why it cannot be."""
+    """The first declaration whose name is built in or another file's, and the reason as a clause."""
     for one in declarations:
         there = entries_of(one.kind).get(one.name)
         built_in = there is not None and there.origin is None
@@ -156,7 +156,7 @@ def _clash(
 
 
 def enable(workspace: Workspace, text: str, sha256: str = "") -> ExtensionFile:
-    """Enable a file as it is now, after running it once in a process of its own.
+    """Enable a file as it is now, after running it once in a separate process.
 
     Args:
         workspace: its workspace.
@@ -164,7 +164,7 @@ def enable(workspace: Workspace, text: str, sha256: str = "") -> ExtensionFile:
             were made with this code, and the file in extensions/ stays as it is.
         sha256: the beginning of its hash as somebody looked at it; another content is not run.
     Returns:
-        The file as it stands then.
+        The file in its new state.
     Raises:
         UserError: there is no such file, or it cannot be used; says why, with the line.
     """
@@ -195,7 +195,7 @@ def _check_hash(path: Path, wanted: str) -> None:
     try:
         found = sha256_of(path.read_bytes())
     except OSError as error:
-        raise UserError(f"Cannot read extension code {str(path)!r}: {error.strerror}.") from None
+        raise UserError(f"Cannot read the extension {str(path)!r}: {error.strerror}.") from None
     if not found.startswith(wanted.lower()):
         raise UserError(
             f"{str(path)!r} was not run: its sha256 begins with {found[:12]}, not with {wanted[:12]}, so it "
@@ -224,16 +224,17 @@ def disable(workspace: Workspace, text: str) -> str:
 
 
 def named_file(workspace: Workspace, text: str) -> Path:
-    """The file of extension code that a user means by a name or a path, absolute.
+    """The absolute path of the extension that a user means by a name or a path.
 
-    A path is seen from the current folder or from the workspace's; it never means another file of that name.
+    A relative path starts at the current folder or at the workspace's; it never means another file of that
+    name.
 
     Raises:
         UserError: there is none, or it is neither in the workspace's extensions/ nor a run's copy.
     """
     given = Path(text).expanduser().absolute()
     for path in (given, workspace.root / text):
-        if path.is_file() and _is_own_place(workspace, path.parent):
+        if path.is_file() and _holds_extensions(workspace, path.parent):
             return path.parent.resolve() / path.name
     if len(Path(text).parts) > 1:
         if given.is_file():
@@ -252,8 +253,8 @@ def named_file(workspace: Workspace, text: str) -> Path:
     return beside
 
 
-def _is_own_place(workspace: Workspace, folder: Path) -> bool:
-    """Whether a folder holds extension code: the workspace's extensions/, or a run's copies."""
+def _holds_extensions(workspace: Workspace, folder: Path) -> bool:
+    """Whether a folder holds extensions: the workspace's extensions/, or a run's copies."""
     is_copies = folder.name == FOLDER and folder.parent.parent.resolve() == workspace.runs_dir
     return is_copies or folder.resolve() == workspace.extensions_dir
 
@@ -265,10 +266,10 @@ def _names_meant(text: str) -> tuple[str, str]:
 
 
 def describe(path: Path) -> Description:
-    """Run a file in a process of its own and say what it declares.
+    """Run a file in a separate process and return what it declares.
 
     Raises:
-        UserError: the file cannot be run, or declares nothing or what cannot be.
+        UserError: the file cannot be run, declares nothing, or declares something that is not allowed.
     """
     with tempfile.TemporaryDirectory(prefix="iterand-describe-") as folder:
         answer = Path(folder, "answer.json")
@@ -284,15 +285,15 @@ def describe(path: Path) -> Description:
             )
         except subprocess.TimeoutExpired:
             raise UserError(
-                f"{FOLDER}/{path.name} was not run to its end within {DESCRIBE_S:.0f} s; an extension's file "
-                "only declares, work belongs into its functions."
+                f"{FOLDER}/{path.name} did not finish within {DESCRIBE_S:.0f} s; an extension file only "
+                "declares: put work into its functions."
             ) from None
         try:
             described = Description.model_validate_json(answer.read_bytes())
         except (OSError, ValidationError):
             raise UserError(
-                f"{FOLDER}/{path.name} ended the process that ran it (exit code {done.returncode}); a file "
-                "of extension code only declares."
+                f"{FOLDER}/{path.name} ended the process that ran it (exit code {done.returncode}); an "
+                "extension file only declares."
             ) from None
     if described.error is not None:
         raise UserError(described.error)
@@ -300,10 +301,10 @@ def describe(path: Path) -> Description:
 
 
 def child_command() -> list[str]:
-    """The command line, up to its arguments, of the process that describes or checks an extension."""
+    """The first words of the command line of the process that runs an extension to describe or check it."""
     return [sys.executable, "-m", "iterand_engine.preflight.extension_process"]
 
 
 def child_environment() -> dict[str, str]:
-    """Its environment: without a GPU, which training runs may be using."""
+    """The environment of that process: without a GPU, which training runs may be using."""
     return {**python_environment(), "CUDA_VISIBLE_DEVICES": ""}

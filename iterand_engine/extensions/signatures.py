@@ -1,6 +1,6 @@
-"""Read the options of extension code from the signature of its function or class.
+"""Read the options of an extension's entry from the signature of its function or class.
 
-Every argument behind those that the program itself gives becomes an option: it needs a type and a default.
+Every argument after those that the program itself passes becomes an option: it needs a type and a default.
 Types are int, float, bool, str and Literal of texts, also in Annotated with a pydantic Field for bounds and
 help. Help may also stand in the docstring, as `name: text`. Torch-free.
 """
@@ -44,10 +44,10 @@ def arguments_of(
 
     Args:
         function: as the user wrote it.
-        first: the arguments that the program gives, which come before the options.
+        first: the arguments that the program passes, which come before the options.
         taken: names that no option may have.
     Raises:
-        DeclarationError: says which argument is not what it must be.
+        DeclarationError: says which argument breaks which rule.
     """
     parameters = _parameters(function)
     given = [one.name for one in parameters[: len(first)] if one.kind in _POSITIONAL]
@@ -71,7 +71,7 @@ def takes_none(function: Callable[..., Any], name: str) -> bool:
     if annotation is Parameter.empty:
         raise DeclarationError(
             f"the argument {name!r} of {function.__name__} has no type; write `{name}: Path | None`, or "
-            f"`{name}: Path` where it cannot do without"
+            f"`{name}: Path` where it is required"
         )
     return parameter.default is None or NoneType in kinds
 
@@ -123,7 +123,7 @@ def _argument(function: Callable[..., Any], parameter: Parameter, taken: Collect
 
 @dataclass
 class _Typed:
-    """What an annotation says."""
+    """What one argument's annotation declares: the kind of its values, help, choices and bounds."""
 
     kind: ArgumentKind
     help: str = ""

@@ -1,7 +1,7 @@
 """What a user trusts: which extensions are enabled in which workspace, by hash, and what they declare.
 
 The record lies with the user's own settings and never in a workspace, so that a workspace that was copied,
-unpacked or received enables nothing. One file a workspace, known by its absolute path. Torch-free.
+unpacked or received enables nothing. Each workspace, known by its absolute path, has one file. Torch-free.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from iterand_engine.machine.workspace import Workspace, write_atomic
 
 
 class TrustedFile(BaseModel):
-    """One file: the hash that is enabled now, and what each hash declares that ever was, oldest first."""
+    """One file: the hash enabled now, and the declarations of each hash ever enabled, oldest first."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -38,7 +38,7 @@ class Trust(BaseModel):
 
     @classmethod
     def load(cls, workspace: Workspace) -> Trust:
-        """Read what is trusted; nothing where nothing was recorded.
+        """Read what is trusted in a workspace; an empty record where there is no file.
 
         Raises:
             UserError: the record is damaged or cannot be read.
@@ -51,24 +51,24 @@ class Trust(BaseModel):
         except (OSError, ValidationError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is damaged"
             raise UserError(
-                f"Cannot read {str(path)!r}, which says which extensions run ({reason}): delete it, and "
-                "enable your files again."
+                f"Cannot read {str(path)!r}, which says which extensions are enabled ({reason}): delete it, "
+                "and enable your files again."
             ) from None
         return trust if trust.workspace == str(workspace.root) else cls(workspace=str(workspace.root))
 
     def of(self, file: str) -> TrustedFile:
-        """What is trusted of one file."""
+        """The record of one file; an empty one where the file was never enabled."""
         return self.files.get(file, TrustedFile())
 
     def with_file(self, file: str, trusted: TrustedFile) -> Trust:
-        """A copy in which one file is trusted so."""
+        """A copy with `trusted` as the record of one file."""
         return self.model_copy(update={"files": {**self.files, file: trusted}})
 
     def save(self, workspace: Workspace) -> None:
-        """Write it, whole or not at all.
+        """Write the record atomically.
 
         Raises:
-            UserError: it cannot be written.
+            UserError: the record cannot be written.
         """
         path = _path(workspace)
         try:
@@ -76,7 +76,7 @@ class Trust(BaseModel):
             write_atomic(path, self.model_dump_json(indent=1).encode())
         except OSError as error:
             raise UserError(
-                f"Cannot write {str(path)!r}, which says what extensions are enabled: {error.strerror}."
+                f"Cannot write {str(path)!r}, which says which extensions are enabled: {error.strerror}."
             ) from None
 
 

@@ -1,9 +1,9 @@
 """Find the devices of this machine, by ids that do not change, and what arithmetic they do natively.
 
 GPUs come from NVML (the driver's own library) and are known by UUID, because NVML counts them in another
-order than CUDA does. No driver means no GPU; a driver that is there and does not answer is an error, never a
-quiet CPU. CPU features are read on Linux only; elsewhere none are known. Torch-free, so that the window and
-the queue can ask.
+order than CUDA does. No driver means no GPU; a driver that is present and does not answer is an error, and
+never silently means the CPU. CPU features are read on Linux only; elsewhere none are known. Torch-free, so
+that the window and the queue can call it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Device:
 
     @property
     def memory_free_bytes(self) -> int:
-        """Memory nobody holds at the moment."""
+        """Memory, in bytes, that no process holds at the moment."""
         return max(0, self.memory_bytes - self.memory_used_bytes)
 
 
@@ -113,10 +113,10 @@ def trainable_devices(
 
 
 def foreign_bytes(device: Device, ours: Collection[int], nvml: Any = pynvml) -> int:
-    """Memory of a GPU that computing processes hold which are not ours.
+    """Bytes of a GPU's memory that other programs' computing processes hold.
 
-    What the driver does not tell (in some containers, on Windows) counts as nothing. Where it names processes
-    by numbers of another process namespace, as many of them are taken for ours as are missing.
+    What the driver does not report (in some containers, on Windows) counts as 0. Where it names processes by
+    numbers of another process namespace, as many of them count as ours as are missing.
 
     Args:
         device: a GPU.
@@ -144,7 +144,7 @@ def foreign_bytes(device: Device, ours: Collection[int], nvml: Any = pynvml) -> 
 def resolve_precision(
     requested: str, device_kind: DeviceKind, devices: Sequence[Device] | None = None
 ) -> Precision:
-    """Fix the arithmetic of a run when it is made, for the kind of device it asks for.
+    """Resolve compute.precision when a run is made, for the kind of device that the run asks for.
 
     Args:
         requested: compute.precision. auto is bf16 where every device of the kind has it natively, else fp32.
@@ -178,7 +178,7 @@ def resolve_precision(
 
 
 def precision_note(precision: str, device: Device) -> str | None:
-    """Say where a precision works but is emulated, so that nobody wonders why a run is slow."""
+    """A sentence where a device emulates a precision, which makes runs slow; None where it is native."""
     if precision == "bf16" and not device.bf16:
         return f"bf16 is emulated on {device.name}: results are valid, steps are slower than in fp32"
     return None
@@ -191,7 +191,7 @@ def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
 
 
 def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The CPU's model name, or the architecture where the system does not tell."""
+    """The CPU's model name, or the architecture where the system does not give one."""
     match = re.search(r"^model name\s*:\s*(.+)$", _read(cpuinfo), re.MULTILINE)
     return match[1].strip() if match else platform.processor() or platform.machine() or "CPU"
 
@@ -211,9 +211,9 @@ def default_threads(
         topology: Linux's description of the processors.
         cpu_max: the container's quota, as cgroup version 2 writes it.
     """
-    wish = (os.environ if environ is None else environ).get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if wish.isdecimal() and int(wish) > 0:
-        return int(wish)
+    asked = (os.environ if environ is None else environ).get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
     process = psutil.Process()
     # macOS has no affinity, and psutil no such method there.
     allowed = process.cpu_affinity() if hasattr(process, "cpu_affinity") else None
@@ -296,7 +296,7 @@ def _visible(gpus: list[Device], environ: Mapping[str, str]) -> list[Device]:
 
 
 def _refuse_unlike_order(gpus: list[Device], environ: Mapping[str, str], text: str) -> None:
-    # CUDA counts from the fastest, NVML by bus; the two agree for like GPUs, or where CUDA is told so.
+    # CUDA counts from the fastest, NVML by bus; both agree for equal GPUs, or in PCI_BUS_ID order.
     if environ.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID" and len({gpu.name for gpu in gpus}) > 1:
         raise UserError(
             f"CUDA_VISIBLE_DEVICES is {text!r}, and the numbers of unlike GPUs depend on CUDA_DEVICE_ORDER; "

@@ -1,9 +1,9 @@
-"""What a workspace takes on the disk: by kind, by run, by dataset, and what is large. Torch-free.
+"""Measure what a workspace takes on the disk: by kind, by run, by dataset, and its largest items. Torch-free.
 
-A measurement is a walk over the folders, some microseconds a file, without the database; nothing is
-kept between two. Bytes are the lengths of the files, as folders of other programs show them. Limits: links
-are counted as nothing and never followed, except that `runs`, `data` and `trash` themselves may be links, as
-the program works in them wherever they are. Which runs are deleted is the caller's to say: the store knows.
+A measurement is a walk over the folders, some microseconds a file, without the database; nothing is cached
+between two. Bytes are the lengths of the files, as file managers show them. Limits: links count as 0 and are
+never followed, except that `runs`, `data` and `trash` themselves may be links, as the program works in them
+wherever they are. The caller passes which runs are deleted: the store knows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MOUNT_POINT = 0xA0000003  # a folder that Windows shows here and keeps elsewher
 
 
 class DiskKind(StrEnum):
-    """What a file is for."""
+    """The purpose of a file in a workspace, by which its bytes are summed."""
 
     CHECKPOINTS = "checkpoints"
     MASKS = "masks"
@@ -46,10 +46,10 @@ _SUFFIXES = {".safetensors": DiskKind.NETWORKS, ".log": DiskKind.LOGS}
 class DiskUse:
     """Bytes of a workspace's files.
 
-    `runs` has those of each folder below `runs/` by kind, without deleted runs; `trash`, `data`, `backups`
-    those of each deleted run and each entry of `trash/`, of each entry of `data/`, and of each copy of the
-    database that an upgrade left; all by name. `unreadable` is what could not be looked into, and counts as
-    nothing. `free_bytes` may still be written.
+    All by name: `runs` has the bytes of each folder below `runs/` by kind, without deleted runs; `trash`
+    those of each deleted run and each entry of `trash/`; `data` those of each entry of `data/`; `backups`
+    those of each copy of the database that an upgrade left. `unreadable` lists what could not be read, which
+    counts as 0. `free_bytes` may still be written.
     """
 
     by_kind: Sizes
@@ -62,7 +62,7 @@ class DiskUse:
 
     @property
     def total_bytes(self) -> int:
-        """Everything."""
+        """Bytes of all files of the workspace, the trash included."""
         return sum(self.by_kind.values())
 
 
@@ -75,7 +75,7 @@ def measure(
     """Measure a workspace.
 
     Args:
-        workspace: which; what does not exist counts as nothing.
+        workspace: the one to measure; folders that do not exist count as 0.
         before_folder: called before each folder is read; what it raises ends the measurement.
         deleted: the runs in the trash, whose files count as trash.
     """
@@ -115,7 +115,7 @@ def measure_run(workspace: Workspace, run_id: str) -> Sizes:
 
 @dataclass(frozen=True)
 class LargeThing:
-    """Something that a person could do without: `name` is a run's id, or the name of a file or folder."""
+    """Something that the user could remove: `name` is a run's id, or the name of a file or folder."""
 
     what: Literal["run", "data", "backup"]
     name: str
@@ -123,12 +123,12 @@ class LargeThing:
 
 
 def largest(use: DiskUse, count: int, at_least_bytes: int = 1) -> list[LargeThing]:
-    """What takes most outside the trash and could be removed, the largest first.
+    """The largest removable things outside the trash, the largest first.
 
     Args:
         use: as measured.
-        count: at most so many.
-        at_least_bytes: nothing smaller.
+        count: how many at most.
+        at_least_bytes: smaller ones are left out.
     """
     things = [LargeThing("run", name, sum(sizes.values())) for name, sizes in use.runs.items()]
     things += [LargeThing("data", name, size) for name, size in use.data.items()]
@@ -145,7 +145,7 @@ class _Walk:
         self.unreadable: list[str] = []
 
     def entries(self, folder: Path | str) -> list[os.DirEntry[str]]:
-        """What a folder holds; nothing where it does not exist, or vanishes as we look."""
+        """The entries of a folder; none where it does not exist, or vanishes meanwhile."""
         self._before_folder()
         try:
             with os.scandir(folder) as found:
@@ -205,7 +205,7 @@ class _Walk:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a folder that is really here, no link of any kind."""
+    """Whether an entry is a folder itself, and not a link or junction to one."""
     if not entry.is_dir(follow_symlinks=False):
         return False
     return getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0) != _MOUNT_POINT

@@ -1,4 +1,4 @@
-"""What a run was trained with, so that a result can be explained and trained again.
+"""The program, machine and packages that a run was trained with, so that its result can be reproduced.
 
 Everything is read from package metadata and the operating system; torch is not imported.
 """
@@ -73,10 +73,10 @@ def snapshot(device: Device | None = None, threads: int | None = None) -> Enviro
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Say in which points two stored environments differ, as `torch 2.13.0 / 2.14.0`; empty where they agree.
+    """List the points in which two stored environments differ, as `torch 2.13.0 / 2.14.0`; empty if in none.
 
     Args:
-        one: from `Environment.to_mapping`, possibly by another version of the program.
+        one: from `EnvironmentSnapshot.to_mapping`, possibly by another version of the program.
         other: the same.
     """
     flat_one, flat_other = _flat(one), _flat(other)
@@ -91,7 +91,9 @@ def git_commit(checkout: Path = CHECKOUT) -> str | None:
     """The commit of the checkout the program runs from, with "-dirty" if files were changed.
 
     Args:
-        checkout: its folder. None is returned where it is no checkout, or git cannot read it.
+        checkout: its folder.
+    Returns:
+        The commit; None where the folder is not a checkout, or git cannot read it.
     """
     if not (checkout / ".git").exists():  # an installed wheel may lie inside somebody else's repository
         return None
@@ -105,7 +107,7 @@ def git_commit(checkout: Path = CHECKOUT) -> str | None:
 
 
 def program_stamp() -> str:
-    """Which program a process that starts now would be: version and commit, read anew from the files."""
+    """Version and commit of the program that a new process would run, read anew from the files."""
     source = (CHECKOUT / "iterand_engine" / "version.py").read_text(encoding="utf-8")
     version = re.search(r'^__version__ = "([^"]+)"', source, re.MULTILINE)
     commit = git_commit(CHECKOUT)

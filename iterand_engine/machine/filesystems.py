@@ -1,7 +1,7 @@
-"""Where a folder lives: network drives and synced folders, on which a database is not safe; sizes.
+"""Detect network drives and synced folders, on which a database is not safe; and measure folders.
 
-Limits: a judgement by file system type and by the names that sync programs give their folders; a sync
-program with a folder of another name goes unseen.
+Limits: the file system type and the names that sync programs give their folders decide; a sync program with a
+folder of another name is not detected.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ _SYNC_MARKERS = {".dropbox": "Dropbox", ".stfolder": "Syncthing", ".sync_journal
 
 
 def filesystem_warning(folder: Path) -> str | None:
-    """Say why a workspace's database is not safe in a folder.
+    """Warn where a workspace's database is not safe in a folder.
 
     Args:
         folder: need not exist yet.
     Returns:
-        One sentence naming the folder and the reason, or None where nothing speaks against it.
+        One sentence with the folder and the reason, or None where the folder looks safe.
     """
     resolved = folder.resolve()
     kind = filesystem_type(resolved)

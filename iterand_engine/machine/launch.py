@@ -1,9 +1,9 @@
-"""How slots and workers are started: what to start is a plain value, and a launcher starts it.
+"""Start slots and workers: a plain value says what to start, and a launcher starts it.
 
-What is started outlives whoever started it: own session, no terminal, output into a file and never a pipe,
-because who writes into a pipe dies with its reader. Limits: a launcher says only that the program could be
-started; slots and workers make themselves known in the store. The window has a launcher of its own, made of
-Qt's QProcess; one test holds both to the same.
+A started program outlives its starter: it has its own session and no terminal, and it writes into a file and
+never into a pipe, because a writer dies with the pipe's reader. Limits: a launcher reports only that the
+program could be started; slots and workers register themselves in the store. The window has another launcher,
+made of Qt's QProcess; one test holds both to the same behaviour.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine.environment import CHECKOUT
 from iterand_engine.machine.workspace import Workspace
 
-# Starts its arguments and ends at once, so that the child belongs to nobody, and nobody must wait for it.
+# Starts its arguments and ends at once, so that the child has no parent here and nobody must wait for it.
 _STARTER = """
 import os, subprocess, sys
 detached = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
@@ -45,10 +45,10 @@ Launcher = Callable[[Launch], None]
 
 
 def start_detached(launch: Launch) -> None:
-    """Start a program that belongs to nobody and outlives this process.
+    """Start a program that is no child of this process and outlives it.
 
     Raises:
-        UserError: it cannot be started.
+        UserError: the program cannot be started.
     """
     starter = (sys.executable, "-I", "-S", "-c", _STARTER, str(launch.log))
     try:
@@ -69,10 +69,10 @@ def start_detached(launch: Launch) -> None:
 
 
 def start_child(launch: Launch) -> subprocess.Popen[bytes]:
-    """Start a program whose end this process waits for, and which outlives it if need be.
+    """Start a program whose end this process waits for, and which survives the death of this process.
 
     Raises:
-        OSError: it cannot be started, or its log cannot be written.
+        OSError: the program cannot be started, or its log cannot be written.
     """
     with launch.log.open("ab") as log:
         return subprocess.Popen(
@@ -98,15 +98,18 @@ def python_launch(
     log: Path,
     more: Mapping[str, str] | None = None,
 ) -> Launch:
-    """A module of this program as a process, in the workspace's folder, with `more` in its environment."""
+    """The launch of a module of this program in the workspace's folder, with `more` in its environment."""
     environment = {**python_environment(), "PYTHONUNBUFFERED": "1", **(more or {})}
     return Launch(sys.executable, ("-m", module, *words), workspace.root, environment, log)
 
 
 def python_environment() -> dict[str, str]:
-    """The environment in which a Python process finds this program, and nothing by way of its folder."""
+    """The environment in which Python finds this program, and imports nothing from the current folder."""
     environment = {**os.environ, "PYTHONSAFEPATH": "1"}
-    if CHECKOUT.name not in ("site-packages", "dist-packages"):  # a checkout, which Python finds only if told
+    if CHECKOUT.name not in (
+        "site-packages",
+        "dist-packages",
+    ):  # a checkout, which Python finds by PYTHONPATH only
         earlier = os.environ.get("PYTHONPATH")
         environment["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), *([earlier] if earlier else [])])
     return environment

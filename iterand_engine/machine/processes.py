@@ -1,8 +1,8 @@
-"""Who a process is, so that a later process can tell whether it still lives.
+"""Identify a process, so that a later process can find out whether it still lives.
 
-A process id alone is used again, and wall time moves: host, pid, start ticks and boot id together name one
-process for ever. A zombie counts as gone. Limits: a process on another machine, in another pid namespace or
-of another boot cannot be judged from here; then only its heartbeat counts (`is_alive` returns None).
+Process ids are reused, and wall time moves: only host, pid, start ticks and boot id together name one process
+for ever. A zombie counts as gone. Limits: a process on another machine, in another pid namespace or of
+another boot cannot be checked from here; then only its heartbeat counts (`is_alive` returns None).
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def is_alive(identity: ProcessIdentity) -> bool | None:
     Args:
         identity: as the process once gave it.
     Returns:
-        True, False (gone, a zombie, or its number now belongs to another), or None where only a heartbeat
-        can tell: another machine, another pid namespace, another boot, or a process we may not look at.
+        True, False (gone, a zombie, or its number now belongs to another), or None where only a heartbeat can
+        show it: another machine, another pid namespace, another boot, or a process hidden from us.
     """
     if identity.host != host_id() or identity.boot_id != boot_id():
         return None

@@ -1,4 +1,4 @@
-"""Where the files that ship with the program are: presets, bundled data, tables.
+"""Find the files that ship with the program: presets, bundled data, tables.
 
 In a wheel they lie inside the package; in a checkout beside it.
 """
@@ -17,11 +17,11 @@ def resource(*parts: str, package: Path = _PACKAGE) -> Path:
 
     Args:
         parts: the path below `resources/`, part by part.
-        package: the package's folder; other than its own in tests only.
+        package: the package's folder; only tests pass another one.
     Returns:
         An existing path.
     Raises:
-        UserError: the installation lacks it.
+        UserError: the installation lacks the file or folder.
     """
     candidates = (package / "resources", package.parent / "resources")
     for folder in candidates:

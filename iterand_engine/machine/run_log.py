@@ -1,7 +1,7 @@
-"""A run's `worker.log`: what its worker said, as text with the local time, for `iterand log` and the window.
+"""A run's `worker.log`: the worker's messages as text with the local time, for `iterand log` and the window.
 
-It never holds a test accuracy, so that the test lock need not look into it. Limits: a log that cannot be
-written ends no run; that is said once.
+It never holds a test accuracy, so that the test lock does not concern it. Limits: a log that cannot be
+written ends no run; one sentence reports it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TAIL_CHARACTERS = 4000
 
 
 def log_path(workspace: Workspace, run_id: str) -> Path:
-    """Where a run's log is."""
+    """The path of a run's log, which exists once its worker has started."""
     return workspace.run_dir(run_id) / "worker.log"
 
 
@@ -72,7 +72,7 @@ def follow(path: Path, ended: Callable[[], bool]) -> Iterator[str]:
 
     Args:
         path: of the log; it may come later.
-        ended: whether nothing more will be written; asked before each look, so that the last words are read.
+        ended: whether nothing more will be written; called before each read, so that the last lines are read.
     """
     position = 0
     while True:
@@ -107,10 +107,10 @@ def last_lines(path: Path, *, since: int = 0, count: int = 12) -> str:
 
     Args:
         path: of the log.
-        since: only what stands behind this position, in bytes.
-        count: at most so many lines.
+        since: position in bytes; only lines behind it count.
+        count: how many lines at most.
     Returns:
-        The lines without a line end behind; empty where there are none, or the log cannot be read.
+        The lines without a final line end; empty where there are none, or the log cannot be read.
     """
     try:
         with path.open("rb") as file:

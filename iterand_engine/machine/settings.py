@@ -1,4 +1,4 @@
-"""What a workspace remembers about its owner's choices: `settings.yaml`, and the data roots that follow."""
+"""The settings of a workspace, `settings.yaml`, and the data roots that follow from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Auto = Literal["auto"]
 
 
 def _setting(default: Any, *, allowed: str) -> Any:
-    """Declare a setting, with what to say where a value is refused."""
+    """Declare a setting; `allowed` is the clause of the sentence that refuses a value."""
     return Field(default, description=allowed)
 
 
@@ -27,7 +27,7 @@ def _known_device(text: str) -> str:
 
 
 class Settings(BaseModel):
-    """What a workspace remembers about its owner's wishes, in `settings.yaml` (docs/queue.md)."""
+    """The user's choices for one workspace, stored in `settings.yaml` (docs/queue.md)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,16 +60,18 @@ class Settings(BaseModel):
             mapping = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise UserError(
-                f"{workspace.settings_path} is not valid YAML ({_first_line(error)}): mend or delete it."
+                f"{workspace.settings_path} is not valid YAML ({_first_line(error)}): repair or delete it."
             ) from error
         if mapping is None:
             return cls()
         if not isinstance(mapping, dict):
-            raise UserError(f"{workspace.settings_path} must hold `setting: value` lines: mend or delete it.")
+            raise UserError(
+                f"{workspace.settings_path} must hold `setting: value` lines: repair or delete it."
+            )
         return cls._checked({str(key): value for key, value in mapping.items()})
 
     def save(self, workspace: Workspace) -> None:
-        """Write all settings, whole or not at all."""
+        """Write all settings atomically; raises OSError where the file cannot be written."""
         text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         write_atomic(workspace.settings_path, text.encode())
 
@@ -124,7 +126,7 @@ class Settings(BaseModel):
 
 
 def data_roots(workspace: Workspace, settings: Settings) -> list[Path]:
-    """Where datasets are looked for: the roots in the settings, then the workspace's own folder."""
+    """The folders in which datasets are searched: those of the settings, then the workspace's data folder."""
     return [*settings.data_roots, workspace.data_dir]
 
 

@@ -15,8 +15,8 @@ _SHOW_CURSOR = b"\x1b[?25h\n"
 class StopSignals:
     """Takes SIGINT and SIGTERM over for as long as it is entered; only in the main thread.
 
-    `requested` is set by the first of either; whoever trains asks for it between two steps. The handler says
-    nothing itself, because it may interrupt a write.
+    `requested` is set by the first of either; training reads it between two steps. The handler prints
+    nothing, because it may interrupt a write.
     """
 
     def __init__(self) -> None:

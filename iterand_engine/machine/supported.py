@@ -1,4 +1,4 @@
-"""Where the program runs: Linux, CPython 3.11 to 3.13. Elsewhere it says so in one sentence and ends."""
+"""The supported systems: Linux, CPython 3.11 to 3.13. Elsewhere the program prints one sentence and ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ FIRST, LAST = (3, 11), (3, 13)
 
 
 def unsupported(system: str, implementation: str, version: tuple[int, int]) -> str:
-    """Why the program does not run somewhere, as a sentence that says what to do; empty where it runs.
+    """A sentence that says why the program does not run on a system and what to do; empty where it runs.
 
     Args:
         system: as `sys.platform`.
@@ -25,7 +25,7 @@ def unsupported(system: str, implementation: str, version: tuple[int, int]) -> s
 
 
 def require_supported() -> None:
-    """End the process with that sentence and exit code 2 where the program does not run."""
+    """End the process with the sentence of `unsupported` and exit code 2 where the program does not run."""
     sentence = unsupported(sys.platform, sys.implementation.name, sys.version_info[:2])
     if sentence:
         print(sentence, file=sys.stderr)

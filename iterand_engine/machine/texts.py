@@ -1,4 +1,4 @@
-"""Numbers as a reader wants them: 91.24 %, 2.80 M, 3 h 12 min left, 2 min ago, 41 GB.
+"""Format numbers for readers: 91.24 %, 2.80 M, 3 h 12 min left, 2 min ago, 41 GB.
 
 The window and the command line use these. Plain text with ordinary spaces, so that it can be searched and
 copied. What is not known (None, NaN, an infinity) is a dash. Rounding never leaves its unit: 999,999 is
@@ -20,11 +20,11 @@ _DURATIONS = (("d", 86_400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s",
 
 
 def percent(share: float | str | None, digits: int = 2) -> str:
-    """A share as percent: 0.9124 is 91.24 %, 0.000034 is 0.0034 %: what is not zero does not read so.
+    """A share as percent: 0.9124 is 91.24 %, 0.000034 is 0.0034 %; only zero reads as zero.
 
     Args:
         share: 0-1; a word (`locked`) stays as it is.
-        digits: behind the point; below 0.1 % those that count are two.
+        digits: behind the point; below 0.1 % there are two significant digits instead.
     """
     if isinstance(share, str):
         return str(share)
@@ -51,7 +51,7 @@ def number(value: float | None, digits: int = 4) -> str:
 
     Args:
         value: the number.
-        digits: those that count; whole numbers below a million are shown in full.
+        digits: significant ones; whole numbers below a million are shown in full.
     """
     if not _is_known(value):
         return MISSING
@@ -113,7 +113,7 @@ def progress(done: int, total: int | None) -> str:
 
 
 def rate(per_s: float | None, things: str = "images") -> str:
-    """So many things a second: 12.3 k images/s."""
+    """A number of things per second: 12.3 k images/s."""
     if not _is_known(per_s):
         return MISSING
     amount = number(per_s, 3) if abs(per_s) < 100 else count(per_s)
@@ -125,7 +125,7 @@ def duration(seconds: float | None, *, in_full: bool = False) -> str:
 
     Args:
         seconds: how long.
-        in_full: whole seconds, and the smaller unit also where it is none: 0 s, 4 s, 2 d 0 h.
+        in_full: whole seconds, and the smaller unit also where it is 0: 0 s, 4 s, 2 d 0 h.
     """
     if not _is_known(seconds):
         return MISSING
@@ -144,7 +144,7 @@ def duration(seconds: float | None, *, in_full: bool = False) -> str:
 
 
 def time_left(seconds: float | None) -> str:
-    """Time to go: 3 h 12 min left; nothing where it is not known."""
+    """Remaining time: 3 h 12 min left; an empty text where it is not known."""
     if not _is_known(seconds):
         return ""
     return f"{duration(round(seconds))} left" if seconds >= 1 else "less than 1 s left"
@@ -154,8 +154,8 @@ def age(at: float | None, now: float) -> str:
     """How long ago something was: just now, 41 s ago, 2 min ago, 3 d ago, and the date after a month.
 
     Args:
-        at: when it was, seconds since 1970.
-        now: the same of now.
+        at: the moment, seconds since 1970.
+        now: the present, seconds since 1970.
     """
     if not _is_known(at):
         return MISSING
@@ -182,13 +182,13 @@ def _is_known(value: float | None) -> TypeGuard[float]:
 
 
 def _fixed(value: float, digits: int) -> str:
-    """With so many digits behind the point, and no minus before a zero."""
+    """A number with `digits` digits behind the point, and no minus before a zero."""
     text = f"{value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text
 
 
 def _percents(share: float, digits: int, like: float) -> str:
-    """A share times 100, with as many digits as one like it needs; below 0.0001 as 9e-6."""
+    """A share times 100, with as many digits as the percent text of `like` has; below 0.0001 as 9e-6."""
     if not 0 < 100 * like < _SMALL_PERCENT:
         return _fixed(100 * share, digits)
     power = int(f"{100 * like:.1e}".partition("e")[2])
@@ -196,7 +196,7 @@ def _percents(share: float, digits: int, like: float) -> str:
 
 
 def _in_tenths(value: float | None, units: Sequence[str], step: int) -> str:
-    """A number with the largest unit, each `step` of the one before, of which it is one or more."""
+    """A number in the smallest unit in which it is below `step`; each unit is `step` times the one before."""
     if not _is_known(value):
         return MISSING
     for unit in units[:-1]:
@@ -207,7 +207,7 @@ def _in_tenths(value: float | None, units: Sequence[str], step: int) -> str:
 
 
 def _scaled(value: float | None, units: Sequence[str], digits: int) -> str:
-    """A number with the unit, each a thousand of the one before, that leaves it `digits` digits or more."""
+    """A number with `digits` digits in the smallest unit in which it reads below 1000."""
     if not _is_known(value):
         return MISSING
     text = whole(value)

@@ -1,11 +1,12 @@
-"""The workspace: one folder that holds the database, data, extension code and every run's files.
+"""The workspace: one folder that holds the database, data, extensions and every run's files.
 
     iterand.db  settings.yaml  data/  extensions/
     runs/<id>/  config.yaml  worker.log  checkpoints/  masks/  exports/
     slots/  logs of the processes that work through the queue
     trash/<id>/  the same, of runs that an older version deleted
 
-Paths are stored relative to it, so the folder can be moved. Files are written beside, fsynced and renamed.
+Paths are stored relative to it, so the folder can be moved. A file is written under another name, fsynced,
+and renamed.
 """
 
 from __future__ import annotations
@@ -37,32 +38,32 @@ class Workspace:
 
     @property
     def db_path(self) -> Path:
-        """The database."""
+        """The path of the SQLite database, which store/ opens."""
         return self.root / "iterand.db"
 
     @property
     def settings_path(self) -> Path:
-        """The settings; absent means defaults."""
+        """The path of the settings; without the file, defaults count."""
         return self.root / "settings.yaml"
 
     @property
     def data_dir(self) -> Path:
-        """Downloaded datasets."""
+        """The folder into which datasets are downloaded, the last data root."""
         return self.root / "data"
 
     @property
     def extensions_dir(self) -> Path:
-        """The user's extension code."""
+        """The folder of the user's extension files."""
         return self.root / "extensions"
 
     @property
     def runs_dir(self) -> Path:
-        """One folder per run."""
+        """The folder that holds one folder per run, named by its id."""
         return self.root / "runs"
 
     @property
     def slots_dir(self) -> Path:
-        """Logs of slots; absent until one is started."""
+        """The folder of the slots' logs; absent until a slot is started."""
         return self.root / "slots"
 
     @property
@@ -117,7 +118,7 @@ def is_run_id(text: str) -> bool:
 
 
 def find_workspace_dir(path: Path | str | None = None) -> Workspace:
-    """Say which folder is the workspace; nothing is made, and it need not exist.
+    """Find the folder of the workspace; nothing is made, and it need not exist.
 
     Args:
         path: the folder asked for (`--workspace`); None = ITERAND_WORKSPACE, else the user's data folder.
@@ -156,14 +157,14 @@ def open_workspace_dir(path: Path | str | None = None) -> Workspace:
         ) from error
     if not os.access(workspace.root, os.W_OK | os.X_OK):
         raise UserError(
-            f"The workspace {workspace.root} cannot be written: mend its permissions or name another folder.",
+            f"The workspace {workspace.root} cannot be written: correct its permissions or name another folder.",
             Advice.OTHER_WORKSPACE,
         )
     return workspace
 
 
 def write_atomic(path: Path, content: bytes | Callable[[BinaryIO], None]) -> None:
-    """Write a file so that a reader, even after a power cut, sees the old or the new one and nothing between.
+    """Write a file atomically: a reader, even after a power cut, sees either the old or the new content.
 
     Args:
         path: the file; its folder exists.

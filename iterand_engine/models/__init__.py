@@ -1,7 +1,7 @@
 """The networks of the papers as plain torch.nn modules with a width factor; they know nothing of masks.
 
 Each builder takes (width_factor, spec) and nothing else, draws its weights as torch.nn does (the methods draw
-them anew) and works on the meta device. Parameter names key the random source, so they are for ever.
+them anew) and works on the meta device. Parameter names key the random source, so they must never change.
 """
 
 from iterand_engine.models.conv_net import conv2, conv4, conv6, conv8

@@ -69,7 +69,7 @@ class BasicBlock(ResidualBlock):
 
 
 class Bottleneck(ResidualBlock):
-    """1x1, 3x3 with the stride, 1x1."""
+    """Convolutions of 1x1, 3x3 with the stride, and 1x1 to the block's outer channels."""
 
     def __init__(self, shape: BlockShape) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class Bottleneck(ResidualBlock):
 
 
 def _shortcut(shape: BlockShape) -> nn.Sequential | None:
-    """A 1x1 convolution and batch norm where the block changes the shape, else nothing."""
+    """A 1x1 convolution and batch norm where the block changes the shape; otherwise None."""
     if shape.stride == 1 and shape.before == shape.after:
         return None
     return nn.Sequential(

@@ -1,4 +1,4 @@
-"""What a network is told about its input, and the one rule by which a width factor changes channels.
+"""The input specification that every network gets, and the rule by which a width factor changes channels.
 
 Source: Chijiwa et al., arXiv:2106.09269.
 """

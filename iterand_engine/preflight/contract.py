@@ -1,7 +1,8 @@
-"""Whether extension code keeps its contract, found by calling it and by small trainings (contract_runs.py).
+"""Check that an extension keeps its contract, by calling it and by small trainings (contract_runs.py).
 
-Each check trains for a few steps at most, and says what it saw. The first that fails ends those of its entry,
-because the others would fail with it. Run in the checking process only (extension_process.py).
+Each check trains for a few steps at most and reports what it saw. The first check that fails ends those of
+its entry, because the others would fail with it. All of this runs in the checking process only
+(extension_process.py).
 """
 
 from __future__ import annotations
@@ -47,12 +48,12 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
 
 
 class CheckFailed(Exception):  # noqa: N818 - a finding, not a fault of this program
-    """What a check found wrong."""
+    """A check found a broken contract; the text is a clause that says what, and what to do."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """An entry of extension code, and the small run that uses it."""
+    """An extension's entry, and the small run that uses it."""
 
     declaration: Declaration
     config: RunConfig
@@ -91,7 +92,7 @@ def _checked(subject: Subject, check: str, look: Callable[[Subject], str]) -> Ch
             detail, passed = look(subject), True
     except (CheckFailed, UserError, ExtensionError) as error:
         detail, passed = str(error), False
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the edge to extension code
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - an extension may raise anything
         detail, passed = explained(error) or f"{type(error).__name__}: {error}", False
     return CheckResult(entry=str(subject), check=check, passed=passed, detail=detail)
 
@@ -120,13 +121,13 @@ def _width(name: str) -> float:
     try:
         with torch.device("meta"):
             build_network(options, SPEC)
-    except (Exception, SystemExit):  # noqa: BLE001 - the edge to extension code; what is wrong shows at width 1
+    except (Exception, SystemExit):  # noqa: BLE001 - what is wrong shows at width 1
         return 1.0
     return 0.25
 
 
 def repeats(subject: Subject) -> str:
-    """The same run twice, with another state of torch's own generator."""
+    """Train the same run twice, with different states of torch's own generator; both must be equal."""
     first, second = (train(subject.config, torch_seed=seed) for seed in (1, 2))
     differs = difference(first.trainer, second.trainer)
     if differs is not None:
@@ -138,7 +139,7 @@ def repeats(subject: Subject) -> str:
 
 
 def resumes(subject: Subject) -> str:
-    """A run that is stopped in the middle and goes on, against one that is not."""
+    """Compare a run that is stopped in the middle and resumed with one that is not; both must be equal."""
     whole = train(subject.config, torch_seed=1)
     stopped = train(subject.config, torch_seed=2, stop_at=STOP_AT)
     resumed = train(subject.config, torch_seed=3, start=stopped.saved[-1])
@@ -175,16 +176,16 @@ def _weights(task: Task) -> list[Tensor]:
     return [layer.weight.detach().clone() for layer in task.method.layers]
 
 
-# what is particular to a kind
+# checks of one kind of entry
 
 
 def output_shape(subject: Subject) -> str:
-    """One number for each image and class, finite, also for a single image."""
+    """A model returns one floating-point number for each image and class, also for a single image."""
     options = subject.config.model.model_copy(update={"width_factor": 1.0})
     torch.manual_seed(1)
     module = build_network(options, SPEC)
     with torch.no_grad():
-        outputs = module.train()(torch.rand(BATCH, 3, 32, 32))  # the hook of extension code checks the shape
+        outputs = module.train()(torch.rand(BATCH, 3, 32, 32))  # build_network hooked a check of the shape
         module.eval()(torch.rand(1, 3, 32, 32))
     if not outputs.is_floating_point():
         raise CheckFailed(f"the outputs are {outputs.dtype}; they must be floating-point numbers")
@@ -217,7 +218,7 @@ def gradients(subject: Subject) -> str:
 
 
 def redraws(subject: Subject) -> str:
-    """A rule returns a Redraw that fits, with finite values, and leaves what it is given as it is."""
+    """A rule returns a Redraw that fits, with finite values, and does not change its arguments."""
     wanted = removed = 0
     for site in _sites(subject):
         given = [one.clone() for one in (site.weight, site.score, site.mask)]
@@ -227,16 +228,16 @@ def redraws(subject: Subject) -> str:
         ):
             if not identical(one, before):
                 raise CheckFailed(f"it changes layer.{name} in place; return a Redraw and change nothing")
-        wish = chosen_rule(_choice(subject))(site)
-        if wish.values is not None and not torch.isfinite(wish.values[wish.where]).all():
+        redraw = chosen_rule(_choice(subject))(site)
+        if redraw.values is not None and not torch.isfinite(redraw.values[redraw.where]).all():
             raise CheckFailed(f"values for {site.layer} at event {site.event} are not finite")
-        wanted += int((wish.where & ~site.mask).sum())
+        wanted += int((redraw.where & ~site.mask).sum())
         removed += int((~site.mask).sum())
     return f"redraws {wanted / removed:.1%} of the removed weights"
 
 
 def same_draw(subject: Subject) -> str:
-    """A rule asked again wants the same."""
+    """A rule called twice for one site returns the same redraw, whatever torch's own generator does."""
     rule = chosen_rule(_choice(subject))
     for site in _sites(subject):
         torch.manual_seed(1)
@@ -328,7 +329,7 @@ def batches(subject: Subject) -> str:
 
 
 def resumes_with(subject: Subject) -> str:
-    """As `resumes`, on some of a dataset's images."""
+    """Check what `resumes` checks, on at most IMAGES of a dataset's images."""
     dataset = opened(subject.config)
     limit = min(IMAGES, dataset.count(Split.TRAIN))
     dataset.close()

@@ -50,7 +50,7 @@ def train(
         config: the run.
         torch_seed: of torch's own generator, which no result may depend on.
         stop_at: the step to stop before.
-        start: where to go on from.
+        start: the checkpoint to resume from; None starts at step 0.
     """
     torch.manual_seed(torch_seed)
     saved: list[Checkpoint] = []
@@ -64,7 +64,7 @@ def train(
 
 
 def opened(config: RunConfig) -> Dataset:
-    """The data of a small run; to be closed."""
+    """Open the data of a small run on the CPU; the caller closes it."""
     return open_dataset(config.data, roots=[], device=NUMERICS.device, workers=0, seed=config.training.seed)
 
 

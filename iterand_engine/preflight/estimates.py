@@ -1,7 +1,7 @@
-"""What a run will take: memory on its device, disk, time. Torch-free; the window uses it.
+"""Estimate what a run takes: memory on its device, disk, time. Torch-free; the window uses it.
 
-Memory is counted from the tensors that a step holds; kernels' own workspace is not, so a GPU that is full to
-the last gigabyte can still run out. docs/probe.md says how near the numbers came to measured runs.
+Memory is the sum of the tensors that a step holds; the workspace of kernels is not counted, so a GPU that is
+full to the last gigabyte can still run out. docs/probe.md says how near the numbers came to measured runs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DIFFERENCE_SHARE = 0.3  # of a mask's packed bits, in a file of differences
 
 @dataclass(frozen=True)
 class Tensors:
-    """What a run's network holds and saves, counted.
+    """Counts and bytes of what a run's network holds and what its forward pass saves.
 
     Args:
         masked: weights under a mask.
@@ -135,13 +135,13 @@ def disk(
 
 
 def redraw_events(config: RunConfig, steps: int) -> int:
-    """Redraws of a run of so many updates."""
+    """The number of redraws of a run of `steps` updates; 0 for methods that do not redraw."""
     method = config.method
     return steps // method.randomize_every if isinstance(method, IteRandOptions) else 0
 
 
 def values_seen(config: RunConfig, events: int) -> float | None:
-    """Expected number of values of a weight that is removed all through a run, its first among them.
+    """Expected number of values, the first included, of a weight that is removed throughout a run.
 
     None where the rule is not the uniform one. Source: arXiv 2106.09269, section 4.1.
     """
@@ -154,16 +154,16 @@ def values_seen(config: RunConfig, events: int) -> float | None:
 def warnings(
     answer: Answer, device: Device, free_disk_bytes: int, runs: int = 1, *, at_once: int = 1
 ) -> list[str]:
-    """Say what is likely not to fit.
+    """Warn of what is likely not to fit.
 
     Args:
         answer: of the probe.
-        device: what the runs would train on, as it is now.
-        free_disk_bytes: where the workspace is.
-        runs: of this kind.
-        at_once: runs that share the device.
+        device: the one the runs would train on, in its present state.
+        free_disk_bytes: on the disk of the workspace.
+        runs: how many of this kind.
+        at_once: how many of them share the device.
     Returns:
-        At most a sentence for memory and one for disk.
+        At most one sentence for memory and one for disk.
     """
     both = (
         memory_warning(answer, device, at_once=at_once),
@@ -185,7 +185,10 @@ def memory_warning(answer: Answer, device: Device, *, at_once: int = 1) -> str |
             "a smaller training.batch_size or model.width_factor."
         )
     free = _size(device.memory_free_bytes)
-    return f"{needs}, and only {free} of {device.name} are free now: what holds the rest must end before."
+    return (
+        f"{needs}, and only {free} of {device.name} are free now: the processes that hold the rest must end "
+        "first."
+    )
 
 
 def disk_warning(expected: Sequence[tuple[Answer, int]], free_bytes: int) -> str | None:
@@ -234,7 +237,7 @@ def run_seconds(store: Store, config: RunConfig, answer: Answer) -> float | None
 
 
 def _timed_alike(mapping: Json) -> object:
-    """What else runs have in common whose steps take equally long."""
+    """The network's options and the batch size; runs with equal ones count as equally fast."""
     model, training = mapping["model"], mapping["training"]
     assert isinstance(model, Mapping)
     assert isinstance(training, Mapping)

@@ -3,8 +3,9 @@
     python -m iterand_engine.preflight.extension_process describe FILE ANSWER.json
     python -m iterand_engine.preflight.extension_process check FILE [DATA]
 
-`describe` writes a Description; `check` prints one CheckResult a line as JSON, and at last that all are done.
-What an extension prints goes to stderr. Code that ends this process or never returns harms nobody else.
+`describe` writes a Description; `check` prints one CheckResult a line as JSON, then a line that says all are
+done. What the extension itself prints goes to stderr. An extension that ends this process or never returns
+harms nothing else.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def main() -> int:
 
 
 def described(path: Path) -> Description:
-    """Run a file and say what it declares, or in a sentence why it cannot be used."""
+    """Run a file and describe what it declares, or say in one sentence why it cannot be used."""
     try:
         with running_file(path) as loaded:
             return Description(sha256=loaded.source.sha256, declarations=tuple(loaded.declarations))
@@ -47,7 +48,7 @@ def described(path: Path) -> Description:
 
 @contextmanager
 def running_file(path: Path) -> Iterator[Loaded]:
-    """Run a file as it is now, which this process may from then on.
+    """Run a file as it is now, and permit this process to run that content within the context.
 
     Raises:
         UserError: it cannot be read or run, or declares nothing.
@@ -55,13 +56,13 @@ def running_file(path: Path) -> Iterator[Loaded]:
     try:
         source = Source(path.name, sha256_of(path.read_bytes()), path)
     except OSError as error:
-        raise UserError(f"Cannot read extension code {str(path)!r}: {error.strerror}.") from None
+        raise UserError(f"Cannot read the extension {str(path)!r}: {error.strerror}.") from None
     with permitted([source.sha256]):
         loaded = load(source)
         if not loaded.declarations:
             raise UserError(
                 f"{source.at(None)} declares nothing: put @model, @dataset, @method or @redraw_rule before "
-                "what it is to add."
+                "the function or class that it adds."
             )
         yield loaded
 
@@ -91,7 +92,7 @@ def _results(
 
 @contextmanager
 def _answers() -> Iterator[TextIO]:
-    """The real stdout, kept from extension code: what it prints goes to stderr."""
+    """The real stdout, out of the extension's reach: what the extension prints goes to stderr."""
     with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         yield answers

@@ -1,8 +1,8 @@
-"""Look at the network a configuration describes without making its values: layers, masks, what a batch saves.
+"""Inspect the network that a configuration describes without making its values: layers, masks, saved tensors.
 
 Everything is built on torch's meta device, where tensors have shapes and no memory. Networks and methods are
-the real ones, the user's own included. Limits: a network whose forward pass reads values cannot be followed,
-and what it saves is not known.
+the real ones, those of extensions included. Limits: a network whose forward pass reads values cannot be
+followed, so the memory it saves for the backward pass is not known.
 """
 
 from __future__ import annotations
@@ -51,20 +51,20 @@ class NetworkFacts:
 
 @dataclass
 class _Saved:
-    """Bytes of what a forward pass keeps for the backward pass: each storage once, and not the network's own.
+    """Bytes that a forward pass keeps for the backward pass: each storage once, without the network's.
 
-    Storages are told apart by their address, as they hold no data; they are held here so that no address
-    is used again.
+    Storages are identified by their address, as they hold no data; `of_network` has those of the network;
+    `held` keeps them alive so that no address is used again.
     """
 
-    own: set[int]
+    of_network: set[int]
     held: dict[int, torch.UntypedStorage] = field(default_factory=dict)
     float_bytes: int = 0
     other_bytes: int = 0
 
     def keep(self, tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage._cdata not in self.own and storage._cdata not in self.held:
+        if storage._cdata not in self.of_network and storage._cdata not in self.held:
             self.held[storage._cdata] = storage
             if tensor.is_floating_point():
                 self.float_bytes += storage.nbytes()
@@ -78,7 +78,7 @@ class _Saved:
 
 
 class _Norm(torch.autograd.Function):
-    """Stands in for batch norm on the meta device, where torch's own takes 20 times as long.
+    """Replaces batch norm on the meta device, where torch's takes 20 times as long.
 
     It keeps what batch norm keeps: its input, and mean and deviation of each channel.
     """
@@ -102,7 +102,7 @@ class _Question:
 
 @dataclass(frozen=True)
 class _Network:
-    """A network before a method has it; `saved` is None where it cannot be followed, and `notes` say why."""
+    """A network without a method; `saved` is None where it cannot be followed, and `notes` say why."""
 
     module: nn.Module
     shapes: dict[str, tuple[int, ...]]
@@ -114,7 +114,7 @@ class _Network:
 
 @dataclass(frozen=True)
 class _Masks:
-    """What a method makes of a network: sparsity by masked weight, values trained, bytes of `record`."""
+    """What a method masks and trains: sparsity by masked weight, values trained, bytes of `record`."""
 
     sparsities: dict[str, float]
     trained: int
@@ -128,7 +128,7 @@ def look(config: RunConfig, spec: InputSpec, plan: RunPlan) -> NetworkFacts:
     Args:
         config: of the run.
         spec: of its images.
-        plan: what its method is told.
+        plan: the plan that its method gets.
     Raises:
         UserError, ExtensionError: the network cannot be built, or is not what a network must be.
     """
@@ -156,7 +156,7 @@ def look(config: RunConfig, spec: InputSpec, plan: RunPlan) -> NetworkFacts:
 
 @lru_cache(maxsize=_KEPT)
 def _network(question: _Question) -> _Network:
-    """Build a network and follow a batch, once while only the method or the schedule changes."""
+    """Build a network and follow a batch; the cache spares that while only method or schedule changes."""
     with _META:
         module = build_network(question.options, question.spec).to(_META)
         weights = ((name, owner.weight) for name, owner in maskable_weights(module))
@@ -168,7 +168,7 @@ def _network(question: _Question) -> _Network:
 
 
 def _masks(network: _Network, config: RunConfig, spec: InputSpec, plan: RunPlan) -> _Masks:
-    """Ask the method; those of the papers are known without making them, which takes most of the time."""
+    """Ask the method for its masks; those of built-in ones are computed, as making a method is slow."""
     options = config.method
     kind = find("method", METHODS, options.name).load()
     if kind is Dense:
@@ -222,7 +222,7 @@ def _followed(module: nn.Module, spec: InputSpec, batch_size: int) -> tuple[_Sav
 
 
 def in_brief(error: BaseException) -> str:
-    """An error in a line: in extension code with its place."""
+    """An error in one line without a full stop, with its place where it arose in an extension."""
     first = str(error).partition("\n")[0].rstrip(".")
     said = explained(error) or f"{type(error).__name__}{f': {first}' if first else ''}"
     return said.rstrip(".")
@@ -230,7 +230,7 @@ def in_brief(error: BaseException) -> str:
 
 @contextmanager
 def quick_norms(module: nn.Module) -> Iterator[None]:
-    """Let batch norms be stood in for."""
+    """Replace the forward pass of batch norms by `_Norm` for as long as the context lasts."""
     norms = [child for child in module.modules() if isinstance(child, nn.modules.batchnorm._BatchNorm)]
     for norm in norms:
         norm.forward = partial(_normed, norm)  # type: ignore[method-assign]

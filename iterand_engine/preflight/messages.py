@@ -1,4 +1,4 @@
-"""What is asked of the probe, what it answers, and the lines they travel in. Torch-free; the window uses it.
+"""The probe's requests and replies, and how they are written as lines. Torch-free; the window uses it.
 
 One JSON object a line, both ways. The probe's first line is a reply with id 0 and no answer: it is ready, and
 from then on the time of an answer counts.
@@ -26,17 +26,17 @@ READY = 0  # the id of the first reply
 
 
 class ProbeMessage(BaseModel):
-    """Base of all that travels: immutable, no unknown keys."""
+    """Base of all messages: immutable, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Request(ProbeMessage):
-    """One question: what a run of this configuration would be.
+    """One question: what would a run of this configuration be?
 
-    `id` is above 0. Of the requests of one `topic` that wait, only the newest is answered (an empty topic has
-    all answered). `device_kind`, `precision` and `memory_bytes` are of the device that it would train on,
-    which the probe, having no GPU, cannot find out.
+    `id` is above 0. Of the waiting requests of one `topic` only the newest is answered (of an empty topic all
+    are). `device_kind`, `precision` and `memory_bytes` describe the device that the run would train on; the
+    probe has no GPU and cannot find them out.
     """
 
     id: int
@@ -109,7 +109,7 @@ class MemoryEstimate(ProbeMessage):
 
     @property
     def total_bytes(self) -> int | None:
-        """The expected peak."""
+        """The expected peak in bytes; None where a part is not known."""
         parts = self.model_dump().values()
         return None if None in parts else sum(parts)
 
@@ -124,12 +124,12 @@ class Disk(ProbeMessage):
 
     @property
     def kept_bytes(self) -> int:
-        """What a finished run leaves."""
+        """Bytes of the files that stay when a run has finished."""
         return self.network_bytes + self.mask_bytes + self.series_bytes
 
     @property
     def total_bytes(self) -> int:
-        """The most it takes while it trains."""
+        """The most bytes that a run takes while it trains."""
         return self.kept_bytes + self.checkpoint_bytes
 
 
@@ -137,9 +137,9 @@ class Answer(ProbeMessage):
     """What a run of one configuration would be.
 
     `weights` and `kept` count the convolution and linear weights, which `layers` lists in the order of the
-    network; `trained` what the optimiser holds; `unmasked` names the parameters that stay as they are drawn.
-    `values_seen` is the expected number of values that a weight takes which is removed all through the run
-    (the first and its redraws), or None where the redraw rule is not the uniform one.
+    network; `trained` counts the values that the optimiser holds; `unmasked` names the parameters that stay
+    as they are drawn. `values_seen` is the expected number of values (the first and its redraws) that a
+    weight takes if it is removed throughout the run; it is None where the redraw rule is not the uniform one.
     """
 
     weights: int
@@ -171,7 +171,7 @@ class Reply(ProbeMessage):
 
 
 def encode(message: ProbeMessage) -> bytes:
-    """A message as one line."""
+    """A message as one line of JSON, with its line end; `decode` reads it."""
     return message.model_dump_json().encode() + b"\n"
 
 
@@ -182,6 +182,6 @@ def decode(kind: type[M], line: bytes) -> M:
         kind: `Request` or `Reply`.
         line: as `encode` wrote it.
     Raises:
-        ValueError: it is none.
+        ValueError: the line is not a message of this kind.
     """
     return kind.model_validate_json(line)

@@ -1,4 +1,4 @@
-"""Asks the probe: starts it, waits with a deadline, and starts it again where it died or does not answer.
+"""Ask the probe: start it, wait with a deadline, and start it again where it died or does not answer.
 
 For the command line and scripts; the window talks to the same process through Qt, with the same launch and
 messages. Torch-free.
@@ -54,30 +54,30 @@ def why_no_answer(config: RunConfig, died: str, timeout_s: float) -> str:
     """Say why there is no answer about a configuration, in one sentence.
 
     Args:
-        config: that was asked about.
-        died: how the probe ended over it; empty where it lives but does not answer.
-        timeout_s: how long it had.
+        config: the one that was asked about.
+        died: how the probe ended over it; empty where the probe lives but does not answer.
+        timeout_s: how long the probe had.
     """
     name = repr(config.display_name)
     if died:
         return (
-            f"The probe ended over {name} ({died}); an extension must not end the process, and there must be "
-            "memory for it."
+            f"The probe ended over {name} ({died}); an extension must not end the process, and the network "
+            "must fit in memory."
         )
     return (
-        f"The probe gave no answer about {name} within {timeout_s:g} s; an extension may not come to an end, "
-        "or the data is slow to read."
+        f"The probe gave no answer about {name} within {timeout_s:g} s; an extension may never return, or "
+        "the data is slow to read."
     )
 
 
 def why_not_started(died: str) -> str:
-    """One sentence for a probe that was never ready; `died` as in `why_no_answer`."""
+    """The sentence for a probe that never became ready; `died` as in `why_no_answer`."""
     how = f"({died})" if died else f"within {START_S:g} s"
     return f"The probe did not start {how}: `iterand doctor` checks the installation."
 
 
-class _Died(Exception):  # noqa: N818 - what happened to the probe, told to the user in other words
-    """The probe is gone."""
+class _Died(Exception):  # noqa: N818 - an event, which the user reads in other words
+    """The probe's process has ended."""
 
 
 class _Late(Exception):  # noqa: N818
@@ -88,7 +88,7 @@ class _Child:
     """One probe process, and a thread that reads what it says."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._said = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - what extension code prints
+        self._said = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - what extensions print
         self._process = subprocess.Popen(
             probe_command(workspace),
             env=probe_environment(),
@@ -102,7 +102,7 @@ class _Child:
         self._reader.start()
 
     def send(self, request: Request) -> None:
-        """Ask."""
+        """Write a request to the probe; raises `_Died` where the probe no longer reads."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(encode(request))
@@ -111,7 +111,7 @@ class _Child:
             raise _Died from None
 
     def reply(self, number: int, timeout_s: float) -> Reply:
-        """Wait for the reply to a request; those to earlier ones are let go."""
+        """Wait for the reply to a request, and drop replies to earlier ones; raises `_Late` or `_Died`."""
         deadline = time.monotonic() + timeout_s
         while True:
             try:
@@ -131,7 +131,7 @@ class _Child:
         return f"exit code {code}" + (f", {lines[-1].strip()!r}" if lines else "")
 
     def end(self) -> None:
-        """End the process, whatever it is doing."""
+        """Kill the process and close its streams."""
         self._process.kill()
         self._process.wait()
         self._reader.join()
@@ -141,7 +141,7 @@ class _Child:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        with suppress(ValueError):  # what is no reply comes from no probe
+        with suppress(ValueError):  # a line that is no reply does not come from a probe
             for line in self._process.stdout:
                 self._replies.put(decode(Reply, line))
         self._replies.put(None)
@@ -151,7 +151,7 @@ class ProbeClient:
     """Asks one question at a time; a context manager, usable from several threads.
 
     Args:
-        workspace: whose data and extension code the probe sees.
+        workspace: whose data and extensions the probe sees.
     """
 
     def __init__(self, workspace: Workspace) -> None:
@@ -171,11 +171,11 @@ class ProbeClient:
     def ask(
         self, config: RunConfig, *, timeout_s: float = ANSWER_S, devices: Sequence[Device] | None = None
     ) -> Answer:
-        """What a run of this configuration would be.
+        """Ask what a run of this configuration would be, and wait for the answer.
 
         Args:
-            config: checked; it may use extension code that is enabled.
-            timeout_s: for the answer; the start of a probe has its own time.
+            config: checked; it may use extensions that are enabled.
+            timeout_s: for the answer; the start of a probe has its own deadline.
             devices: of this machine, where they are known already.
         Raises:
             UserError: there is no answer; the sentence says why.
@@ -189,7 +189,7 @@ class ProbeClient:
                 raise UserError(why_no_answer(config, self._buried(trouble), timeout_s)) from None
 
     def close(self) -> None:
-        """End the probe."""
+        """End the probe's process; the next question starts another."""
         with self._lock:
             self._end()
 
@@ -210,7 +210,7 @@ class ProbeClient:
         return self._child
 
     def _buried(self, trouble: Exception) -> str:
-        """Put the probe away; how it ended, nothing where it had not."""
+        """End the probe, and return how it had died; an empty text where it had not."""
         assert self._child is not None
         died = self._child.last_words() if isinstance(trouble, _Died) else ""
         self._end()
@@ -223,13 +223,13 @@ class ProbeClient:
 
 
 def check_before_queueing(workspace: Workspace, configs: Sequence[RunConfig]) -> list[str]:
-    """Say what is likely not to fit when these runs are queued; each network is looked at once.
+    """Warn of what is likely not to fit when these runs are queued; runs with equal needs share a question.
 
     Args:
         workspace: where they are queued.
         configs: of the runs, checked.
     Returns:
-        Sentences to show; nothing where all fits. What cannot be found out is said, never raised.
+        Sentences to show; none where all fits. What cannot be found out is such a sentence, never an error.
     """
     alike: dict[str, list[RunConfig]] = {}
     for config in configs:
@@ -254,7 +254,7 @@ def check_before_queueing(workspace: Workspace, configs: Sequence[RunConfig]) ->
 
 
 def _needs(config: RunConfig) -> str:
-    """What memory and disk depend on; runs with equal texts need the same."""
+    """The options that memory and disk depend on, as text; runs with equal texts need the same."""
     mapping = config.to_mapping()
     training = {name: mapping["training"][name] for name in ("batch_size", "epochs", "optimizer", "momentum")}
     method = {name: mapping["method"].get(name) for name in ("name", "layers")}

@@ -1,11 +1,11 @@
-"""The probe: a long-lived process that says what a run of a configuration would be, without training it.
+"""The probe: a long-lived process that answers what a run of a configuration would be, without training it.
 
     python -m iterand_engine.preflight.probe_process --workspace DIR
 
-Requests come as lines on stdin, replies go as lines to stdout (`probe_messages`). It has no GPU and one
-thread, builds networks on torch's meta device, and runs the user's extensions where they are enabled. What it
-prints goes to stderr; what it raises becomes the reply. Code that ends the process or never returns is left
-to whoever started it, who kills the probe and starts another.
+Requests come as lines on stdin, replies go as lines to stdout (messages.py). The probe has no GPU and one
+thread, builds networks on torch's meta device, and runs the extensions that are enabled. What they print goes
+to stderr; what they raise becomes the reply. Where one of them ends the process or never returns, the process
+that asked kills the probe and starts another.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from iterand_engine.preflight.inspect import in_brief, look
 from iterand_engine.preflight.messages import READY, Answer, Input, Reply, Request, decode, encode
 from iterand_engine.pruning.methods.base import RunPlan
 
-_GRACE_S = 5.0  # how long a reply may take to whom nobody listens any more
+_GRACE_S = 5.0  # how long a reply may still take once nobody reads replies
 
 
 def answer(workspace: Workspace, request: Request) -> Answer:
     """Answer one request.
 
     Raises:
-        UserError: the configuration is wrong, its data is not there, or its network cannot be built.
+        UserError: the configuration is wrong, its data is missing, or its network cannot be built.
     """
     config = RunConfig.from_mapping(request.config)
     roots = data_roots(workspace, Settings.load(workspace))
@@ -81,13 +81,13 @@ def answer(workspace: Workspace, request: Request) -> Answer:
 
 
 def reply(workspace: Workspace, request: Request) -> Reply:
-    """Answer one request, whatever the user's extension code does but end the process."""
+    """Answer one request; any error, also one that an extension raises, becomes the sentence of the reply."""
     try:
         with allowed(workspace):  # anew for each request: files are enabled and disabled while it lives
             return Reply(id=request.id, answer=answer(workspace, request))
     except UserError as error:
         sentence = str(error)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a process edge: extension code runs here
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - an extension may raise anything
         sentence = f"This configuration cannot be looked at. {in_brief(error)}."
     return Reply(id=request.id, ok=False, error=sentence)
 
@@ -111,8 +111,8 @@ class Inbox:
         try:
             for line in self._stream:
                 self._put(decode(Request, line))
-        except ValueError as error:  # no client sends such a line; the end of the process tells it
-            print(f"the probe ends, since this is no request: {error}", file=sys.stderr, flush=True)
+        except ValueError as error:  # no client sends such a line; the process ends, which shows it
+            print(f"the probe ends, because this is not a request: {error}", file=sys.stderr, flush=True)
         self._put(None)
         # Nobody listens: a request whose code never returns must not keep this process.
         time.sleep(_GRACE_S)
@@ -131,9 +131,9 @@ def serve(workspace: Workspace, requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer requests until their stream ends.
 
     Args:
-        workspace: whose data and extension code.
-        requests: lines.
-        replies: lines; the first says that the probe is ready.
+        workspace: whose data and extensions are used.
+        requests: lines that `decode` reads.
+        replies: lines that `encode` wrote; the first says that the probe is ready.
     """
     inbox = Inbox(requests)
     warm_up(workspace)
@@ -148,8 +148,8 @@ def _send(replies: BinaryIO, message: Reply) -> None:
 
 
 def warm_up(workspace: Workspace) -> None:
-    """Answer once, so that torch has loaded what it loads at first use, and leave all of it to the collector
-    no more: its walks through torch's objects would cost more than an answer."""
+    """Answer once, so that torch has loaded what it loads at first use, and exempt all of it from the garbage
+    collector: its walks through torch's objects would cost more than an answer."""
     config = RunConfig.from_mapping({"data": {"dataset": "digits"}, "model": {"width_factor": 0.1}})
     asked = Request(
         id=1, config=config.to_mapping(), device_kind="cpu", precision="fp32", memory_bytes=1 << 34
@@ -159,8 +159,8 @@ def warm_up(workspace: Workspace) -> None:
     gc.freeze()
 
 
-def own_stdout() -> BinaryIO:
-    """Take stdout for replies alone: whatever prints from here on, in any language, prints to stderr."""
+def reserved_stdout() -> BinaryIO:
+    """Reserve stdout for replies: whatever prints from here on, in any language, prints to stderr."""
     sys.stdout.flush()
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -168,13 +168,13 @@ def own_stdout() -> BinaryIO:
 
 
 def main() -> None:
-    """Serve stdin until it ends."""
+    """Answer the requests on stdin until it ends; the module's docstring has the command line."""
     parser = argparse.ArgumentParser(description="Answer questions about configurations.")
     parser.add_argument("--workspace", type=Path)
     options = parser.parse_args()
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     torch.set_num_threads(1)
-    serve(find_workspace_dir(options.workspace), sys.stdin.buffer, own_stdout())
+    serve(find_workspace_dir(options.workspace), sys.stdin.buffer, reserved_stdout())
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Measure training steps: ratios of two things done by turns in one run, with their spread.
+"""Measure training steps: ratios of two calls that alternate in one run, with their spread.
 
 Nothing here is a test; `iterand bench` and benchmarks/ print what it measures. A ratio is the median over
-pairs done one after the other, so that a machine that slows down slows both; its 95 % interval is that of
-the median by order statistics, which assumes no distribution.
+pairs of calls, one directly after the other, so that a machine that slows down slows both; its 95 % interval
+is that of the median by order statistics, which assumes no distribution.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Ratio:
 def measure_ratio(
     first: Callable[[], object], second: Callable[[], object], *, pairs: int, settle: Callable[[], None]
 ) -> Ratio:
-    """Time two calls by turns, each pair in an order that alternates.
+    """Time two calls in pairs; the order within a pair alternates.
 
     Args:
         first: the numerator.
@@ -92,7 +92,7 @@ def _order_statistic(count: int) -> int:
 
 
 class FixedBatch(Dataset):
-    """One prepared batch for ever, so that only the step itself is measured."""
+    """Always gives the same prepared batch, so that only the step itself is measured."""
 
     def __init__(self, batch_size: int, size_px: int, classes: int, numerics: Numerics) -> None:
         super().__init__(InputSpec(3, size_px, size_px, classes), (), "fixed", ())
@@ -105,21 +105,18 @@ class FixedBatch(Dataset):
         self.batch = Batch(self._images, labels, samples, 0, Split.TRAIN)
 
     def count(self, split: Split) -> int:
-        """The batch, in training."""
         return len(self.batch.labels) if split is Split.TRAIN else 0
 
     def batches(
         self, split: Split, batch_size: int, *, seed: int = 0, epoch: int = 0, first: int = 0
     ) -> Iterator[Batch]:
-        """The batch."""
         yield self.batch
 
     def prepare(self, batch: Batch, step: int) -> Tensor:
-        """As it is."""
         return self._images
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: the batch goes with the object."""
 
 
 def step_config(model: str, width: float, method: str, *, mask_every: int = NEVER) -> RunConfig:
@@ -156,7 +153,6 @@ class Stepper:
         self.trainer = Trainer(task, sink or NullSink())
 
     def __call__(self) -> None:
-        """Do one step."""
         self.trainer.step(self._data.batch)
         if self.trainer.journal.is_full:
             self.trainer.journal.flush()
@@ -165,7 +161,7 @@ class Stepper:
 def compare_with_dense(
     model: str, width: float, numerics: Numerics, *, pairs: int, batch_size: int = 128
 ) -> Ratio:
-    """An IteRand step / a dense step of one network, on images of 32 px."""
+    """The ratio of an IteRand step to a dense step of one network, on images of 32 px."""
     with numerics.active():
         iterand = Stepper(step_config(model, width, "iterand"), numerics, batch_size=batch_size)
         dense = Stepper(step_config(model, width, "dense"), numerics, batch_size=batch_size)
@@ -173,5 +169,5 @@ def compare_with_dense(
 
 
 def settler(device: torch.device) -> Callable[[], None]:
-    """What waits until a device is done."""
+    """A function that waits until a device has finished its work."""
     return torch.cuda.synchronize if device.type == "cuda" else lambda: None

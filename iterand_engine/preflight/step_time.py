@@ -1,8 +1,8 @@
-"""Time real training steps of a configuration, to say how long a run would take.
+"""Time real training steps of a configuration, to estimate how long a run would take.
 
-The images are random, in the form of the dataset, which need not be there: what they show does not matter.
-Preparation, selection, masks and flushes are in the time of a step; reading images from disk is not, nor is a
-redraw, which comes once in hundreds of steps. Nothing is recorded.
+The images are random, in the form of the dataset, which may be missing: their content does not matter. The
+time of a step includes preparation, selection, masks and flushes; it excludes reading images from disk, and
+redraws, which come once in hundreds of steps. Nothing is recorded.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _BATCHES = 2  # of random images, taken by turns
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds of a step, the median of `steps`, and what a run of `total_steps` would take of such steps."""
+    """Seconds of a step, the median of `steps` measured ones; a run takes `total_steps` of them."""
 
     step_s: float
     steps: int
@@ -56,10 +56,10 @@ def measure(config: RunConfig, roots: Sequence[Path], *, steps: int, seconds: fl
     Args:
         config: of a run; trained on its own device.
         roots: data roots, where a dataset is looked for whose form the catalog does not know.
-        steps: to time at most.
-        seconds: after which no further step begins, once there are three.
+        steps: how many are timed at most.
+        seconds: after which no further step begins, once three are timed.
     Raises:
-        UserError: the device, the data or the network is not to be had.
+        UserError: the device or the data is missing, or the network cannot be built.
     """
     device = find_device(config.compute.device)
     precision = resolve_precision(config.compute.precision, device.kind)
@@ -92,7 +92,7 @@ def _timed(step: Callable[[], None], settle: Callable[[], None], steps: int, sec
 
 
 def _stepper(config: RunConfig, data: Dataset, numerics: Numerics) -> Callable[[], None]:
-    """What does one step of a run whenever it is called."""
+    """A function that does one step of a run whenever it is called."""
     task = build_task(config, data, numerics)
     task.module.train()
     trainer = Trainer(task, NullSink())
@@ -111,7 +111,7 @@ def _endless(data: Dataset, batch_size: int) -> Iterator[Batch]:
 
 
 def _random_images(config: RunConfig, like: Contents, numerics: Numerics) -> Dataset:
-    """Some batches of random training images, stored and prepared as those of the dataset would be."""
+    """Some batches of random training images, stored and prepared in the dataset's way."""
     form, count = ImageForm.of(like.side_px), _BATCHES * config.training.batch_size
     side = train_side_px(like, form, config.data)
     rng = np.random.default_rng(0)

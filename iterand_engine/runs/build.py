@@ -97,9 +97,8 @@ def _check_trained(method: Method, entry: Entry) -> None:
     trained = method.trained
     if not isinstance(trained, list) or not all(isinstance(one, nn.Parameter) for one in trained):
         raise ExtensionError(
-            f"{entry.origin}: `trained` of the method {entry.name!r} is {kind_of(trained)};"
-            " it must be a list "
-            "of parameters."
+            f"{entry.origin}: `trained` of the method {entry.name!r} is {kind_of(trained)}; it must be a "
+            "list of parameters."
         )
     if not trained:
         raise ExtensionError(
@@ -111,9 +110,8 @@ def _check_masks(method: Method, entry: Entry) -> None:
     """Check `has_masks`, which the readers of a run rely on."""
     if method.has_masks not in (None, bool(method.layers)):
         raise ExtensionError(
-            f"{entry.origin}: the method {entry.name!r} has {len(method.layers)} masked layers,"
-            " and has_masks "
-            f"of its class is {method.has_masks}; write has_masks = {bool(method.layers)}."
+            f"{entry.origin}: the method {entry.name!r} has {len(method.layers)} masked layers, and "
+            f"has_masks of its class is {method.has_masks}; write has_masks = {bool(method.layers)}."
         )
 
 

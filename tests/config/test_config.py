@@ -209,7 +209,7 @@ REFUSED: list[tuple[str, str]] = [
     # several, and options that contradict each other
     (
         "training: {lr: fast, epochs: 0, gamma: 2}",
-        "training.epochs is 0; allowed: a whole number, 1 <= value <= 1000000. (2 more to mend.)",
+        "training.epochs is 0; allowed: a whole number, 1 <= value <= 1000000. (2 more to correct.)",
     ),
     (
         "method: {layers: [{match: conv, mask: false, sparsity: 0.5}]}",

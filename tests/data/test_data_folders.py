@@ -240,7 +240,7 @@ def test_that_a_damaged_image_is_named(tmp_path: Path, memory_bytes: int) -> Non
         prepared(opened(tmp_path, memory_bytes=memory_bytes), Split.TEST)
 
 
-def test_that_small_images_of_several_sizes_are_resized_and_the_user_is_told(tmp_path: Path) -> None:
+def test_that_small_images_of_several_sizes_are_resized_and_a_note_says_so(tmp_path: Path) -> None:
     write_classes(tmp_path, "train", 4)
     write_classes(tmp_path, "test", 2, 20, 24)
     assert opened(tmp_path).notes == ()

@@ -1,4 +1,4 @@
-"""Enabling extension code: by hash, by this user, in this workspace; what is not enabled stays out."""
+"""Enabling extensions: by hash, by this user, in this workspace; what is not enabled stays out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from iterand_engine.extending import model
 def {name}(width_factor, spec):
     return nn.Sequential(nn.Flatten(), nn.Linear(spec.channels * spec.height * spec.width, spec.classes))
 """
-NAMES_FILE = "Extension code that is not enabled may declare it: mine.py."
+NAMES_FILE = "An extension that is not enabled may declare it: mine.py."
 
 
 def states(workspace: Workspace) -> dict[str, str]:
@@ -194,7 +194,7 @@ def test_that_a_built_in_name_cannot_be_taken(workspace: Workspace) -> None:
     assert states(workspace) == {"mine.py": "disabled"}
 
 
-def test_that_a_name_which_becomes_built_in_is_told(
+def test_that_a_name_which_becomes_built_in_is_reported(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trusted(workspace, "mine.py", LINEAR.format(name="next"))
@@ -219,14 +219,14 @@ def test_that_what_is_enabled_is_what_was_run(workspace: Workspace) -> None:
     [
         (
             "import os\nos._exit(0)",
-            "ended the process that ran it (exit code 0); a file of extension code only declares",
+            "ended the process that ran it (exit code 0); an extension file only declares",
         ),
         (
             "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
             "ended the process that ran it (exit code -9)",
         ),
         ("print('x' * 100000)\nx = 1 / 0", "line 2: ZeroDivisionError: division by zero."),
-        ("while True: pass", "was not run to its end within 1 s; a file of extension code only declares"),
+        ("while True: pass", "did not finish within 1 s; an extension file only declares"),
     ],
 )
 def test_that_a_file_that_does_its_worst_when_it_is_enabled_harms_nothing(
@@ -250,7 +250,7 @@ def test_that_only_a_process_that_may_can_load_extension_code(workspace: Workspa
     assert ran == "x"
     with activated(workspace):
         entry = find("redraw rule", catalog.RULES, "mine")
-        with pytest.raises(RuntimeError, match="extension code must not run in this process"):
+        with pytest.raises(RuntimeError, match="an extension must not run in this process"):
             entry.load()
         assert entry.origin is not None
         with permitted(["0" * 64]), pytest.raises(RuntimeError, match="must not run"):
@@ -317,10 +317,12 @@ def test_that_commands_enable_list_and_disable(workspace: Workspace) -> None:
     assert (again.code, again.err) == (2, "net.py is not enabled, so new runs do not use it.\n")
 
 
-def test_that_a_config_folder_that_cannot_be_written_is_told(workspace: Workspace, tmp_path: Path) -> None:
+def test_that_a_config_folder_that_cannot_be_written_is_reported(
+    workspace: Workspace, tmp_path: Path
+) -> None:
     write(workspace, "mine.py", RULE)
     (tmp_path / "config").write_text("a file")
-    with pytest.raises(UserError, match="which says what extension code is enabled"):
+    with pytest.raises(UserError, match="which says which extensions are enabled"):
         enable_here(workspace, "mine.py")
 
 

@@ -205,10 +205,13 @@ def test_that_the_commands_write_and_check(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 7])
-def test_that_code_that_ends_the_checking_process_is_told(workspace: Workspace, code: int) -> None:
+def test_that_code_that_ends_the_checking_process_is_reported(workspace: Workspace, code: int) -> None:
     write(workspace, "bad.py", f"import os\n{HEAD}{RULE_HEAD}os._exit({code})")
     done = iterand("check", "bad.py", "--workspace", workspace.root)
-    said = f"bad.py ended the process that checked it (exit code {code}); an extension must not end it."
+    said = (
+        f"extensions/bad.py ended the process that checked it (exit code {code}); an extension must not end "
+        "it."
+    )
     assert (done.code, done.err) == (2, f"{said}\n")
 
 

@@ -1,4 +1,4 @@
-"""What a file of extension code may declare, what becomes of its signatures, and how mistakes are told."""
+"""What an extension may declare, what its signatures become, and how mistakes are reported."""
 
 from __future__ import annotations
 

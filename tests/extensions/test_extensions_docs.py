@@ -1,4 +1,4 @@
-"""The page about extension code: its files are enabled, checked and trained as it says."""
+"""The page about extensions: its files are enabled, checked and trained as it says."""
 
 from __future__ import annotations
 

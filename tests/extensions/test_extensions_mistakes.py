@@ -1,4 +1,4 @@
-"""Mistakes that extension code makes while it trains: one sentence with file and line, stored and shown."""
+"""Mistakes of an extension in training: one sentence with file and line, stored and shown."""
 
 from __future__ import annotations
 

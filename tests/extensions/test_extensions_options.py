@@ -17,7 +17,7 @@ from iterand_engine.config.run_config import DataConfig, ModelConfig, RunConfig,
 from iterand_engine.config.sets import apply_changes, read_change
 from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.data.fingerprint import dataset_fingerprint
-from iterand_engine.data.readers.extension import own_fingerprint
+from iterand_engine.data.readers.extension import extension_fingerprint
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import activate, activated, deactivate, used_by
 from iterand_engine.machine.workspace import Workspace
@@ -35,7 +35,7 @@ OWN: dict[str, Any] = {
 
 @pytest.fixture(scope="module", autouse=True)
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """A workspace whose extension code of every kind is in the catalogs."""
+    """A workspace whose extensions, one of every kind, are in the catalogs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         folder = tmp_path_factory.mktemp("workspace")
@@ -261,10 +261,10 @@ def test_that_the_fingerprint_follows_code_arguments_and_files(workspace: Worksp
         fingerprint(path=str(tmp_path / "nowhere"))
 
 
-def test_that_an_unreadable_file_is_told(tmp_path: Path) -> None:
+def test_that_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     config = RunConfig.from_mapping({"data": {"dataset": "noise", "path": str(tmp_path / "gone")}}).data
     with pytest.raises(UserError, match=r"Cannot read data\.path .*: No such file or directory\."):
-        own_fingerprint(DATASETS["noise"], config, FileFacts(None))
+        extension_fingerprint(DATASETS["noise"], config, FileFacts(None))
 
 
 def test_that_a_dataset_that_needs_a_path_is_refused_without(workspace: Workspace) -> None:

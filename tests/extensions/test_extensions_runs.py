@@ -1,4 +1,4 @@
-"""Runs with extension code: they run their own copy, if it is what this user enabled."""
+"""Runs with extensions: they run their own copy, if it is what this user enabled."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_that_a_copy_that_was_tampered_with_is_not_run(workspace: Workspace, tmp
         assert "is not the code that was enabled" in refuse(workspace, run_id)
     assert reason_of(workspace, run_id)[0] is RunState.FAILED
     copy.unlink()
-    assert "Cannot read extension code" in trained(workspace, run_id).err
+    assert "Cannot read the extension" in trained(workspace, run_id).err
     assert not marker.exists()
 
 
@@ -153,7 +153,7 @@ def test_that_a_copied_workspace_runs_extension_code_only_once_it_is_enabled_the
     copy = open_workspace_dir(tmp_path / "copy")
     path = copy.run_dir(run_id) / "extensions" / "net.py"
     reason = (
-        f"Run {run_id} uses extension code that you never enabled in this workspace: look at "
+        f"Run {run_id} uses an extension that you never enabled in this workspace: look at "
         f"runs/{run_id}/extensions/net.py and run "
     )
     said = f"{reason}`iterand extensions enable {path}`."
@@ -217,7 +217,7 @@ def test_that_a_row_cannot_name_a_file_elsewhere(workspace: Workspace) -> None:
         uses = [ExtensionUse(name, "0" * 64)]
         run_id = "00000000-0000-0000-0000-000000000000"
         with (
-            pytest.raises(UserError, match="which is no name of such a file"),
+            pytest.raises(UserError, match="which is not a valid file name"),
             run_code(workspace, run_id, uses),
         ):
             pass

@@ -1,4 +1,4 @@
-"""Whether runs of a method of one's own have masks: its class says so, or what a run recorded."""
+"""Whether runs of an extension's method have masks: its class says so, or the records of a run."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def test_that_a_dead_probe_is_reported_and_started_again(qtbot: QtBot, make_clie
     (topic, sentence), other = heard.said
     assert topic == "a"
     assert str(sentence).startswith(
-        "The probe ended over 'dies' (exit code 7, 'no more memory'); extension code"
+        "The probe ended over 'dies' (exit code 7, 'no more memory'); an extension"
     )
     assert other == ("b", 700)
 

@@ -36,7 +36,7 @@ CUDA_TORCH = "2.13.0+cu130"
 
 
 class FakeNvmlError(Exception):
-    """Stands for pynvml.NVMLError."""
+    """Stands for `pynvml.NVMLError`, which the code under test catches."""
 
 
 class FakeAbsentError(FakeNvmlError):
@@ -299,9 +299,9 @@ def test_that_threads_of_one_core_count_once_and_a_quota_limits_them(tmp_path: P
     assert default_threads({}, tmp_path / "unknown", quota) == ours
 
 
-@pytest.mark.parametrize("wish", ["", "0", "many", "-2"])
-def test_that_a_thread_count_that_is_none_is_passed_over(wish: str) -> None:
-    assert default_threads({"OMP_NUM_THREADS": wish}) == default_threads({})
+@pytest.mark.parametrize("text", ["", "0", "many", "-2"])
+def test_that_a_thread_count_that_is_none_is_passed_over(text: str) -> None:
+    assert default_threads({"OMP_NUM_THREADS": text}) == default_threads({})
 
 
 def test_that_the_real_machine_answers() -> None:

@@ -181,10 +181,10 @@ def test_that_warnings_say_what_does_not_fit(tmp_path: Path) -> None:
 
     assert warnings(medium, fits, 10**12) == []
     assert memory_warning(unknown, GPU) is None
-    told = memory_warning(large, fits)
-    assert told is not None
-    assert "9.0 GB" in told
-    assert "NVIDIA Small has 8.0 GB" in told
+    warning = memory_warning(large, fits)
+    assert warning is not None
+    assert "9.0 GB" in warning
+    assert "NVIDIA Small has 8.0 GB" in warning
     now = memory_warning(medium, GPU)
     assert now is not None
     assert "only 3.0 GB of NVIDIA Small are free now" in now
@@ -199,8 +199,8 @@ def test_that_disk_is_warned_of_for_all_runs_together(tmp_path: Path) -> None:
     needed = 60 * disk.kept_bytes + disk.checkpoint_bytes
 
     assert disk_warning([(found, 60)], needed) is None
-    told = disk_warning([(found, 40), (found, 20)], needed - 1)
-    assert told is not None
-    assert told.startswith(f"60 runs need about {size(needed, tenths=True)} of disk")
+    warning = disk_warning([(found, 40), (found, 20)], needed - 1)
+    assert warning is not None
+    assert warning.startswith(f"60 runs need about {size(needed, tenths=True)} of disk")
     assert disk_warning([], 0) is None
-    assert warnings(found, replace(GPU, memory_used_bytes=0), needed - 1, 60) == [told]
+    assert warnings(found, replace(GPU, memory_used_bytes=0), needed - 1, 60) == [warning]

@@ -1,4 +1,4 @@
-"""The probe as a process: its lines, newest request first, and extension code that does its worst."""
+"""The probe as a process: its lines, newest request first, and extensions that do their worst."""
 
 from __future__ import annotations
 
@@ -122,7 +122,6 @@ def request_line(number: int, topic: str = "", model: str = "conv2", width: floa
 
 @contextmanager
 def started(workspace: Workspace) -> Iterator[subprocess.Popen[bytes]]:
-    """A probe that is ready."""
     with subprocess.Popen(
         probe_command(workspace),
         env=probe_environment(),
@@ -140,7 +139,7 @@ def started(workspace: Workspace) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture(scope="module")
 def enabled_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Path]:
-    """A workspace in which extension code is enabled, and the folder of the settings that say so."""
+    """A workspace with enabled extensions, and the folder of the settings that record this."""
     settings, workspace = (
         tmp_path_factory.mktemp("config"),
         open_workspace_dir(tmp_path_factory.mktemp("own")),
@@ -153,7 +152,7 @@ def enabled_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, P
 
 
 @pytest.fixture
-def extension_code(
+def workspace_with_extensions(
     enabled_once: tuple[Workspace, Path], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Workspace]:
     """That workspace, its entries known to this process."""
@@ -178,8 +177,10 @@ def test_that_the_newest_request_of_a_topic_wins_and_the_end_of_stdin_ends_the_p
         assert process.wait(PATIENCE_S) == 0
 
 
-def test_that_a_probe_whose_code_never_returns_ends_after_its_reader(extension_code: Workspace) -> None:
-    with started(extension_code) as process:
+def test_that_a_probe_whose_code_never_returns_ends_after_its_reader(
+    workspace_with_extensions: Workspace,
+) -> None:
+    with started(workspace_with_extensions) as process:
         assert process.stdin is not None
         process.stdin.write(request_line(1, model="endless"))
         process.stdin.close()
@@ -204,9 +205,9 @@ def line_of(text: str) -> int:
 
 
 def test_that_extension_code_is_looked_at_with_its_arguments_while_it_is_enabled(
-    extension_code: Workspace,
+    workspace_with_extensions: Workspace,
 ) -> None:
-    with ProbeClient(extension_code) as probe:
+    with ProbeClient(workspace_with_extensions) as probe:
         small, wide = (
             probe.ask(
                 RunConfig.from_mapping(mapping_of() | {"model": {"name": "good", "features": features}})
@@ -224,7 +225,7 @@ def test_that_extension_code_is_looked_at_with_its_arguments_while_it_is_enabled
         assert mine.trained == mine.weights
         assert mine.redraw_events == mine.steps // 300
 
-        path = extension_code.extensions_dir / "worst.py"
+        path = workspace_with_extensions.extensions_dir / "worst.py"
         try:
             path.write_text(OWN_CODE + "# changed\n")
             assert "changed since it was enabled" in refused(probe, "good")
@@ -233,8 +234,8 @@ def test_that_extension_code_is_looked_at_with_its_arguments_while_it_is_enabled
         assert asked(probe, "good").weights == small.weights
 
 
-def test_that_the_probe_survives_bad_extension_code(extension_code: Workspace) -> None:
-    with ProbeClient(extension_code) as probe:
+def test_that_the_probe_survives_bad_extension_code(workspace_with_extensions: Workspace) -> None:
+    with ProbeClient(workspace_with_extensions) as probe:
         whole = asked(probe)
         raised = line_of('    return {}["no such key"]')
         assert f"extensions/worst.py, line {raised}" in refused(probe, "raises")
@@ -261,18 +262,20 @@ def test_that_the_probe_survives_bad_extension_code(extension_code: Workspace) -
         assert asked(probe) == whole
 
 
-def test_that_a_probe_that_cannot_start_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_that_a_probe_that_cannot_start_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONHOME", str(tmp_path))
     with ProbeClient(open_workspace_dir(tmp_path)) as probe:
         assert "The probe did not start (exit code 1, " in refused(probe)
 
 
-def test_that_what_does_not_fit_is_said_before_queueing(extension_code: Workspace) -> None:
+def test_that_what_does_not_fit_is_said_before_queueing(workspace_with_extensions: Workspace) -> None:
     def configs(model: str) -> list[RunConfig]:
         mappings = (mapping_of(model, training={"seed": seed, "lr": seed / 10}) for seed in (1, 2, 3))
         return [RunConfig.from_mapping(mapping) for mapping in mappings]
 
-    found = check_before_queueing(extension_code, [*configs("conv2"), *configs("huge"), *configs("raises")])
+    found = check_before_queueing(
+        workspace_with_extensions, [*configs("conv2"), *configs("huge"), *configs("raises")]
+    )
     assert len(found) == 3
     assert found[0].startswith("huge x0.1: A run takes about ")
     assert found[1].startswith("raises x0.1: memory not known: ")

@@ -1,7 +1,7 @@
-"""Datasets of extensions: read one, check what it returned, and know its content without running it.
+"""Datasets of extensions: read one, check what it returned, and fingerprint it without running it.
 
-Torch-free. The fingerprint is made from the hash of the code, its arguments and what is at data.path, so that
-a run can be made by a process that never runs extension code.
+Torch-free. The fingerprint is made from the hash of the code, its arguments and the content of data.path, so
+that a process that never runs an extension can make a run.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 
 def read_content(entry: DatasetEntry, path: Path, config: DataConfig) -> Content:
-    """Read a dataset by its entry, built in or extension code.
+    """Read a dataset by its entry, which is built in or an extension's.
 
     Args:
         entry: of the catalog.
         path: where it was located.
-        config: the run's data options; extension code gets its arguments, and data.path as it stands there.
+        config: the run's data options; an extension gets its arguments and data.path from them.
     Raises:
         UserError: the files cannot be read.
-        ExtensionError: extension code returned something else than a dataset's content.
+        ExtensionError: an extension returned something other than a dataset's content.
     """
     if entry.origin is None:
         content: Content = entry.load()(path)
@@ -43,13 +43,13 @@ def read_content(entry: DatasetEntry, path: Path, config: DataConfig) -> Content
     return _checked(entry, entry.load()(given, **entry.arguments_in(config)))
 
 
-def own_fingerprint(entry: DatasetEntry, config: DataConfig, facts: FileFacts) -> str:
-    """What makes two datasets of extension code the same: code, arguments, and the content of data.path.
+def extension_fingerprint(entry: DatasetEntry, config: DataConfig, facts: FileFacts) -> str:
+    """The fingerprint of an extension's dataset, from its code, its arguments, and the content of data.path.
 
     Args:
-        entry: of extension code.
+        entry: of an extension.
         config: the run's data options.
-        facts: remembers hashes of large files.
+        facts: caches hashes of large files.
     Returns:
         "sha256:" and 64 hex digits.
     Raises:
@@ -87,7 +87,7 @@ def _files_below(root: Path) -> Iterator[tuple[str, int]]:
 
 
 def _checked(entry: DatasetEntry, content: Any) -> Content:
-    """Check that an extension returned arrays or files; shapes are checked as for any other."""
+    """Raise where an extension returned no content of arrays or files; others check the arrays' shapes."""
     if not isinstance(content, (ArrayContent, FolderContent)):
         raise _wrong(entry, f"returned {kind_of(content)}; it must return ArrayContent or FolderContent")
     wanted: type = ImageArrays if isinstance(content, ArrayContent) else ImageFiles
@@ -113,7 +113,7 @@ def _checked(entry: DatasetEntry, content: Any) -> Content:
 
 
 def _check_files(entry: DatasetEntry, content: FolderContent) -> None:
-    """What `check_arrays` does for arrays; on a GPU a label outside the classes would end the process."""
+    """Check labels as `check_arrays` does; on a GPU one outside the classes would end the process."""
     for name, part in content.parts().items():
         if part.labels.shape != (len(part.names),):
             raise _wrong(

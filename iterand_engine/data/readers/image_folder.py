@@ -47,7 +47,7 @@ def class_folders(folder: Path) -> tuple[str, ...]:
     """The names of the class folders, sorted.
 
     Raises:
-        UserError: there is none.
+        UserError: the folder has no class folders.
     """
     names = sorted(
         entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
@@ -65,7 +65,7 @@ def listed(root: Path, part: str, class_names: tuple[str, ...]) -> ImageFiles:
         part: e.g. "train".
         class_names: the classes, in the order of their labels.
     Raises:
-        UserError: the part has a class of its own, no images, or (training) a class without images.
+        UserError: the part has a class that train/ lacks, no images, or (training) a class without images.
     """
     own = class_folders(root / part)
     unknown = sorted(set(own) - set(class_names))

@@ -31,7 +31,7 @@ def svhn(path: Path) -> ArrayContent:
 
 
 def _part(path: Path) -> ImageArrays:
-    if not path.is_file():  # scipy's own error for this does not say so
+    if not path.is_file():  # scipy's error would not say that the file is missing
         raise UserError(f"Cannot read {str(path)!r}: there is no such file.")
     try:
         arrays = loadmat(path, variable_names=["X", "y"])

@@ -54,7 +54,7 @@ def draw_crops(
 
 
 class Cropper(ABC):
-    """Crops batches of training images."""
+    """Crops batches of training images; `SmallCropper` up to 64 px, `LargeCropper` above."""
 
     @abstractmethod
     def __call__(self, images: Tensor, samples: Tensor, epoch: int) -> Tensor:
@@ -161,7 +161,7 @@ class LargeCropper(Cropper):
         return Crops(top, left, crop_height, crop_width, crops.flip)
 
     def _moved(self, start: Tensor, length: Tensor, original: Tensor) -> tuple[Tensor, Tensor]:
-        """A window of the original line as the nearest window, at least a pixel long, of the stored one."""
+        """Map windows of the original line to the nearest ones, at least a pixel long, of the stored line."""
         scale = self._size / original.double()
         first = torch.round(start * scale).long().clamp(max=self._size - 1)
         end = torch.maximum(torch.round((start + length) * scale).long(), first + 1)

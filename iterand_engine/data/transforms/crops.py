@@ -4,8 +4,8 @@ A sample has 16 words an epoch: words 0-9 are the ten attempts of RandomResizedC
 the area, the lower 16 the aspect ratio), word 10 places the window vertically, word 11 horizontally, and the
 top bit of word 12 flips. Words 13-15 are unused. Nothing here reads a device value on the host.
 
-Limits: areas and ratios have 65,536 values each. What a word means is for ever: changing it changes every
-recorded run.
+Limits: areas and ratios have 65,536 values each. The meaning of a word must never change: a change would
+change every recorded run.
 
 Source: torchvision `RandomResizedCrop.get_params` and `RandomCrop.get_params`.
 """

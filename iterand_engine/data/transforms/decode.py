@@ -81,7 +81,7 @@ class ImageReader:
         """Decode one image as RGB.
 
         Raises:
-            UserError: it is missing or damaged.
+            UserError: the image is missing or damaged.
         """
         text = name.decode("utf-8", "surrogateescape")
         try:
@@ -100,7 +100,7 @@ class ImageReader:
         return io.BytesIO(self._archive.read(name))
 
     def close(self) -> None:
-        """Close the zip file."""
+        """Close the zip file if one is open; the next `open` opens it again."""
         if self._archive is not None:
             self._archive.close()
             self._archive = None
