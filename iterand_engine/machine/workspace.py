@@ -157,7 +157,8 @@ def open_workspace_dir(path: Path | str | None = None) -> Workspace:
         ) from error
     if not os.access(workspace.root, os.W_OK | os.X_OK):
         raise UserError(
-            f"The workspace {workspace.root} cannot be written: correct its permissions or name another folder.",
+            f"The workspace {workspace.root} cannot be written: correct its permissions"
+            " or name another folder.",
             Advice.OTHER_WORKSPACE,
         )
     return workspace
