@@ -50,7 +50,7 @@ def costs(word: str, workspaces: Mapping[Path, Path], times: int) -> tuple[list[
     """CPU seconds of a command with each version, by turns, after those of a bare interpreter.
 
     Args:
-        word: `--help`, or a command that is told its workspace.
+        word: `--help`, or a command, which gets its workspace as an argument.
         workspaces: a workspace for the sources of each version.
         times: how often.
     """

@@ -39,22 +39,22 @@ def starts(folder: Path, runs: int, times: int, bar: float, environment: Mapping
     painted, listed, worked = [], [], []
     for number in range(times + 1):
         began = time.monotonic()
-        told = _started(words, environment)
+        figures = _started(words, environment)
         if number:
-            painted.append(told["painted"] - began)
-            listed.append(told["all"] - began)
-            worked.append(told["painted_cpu"])
+            painted.append(figures["painted"] - began)
+            listed.append(figures["all"] - began)
+            worked.append(figures["painted_cpu"])
     what = f"start with {runs:,} runs"
     yield line(f"{what}: rows painted", painted, "s", bar=bar)
     yield line(f"{what}: processor time until then", worked, "s")
     yield line(f"{what}: all runs listed", listed, "s")
     watched = [_started([*words, "--stalls"], environment) for _ in range(WATCHED_STARTS)]
-    yield stall_line(what, [Stall(told["stall"], told["stall_worked"]) for told in watched])
+    yield stall_line(what, [Stall(figures["stall"], figures["stall_worked"]) for figures in watched])
 
 
 def _started(words: Sequence[str], environment: Mapping[str, str]) -> dict[str, float]:
-    told: dict[str, float] = json.loads(_output(words, environment))
-    return told
+    figures: dict[str, float] = json.loads(_output(words, environment))
+    return figures
 
 
 def _output(words: Sequence[str], environment: Mapping[str, str]) -> str:
@@ -98,8 +98,8 @@ def measure(what: str, data: Path, scratch: Path, runs: int, times: int) -> Iter
         folder = scratch / what
         make_list(folder, FEW)
     words = [sys.executable, "-m", "benchmarks.gui", what, "--runs", str(runs), "--here", str(folder)]
-    for told in _output(words, environment).splitlines():
-        yield Line(**json.loads(told))
+    for figures in _output(words, environment).splitlines():
+        yield Line(**json.loads(figures))
 
 
 def _environment(scratch: Path) -> dict[str, str]:
@@ -110,7 +110,7 @@ def _environment(scratch: Path) -> dict[str, str]:
 
 
 def machine() -> str:
-    """What was measured on, in a sentence."""
+    """The machine and the versions of libraries, in a sentence."""
     found = snapshot(threads=1)
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
     return f"{found.cpu}, {os.cpu_count()} cores, Python {found.python}, {versions}; {found.platform}"

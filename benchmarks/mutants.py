@@ -1,11 +1,11 @@
-"""Which small mistakes would the tests let through? A seeded sample of mutants, each against its tests.
+"""Finds small mistakes that the tests do not notice: a seeded sample of mutants, each against its tests.
 
     make coverage    # records in build/coverage/data which test runs which line; of this very tree
     python -m benchmarks.mutants build/coverage/data --count 400 --minutes 120 --report build/mutants.md
 
 A mutant is the program with one expression or statement changed (benchmarks/mutations.py). It is tried in a
 copy of the tracked files, never in the checkout, and killed where one of the tests that run its line fails or
-hangs. Tests that fail without a mutant, too, are found out and count for nothing. Lines that run when their
+hangs. Tests that fail without a mutant too do not count. Lines that run when their
 module is imported belong to all tests of that module.
 """
 
@@ -140,7 +140,7 @@ class Copy:
             file.write_bytes(before)
 
     def _end(self, process: subprocess.Popen[str]) -> None:
-        """End what a run of tests left: its session, and what it started in others within this folder."""
+        """End processes that a run of tests left, in its session or elsewhere within this folder."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -152,7 +152,7 @@ class Copy:
 
 @dataclass
 class Trial:
-    """Tries mutants and keeps what became of each: "killed", "survived", "unfinished" or "no test"."""
+    """Tries mutants and keeps the result of each: "killed", "survived", "unfinished" or "no test"."""
 
     covered: Covered
     copy: Copy
@@ -167,7 +167,7 @@ class Trial:
         self._sound |= dict.fromkeys(self.covered.every - there, False)
 
     def settle(self, mutant: Mutant) -> str:
-        """What becomes of a mutant."""
+        """Try a mutant and return its result."""
         tests = [test for test in self.covered.tests(mutant) if self._sound.get(test, True)]
         self.became[mutant] = found = self._against(mutant, tests)
         return found
@@ -182,7 +182,7 @@ class Trial:
             if status == 0:
                 return "survived"
             failed = _FAILED.search(said)
-            if failed is None or self._is_sound(failed[1]):  # none: it cannot even be imported
+            if failed is None or self._is_sound(failed[1]):  # None: the module cannot be imported
                 return "killed"
             tests = [test for test in tests if self._sound.get(test, True)]
         return "no test"
@@ -230,7 +230,7 @@ def report(
 
 
 def parsed() -> argparse.Namespace:
-    """What the command line says."""
+    """The options of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("data", type=Path, help="coverage's data with a context for each test")
     parser.add_argument("--count", type=int, default=400, help="mutants in the sample")
@@ -245,7 +245,7 @@ def parsed() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Try the sample and print the report; Ctrl+C ends it with what is known by then."""
+    """Try the sample and print the report; Ctrl+C ends it with a report of the mutants tried so far."""
     said = parsed()
     mutants = all_mutants(said.rooms)
     sample = random.Random(said.seed).sample(mutants, min(said.count, len(mutants)))

@@ -39,7 +39,7 @@ class Mutant:
         path: of the file, from the project's folder.
         lines: of the statement that is changed; of one that holds others only its head.
         text: of the whole file.
-        said: where it is and what became what, on one line.
+        said: its place, and the old and the new text, on one line.
     """
 
     path: str
@@ -142,7 +142,7 @@ def _expressions(node: ast.AST) -> Iterator[ast.expr]:
 
 
 def _changes(node: ast.stmt | ast.expr) -> Iterator[ast.AST]:
-    """What a node may become."""
+    """The changed forms of a node."""
     match node:
         case ast.Compare(ops=[op]):
             yield from (_with(node, ops=[turned()]) for turned in _TURNED[type(op)])
@@ -192,7 +192,7 @@ def _is_none(value: ast.expr) -> bool:
 
 
 def _may_go(statement: ast.stmt) -> bool:
-    """Whether something else than a missing name may come of leaving it out; docstrings may stay."""
+    """Whether leaving a statement out can do more than remove a name; docstrings are kept."""
     if isinstance(statement, ast.Expr):
         return not isinstance(statement.value, ast.Constant)
     if isinstance(statement, ast.Assign):

@@ -26,7 +26,7 @@ from iterand_engine.training.hooks import Hooks
 
 
 class Notes(Hooks):
-    """Prints what a person should read."""
+    """Prints the notes for the user."""
 
     def note(self, text: str) -> None:
         """Print it."""

@@ -1,7 +1,7 @@
 """The door for scripts and notebooks: `from iterand_engine import open_workspace`.
 
 Runs with their configurations, series as numpy arrays, masks, and pandas frames where pandas is installed.
-Everything is only read, and torch is never imported. See docs/python.md.
+This module only reads, and never imports torch. See docs/python.md.
 """
 
 from __future__ import annotations
@@ -51,10 +51,9 @@ def open_workspace(path: Path | str | None = None) -> OpenWorkspace:
 
 
 class OpenWorkspace:
-    """A workspace that is open to be read; made by `open_workspace`."""
+    """A workspace that is open for reading; `open_workspace` makes it."""
 
     def __init__(self, workspace: Workspace, store: Store) -> None:
-        """Take over an open store."""
         self._workspace = workspace
         self._opened: Store | None = store
 
@@ -70,7 +69,7 @@ class OpenWorkspace:
         self.close()
 
     def close(self) -> None:
-        """Give the database back; what was read stays."""
+        """Close the database; values that were read before stay valid."""
         if self._opened is not None:
             self._opened.close()
         self._opened = None
@@ -95,7 +94,7 @@ class OpenWorkspace:
         Raises:
             UserError: the filter has an unknown field or a value that does not fit.
         """
-        with activated(self._workspace):  # whose arguments are fields too
+        with activated(self._workspace):  # the arguments of its extensions are fields too
             wanted = parse(where)
         return [Run(row, config, self) for row, config in find_runs(self._store.reader, wanted)]
 
@@ -103,7 +102,7 @@ class OpenWorkspace:
         """One run, by its id, the beginning of its id, or its name.
 
         Raises:
-            UserError: no run is meant, or several.
+            UserError: the text names no run, or several.
         """
         ((row, config),) = find_runs(
             self._store.reader, Filter(), ids=[self._store.reader.resolve(name_or_id)]
@@ -111,12 +110,12 @@ class OpenWorkspace:
         return Run(row, config, self)
 
     def frame(self, where: str = "", fields: Sequence[str] = _COLUMNS) -> Any:
-        """A pandas DataFrame with one row a run, newest first.
+        """Return a pandas DataFrame with one row per run, newest first.
 
         Args:
             where: a filter, as for `runs`.
-            fields: its columns: anything that a filter knows, e.g. `width` or `training.lr`, and
-                `test_accuracy`, which reads `locked` where the workspace's lock holds it back.
+            fields: its columns: every field of a filter, e.g. `width` or `training.lr`, and
+                `test_accuracy`, which reads `locked` while the workspace's lock withholds it.
         Raises:
             UserError: pandas is not installed, or the filter or a field is unknown.
         """
@@ -139,10 +138,10 @@ class OpenWorkspace:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Run:
-    """One run: its row and configuration as they were when it was looked up; all else is read when asked for.
+    """One run: `row` and `config` are as they were at the look-up; everything else is read on request.
 
-    `row` has what the properties below leave out, e.g. `row.elapsed_s` or `row.reason`. `config` is the
-    complete configuration as nested plain values, e.g. `config["method"]["sparsity"]`.
+    `row` has the values without a property of their own, e.g. `row.elapsed_s` or `row.reason`. `config` is
+    the complete configuration as nested plain values, e.g. `config["method"]["sparsity"]`.
     """
 
     row: RunRow
@@ -154,22 +153,22 @@ class Run:
 
     @property
     def id(self) -> str:
-        """Its id, a UUID."""
+        """The run's id, a UUID in lower case."""
         return self.row.id
 
     @property
     def name(self) -> str:
-        """Its name; several runs may share one."""
+        """The run's name; several runs may share one."""
         return self.row.name
 
     @property
     def state(self) -> RunState:
-        """How it stood, as people see it: running, stalled, finished, ..."""
+        """The state at the look-up: running, stalled, finished, ..."""
         return self.row.state
 
     @property
     def seed(self) -> int:
-        """What everything random in it was drawn from."""
+        """The seed of every random draw of the run."""
         return self.row.seed
 
     @property
@@ -184,54 +183,54 @@ class Run:
 
     @property
     def val_accuracy(self) -> float | None:
-        """On the validation images after the last epoch so far, 0-1; None where none was evaluated."""
+        """Accuracy on the validation images after the last epoch so far, 0-1; None before the first."""
         return self.row.accuracy_so_far
 
     @property
     def test_accuracy(self) -> float | Locked | None:
-        """On the test images, 0-1; None before the end, `locked` where the workspace's lock holds it back."""
+        """Accuracy on the test images, 0-1; None before the end, `locked` while the lock withholds it."""
         return self._of._test_accuracies([self.id])[0]
 
     @property
     def series_names(self) -> tuple[str, ...]:
-        """The series that it has, in the order declared."""
+        """Names of the series that the run recorded, in the order declared."""
         return tuple(info.name for info in self._of._store.reader.series_list(self.id))
 
     @property
     def events(self) -> list[Event]:
-        """Its messages in the order written."""
+        """The run's messages in the order written."""
         return self._of._store.reader.events(self.id)
 
     @property
     def environments(self) -> tuple[Environment, ...]:
-        """Platform, packages, device and threads of each start, oldest first."""
+        """Platform, packages, device and threads of each start of the run, oldest first."""
         return self._of._store.reader.run(self.id).environments
 
     @property
     def folder(self) -> Path:
-        """Where its files are: log, masks, network."""
+        """The folder of the run's files: log, masks, network."""
         return self._of._workspace.run_dir(self.id)
 
     @property
     def mask_epochs(self) -> list[int]:
-        """Epochs whose masks are stored, ascending; 0 is before training. Empty for a run without masks."""
+        """The epochs with stored masks, ascending; 0 is before training. Empty for a run without masks."""
         return stored_epochs(self.folder / "masks")
 
     def series(self, name: str) -> Series:
-        """One series, whole: `steps` int64 (n,), `values` float32 (n,), or (n, len(layers)) with `layers`.
+        """Read a whole series: `steps` int64 (n,), `values` float32 (n,), or (n, len(layers)) with `layers`.
 
         Raises:
-            UserError: it has no such series.
+            UserError: the run has no such series.
         """
         return self._of._store.reader.series(self.id, name)
 
     def mask(self, epoch: int | None = None) -> dict[str, NDArray[np.bool_]]:
-        """The masks of one epoch by parameter name, True where the weight is kept, in the weight's shape.
+        """Read the masks of one epoch by parameter name: bool in the weight's shape, True where it is kept.
 
         Args:
-            epoch: epochs trained, 0 is before training; None = the last that is stored.
+            epoch: epochs trained, 0 is before training; None = the last one with stored masks.
         Raises:
-            UserError: there are no masks, or none of this epoch.
+            UserError: the run has no masks, or none of this epoch.
         """
         if not (stored := self.mask_epochs):
             with activated(self._of._workspace):
@@ -242,13 +241,13 @@ class Run:
         return {name: mask.kept for name, mask in masks.layers.items()}
 
     def frame(self, names: Sequence[str] | None = None) -> Any:
-        """A pandas DataFrame of series side by side, with a column `step`; NaN where one has no point.
+        """Return a pandas DataFrame of series side by side, with a column `step`; NaN for a missing point.
 
         Args:
-            names: the series; one with layers gives a column `name[layer]` for each. None = all that have
-                one value a point, but for those that follow the clock.
+            names: the series; one with layers gives a column `name[layer]` for each. None = every series
+                with one value per point, except those that follow the clock.
         Raises:
-            UserError: pandas is not installed, or there is no such series.
+            UserError: pandas is not installed, or the run has no such series.
         """
         if names is None:
             known = self._of._store.reader.series_list(self.id)
@@ -275,10 +274,10 @@ def _data_frame(columns: Mapping[str, object]) -> Any:
 
 
 def _aligned(recorded: Sequence[Series]) -> dict[str, NDArray[Any]]:
-    """Lay series side by side over all their steps.
+    """Align series over the union of their steps.
 
     Args:
-        recorded: the series; of points at one step, which only clock series have, the last one stands.
+        recorded: the series; of several points at one step, which only clock series have, the last counts.
     Returns:
         `step` int64 (n,), ascending, and by series name float32 (n,), NaN where the series has no point; a
         series with layers gives a column `name[layer]` for each.

@@ -24,6 +24,8 @@ class Advice(Enum):
     LAST_EPOCH = auto()
     EXPORT_MASKS = auto()
     EXPORT_NETWORK = auto()
+    START_SLOTS = auto()
+    REOPEN_SLOT = auto()
 
 
 class UserError(Exception):

@@ -1,3 +1,3 @@
 """The version of the program, alone, so that nothing low has to import the package's face."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

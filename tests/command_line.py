@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -68,6 +69,11 @@ def start(*words: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
+
+
+def typed(command: str, folder: Path) -> str:
+    """A command as it is suggested by one that was given this workspace."""
+    return f"`iterand {command} --workspace {shlex.quote(str(folder))}`"
 
 
 @contextmanager

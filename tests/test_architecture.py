@@ -346,3 +346,27 @@ def test_that_every_module_says_what_it_is_for() -> None:
     for path in python_files(*CODE_FOLDERS):
         if path.read_text(encoding="utf-8").strip():
             assert ast.get_docstring(tree(path)), f"{path} has no docstring"
+
+
+def sentences(path: Path) -> Iterator[str]:
+    """The texts of a file but for docstrings, and words that are nothing but an argument of a process."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        node.body[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        text = node.value if isinstance(node, ast.Constant) and node not in docstrings else None
+        if isinstance(text, str) and not re.fullmatch(r"--[a-z0-9-]+(=\S*)?", text):
+            yield text
+
+
+def test_that_only_the_command_line_speaks_of_its_options() -> None:
+    doors = ("iterand_engine/cli/",)
+    for path in python_files("iterand_engine", "iterand_gui"):
+        where = path.relative_to(ROOT).as_posix()
+        if not where.startswith(doors):
+            named = [text for text in sentences(path) if re.search(r"(^|[\s`(])--[a-z]", text)]
+            assert named == [], f"{where} names options of the command line; use errors.Advice"

@@ -100,7 +100,7 @@ def dataset(url: str, md5: str) -> Edits:
     DatasetEntry("levels", "Grey levels", f"{{_DATA}}.levels:levels", "arrays",
                  2, 32, 1, 64, 16, "levels-v1", 82_048,
                  downloads=(Download("levels.npy", ({url!r},), {md5!r}),),
-                 files=Layout(("levels",), (Place("levels.npy"),))),
+                 files=Layout(("levels",), (DataForm("levels.npy"),))),
 """
     return {
         "iterand_engine/data/readers/levels.py": new_file(READER),

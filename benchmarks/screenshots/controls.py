@@ -1,4 +1,4 @@
-"""Finds controls in a window that a screen reader has no name for, and keys that two things answer to."""
+"""Finds controls in a window that a screen reader has no name for, and keys that have two uses."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def unnamed(window: QWidget) -> list[str]:
 
 
 def double_keys(window: QWidget) -> list[str]:
-    """Key sequences that two things in view answer to, so that neither does: mnemonics and shortcuts."""
+    """Mnemonics and shortcuts that two widgets in view share, so that neither works."""
     owners: dict[str, set[str]] = defaultdict(set)
     for widget in in_view(window):
         for key, owner in _mnemonics(widget):

@@ -1,4 +1,4 @@
-"""Finds texts in a window that have not the room they need and no tooltip that tells them whole.
+"""Finds texts in a window that are cut and have no tooltip with the whole text.
 
 Limits: texts that a widget paints itself are seen only where it keeps them in `text()`.
 """
@@ -35,7 +35,7 @@ _SLACK_PX = 1
 
 
 def cut_texts(window: QWidget) -> list[str]:
-    """Texts that have not the room they need and no tooltip that tells them whole; controls cut by others."""
+    """Sentences about cut texts without a tooltip that has the whole text, and about cut controls."""
     looks: list[tuple[type[QWidget], Callable[..., Iterator[str]]]] = [
         (QLabel, _cut_label),
         (QAbstractButton, _cut_button),
@@ -62,18 +62,18 @@ def _advance(metrics: QFontMetrics, text: str) -> int:
 
 
 def _unmarked(text: str) -> str:
-    """A text with mnemonics as it is seen."""
+    """A text as it is shown: without the marks of mnemonics."""
     return text.replace("&&", "\0").replace("&", "").replace("\0", "&")
 
 
-def _is_told(text: str, tooltip: object) -> bool:
+def _is_shown_whole(text: str, tooltip: object) -> bool:
     """Whether a tooltip has a text whole."""
     return isinstance(tooltip, str) and text.casefold() in html.unescape(tooltip).casefold()
 
 
 def _cut_label(label: QLabel) -> Iterator[str]:
     text = _unmarked(label.text()) if label.buddy() is not None else label.text()
-    if not text or _is_told(text, label.toolTip()):
+    if not text or _is_shown_whole(text, label.toolTip()):
         return
     if label.wordWrap():
         if label.heightForWidth(label.width()) > label.height() + _SLACK_PX:
@@ -88,7 +88,7 @@ def _cut_label(label: QLabel) -> Iterator[str]:
 
 def _cut_button(button: QAbstractButton) -> Iterator[str]:
     needs = button.sizeHint().width()
-    if isinstance(button, QToolButton):  # their own idea of what they need includes room to spare
+    if isinstance(button, QToolButton):  # the size they ask for includes room to spare
         if button.toolButtonStyle() is Qt.ToolButtonStyle.ToolButtonIconOnly:
             return
         needs = _advance(button.fontMetrics(), _unmarked(button.text())) + 2 * _SLACK_PX
@@ -102,7 +102,11 @@ def _cut_combo(box: QComboBox) -> Iterator[str]:
     part = QStyle.SubControl.SC_ComboBoxEditField
     room = box.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, box).width()
     needs = _advance(box.fontMetrics(), box.currentText())
-    if needs > room + _SLACK_PX and not box.isEditable() and not _is_told(box.currentText(), box.toolTip()):
+    if (
+        needs > room + _SLACK_PX
+        and not box.isEditable()
+        and not _is_shown_whole(box.currentText(), box.toolTip())
+    ):
         yield f"{named(box)} has {room} px for {box.currentText()!r}, which needs {needs}"
 
 
@@ -110,14 +114,14 @@ def _cut_placeholder(line: QLineEdit) -> Iterator[str]:
     needs = _advance(line.fontMetrics(), line.placeholderText())
     margins = line.textMargins()
     room = line.width() - margins.left() - margins.right() - 8
-    if not line.text() and needs > room and not _is_told(line.placeholderText(), line.toolTip()):
+    if not line.text() and needs > room and not _is_shown_whole(line.placeholderText(), line.toolTip()):
         yield f"{named(line)} has {room} px for {line.placeholderText()!r}, which needs {needs}"
 
 
 def _cut_tabs(bar: QTabBar) -> Iterator[str]:
     for number in range(bar.count()):
         needs, room = _advance(bar.fontMetrics(), _unmarked(bar.tabText(number))), bar.tabRect(number).width()
-        if needs > room and not _is_told(_unmarked(bar.tabText(number)), bar.tabToolTip(number)):
+        if needs > room and not _is_shown_whole(_unmarked(bar.tabText(number)), bar.tabToolTip(number)):
             yield f"tab {bar.tabText(number)!r} is {room} px wide and needs {needs}"
     if bar.count() and bar.tabRect(bar.count() - 1).right() > bar.width() + _SLACK_PX:
         yield f"{named(bar)} does not show all of its tabs"
@@ -135,7 +139,7 @@ def _cut_header(header: QHeaderView) -> Iterator[str]:
             header.isSectionHidden(number)
             or not 0 <= left < header.width()
             or not text
-            or _is_told(str(text), tip)
+            or _is_shown_whole(str(text), tip)
         ):
             continue
         needs = _advance(header.fontMetrics(), str(text)) + margin
@@ -158,7 +162,7 @@ def _cut_cells(view: QAbstractItemView) -> Iterator[str]:
                 continue
             seen.add(place)
             text = index.data(Qt.ItemDataRole.DisplayRole)
-            if not isinstance(text, str) or _is_told(text, index.data(Qt.ItemDataRole.ToolTipRole)):
+            if not isinstance(text, str) or _is_shown_whole(text, index.data(Qt.ItemDataRole.ToolTipRole)):
                 continue
             room = view.visualRect(index)
             needs = _advance(QFontMetrics(option.font), text)

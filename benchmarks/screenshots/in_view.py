@@ -1,4 +1,4 @@
-"""What of a window is in view."""
+"""Finds the visible widgets of a window and their visible parts."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _MADE_OF_PARTS = (QAbstractItemView, QAbstractSpinBox, QComboBox, QLineEdit, QMe
 
 
 def in_view(window: QWidget) -> list[QWidget]:
-    """The widgets of a window of which something is seen; not the parts that Qt makes others of."""
+    """The widgets of a window that are visible, if only in part; without the inner parts of Qt's widgets."""
     found = [each for each in window.findChildren(QWidget) if each.window() is window]
     return [w for w in found if w.isVisible() and not seen_part(w).isEmpty() and not _is_part(w)]
 
 
 def seen_part(widget: QWidget) -> QRect:
-    """What of a widget lies within all that it lies in, in its own coordinates.
+    """The part of a widget that lies within all its parents, in its own coordinates.
 
     Qt's own `visibleRegion` leaves out what children cover, and so the whole of a table.
     """
@@ -56,6 +56,6 @@ def _is_part(widget: QWidget) -> bool:
 
 
 def named(widget: QWidget) -> str:
-    """What a widget is, for a sentence."""
+    """The name of a widget, for a sentence."""
     text = widget.text() if isinstance(widget, QLabel | QAbstractButton) else ""
     return f"{type(widget).__name__} {widget.accessibleName() or text or widget.objectName()!r}"

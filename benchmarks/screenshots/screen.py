@@ -1,4 +1,4 @@
-"""A screen that nobody sees: Xvfb for as long as it is needed, or Qt's own drawing into memory."""
+"""A virtual screen: Xvfb for as long as it is needed, or Qt's own drawing into memory."""
 
 from __future__ import annotations
 

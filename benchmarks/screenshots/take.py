@@ -2,8 +2,8 @@
 
     python -m benchmarks.screenshots.take WORKSPACE FOLDER
 
-A process of its own, because the scale of a screen is fixed once Qt has started. It prints what is wrong with
-a view (cut texts, empty plots), a line each.
+A process of its own, because the scale of a screen is fixed once Qt has started. It prints the faults of
+each view (cut texts, empty plots), a line each.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STILL_S = 1.6  # until plots are drawn finely and messages have gone
 
 
 def take_all(workspace: Path, folder: Path, only: list[str]) -> list[str]:
-    """Take the pictures and return what is wrong.
+    """Take the pictures and return the faults, a sentence each.
 
     Args:
         workspace: whose runs are shown; of one without runs other views are taken.
@@ -73,7 +73,7 @@ def _take(stage: Stage, view: View, theme: ThemeChoice, folder: Path) -> list[st
 
 
 def main() -> None:
-    """Take what the command line says."""
+    """Take the pictures that the command line asks for."""
     workspace, folder, *only = sys.argv[1:]
     Path(folder).mkdir(parents=True, exist_ok=True)
     problems = take_all(Path(workspace), Path(folder), only)

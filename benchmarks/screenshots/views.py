@@ -1,4 +1,4 @@
-"""What is photographed: each view says how the window is brought there and when it is ready."""
+"""The views of the pictures: each knows how to bring the window there and when it is ready."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Stage:
         self.window.session.selection.set(self.ids(*names))
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Let the window work until something is so."""
+        """Run the event loop until a condition holds."""
         deadline_s = time.monotonic() + PATIENCE_S
         while not condition():
             if time.monotonic() > deadline_s:
@@ -179,6 +179,6 @@ EMPTY_VIEWS = (
 
 
 def is_training(stage: Stage) -> bool:
-    """Whether the window knows the run that goes on."""
+    """Whether the window shows the live run."""
     runs = stage.window.session.watcher.runs
     return any(run.name == LIVE[0] and run.state is RunState.RUNNING for run in runs.values())

@@ -39,7 +39,7 @@ _OF_MASKS: _Series = (("step", _LOOK), ("event", _EVENT))
 _NETWORKS = ("conv2", "conv4", "conv6", "resnet18", "resnet34")
 _METHODS = ("iterand", "edge-popup", "dense")
 _ENVIRONMENT = {
-    "program": "0.1.0",
+    "program": "0.2.0",
     "platform": "Linux",
     "python": "3.11",
     "packages": {"torch": "2.13.0", "numpy": "2.4.6"},
@@ -55,7 +55,7 @@ Steps = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Kind:
-    """What tells runs apart: everything else is as the defaults say."""
+    """The options in which runs differ; all others have their defaults."""
 
     network: str
     method: str
@@ -64,7 +64,7 @@ class Kind:
 
     @classmethod
     def number(cls, n: int) -> Kind:
-        """A kind that no other number has."""
+        """The kind of this number; each number has another."""
         width = (0.25, 0.5, 1.0, 2.0)[n // 15 % 4]
         return cls(_NETWORKS[n % 5], _METHODS[n // 5 % 3], width, round(0.001 * (1 + n // 60), 6))
 

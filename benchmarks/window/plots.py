@@ -100,7 +100,7 @@ def stalls(folder: Path) -> Iterator[Line]:
 
 
 def finished(folder: Path) -> Iterator[Line]:
-    """From the wish to compare 50 finished runs to the first curves painted, and to every point read."""
+    """From the request to compare 50 finished runs to the first curves painted, and to every point read."""
     drawing = Drawing()
     with open_store(folder) as store:
         run_ids = [row.id for row in store.reader.runs()]

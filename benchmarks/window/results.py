@@ -1,4 +1,4 @@
-"""What a measurement found: a line of the table, with its bar where there is one."""
+"""The result of a measurement: a line of the table, with its bar if it has one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Line:
         return [f"{self.what}, {self.unit}", bar, str(self.n), *values, self.verdict, self.note]
 
     def to_json(self) -> str:
-        """For the process that asked."""
+        """The line as JSON, for the parent process."""
         return json.dumps(asdict(self))
 
 

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
-    """Write what the command line says."""
+    """Write a run as the command line asks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("run_id")
@@ -71,7 +71,7 @@ def _commit_singly(series: SeriesWriter, asked_to_end: threading.Event) -> None:
 
 @contextmanager
 def writing(folder: Path, run_ids: Sequence[str], *words: str) -> Iterator[list[subprocess.Popen[str]]]:
-    """Have runs written, each by a process of its own, which stop at the end.
+    """Write runs, each by its own process; the processes end with the context.
 
     Args:
         folder: of the workspace.

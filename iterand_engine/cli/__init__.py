@@ -1,4 +1,4 @@
-"""The command line `iterand`: what each command prints is for people, `--json` for programs.
+"""The command line `iterand`: commands print for users, and with `--json` for programs.
 
 stdout carries results only; progress, notes and errors go to stderr. torch is imported by the commands that
 train, export or reproduce, and only once they run. See docs/command-line.md.
@@ -17,11 +17,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and leave with its exit code.
 
     Args:
-        arguments: the words after `iterand`; those of the process by default.
+        arguments: the words after `iterand`; by default those of the process.
     """
     require_supported()
     try:
-        from iterand_engine.cli import app  # takes long enough to be interrupted
+        from iterand_engine.cli import app  # within the try: Ctrl+C may come during this import
 
         app.run(arguments)
     except KeyboardInterrupt:

@@ -1,8 +1,8 @@
-"""Puts the commands together, and turns how they end into exit codes.
+"""Collects the commands, and turns the way they end into exit codes.
 
 A command is one function with typed arguments; a line in `COMMANDS` makes it known. Its module is imported
 when it is called: `--help` and shell completion read the table alone. Known errors become one sentence and
-exit code 2; all else is a defect and shows its traceback.
+exit code 2. Any other error is a defect and shows its traceback.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from iterand_engine.cli.words import forget, sentence_with
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
 from iterand_engine.version import __version__
 
@@ -27,7 +28,7 @@ _HELP = (
 
 @dataclass(frozen=True)
 class CommandEntry:
-    """A command as `--help` lists it.
+    """A row of the table of commands, as `--help` lists it.
 
     Attributes:
         name: as typed, which is also its function's name; a group's function is `make_NAME`.
@@ -42,7 +43,7 @@ class CommandEntry:
     is_group: bool = False
 
     def load(self) -> TyperCommand | TyperGroup:
-        """Import its module and make the command itself."""
+        """Import the module and make Typer's command or group."""
         module = import_module(f"iterand_engine.cli.{self.module}")
         if self.is_group:
             return typer.main.get_group(getattr(module, f"make_{self.name}")())
@@ -77,7 +78,7 @@ COMMANDS = (  # in the order in which `--help` lists them
     CommandEntry(
         "show", "show", "Show one run: its state, results, next step, last values, configuration and machine."
     ),
-    CommandEntry("log", "log", "Show what a run's worker said."),
+    CommandEntry("log", "log", "Show the log of a run's worker."),
     CommandEntry(
         "presets", "runs", "List the presets that `iterand train --preset` takes; they come with the program."
     ),
@@ -100,7 +101,7 @@ COMMANDS = (  # in the order in which `--help` lists them
         "demo",
         "Train dense, edge-popup and IteRand at two widths on the bundled digits; takes a minute or two.",
     ),
-    CommandEntry("doctor", "doctor", "Say what works on this machine, what does not, and what to do."),
+    CommandEntry("doctor", "doctor", "Check what works on this machine, what does not, and what to do."),
     CommandEntry(
         "bench",
         "bench",
@@ -111,33 +112,35 @@ COMMANDS = (  # in the order in which `--help` lists them
         "measure",
         "Time some training steps of a run, on random images, and say how long the whole run would take.",
     ),
-    CommandEntry("new", "extensions", "Write a commented start of extension code, which works as it is."),
+    CommandEntry("new", "extensions", "Write a commented template of an extension, which works as it is."),
     CommandEntry(
         "check",
         "extensions",
-        "Run a file of extension code in small trainings, and see whether it keeps its contract.",
+        "Run an extension in small trainings, and check whether it keeps its contract.",
     ),
     CommandEntry("settings", "settings", "Show or change the workspace's settings.", is_group=True),
     CommandEntry("data", "data", "List and download datasets.", is_group=True),
-    CommandEntry("extensions", "extensions", "List, enable and disable extension code.", is_group=True),
+    CommandEntry("extensions", "extensions", "List, enable and disable extensions.", is_group=True),
 )
 
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
-    """As `iterand_engine.cli.main`."""
+    """Run one command and leave with its exit code; arguments as for `iterand_engine.cli.main`."""
     try:
         make_program()(args=None if arguments is None else list(arguments), prog_name="iterand")
     except UserError as error:
-        _say(str(error))
+        _say(sentence_with(error.advice, str(error)))
         raise SystemExit(ExitCode.USER) from None
     except OwnershipLost as error:
         _say(f"Stopped without writing more: {error}.")
         raise SystemExit(ExitCode.FAILED) from None
+    finally:
+        forget()
     raise SystemExit(ExitCode.OK)
 
 
 def make_program() -> TyperGroup:
-    """The program with all its commands, none of them imported yet."""
+    """Make the program with all commands, none of which is imported yet."""
     app = typer.Typer(help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback()(_program)
     program = typer.main.get_command(app)
@@ -148,7 +151,7 @@ def make_program() -> TyperGroup:
 
 
 class _Listed(TyperCommand):
-    """Stands for a command until it is called, which begins with its context."""
+    """Stands for a command until it is called, i.e. until Typer makes its context."""
 
     def __init__(self, command: CommandEntry) -> None:
         super().__init__(command.name, help=command.help)
@@ -159,7 +162,7 @@ class _Listed(TyperCommand):
 
 
 def _say(text: str) -> None:
-    from iterand_engine.cli.common import say  # the command that failed has imported it
+    from iterand_engine.cli.common import say  # already imported by the command that failed
 
     say(text)
 
@@ -175,4 +178,4 @@ def _program(
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
 ) -> None:
-    """Nothing happens before the command itself; `--version` has been answered by its callback."""
+    """Do nothing before the command; the callback of `--version` has printed it."""

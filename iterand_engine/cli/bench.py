@@ -81,7 +81,7 @@ def _network(text: str) -> tuple[str, float]:
 
 
 def _precisions(place: Device, threads: int) -> list[Numerics]:
-    """fp32, and what the device does natively besides."""
+    """Give fp32, and the other precisions that the device has natively."""
     import torch
 
     from iterand_engine.training.numerics import Numerics, Precision

@@ -1,4 +1,4 @@
-"""What the commands share: the workspace option, an open store, the two outputs, numbers for people."""
+"""Shared by the commands: the workspace option, an open store, the two outputs, numbers for users."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from iterand_engine.cli.table import CliTable
+from iterand_engine.cli.words import as_typed, note_workspace
 from iterand_engine.machine import texts
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
@@ -28,6 +29,7 @@ WorkspaceOption = Annotated[
         metavar="DIR",
         help="Folder of runs and data; else ITERAND_WORKSPACE, else the user's data folder.",
         show_default=False,
+        callback=note_workspace,
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -38,7 +40,7 @@ RunArgument = Annotated[
 
 @dataclass(frozen=True)
 class Opened:
-    """A workspace with its store open, and its settings as they were then."""
+    """A workspace with its open store, and its settings at that time."""
 
     workspace: Workspace
     store: Store
@@ -46,7 +48,7 @@ class Opened:
 
 
 def workspace_at(folder: Path | None) -> Workspace:
-    """The workspace of a command, which is made where there is none; if it was named, that is told.
+    """Open the workspace of a command, or make it if there is none, with a notice if the user named it.
 
     Args:
         folder: as given by `--workspace`.
@@ -62,12 +64,12 @@ def workspace_at(folder: Path | None) -> Workspace:
 
 @contextmanager
 def opened(folder: Path | None, *, names_entries: bool = True) -> Iterator[Opened]:
-    """Open a workspace and its store for one command; its enabled extension code can be named meanwhile.
+    """Open a workspace and its store for one command, with its enabled extensions in the catalogs.
 
     Args:
         folder: as given by `--workspace`.
-        names_entries: whether a method, model, dataset or option can be named at all; if not, the catalogs
-            are not imported, which takes as long as all else that lists runs.
+        names_entries: whether the command can name a method, model, dataset or option; if not, the catalogs
+            are not imported, which would double the time of a list of runs.
     Raises:
         UserError: the folder or its database cannot be used.
     """
@@ -90,7 +92,7 @@ def _extensions(workspace: Workspace) -> AbstractContextManager[object]:
 
 
 def _complete_upgrade(store: Store, settings: Settings) -> None:
-    # Once for a workspace, so that no other command loads what reads data.
+    # Only after an upgrade, so that other commands do not import the code that reads data.
     from iterand_engine.machine.settings import data_roots
     from iterand_engine.runs.fingerprints import fill_fingerprints
 
@@ -99,66 +101,71 @@ def _complete_upgrade(store: Store, settings: Settings) -> None:
 
 @contextmanager
 def results_alone() -> Iterator[None]:
-    """Keep stdout for results while extension code may run: what it prints goes to stderr."""
+    """Keep stdout for results while extensions may run: what they print goes to stderr."""
     with redirect_stdout(sys.stderr):
         yield
 
 
 def say(text: str) -> None:
-    """Tell the user something on stderr, as it is; a closed terminal ends nothing."""
+    """Print a notice on stderr, unchanged; a closed terminal is no error."""
     with suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+        print(as_typed(text), file=sys.stderr, flush=True)
 
 
 def result(text: str) -> None:
-    """Print a result on stdout, as it is."""
+    """Print a result on stdout, unchanged."""
+    print(as_typed(text), flush=True)
+
+
+def json_result(text: str) -> None:
+    """Print a result for programs on stdout, as it is."""
     print(text, flush=True)
 
 
 def show_table(table: CliTable) -> None:
-    """Print a table on stdout, in full where nobody looks at it."""
+    """Print a table on stdout, with its full width where that is no terminal."""
     table.show()
 
 
 def make_table(*columns: str, right: tuple[str, ...] = ()) -> CliTable:
-    """A plain table.
+    """Make an empty table.
 
     Args:
-        columns: their headings.
-        right: the headings of those that hold numbers.
+        columns: the headings of the columns.
+        right: the headings of the columns with numbers, which are aligned right.
     """
     return CliTable(columns, right)
 
 
 def add_row(table: CliTable, *cells: object) -> None:
-    """Add a row whose cells are shown as plain text."""
-    table.add([str(cell) for cell in cells])
+    """Add a row; its cells are shown as plain text."""
+    table.add([as_typed(str(cell)) for cell in cells])
 
 
 def share(value: float | Locked | None) -> str:
-    """An accuracy for people: 91.24 %, `locked`, or - where there is none."""
+    """Format an accuracy (0-1) for users: 91.24 %, `locked`, or - if there is none."""
     if isinstance(value, Locked):
         return str(value)
     return _or_dash(texts.percent(value))
 
 
 def plain_share(value: float | Locked | None) -> str:
-    """An accuracy for programs: 0.9124, `locked`, or `nan` where there is none."""
+    """Format an accuracy (0-1) for programs: 0.9124, `locked`, or `nan` if there is none."""
     if isinstance(value, Locked):
         return str(value)
     return f"{math.nan if value is None else value:.4f}"
 
 
 def duration(seconds: float) -> str:
-    """A length of time in its two largest units: 3 h 12 min, 41 s; - where it is not known."""
+    """Format a length of time in its two largest units: 3 h 12 min, 41 s; - if it is not known."""
     return _or_dash(texts.duration(seconds, in_full=True))
 
 
 def size(count_bytes: float | None) -> str:
-    """A number of bytes: 11.6 MB (decimal, as disks are sold); - where it is not known."""
+    """Format a number of bytes: 11.6 MB (decimal, as for disks); - if it is not known."""
     return _or_dash(texts.size(count_bytes, tenths=True))
 
 
 def _or_dash(text: str) -> str:
-    """A terminal may have no long dash."""
+    """Replace the long dash, which a terminal may not have."""
     return "-" if text == texts.MISSING else text

@@ -1,4 +1,4 @@
-"""`iterand data`: where each dataset is or would be, and its download."""
+"""`iterand data`: lists where each dataset is or would be, and downloads datasets."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from iterand_engine.cli.common import (
     JsonOption,
     WorkspaceOption,
     add_row,
+    json_result,
     make_table,
     result,
     say,
@@ -31,11 +32,11 @@ from iterand_engine.data.locate import Location, dataset_places
 from iterand_engine.errors import ExitCode
 from iterand_engine.machine.settings import Settings
 
-TELL_EVERY_S = 0.1
+REPORT_EVERY_S = 0.1
 
 
 def make_data() -> typer.Typer:
-    """The group `iterand data`."""
+    """Make the group `iterand data`."""
     group = typer.Typer(name="data", help="List and download datasets.", no_args_is_help=True)
     group.callback()(_data)
     group.command("list")(list_data)
@@ -72,12 +73,15 @@ def fetch_data(
     except KeyboardInterrupt:
         say(f"Stopped; {name} was not downloaded.")
         raise typer.Exit(ExitCode.STOPPED) from None
-    result(json_text.dumps({"name": name, "folder": str(folder)}) if json else f"{name} is in {folder}")
+    if json:
+        json_result(json_text.dumps({"name": name, "folder": str(folder)}))
+    else:
+        result(f"{name} is in {folder}")
 
 
 @contextmanager
 def _sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM end a download as Ctrl+C does: what is half done is removed."""
+    """Make SIGTERM end a download as Ctrl+C does, so that unfinished files are removed."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -86,21 +90,21 @@ def _sigterm_interrupts() -> Iterator[None]:
 
 
 def _fetched_for_programs(name: str, root: Path) -> Path:
-    """Download with lines of JSON on stderr, some a second: bytes so far, bytes of all files, the file."""
+    """Download with lines of JSON on stderr, some per second: bytes so far, bytes in all, the file."""
     total_bytes = DATASETS[name].download_bytes if name in DATASETS else None
     done: dict[str, int] = {}
-    told_s = 0.0
+    reported_s = 0.0
 
-    def tell(file: str, done_bytes: int, file_bytes: int | None) -> None:
-        nonlocal told_s
+    def report(file: str, done_bytes: int, file_bytes: int | None) -> None:
+        nonlocal reported_s
         done[file] = done_bytes
         now_s = time.monotonic()
-        if now_s - told_s >= TELL_EVERY_S or done_bytes == file_bytes:
-            told_s = now_s
+        if now_s - reported_s >= REPORT_EVERY_S or done_bytes == file_bytes:
+            reported_s = now_s
             progress = {"done": sum(done.values()), "total": total_bytes or None, "text": file}
             say(json_text.dumps({"progress": progress}))
 
-    return fetch(name, root, tell)
+    return fetch(name, root, report)
 
 
 def _where(entry: DatasetEntry, location: Location) -> tuple[str, str]:
@@ -113,7 +117,7 @@ def _where(entry: DatasetEntry, location: Location) -> tuple[str, str]:
 
 
 def _fetched(name: str, root: Path) -> Path:
-    """Download with a bar for each file, or a line for each where stderr is no terminal."""
+    """Download with a bar for each file, or with a line for each if stderr is no terminal."""
     bar = TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
     tasks: dict[str, TaskID] = {}

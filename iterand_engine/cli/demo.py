@@ -1,9 +1,9 @@
-"""`iterand demo`: three methods at two widths on the bundled digits, and a table of what came out.
+"""`iterand demo`: three methods at two widths on the bundled digits, and a table of the results.
 
-The runs come from the preset `quickstart`, with kaiming-uniform weights, where redraws matter most. Dense
-training has the learning rate of the paper's dense Conv networks (arXiv 2106.09269). One thread: networks
-this small gain little from more, and suffer where others use the machine. Limits: one seed and 360 test
-images show how it works; they prove nothing.
+The runs use the preset `quickstart`, with kaiming-uniform weights, where redraws matter most. Dense training
+has the learning rate of the paper's dense Conv networks (arXiv 2106.09269). One thread: networks this small
+gain little from more, and lose where other programs use the machine. Limits: one seed and 360 test images
+show how it works; they prove nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _DENSE_LR = 0.01
 
 @dataclass(frozen=True)
 class DemoRow:
-    """One run of the demonstration. Weights are those of convolutions and linear layers."""
+    """One run of the demonstration; only weights of convolutions and linear layers count."""
 
     method: str
     width_factor: float
@@ -75,16 +75,16 @@ def demo(workspace: WorkspaceOption = None) -> None:
 
 
 def demo_configs() -> list[RunConfig]:
-    """The runs of the demonstration, in the order in which they are trained."""
+    """Make the configurations of the demonstration, in the order of training."""
     return [_config(method, width) for width in WIDTHS for method in METHOD_NAMES]
 
 
 def demo_row(workspace: Workspace, store: Store, run_id: str, *, lock: bool) -> DemoRow:
-    """What the table says of a finished run.
+    """Make the table's row of a finished run.
 
     Args:
         workspace, store: the run's.
-        run_id: which run.
+        run_id: the run's id.
         lock: the workspace's setting `test_lock`.
     """
     run = store.reader.run(run_id)
@@ -114,7 +114,7 @@ def _config(method: str, width: float) -> RunConfig:
 
 
 def _counts(workspace: Workspace, run_id: str) -> tuple[int, int]:
-    """Weights of a run's network, and how many of them its masks keep."""
+    """Count the weights of a run's network, and those that its masks keep."""
     folder = workspace.run_dir(run_id)
     with safe_open(folder / "final.safetensors", framework="numpy") as file:
         shapes = [file.get_slice(key).get_shape() for key in file.keys() if key.startswith("weight/")]  # noqa: SIM118

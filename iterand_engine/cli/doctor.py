@@ -1,7 +1,7 @@
-"""`iterand doctor`: what works here, what does not, what to do; exit code 0 if training works.
+"""`iterand doctor`: what works here, what does not, and what to do; exit code 0 if training works.
 
-torch is tried in a child process: a broken one can end its process, and this one stays small. Limits: reads
-the database through, which takes a while for a large one.
+torch is tried in a child process, because a broken one can end its process. Limits: the check reads the whole
+database, which takes a while for a large one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from iterand_engine.store import Store
 from iterand_engine.store.dialect import damage
 from iterand_engine.store.schema import SCHEMA_REVISION
 
-LITTLE_BYTES = 2 * 10**9  # free disk under which a warning is due
+LITTLE_BYTES = 2 * 10**9  # with less free disk space, the disk is reported as a problem
 _TORCH_TIMEOUT_S = 180
 _GIB = 2**30
 _SIGNS = {True: "works ", False: "BROKEN", None: "none  "}
@@ -58,11 +58,11 @@ class Finding:
     """One line of the report.
 
     Args:
-        subject: what was looked at.
-        works: False where something is wrong; None where there is simply nothing.
-        says: what was found.
-        advice: what to do; empty where nothing needs doing.
-        is_needed: training needs it.
+        subject: what was checked.
+        works: False if something is wrong; None if it does not exist here, which is no error.
+        says: the result of the check.
+        advice: what the user can do; empty if nothing is needed.
+        is_needed: whether training needs it.
     """
 
     subject: str
@@ -73,7 +73,7 @@ class Finding:
 
 
 def doctor(workspace: WorkspaceOption = None) -> None:
-    """Say what works on this machine, what does not, and what to do."""
+    """Check what works on this machine, what does not, and what to do."""
     can_train = True
     for finding in examine(workspace):
         result(f"{_SIGNS[finding.works]}  {finding.subject}: {finding.says}")
@@ -85,7 +85,7 @@ def doctor(workspace: WorkspaceOption = None) -> None:
 
 
 def examine(folder: Path | None) -> Iterator[Finding]:
-    """Look at everything, one finding after the other.
+    """Check everything, one finding after the other.
 
     Args:
         folder: the workspace, as given by `--workspace`.
@@ -104,7 +104,7 @@ def examine(folder: Path | None) -> Iterator[Finding]:
 
 
 def _python() -> Finding:
-    # Where it is another one, no command runs (`machine.supported`).
+    # With an unsupported version no command runs at all (`machine.supported`).
     return Finding("Python", True, platform.python_version(), is_needed=True)
 
 

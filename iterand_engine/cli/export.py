@@ -1,4 +1,4 @@
-"""`iterand export` and `iterand reproduce`: what a run leaves, and whether it comes out again."""
+"""`iterand export` and `iterand reproduce`: write a run's results, and repeat a run to compare it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def export(
 def _writer(form: ExportFormat) -> Callable[..., int]:
     if form is ExportFormat.MASKS:
         return export_masks
-    from iterand_engine.training.network_export import export_network  # takes torch
+    from iterand_engine.training.network_export import export_network  # imports torch
 
     return export_network
 
@@ -60,10 +60,10 @@ def reproduce(
         with progress_display() as display, results_alone():
             around = Watched(display, signals)
             comparison = reproduce_run(at.workspace, at.store, run_id, steps=steps, around=around)
-    raise typer.Exit(_tell(comparison))
+    raise typer.Exit(_report(comparison))
 
 
-def _tell(comparison: Reproduction) -> ExitCode:
+def _report(comparison: Reproduction) -> ExitCode:
     if comparison.is_identical:
         result(f"bit-identical up to step {comparison.steps}")
     elif comparison.difference is not None:

@@ -1,4 +1,4 @@
-"""`iterand extensions`, `iterand new` and `iterand check`: extension code in a workspace. See docs/extending.md."""
+"""`iterand extensions`, `iterand new` and `iterand check`: a workspace's extensions (docs/extending.md)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
 
 class TemplateKind(StrEnum):
-    """What `iterand new` writes."""
+    """The kinds of templates that `iterand new` writes."""
 
     MODEL = "model"
     DATASET = "dataset"
@@ -38,10 +38,8 @@ class TemplateKind(StrEnum):
 
 
 def make_extensions() -> typer.Typer:
-    """The group `iterand extensions`."""
-    group = typer.Typer(
-        name="extensions", help="List, enable and disable extension code.", no_args_is_help=True
-    )
+    """Make the group `iterand extensions`."""
+    group = typer.Typer(name="extensions", help="List, enable and disable extensions.", no_args_is_help=True)
     group.callback()(_extensions)
     group.command("list")(list_files)
     group.command("enable")(enable_file)
@@ -50,16 +48,16 @@ def make_extensions() -> typer.Typer:
 
 
 def _extensions(context: typer.Context, workspace: WorkspaceOption = None) -> None:
-    """List, enable and disable extension code."""
+    """List, enable and disable extensions."""
     context.obj = workspace
 
 
 def list_files(context: typer.Context, workspace: WorkspaceOption = None) -> None:
-    """List the files of extension code: how they stand, what they declare, and its options."""
+    """List the files of extensions: their state, the names they declare, and the options of those."""
     place = workspace_at(workspace or context.obj)
     files = extension_files(place)
     if not files:
-        result(f"No extension code in {place.extensions_dir}; `iterand new model NAME` writes a start.")
+        result(f"No extensions in {place.extensions_dir}; `iterand new model NAME` writes a template.")
         return
     table = make_table("file", "state", "declares", "options")
     for file in files:
@@ -78,7 +76,7 @@ def enable_file(
     ] = "",
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Let a file of extension code run, as it is now; it is run once to see what it declares."""
+    """Enable an extension with its present content; it is run once to see what it declares."""
     place = workspace_at(workspace or context.obj)
     enabled = enable(place, file, sha256)
     assert enabled.source is not None
@@ -91,7 +89,7 @@ def enable_file(
 
 
 def disable_file(context: typer.Context, file: FileArgument, workspace: WorkspaceOption = None) -> None:
-    """Take a file of extension code out of use for new runs."""
+    """Disable an extension for new runs."""
     name = disable(workspace_at(workspace or context.obj), file)
     result(f"Disabled {name}; runs that were made with it can still go on.")
 
@@ -101,7 +99,7 @@ def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, e.g. my-net.")],
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Write a commented start of extension code, which works as it is."""
+    """Write a commented template of an extension, which works as it is."""
     place = workspace_at(workspace)
     path = write_template(place, kind.value, name)
     result(f"Wrote {path}; next: `iterand check {path.name}`, then `iterand extensions enable {path.name}`.")
@@ -114,7 +112,7 @@ def check(
     ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Run a file of extension code in small trainings, and see whether it keeps its contract."""
+    """Run an extension in small trainings, and check whether it keeps its contract."""
     failed = 0
     for found in run_checks(named_file(workspace_at(workspace), file), path):
         failed += not found.passed
@@ -123,16 +121,16 @@ def check(
 
 
 def write_template(place: Workspace, kind: CodeKind, name: str) -> Path:
-    """Write a start of extension code into a workspace.
+    """Write a template of an extension into a workspace.
 
     Args:
         place: the workspace.
-        kind: of what.
-        name: in small letters, with - or _.
+        kind: what the extension adds.
+        name: its name, in small letters, with - or _.
     Returns:
-        The file.
+        The path of the new file.
     Raises:
-        UserError: the name cannot be, is taken, or its file exists.
+        UserError: the name is not allowed or taken, or its file exists.
     """
     identifier = name.replace("-", "_")
     if not _NAME.fullmatch(name) or keyword.iskeyword(identifier):
@@ -142,7 +140,8 @@ def write_template(place: Workspace, kind: CodeKind, name: str) -> Path:
         taken = entries_of(kind).get(called)
     if taken is not None:
         raise UserError(
-            f"There is a {WORDS[kind]} {called!r} already ({taken.origin or 'built in'}); choose another name."
+            f"There is a {WORDS[kind]} {called!r} already ({taken.origin or 'built in'});"
+            " choose another name."
         )
     path = place.extensions_dir / f"{identifier}.py"
     if path.exists():
@@ -162,7 +161,7 @@ def write_template(place: Workspace, kind: CodeKind, name: str) -> Path:
 
 
 def _options(declaration: Declaration) -> str:
-    """The options that it adds, with defaults and what is allowed."""
+    """Format the options that a declaration adds, with defaults and allowed values."""
     options = with_arguments(Options, declaration.arguments)
     shown = [
         f"{info.path}={info.default} ({info.allowed}{'; ' if info.help else ''}{info.help})"

@@ -1,4 +1,4 @@
-"""Train a run here and now: a slot's place, signals, display and log around the worker, one result line."""
+"""Trains a run in the foreground: a slot's place, signals, display, log, and one result line."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def train_here(
 
     Args:
         at: the run's workspace.
-        run_id: of a run that nobody trains; it is queued and waits for this process, unless `now`.
-        before: how it stood before that, and stands again where the user gives up waiting for a slot.
-        now: train without a slot, beside whatever else is trained.
+        run_id: a run that nobody trains; unless `now`, it is queued with this process as its waiter.
+        before: its state before that, which it gets back if the user gives up waiting for a slot.
+        now: train without a slot, beside other runs.
     Returns:
         OK, FAILED (also diverged) or STOPPED.
     Raises:
-        UserError: it cannot be trained here, or something that the user can mend ended it.
+        UserError: the run cannot be trained here, or an error ended it that the user can repair.
         OwnershipLost: another process took it over.
     """
     with StopSignals() as signals:
@@ -87,7 +87,7 @@ def _report(at: Opened, run_id: str, outcome: RunOutcome) -> ExitCode:
         say(outcome.reason)
     match outcome.state:
         case RunState.FINISHED:
-            # By way of the store and the lock as it is now: a run takes long.
+            # Through the store, with the present lock: it may have changed during the run.
             lock = Settings.load(at.workspace).test_lock
             test = at.store.reader.test_accuracy(run_id, lock=lock)
             validation = f"val_acc={plain_share(outcome.val_accuracy)}"
@@ -104,7 +104,7 @@ def _report(at: Opened, run_id: str, outcome: RunOutcome) -> ExitCode:
 
 def _report_failure(at: Opened, run_id: str) -> None:
     run = at.store.reader.run(run_id)
-    # Not failed where the user can mend it and resume; still live where even the store could not be told.
+    # From the store: `stopped` where the user can repair the cause and resume; still live if writing failed.
     state = RunState.FAILED if run.stored_state.is_live else run.stored_state
     if state is RunState.INTERRUPTED:
         say(f"`iterand resume {run_id[:8]}` goes on from its last checkpoint.")
@@ -114,5 +114,5 @@ def _report_failure(at: Opened, run_id: str) -> None:
 def _announce(at: Opened, run_id: str) -> None:
     try:
         announce_run(at.workspace, at.store, run_id, start_detached)
-    except UserError as error:  # the command on_end is beside the run
+    except UserError as error:  # a failing command on_end is no failure of the run
         say(str(error))

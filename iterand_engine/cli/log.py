@@ -1,4 +1,4 @@
-"""`iterand log`: what a run's worker said, and what it says from now on."""
+"""`iterand log`: prints the log of a run's worker, and follows it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def log(
     goes_on: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run has ended.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show what a run's worker said."""
+    """Show the log of a run's worker."""
     with opened(workspace) as at:
         run_id = at.store.reader.resolve(run)
         path = log_path(at.workspace, run_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,27 +12,21 @@ from iterand_engine.cli.common import (
     JsonOption,
     WorkspaceOption,
     duration,
+    json_result,
     opened,
     result,
     results_alone,
-    say,
 )
-from iterand_engine.cli.train import SetOption, chosen_mapping, read_sets
+from iterand_engine.cli.train import ConfigArgument, PresetOption, SetOption, chosen_config
 from iterand_engine.config.extension_code import explained
-from iterand_engine.config.run_config import RunConfig
-from iterand_engine.config.sets import apply_changes, read_change
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import allowed
 from iterand_engine.machine.settings import data_roots
 
 
 def measure(
-    config: Annotated[
-        Path | None, typer.Argument(metavar="CONFIG.yaml", help="File with the run's options.")
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A recipe, as `iterand presets` lists them.")
-    ] = None,
+    config: ConfigArgument = None,
+    preset: PresetOption = None,
     sets: SetOption = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps to time at most.")] = 30,
     seconds: Annotated[float, typer.Option(min=0, help="Begin no further step after so long.")] = 10.0,
@@ -42,11 +35,7 @@ def measure(
 ) -> None:
     """Time some training steps of a run, on random images, and say how long the whole run would take."""
     with opened(workspace) as at, allowed(at.workspace):
-        changes = read_sets(sets or [], read_change)
-        mapping, notes = apply_changes(chosen_mapping(config, preset), changes, folder=Path.cwd())
-        options = RunConfig.from_mapping(mapping)
-        for note in notes:
-            say(note)
+        options = chosen_config(config, preset, sets or [])
         from iterand_engine.preflight import step_time
 
         try:
@@ -59,7 +48,7 @@ def measure(
                 raise
             raise UserError(sentence) from error
     if as_json:
-        result(json.dumps({**asdict(found), "run_s": found.run_s}))
+        json_result(json.dumps({**asdict(found), "run_s": found.run_s}))
         return
     result(
         f"{found.step_s * 1e3:.1f} ms a step (median of {found.steps}, {found.device}, {found.precision}); "

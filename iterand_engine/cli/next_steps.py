@@ -1,4 +1,4 @@
-"""What a person may do next with a run, in one sentence with the command for it."""
+"""Suggests the next step for a run, in one sentence with the command for it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ SHORT_ID = 8
 
 
 def next_step(run: RunDetail, checkpoint_step: int | None, config_file: Path) -> str | None:
-    """Say what suggests itself; None where no command does.
+    """Suggest the next step for a run; None if no command fits.
 
     Args:
-        run: as it stands.
-        checkpoint_step: of its newest checkpoint, None where there is none.
-        config_file: its configuration.
+        run: the run in its present state.
+        checkpoint_step: the step of its newest checkpoint, None if there is none.
+        config_file: the file with its configuration.
     """
     short = run.id[:SHORT_ID]
     steps = next_steps(run, run.config, was_started=bool(run.environments))
@@ -39,11 +39,11 @@ def next_step(run: RunDetail, checkpoint_step: int | None, config_file: Path) ->
     if StepKind.REPAIR in kinds:
         files = " or ".join(use.file for use in run.extensions)
         return (
-            f"mend {files} and enable it, then `iterand queue {config_file}` trains anew; this run keeps"
+            f"repair {files} and enable it, then `iterand queue {config_file}` trains anew; this run keeps"
             " the code that it was made with"
         )
     if StepKind.RESUME in kinds:
-        return f"mend the cause, then {resume}" if run.state is RunState.FAILED else resume
+        return f"repair the cause, then {resume}" if run.state is RunState.FAILED else resume
     return None
 
 

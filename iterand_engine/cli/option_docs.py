@@ -1,7 +1,7 @@
 """The page docs/configuration.md, made from the declared options, so that it cannot fall behind.
 
 `python -m iterand_engine.cli.option_docs docs/configuration.md` writes it anew; a test compares. With a
-workspace as second argument, the options of its enabled extension code are on the page too. Torch-free.
+workspace as second argument, the options of its enabled extensions are on the page too. Torch-free.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ _WORDS = """\
 
 
 def configuration_page() -> str:
-    """The whole page as Markdown."""
+    """Make the page of all options as Markdown."""
     parts = [_TOP.format(defaults=to_yaml(RunConfig()))]
     for name, field in RunConfig.model_fields.items():
         if name == "method":
@@ -102,7 +102,7 @@ def _methods() -> str:
 
 
 def _extension_options(entries: Mapping[str, Entry], option: str, prefix: str) -> Iterator[str]:
-    """A table for each choice of extension code that has options; what is built in has none."""
+    """Make a table for each entry of an extension that has options; built-in entries have none."""
     for name, entry in entries.items():
         if entry.arguments:
             table = _table(describe(with_arguments(Options, entry.arguments), prefix))

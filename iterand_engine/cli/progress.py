@@ -1,4 +1,4 @@
-"""Progress of a run on stderr: two live lines on a terminal, else a plain line now and then.
+"""Shows the progress of a run on stderr: two live lines on a terminal, else a plain line now and then.
 
 Limits: a display that cannot be written (a closed terminal or pipe) falls silent; it never ends a run.
 """
@@ -18,6 +18,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from iterand_engine.cli.common import duration
+from iterand_engine.cli.words import as_typed
 from iterand_engine.training.hooks import Hooks, TrainingProgress
 
 PLAIN_EVERY_S = 10.0
@@ -25,7 +26,7 @@ PLAIN_EVERY_S = 10.0
 
 @contextmanager
 def progress_display() -> Iterator[Hooks]:
-    """The display that suits stderr; what it shows last stays."""
+    """Open the display that suits stderr; its last lines stay on the screen."""
     if not sys.stderr.isatty():
         yield PlainDisplay()
         return
@@ -37,31 +38,30 @@ def progress_display() -> Iterator[Hooks]:
 
 
 class PlainDisplay(Hooks):
-    """A line at first and then every ten seconds."""
+    """Prints a line at the start and then every ten seconds."""
 
     def __init__(self) -> None:
         self._last_s = -math.inf
 
     def on_progress(self, progress: TrainingProgress) -> None:
-        """Show how far it is, if it is time for a line."""
+        """Print a line if ten seconds have passed since the last."""
         now_s = time.monotonic()
         if now_s - self._last_s >= PLAIN_EVERY_S:
             self._last_s = now_s
             self.note(f"{_place(progress)} {_figures(progress)} {_left(progress)}")
 
     def note(self, text: str) -> None:
-        """Tell something."""
         try:
-            print(text, file=sys.stderr, flush=True)
+            print(as_typed(text), file=sys.stderr, flush=True)
         except OSError:  # nobody listens any more
             self._last_s = math.inf
 
 
 class PatientConsole(Console):
-    """A console that falls silent where nobody listens; Rich's own would end the process, and the run."""
+    """A console that falls silent on a closed pipe; Rich's own would end the process, and the run."""
 
     def on_broken_pipe(self) -> None:
-        """Say nothing from now on."""
+        """Print nothing from now on; Rich calls this when the pipe is closed."""
         self.quiet = True
 
 
@@ -82,7 +82,6 @@ class LiveDisplay(Hooks):
         self._guarded(self._live.start)
 
     def on_progress(self, progress: TrainingProgress) -> None:
-        """Show how far it is."""
         self._bar.update(
             self._task,
             description=_place(progress),
@@ -94,10 +93,10 @@ class LiveDisplay(Hooks):
 
     def note(self, text: str) -> None:
         """Tell something, above the bar."""
-        self._guarded(lambda: self._live.console.print(Text(text)))
+        self._guarded(lambda: self._live.console.print(Text(as_typed(text))))
 
     def close(self) -> None:
-        """Leave what was shown last."""
+        """End the display; its last lines stay on the screen."""
         self._guarded(self._live.stop)
 
     def _guarded(self, show: Callable[[], None]) -> None:

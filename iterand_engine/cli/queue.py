@@ -17,6 +17,7 @@ from iterand_engine.cli.common import (
     Opened,
     WorkspaceOption,
     add_row,
+    json_result,
     make_table,
     opened,
     result,
@@ -25,6 +26,7 @@ from iterand_engine.cli.common import (
 )
 from iterand_engine.cli.run_json import QueueList, RunEntry
 from iterand_engine.cli.train import SetOption, read_sets
+from iterand_engine.cli.wait_for_slot import waiting_words
 from iterand_engine.cli.which_runs import RUNS_HELP, meant_runs
 from iterand_engine.config.axes import SEED, parse_seeds, read_values
 from iterand_engine.config.presets import preset as find_preset
@@ -34,7 +36,7 @@ from iterand_engine.extensions.active import check_code
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.processes import host_id
 from iterand_engine.preflight.probe_client import check_before_queueing
-from iterand_engine.runs.sweeps import Plan, QueuedPlan, check_data, plan, queue_plans
+from iterand_engine.runs.sweeps import QueuedPlan, SweepPlan, check_data, plan, queue_plans
 from iterand_engine.slots import drain
 from iterand_engine.store import RunState
 from iterand_engine.store import queue as store_queue
@@ -109,7 +111,7 @@ def queue(
 
 
 def _changes(sets: list[str], name: str | None, seeds: str | None) -> dict[str, Sequence[object]]:
-    """The values of what is set, name and seeds among it; of several of one option the last counts."""
+    """Collect the values by option, with name and seeds; of several of one option the last counts."""
     changes: dict[str, Sequence[object]] = {}
     for option, values in read_sets(sets, read_values):
         changes.pop(option, None)
@@ -157,8 +159,8 @@ def _refuse_mixtures(asked: list[str], as_json: bool) -> None:
         raise UserError("--json is for the list: `iterand queue --json`.")
 
 
-def _plans(files: list[str], preset: str | None, changes: dict[str, Sequence[object]]) -> list[Plan]:
-    """A plan for each file, or for the preset; all are checked before anything is queued."""
+def _plans(files: list[str], preset: str | None, changes: dict[str, Sequence[object]]) -> list[SweepPlan]:
+    """Make a plan for each file, or for the preset; all are checked before anything is queued."""
     if files and preset is not None:
         raise UserError(f"A file ({files[0]}) and a preset ({preset}) are both given; name one of them.")
     if preset is not None:
@@ -173,7 +175,7 @@ def _plans(files: list[str], preset: str | None, changes: dict[str, Sequence[obj
     return plans
 
 
-def _add(at: Opened, plans: list[Plan], *, first: bool) -> None:
+def _add(at: Opened, plans: list[SweepPlan], *, first: bool) -> None:
     check_data(at.workspace, plans)
     warning = at.workspace.warning()
     notes = dict.fromkeys(note for one in plans for note in one.notes)
@@ -187,7 +189,7 @@ def _add(at: Opened, plans: list[Plan], *, first: bool) -> None:
     say("`iterand top` shows how it goes.")
 
 
-def _queued_text(planned: Plan, queued: QueuedPlan) -> str:
+def _queued_text(planned: SweepPlan, queued: QueuedPlan) -> str:
     count = len(queued.run_ids)
     if planned.is_sweep:
         return f"{count} {'run' if count == 1 else 'runs'}, sweep {planned.name!r}: {_ids(queued.run_ids)}"
@@ -197,7 +199,7 @@ def _queued_text(planned: Plan, queued: QueuedPlan) -> str:
 
 
 def _to_resume(at: Opened, names: list[str], *, interrupted: bool, everything: bool) -> list[str]:
-    """The runs to resume, those made first before others where none is named."""
+    """Find the ids of the runs to resume; those not named, the oldest first."""
     if sum((bool(names), interrupted, everything)) != 1:
         raise UserError("Name the runs to resume after --resume, or say --interrupted or --all instead.")
     if names:
@@ -223,7 +225,7 @@ def _resume(at: Opened, run_ids: list[str]) -> None:
 
 
 def _continue(at: Opened) -> None:
-    """Slots of an older program start anew when their runs have ended; without such, missing ones start."""
+    """Ask slots of an older program to restart after their runs; if there are none, start missing ones."""
     here = [slot for slot in at.store.reader.slots() if slot.key.host == host_id() and slot.held]
     older = [slot.key for slot in here if slot.program != program_stamp()]
     store_slots.ask(at.store, older, "restart")
@@ -245,23 +247,23 @@ def _reopen(at: Opened, device: str) -> None:
 
 
 def _start_slots(at: Opened) -> bool:
-    """Start the slots that are missing, say which; where there are none, why the first run waits."""
+    """Start missing slots and say which; if none is missing, say why the first run waits."""
     started = drain.start_missing(at.workspace, at.store)
     for key in started:
         result(f"started {_slot(key)}")
     queued = at.store.reader.queued()
     if not started and queued:
-        why = drain.why_waiting(at.store, at.settings, queued[0])
+        why = waiting_words(at, queued[0])
         say(f"run {queued[0].id[:SHORT_ID]} is first: {why}")
     return bool(started)
 
 
 def _list(at: Opened, *, as_json: bool) -> None:
     rows = at.store.reader.queued()
-    why = drain.why_waiting(at.store, at.settings, rows[0]) if rows else None
+    why = waiting_words(at, rows[0]) if rows else None
     if as_json:
         entries = [RunEntry.of(row, None) for row in rows]
-        result(QueueList(runs=entries, waits=why).model_dump_json(indent=2))
+        json_result(QueueList(runs=entries, waits=why).model_dump_json(indent=2))
         return
     if not rows:
         result("The queue is empty; `iterand queue --preset quickstart` adds a run.")

@@ -1,6 +1,6 @@
 """The JSON that `runs`, `show` and `queue` print with `--json`: a contract, so names are only ever added.
 
-Not a number and absent are both null. Under the test lock `test_accuracy` is null and `test_locked` true.
+NaN and absent values are both null. Under the test lock `test_accuracy` is null and `test_locked` true.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class RunEntry(_Json):
         test: TestAccuracy,
         sweeps: Sequence[str] = (),
     ) -> RunEntry:
-        """What the list shows of a row, with accuracies as they may be seen, and sweep ids."""
+        """Make the entry of a row, with accuracies as the lock permits, and the ids of its sweeps."""
         own = {name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)}
         accuracies = {"val_accuracy": row.accuracy_so_far, "test_accuracy": _number(test)}
         return cls(**(own | accuracies), sweeps=tuple(sweeps), test_locked=isinstance(test, Locked))
@@ -86,7 +86,7 @@ class Results(_Json):
 
 
 class RunDocument(_Json):
-    """`iterand show --json`."""
+    """The document that `iterand show --json` prints."""
 
     schema_version: int = SCHEMA_VERSION
     id: str
@@ -120,13 +120,13 @@ class RunDocument(_Json):
         sweeps: Sequence[str],
         waits: str | None,
     ) -> RunDocument:
-        """Put a run's parts together.
+        """Make the document of a run.
 
         Args:
             detail: the run.
-            test: its test accuracy as the lock lets it be seen.
+            test: its test accuracy as the lock permits.
             last_values: the newest value of each series.
-            sweeps: ids of those that it belongs to.
+            sweeps: ids of the sweeps that it belongs to.
             waits: why it is not being trained yet, if it is queued.
         """
         locked = isinstance(test, Locked)

@@ -1,4 +1,4 @@
-"""`iterand runs` and `presets`: what there is, for people or as JSON."""
+"""`iterand runs` and `presets`: lists of runs and presets, for users or as JSON."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from iterand_engine.cli.common import (
     WorkspaceOption,
     add_row,
     duration,
+    json_result,
     make_table,
     opened,
     result,
@@ -51,7 +52,7 @@ def runs(
         from iterand_engine.cli.run_json import RunEntry, RunList
 
         entries = [RunEntry.of(row, tests[row.id], sweeps.ids(row.id)) for row in rows]
-        result(RunList(runs=entries).model_dump_json(indent=2))
+        json_result(RunList(runs=entries).model_dump_json(indent=2))
     elif rows:
         show_table(_runs_table(rows, tests, sweeps))
         _say_what_can_go_on(rows)
@@ -72,7 +73,7 @@ def presets(workspace: WorkspaceOption = None) -> None:
 
 
 class _Sweeps:
-    """All sweeps there are, by the runs listed."""
+    """The sweeps of the workspace, to be looked up by run."""
 
     def __init__(self, sweeps: Sequence[SweepRow]) -> None:
         self._sweeps: dict[str, list[SweepRow]] = {}
@@ -84,7 +85,7 @@ class _Sweeps:
         return [sweep.id for sweep in self._sweeps.get(run_id, ())]
 
     def columns(self, rows: Sequence[RunRow]) -> dict[str, list[str]]:
-        """A column of tags and one of sweeps, each only where one of the runs has such."""
+        """Make a column of tags and one of sweeps, each only if one of the runs has some."""
         columns = {
             "tags": [", ".join(row.tags) for row in rows],
             "sweep": [", ".join(sweep.name for sweep in self._sweeps.get(row.id, ())) for row in rows],

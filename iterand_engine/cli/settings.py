@@ -1,4 +1,4 @@
-"""`iterand settings` and `iterand unlock`: what a workspace remembers, and who may see test accuracy."""
+"""`iterand settings` and `iterand unlock`: a workspace's settings, and the lock on test accuracy."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Name of the set
 
 
 def make_settings() -> typer.Typer:
-    """The group `iterand settings`."""
+    """Make the group `iterand settings`."""
     group = typer.Typer(name="settings", help="Show or change the workspace's settings.")
     group.callback(invoke_without_command=True)(list_settings)
     group.command("get")(get_setting)
-    # A value may begin with a minus: what is allowed says the setting.
+    # A value may begin with a minus: each setting checks its own values.
     group.command("set", context_settings={"ignore_unknown_options": True})(set_setting)
     return group
 
@@ -67,7 +67,7 @@ def unlock(
 
 
 def _folder(context: typer.Context, workspace: Path | None) -> Path | None:
-    """The workspace as named after the command, or else after `settings`."""
+    """The folder given after the command, or else after `settings`."""
     return workspace or context.obj
 
 

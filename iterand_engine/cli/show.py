@@ -1,4 +1,4 @@
-"""`iterand show`: one run, with what became of it, why it waits, and what to do next."""
+"""`iterand show`: one run with its state, why it waits, and what to do next."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from iterand_engine.cli.common import (
     WorkspaceOption,
     add_row,
     duration,
+    json_result,
     make_table,
     opened,
     result,
@@ -22,8 +23,8 @@ from iterand_engine.cli.common import (
 from iterand_engine.cli.next_steps import next_step
 from iterand_engine.cli.run_json import RunDocument
 from iterand_engine.cli.table import CliTable
+from iterand_engine.cli.wait_for_slot import waiting_words
 from iterand_engine.machine.run_log import last_lines, log_path
-from iterand_engine.slots import drain
 from iterand_engine.store import Event, Locked, RunDetail, RunState
 from iterand_engine.store.records import SweepRow
 
@@ -32,7 +33,7 @@ _ENDED_BADLY = (RunState.INTERRUPTED, RunState.FAILED)
 
 @dataclass(frozen=True)
 class _Found:
-    """All that is shown of a run, read at one time."""
+    """Everything that is shown of a run, read at one time."""
 
     detail: RunDetail
     test: float | Locked | None
@@ -57,7 +58,7 @@ def show(run: RunArgument, json: JsonOption = False, workspace: WorkspaceOption 
             sweeps=[sweep.id for sweep in found.sweeps],
             waits=found.waits,
         )
-        result(document.model_dump_json(indent=2))
+        json_result(document.model_dump_json(indent=2))
     else:
         _print(found)
 
@@ -67,18 +68,18 @@ def _read(at: Opened, run_id: str) -> _Found:
     folder = at.workspace.run_dir(run_id)
     saved = at.store.reader.checkpoints(run_id)
     messages = at.store.reader.events(run_id)
-    # A slot keeps the last lines with its message about a worker's death; others could not.
-    told = bool(messages) and "\n" in messages[-1].text
+    # If a slot stored the death of the worker, its message has the last lines of the log already.
+    has_log = bool(messages) and "\n" in messages[-1].text
     return _Found(
         detail=detail,
         test=at.store.reader.test_accuracy(run_id, lock=at.settings.test_lock),
         values=at.store.reader.last_values(run_id),
         messages=messages,
         sweeps=[sweep for sweep in at.store.reader.sweeps() if run_id in sweep.run_ids],
-        waits=(drain.why_waiting(at.store, at.settings, detail) if detail.state is RunState.QUEUED else None),
+        waits=(waiting_words(at, detail) if detail.state is RunState.QUEUED else None),
         next=next_step(detail, saved[0].step if saved else None, folder / "config.yaml"),
         log_tail=last_lines(log_path(at.workspace, run_id))
-        if detail.state in _ENDED_BADLY and not told
+        if detail.state in _ENDED_BADLY and not has_log
         else "",
         folder=str(folder),
     )
@@ -99,7 +100,7 @@ def _print(found: _Found) -> None:
 
 
 def _facts(found: _Found) -> CliTable:
-    """A table without head: names and values; what a run has not is left out."""
+    """Make a table without headings: names and values; absent values are left out."""
     detail = found.detail
     table = make_table("", "")
     table.show_header = False
@@ -118,7 +119,7 @@ def _facts(found: _Found) -> CliTable:
         "val accuracy": share(detail.accuracy_so_far),
         "test accuracy": share(found.test),
         "precision": f"{detail.precision} on {detail.device_kind}",
-        "extension code": ", ".join(f"{use.file} ({use.sha256[:12]})" for use in detail.extensions),
+        "extensions": ", ".join(f"{use.file} ({use.sha256[:12]})" for use in detail.extensions),
         "final digest": detail.final_digest or "-",
         "files": found.folder,
     }

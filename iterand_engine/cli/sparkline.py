@@ -1,6 +1,6 @@
-"""A curve and a share as a few characters, for terminals.
+"""Draws a curve and a share as a few characters, for terminals.
 
-Limits: a sparkline shows means of stretches between its own lowest and highest one; it has no scale.
+Limits: a sparkline shows means of stretches, scaled between their lowest and highest; it has no axis.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ASCII = Strokes("_.-=+*#@", "#", "-")
 
 
 def strokes_for(encoding: str) -> Strokes:
-    """Blocks where the terminal's encoding has them, else plain ASCII."""
+    """Choose block characters if the terminal's encoding has them, else plain ASCII."""
     try:
         (BLOCKS.levels + BLOCKS.done + BLOCKS.left).encode(encoding)
     except (UnicodeEncodeError, LookupError):
@@ -35,14 +35,14 @@ def strokes_for(encoding: str) -> Strokes:
 
 
 def sparkline(values: NDArray[np.float32], width: int, strokes: Strokes = BLOCKS) -> str:
-    """Draw a curve.
+    """Draw values as a line of characters of different heights.
 
     Args:
-        values: (n,), evenly spaced; what is not finite is left out of the means.
-        width: at most so many characters.
-        strokes: the characters.
+        values: (n,), evenly spaced; values that are not finite are left out of the means.
+        width: the most characters to draw.
+        strokes: the characters to draw with.
     Returns:
-        One character for each of `width` equal stretches of the values, a blank where none is finite.
+        One character for each of `width` equal stretches of the values, a blank if none is finite.
     """
     stretches = np.array_split(values.astype(np.float64), min(width, len(values))) if len(values) else []
     means = [
@@ -58,6 +58,6 @@ def sparkline(values: NDArray[np.float32], width: int, strokes: Strokes = BLOCKS
 
 
 def bar(share: float, width: int, strokes: Strokes = BLOCKS) -> str:
-    """Draw a share, 0 to 1, as a bar of `width` characters; full only where all is done."""
+    """Draw a share, 0 to 1, as a bar of `width` characters; it is full only for 1."""
     done = math.floor(max(0.0, min(1.0, share)) * width)
     return strokes.done * done + strokes.left * (width - done)

@@ -1,4 +1,4 @@
-"""Tables of plain text: laid out by Rich on a terminal, and the same without it where the output is piped.
+"""Tables of plain text: Rich lays them out on a terminal; piped output looks the same without Rich.
 
 Importing Rich and rendering a hundred rows takes as long as reading them from the database.
 """
@@ -14,11 +14,11 @@ _TERMINAL_VARIABLES = ("FORCE_COLOR", "TTY_COMPATIBLE")  # Rich takes a pipe for
 
 
 class CliTable:
-    """A plain table.
+    """A table of plain text, printed as a whole.
 
     Args:
-        columns: their headings.
-        right: the headings of those that hold numbers.
+        columns: the headings of the columns.
+        right: the headings of the columns with numbers, which are aligned right.
     """
 
     def __init__(self, columns: Sequence[str], right: Sequence[str]) -> None:
@@ -28,11 +28,11 @@ class CliTable:
         self.show_header = True
 
     def add(self, cells: Sequence[str]) -> None:
-        """Add a row, a cell for each column."""
+        """Add a row with a cell for each column."""
         self._rows.append(list(cells))
 
     def show(self) -> None:
-        """Print it on stdout, in full where nobody looks at it."""
+        """Print the table on stdout, with its full width where that is no terminal."""
         terminal = sys.stdout.isatty()
         plain = None if terminal or any(map(os.environ.get, _TERMINAL_VARIABLES)) else self._plain()
         if plain is None:
@@ -42,7 +42,7 @@ class CliTable:
             sys.stdout.flush()
 
     def _plain(self) -> str | None:
-        """The whole table as Rich lays it out; None where a cell or a line needs more than padding."""
+        """Lay out the table as Rich does; None if a cell or a line needs more than padding."""
         lines = [*([list(self._columns)] if self.show_header else []), *self._rows]
         if not lines or not all(
             cell.isascii() and (not cell or cell.isprintable()) for line in lines for cell in line

@@ -1,6 +1,6 @@
-"""`iterand top`: slots, what is being trained and what waits, again every second until Ctrl+C.
+"""`iterand top`: shows slots, live runs and the queue, every second until Ctrl+C.
 
-Limits: it only looks; it neither starts slots nor settles what became of dead runs.
+Limits: it only reads; it neither starts slots nor stores the new state of dead runs.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from iterand_engine.cli.common import Opened, WorkspaceOption, opened
 from iterand_engine.cli.progress import PatientConsole
 from iterand_engine.cli.sparkline import strokes_for
 from iterand_engine.cli.top_board import Board, render
+from iterand_engine.cli.wait_for_slot import waiting_words
 from iterand_engine.config.metrics import LOSS
 from iterand_engine.machine.signals import StopSignals
-from iterand_engine.slots import drain
 from iterand_engine.store import RunState
 
 EVERY_S = 1.0
 POLL_S = 0.1
-WIDEST = 120  # columns; beyond them what belongs together stands too far apart
-COUNT_EVERY_S = 10.0  # of all runs, which may be many
+WIDEST = 120  # columns; on a wider board a run's name and figures would be too far apart
+COUNT_EVERY_S = 10.0  # not every second, because the count reads all runs
 _TROUBLED = (RunState.INTERRUPTED, RunState.FAILED, RunState.DIVERGED)
 
 
@@ -62,7 +62,7 @@ def _watch(reader: BoardReader, console: Console) -> None:
 
 
 class BoardReader:
-    """Reads boards one after another; of curves only what is new."""
+    """Reads boards one after another; of the curves only new points."""
 
     def __init__(self, at: Opened) -> None:
         self._at = at
@@ -71,7 +71,7 @@ class BoardReader:
         self._counted_s = -math.inf
 
     def read(self) -> Board:
-        """The board as it is now."""
+        """Read slots, live runs, queue and the new points of the losses, as they are now."""
         store = self._at.store
         live, queued = store.reader.live_runs(), store.reader.queued()
         self._read_losses([run.id for run in live])
@@ -85,7 +85,7 @@ class BoardReader:
             live=tuple(live),
             queued=tuple(queued),
             losses={run_id: values for run_id, (_, values) in self._losses.items()},
-            waits=drain.why_waiting(store, self._at.settings, queued[0]) if queued else "",
+            waits=waiting_words(self._at, queued[0]) if queued else "",
             troubled=self._troubled,
         )
 

@@ -1,6 +1,6 @@
-"""How `iterand top` lays one moment out, for a terminal of any width from 60 columns on.
+"""Lays out the board of `iterand top`, for a terminal of 60 columns or more.
 
-A run takes two lines: who and how long still, then progress, validation accuracy and the curve of its loss.
+A run takes two lines: its name and the time left, then progress, validation accuracy and its loss curve.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from rich.text import Text
 
 from iterand_engine.cli.common import duration, share
 from iterand_engine.cli.sparkline import BLOCKS, Strokes, bar, sparkline
+from iterand_engine.cli.words import as_typed, help_by
+from iterand_engine.errors import Advice
 from iterand_engine.machine import processes
+from iterand_engine.machine.environment import program_stamp
 from iterand_engine.store import RunRow, RunState
 from iterand_engine.store.records import SlotKey, SlotRow
 
@@ -31,7 +34,7 @@ _SPARE_LINES = 4  # for messages that take more than one
 
 @dataclass(frozen=True)
 class Board:
-    """One moment: slots, live runs and the queue in its order, with what is shown of each.
+    """The state at one moment: slots, live runs and the queue in its order, with the figures of each.
 
     `losses` (n,) are of all steps so far, by run id; `waits` says why
     the first queued run is not being trained; `troubled` counts runs by how they ended badly.
@@ -47,11 +50,11 @@ class Board:
 
 
 def render(board: Board, height: int | None = None, strokes: Strokes = BLOCKS) -> RenderableType:
-    """Lay a board out.
+    """Lay out a board.
 
     Args:
-        board: what to show.
-        height: of the terminal in lines; the queue is cut to it, and runs take one line where two do not fit.
+        board: the board to show.
+        height: the terminal's, in lines; the queue is cut to it, and runs take one line if two do not fit.
             None shows all.
         strokes: the characters to draw with.
     """
@@ -73,7 +76,7 @@ def render(board: Board, height: int | None = None, strokes: Strokes = BLOCKS) -
 
 
 def run_line(board: Board, run: RunRow) -> str:
-    """A live run in one plain line."""
+    """Describe a live run in one plain line."""
     done = f"{100 * run.step / run.total_steps:.0f} %" if run.total_steps else f"step {run.step}"
     losses = board.losses.get(run.id)
     loss = f", loss {losses[-1]:.4g}" if losses is not None and len(losses) else ""
@@ -86,7 +89,7 @@ def run_line(board: Board, run: RunRow) -> str:
 
 
 def seconds_left(run: RunRow) -> float:
-    """How long a run still takes at the mean speed of its steps so far; NaN where that is not known."""
+    """Estimate the seconds left at the mean speed of the steps so far; NaN if that is not known."""
     if not run.total_steps or run.step <= 0 or run.elapsed_s <= 0:
         return math.nan
     return run.elapsed_s / run.step * (run.total_steps - run.step)
@@ -101,7 +104,7 @@ def _head(board: Board) -> RenderableType:
 def _running(
     board: Board, label: str, run: RunRow, with_figures: bool, strokes: Strokes
 ) -> list[RenderableType]:
-    """A run's line, and where there is room one with its figures."""
+    """Make a run's line, and one with its figures if there is room."""
     left = seconds_left(run)
     time_left = "" if math.isnan(left) else f", {duration(left)} left"
     name = Text(f"{run.id[:SHORT_ID]} {run.name}, seed {run.seed}")
@@ -114,14 +117,14 @@ def _running(
 
 
 def _idle(label: str, slot: SlotRow) -> RenderableType:
-    """A slot without a run, in as many lines as its message needs."""
+    """Make the lines of a slot without a run, as many as its message needs."""
     if slot.closed_reason is not None:
-        reopen = f"`iterand queue --reopen {slot.key.device[:_DEVICE]}` opens it"
-        text = Text(f"closed: {slot.closed_reason}; {reopen}", style="red")
+        reopen = help_by(Advice.REOPEN_SLOT, slot.key.device[:_DEVICE])
+        text = Text(as_typed(f"closed: {slot.closed_reason}; {reopen}"), style="red")
     elif slot.run_id is not None:
         text = Text(f"{slot.run_id[:SHORT_ID]} is starting")
     else:
-        text = Text(slot.message or ("idle" if slot.held else "not started"), style="dim")
+        text = Text(as_typed(_idle_words(slot)), style="dim")
     line = Table.grid(expand=True, padding=(0, 1, 0, 0))
     line.add_column(width=_LABEL_WIDTH, no_wrap=True, overflow="ellipsis")
     line.add_column(ratio=1, overflow="fold")
@@ -129,12 +132,19 @@ def _idle(label: str, slot: SlotRow) -> RenderableType:
     return line
 
 
+def _idle_words(slot: SlotRow) -> str:
+    if not slot.message:
+        return "idle" if slot.held else "not started"
+    is_older = slot.held and slot.program != program_stamp()
+    return f"{slot.message}; {help_by(Advice.START_SLOTS)} anew" if is_older else slot.message
+
+
 def _queue(board: Board, lines: int | None) -> list[RenderableType]:
-    """The first queued runs, as many as fit into so many lines, and how many more there are."""
+    """Make lines of the first queued runs, at most `lines` of them, and of the number of the others."""
     if not board.queued:
         return [Text("The queue is empty.")]
     count = len(board.queued) if lines is None or len(board.queued) <= lines else lines - 1
-    parts: list[RenderableType] = [Text(f"Queue: {board.waits}")]
+    parts: list[RenderableType] = [Text(as_typed(f"Queue: {board.waits}"))]
     for place, run in enumerate(board.queued[:count], start=1):
         name = Text(f"{run.id[:SHORT_ID]} {run.name}, seed {run.seed}")
         at_step = f"from step {run.step}, {run.device_kind}" if run.step else run.device_kind
@@ -146,7 +156,7 @@ def _queue(board: Board, lines: int | None) -> list[RenderableType]:
 
 @dataclass(frozen=True)
 class _Figures:
-    """A run's progress, accuracy and loss; where the terminal is narrow, bar and curve are shorter."""
+    """A run's progress, accuracy and loss; in a narrow terminal, bar and curve are shorter."""
 
     done: float
     accuracy: str
@@ -163,7 +173,7 @@ class _Figures:
 
 
 def _line(text: RenderableType, right: Text, label: str | None = None) -> Table:
-    """One line: a label, a text that is cut where it does not fit, and a text at the right."""
+    """Make one line: a label, a text that is cut if it does not fit, and a text at the right."""
     line = Table.grid(expand=True, padding=(0, 1, 0, 0))
     if label is not None:
         line.add_column(width=_LABEL_WIDTH, no_wrap=True, overflow="ellipsis")
@@ -174,6 +184,6 @@ def _line(text: RenderableType, right: Text, label: str | None = None) -> Table:
 
 
 def _slot_label(key: SlotKey) -> str:
-    """`cpu 0` or `GPU-3fa1 0`, with a mark where it is another machine's."""
+    """Name a slot: `cpu 0` or `GPU-3fa1 0`, with a mark if it is another machine's."""
     device = key.device[:SHORT_ID]
     return f"{device} {key.position}" + ("" if key.host == processes.host_id() else " *")

@@ -24,6 +24,12 @@ from iterand_engine.store import queue as store_queue
 
 R = TypeVar("R")
 GOES_ON = tuple(state for state in RunState if state is RunState.QUEUED or state.is_resumable)
+ConfigArgument = Annotated[
+    Path | None, typer.Argument(metavar="CONFIG.yaml", help="File with the run's options.")
+]
+PresetOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="A recipe, as `iterand presets` lists them.")
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="OPTION=VALUE", help="Change an option, e.g. --set training.lr=0.05."),
@@ -35,25 +41,30 @@ NowOption = Annotated[
 
 
 def train(
-    config: Annotated[
-        Path | None, typer.Argument(metavar="CONFIG.yaml", help="File with the run's options.")
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A recipe, as `iterand presets` lists them.")
-    ] = None,
+    config: ConfigArgument = None,
+    preset: PresetOption = None,
     sets: SetOption = None,
     now: NowOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Train a run from a file or a preset, and record it."""
     with opened(workspace) as at:
-        changes = read_sets(sets or [], read_change)
-        mapping, notes = apply_changes(chosen_mapping(config, preset), changes, folder=Path.cwd())
-        options = RunConfig.from_mapping(mapping)
-        for note in notes:
-            say(note)
-        run_id = new_run(at, options)
+        run_id = new_run(at, chosen_config(config, preset, sets or []))
         raise typer.Exit(train_here(at, run_id, now=now))
+
+
+def chosen_config(config: Path | None, preset: str | None, sets: list[str]) -> RunConfig:
+    """The configuration that a file or a preset and some `--set` make; what changes with them is said.
+
+    Raises:
+        UserError: the file, the preset or an option is wrong.
+    """
+    changes = read_sets(sets, read_change)
+    mapping, notes = apply_changes(chosen_mapping(config, preset), changes, folder=Path.cwd())
+    options = RunConfig.from_mapping(mapping)
+    for note in notes:
+        say(note)
+    return options
 
 
 def resume(run: RunArgument, now: NowOption = False, workspace: WorkspaceOption = None) -> None:
@@ -71,7 +82,7 @@ def resume(run: RunArgument, now: NowOption = False, workspace: WorkspaceOption 
 
 
 def chosen_mapping(config: Path | None, preset: str | None) -> dict[str, Any]:
-    """The options of a file or of a preset.
+    """Read the options of a file or of a preset.
 
     Raises:
         UserError: both are given, or neither, or the one given cannot be read.
@@ -90,11 +101,11 @@ def chosen_mapping(config: Path | None, preset: str | None) -> dict[str, Any]:
 
 
 def read_sets(sets: list[str], read: Callable[[str], R]) -> list[R]:
-    """Read what was given by `--set`; an error names the flag.
+    """Read the arguments of `--set`; an error names the flag.
 
     Args:
-        sets: the texts.
-        read: reads one.
+        sets: the arguments.
+        read: reads one of them.
     """
     try:
         return [read(text) for text in sets]
@@ -103,10 +114,10 @@ def read_sets(sets: list[str], read: Callable[[str], R]) -> list[R]:
 
 
 def new_run(at: Opened, options: RunConfig) -> str:
-    """Make a run that this process is going to train, once its data is known to be there.
+    """Check that the data is here, and make a run that this process is going to train.
 
     Raises:
-        UserError: data, device or precision are not to be had here.
+        UserError: data, device or precision is not available here.
     """
     warning = at.workspace.warning()
     if warning is not None:

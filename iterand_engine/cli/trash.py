@@ -1,4 +1,4 @@
-"""`iterand delete`, `undelete` and `clean`: runs into the trash and back, and what takes room on the disk."""
+"""`iterand delete`, `undelete` and `clean`: put runs into the trash and back, and free disk space."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from iterand_engine.machine.texts import counted
 from iterand_engine.runs.trash import TrashEntry, disk_use, empty, entries, undelete_runs
 from iterand_engine.store.trash import discard
 
-LISTED = 20  # entries of the trash; of the rest only the number is told
+LISTED = 20  # entries of the trash; of the rest only the number is shown
 LARGEST = 10
 LARGE_BYTES = 1_000_000
 SHORT_ID = 8
@@ -66,7 +66,7 @@ def undelete(
             run_ids = [one.run_id for one in entries(at.workspace, at.store) if one.deleted_at is not None]
         else:
             run_ids = list(dict.fromkeys(at.store.reader.resolve_discarded(run) for run in runs or ()))
-        _tell(undelete_runs(at.workspace, at.store, run_ids))
+        _report(undelete_runs(at.workspace, at.store, run_ids))
     result(f"Brought back {counted(len(run_ids), 'run')}.")
 
 
@@ -81,24 +81,24 @@ def clean(
         found = sorted(entries(at.workspace, at.store), key=lambda entry: -use.trash.get(entry.run_id, 0))
         _show_trash(found, use)
         _show_largest(at, largest(use, LARGEST, LARGE_BYTES))
-        _tell([f"Cannot look into {place}." for place in use.unreadable])
+        _report([f"Cannot look into {place}." for place in use.unreadable])
         if not found or dry_run:
             return
         freed = f"{counted(len(found), 'run')} ({size(_trash_bytes(found, use))})"
         if not yes and not _agreed(freed):
             result("Nothing was removed.")
             return
-        _tell(empty(at.workspace, at.store, found))
+        _report(empty(at.workspace, at.store, found))
         left = {entry.run_id for entry in entries(at.workspace, at.store)}
         gone = [entry for entry in found if entry.run_id not in left]
     result(f"Removed {counted(len(gone), 'run')} ({size(_trash_bytes(gone, use))}).")
 
 
 def _agreed(what: str) -> bool:
-    """Ask a person; only yes is yes.
+    """Ask the user; any other answer than yes means no.
 
     Raises:
-        UserError: nobody can be asked here.
+        UserError: there is no terminal to ask in.
     """
     if not _somebody_is_there():
         raise UserError(
@@ -109,7 +109,7 @@ def _agreed(what: str) -> bool:
         answer = sys.stdin.readline()
     except KeyboardInterrupt:
         answer = ""
-    if not answer:  # the line of the question has no end yet
+    if not answer:  # the line of the question is not ended yet
         say("")
     return answer.strip().lower() in ("y", "yes")
 
@@ -148,7 +148,7 @@ def _show_largest(at: Opened, things: Sequence[LargeThing]) -> None:
 
 
 def _described(thing: LargeThing, run_name: str | None) -> tuple[str, str]:
-    """What a large thing is, and how to get rid of it."""
+    """Name a large thing, and say how to remove it."""
     match thing.what:
         case "run" if run_name is None:
             return f"runs/{thing.name}, of no run", "remove the folder"
@@ -165,6 +165,6 @@ def _trash_bytes(found: Sequence[TrashEntry], use: DiskUse) -> int:
     return sum(use.trash.get(entry.run_id, 0) for entry in found)
 
 
-def _tell(problems: Sequence[str]) -> None:
+def _report(problems: Sequence[str]) -> None:
     for problem in problems:
         say(problem)

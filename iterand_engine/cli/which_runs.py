@@ -1,4 +1,4 @@
-"""Which runs a command means: those it names, or those that a filter finds."""
+"""Finds the runs that a command's arguments mean: those named, or those that a filter finds."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ RUNS_HELP = "Runs by id, beginning of an id, or name; or a filter such as state:
 
 
 def meant_runs(at: Opened, words: Sequence[str], states: Collection[RunState] = ()) -> list[str]:
-    """The ids of the runs that a user means: those named, in their order, or those found, the oldest first.
+    """Find the ids of the runs that the user means: those named, in order, or those found, oldest first.
 
     Args:
-        at: where they are.
-        words: names all, or conditions all, as after `iterand runs`; a run's name is no condition, whatever
-            it has in it.
-        states: of those that a filter finds only runs that stand so are meant; without any, all are.
+        at: the workspace to search.
+        words: all names, or all conditions, as after `iterand runs`; a run's name is never read as a
+            condition.
+        states: keep only runs in these states of those that a filter finds; without any, keep all.
     Raises:
-        UserError: a name means no run or several, or a filter finds none, or has a mistake.
+        UserError: a name fits no run or several, or a filter is wrong or finds none.
     """
     conditions = [word for word in words if any(sign in word for sign in ":=<>")]
     if conditions:

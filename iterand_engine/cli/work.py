@@ -1,7 +1,7 @@
-"""`iterand work`: drain the queue in the foreground, with the progress of what is trained.
+"""`iterand work`: drains the queue in the foreground, with the progress of the runs.
 
-Each run has a process of its own, as in a slot that stands alone. Ctrl+C asks those runs to save and stop; a
-second one leaves them to do so by themselves.
+Each run has a process of its own, as in a slot in the background. Ctrl+C asks those runs to save and stop; a
+second one ends this program without waiting for them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from iterand_engine.cli.progress import PLAIN_EVERY_S, PatientConsole
 from iterand_engine.cli.sparkline import strokes_for
 from iterand_engine.cli.top import EVERY_S, BoardReader
 from iterand_engine.cli.top_board import render, run_line
+from iterand_engine.cli.wait_for_slot import waiting_words
+from iterand_engine.cli.words import as_typed
 from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.machine.signals import StopSignals
 from iterand_engine.slots import drain
@@ -43,14 +45,14 @@ def work(
         wanted = _wanted(at, devices or [])
         with StopSignals() as signals, _display(at) as display:
 
-            def should_stop() -> bool:  # asked several times a second: the moment to look, too
+            def should_stop() -> bool:  # called several times a second, so it refreshes the display too
                 display.look()
                 return signals.requested
 
             ended = drain.drain(at.workspace, at.store, wanted, say=display.note, should_stop=should_stop)
         closed = {slot.key for slot in at.store.reader.slots() if slot.closed_reason is not None}
         left = at.store.reader.queued()
-        why = drain.why_waiting(at.store, at.settings, left[0]) if left else ""
+        why = waiting_words(at, left[0]) if left else ""
     for run in ended:
         result(f"run {run.run_id} {run.state}")
     states = Counter(run.state for run in ended)
@@ -65,7 +67,7 @@ def work(
 
 
 def _wanted(at: Opened, devices: list[str]) -> list[SlotPlace]:
-    """The slots to drain; those whose device others use are said and left out."""
+    """Choose the slots to drain; those whose device other programs use are reported and left out."""
     offered = drain.places(at.settings, our_processes(at.store))
     chosen = [
         offer
@@ -87,15 +89,15 @@ def _wanted(at: Opened, devices: list[str]) -> list[SlotPlace]:
 
 class _Display(Protocol):
     def look(self) -> None:
-        """Show how far everything is, if it is time to."""
+        """Refresh the display if it is due."""
 
     def note(self, text: str) -> None:
-        """Tell something, in a line of its own."""
+        """Print a sentence on a line of its own."""
 
 
 @contextmanager
 def _display(at: Opened) -> Iterator[_Display]:
-    """The board of `iterand top` on a terminal, else a line a run now and then."""
+    """Open the board of `iterand top` on a terminal, else a display with a line per run now and then."""
     if not sys.stderr.isatty():
         yield _Lines(at)
         return
@@ -138,11 +140,11 @@ class _LiveBoard:
             self._guarded(lambda: self._live.update(board, refresh=True))
 
     def note(self, text: str) -> None:
-        self._guarded(lambda: self._console.print(Text(text)))
+        self._guarded(lambda: self._console.print(Text(as_typed(text))))
 
     def close(self) -> None:
         self._guarded(self._live.stop)
 
     def _guarded(self, show: Callable[[], None]) -> None:
-        with suppress(OSError):  # nobody looks any more; training goes on
+        with suppress(OSError):  # the terminal is closed; training goes on
             show()

@@ -179,7 +179,7 @@ DATASETS = _by_name(
                  10, 32, 3, 50_000, 10_000, "cifar10-v1", 170_498_071, downloads="CIFAR10",
                  files=Layout(("cifar10", ""),
                               (DataForm("cifar-10-python.tar.gz"),
-                               DataForm("cifar-10-batches-py", _CIFAR10)))),
+                                DataForm("cifar-10-batches-py", _CIFAR10)))),
     DatasetEntry("cifar100", "CIFAR-100", f"{_DATA}.cifar:cifar100", "arrays",
                  100, 32, 3, 50_000, 10_000, "cifar100-v1", 169_001_437, downloads="CIFAR100",
                  files=Layout(("cifar100", ""),

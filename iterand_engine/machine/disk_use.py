@@ -65,10 +65,6 @@ class DiskUse:
         """Bytes of all files of the workspace, the trash included."""
         return sum(self.by_kind.values())
 
-    def run_bytes(self, run_id: str) -> int:
-        """One run's files; 0 where it has none."""
-        return sum(self.runs.get(run_id, {}).values())
-
 
 def measure(
     workspace: Workspace,

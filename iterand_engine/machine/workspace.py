@@ -21,7 +21,7 @@ from typing import BinaryIO, Literal
 
 import platformdirs
 
-from iterand_engine.errors import UserError
+from iterand_engine.errors import Advice, UserError
 from iterand_engine.machine.filesystems import filesystem_warning
 
 ENVIRONMENT_VARIABLE = "ITERAND_WORKSPACE"
@@ -133,7 +133,8 @@ def find_workspace_dir(path: Path | str | None = None) -> Workspace:
     # realpath as well, so that two names of one folder are one workspace
     workspace = Workspace(Path(os.path.realpath(Path(chosen).expanduser())))
     if workspace.root.exists() and not workspace.root.is_dir():
-        raise UserError(f"The workspace {workspace.root} is a file: name a folder with --workspace.")
+        said = f"The workspace {workspace.root} is a file: name a folder."
+        raise UserError(said, Advice.OTHER_WORKSPACE)
     return workspace
 
 
@@ -151,13 +152,14 @@ def open_workspace_dir(path: Path | str | None = None) -> Workspace:
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"Cannot make the workspace {workspace.root} ({error.strerror}): name another folder with"
-            f" --workspace or {ENVIRONMENT_VARIABLE}."
+            f"Cannot make the workspace {workspace.root} ({error.strerror}): name another folder.",
+            Advice.OTHER_WORKSPACE,
         ) from error
     if not os.access(workspace.root, os.W_OK | os.X_OK):
         raise UserError(
-            f"The workspace {workspace.root} cannot be written: correct its permissions or name another"
-            f" folder with --workspace or {ENVIRONMENT_VARIABLE}."
+            f"The workspace {workspace.root} cannot be written: correct its permissions"
+            " or name another folder.",
+            Advice.OTHER_WORKSPACE,
         )
     return workspace
 

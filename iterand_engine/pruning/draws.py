@@ -1,7 +1,7 @@
-"""How weights and scores are drawn: fan-in distributions with the ReLU gain.
+"""Draws weights and scores: fan-in distributions with the ReLU gain.
 
-A draw is fixed by (seed, layer name, event): event 0 is the initial draw, event e the e-th redraw, so a kept
-weight is known from the number of its last redraw. Source: arXiv 2106.09269, section 4, and arXiv 1911.13299.
+(seed, layer name, event) determine a draw: event 0 is the initial draw, event e the e-th redraw. So the
+number of its last redraw determines a weight. Source: arXiv 2106.09269, section 4, and arXiv 1911.13299.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from iterand_engine.rng import RandomKey, Stream, normal, signs, uniform
 
 
 def fan_in(shape: Sequence[int]) -> int:
-    """Inputs of one output unit, from a weight's shape (out, in/groups, *kernel)."""
+    """Compute the inputs of one output unit from a weight's shape (out, in/groups, *kernel)."""
     return math.prod(shape[1:])
 
 
@@ -28,11 +28,11 @@ def draw_weights(
 
     Args:
         init: the distribution; see the module docstring.
-        shape: of the weight, output units first.
-        seed: of the run.
+        shape: the weight's, output units first.
+        seed: the run's.
         layer: qualified parameter name, e.g. layer1.0.conv1.weight.
         event: 0 for the initial draw, e for the e-th redraw.
-        device: where the values are made; they are the same on every device.
+        device: the one to compute on; the values are the same on every device.
     Returns:
         float32 of this shape, values in row-major order of position.
     """

@@ -1,7 +1,7 @@
-"""How masks change: flips since the last look, distance from the start, and what became of redrawn weights.
+"""Counts changes of masks: flips since the last look, distance from the start, and revived redrawn weights.
 
-All counts stay on the device; whoever records them divides and copies them when it pleases. The chance level
-of the distance is 2p(1 - p): two independent masks of sparsity p differ in this share of positions.
+All counts stay on the device; the recording code divides and copies them later. The chance level of the
+distance is 2p(1 - p): two independent masks of sparsity p differ in this share of positions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class MaskChange:
 
 
 def observe(layers: Sequence[MaskedLayer]) -> MaskChange:
-    """Count changes of every layer's mask, and remember the masks for the next look."""
+    """Count the changes of every layer's mask, and keep the masks for the next call."""
     flips, distance = [], []
     for layer in layers:
         mask, record = layer.masking.mask, layer.masking.record

@@ -1,8 +1,8 @@
 """Put masks on any torch.nn network: draw its weights, freeze them, and give each a score.
 
 Every convolution and linear weight is masked unless a rule of `layers` says otherwise. Biases are set to
-zero, affine norms to the identity, and both are frozen; whatever else the network holds keeps its values and
-is frozen too. The report names all of it. Sources: arXiv 2106.09269, arXiv 1911.13299.
+zero, affine norms to the identity, and both are frozen. Other parameters of the network keep their values and
+are frozen too. The report names all of them. Sources: arXiv 2106.09269, arXiv 1911.13299.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.module
 
 @dataclass(frozen=True)
 class MaskedLayer:
-    """One masked weight: its qualified parameter name, its frozen values and what the mask needs."""
+    """One masked weight: its qualified parameter name, its frozen values, and the module with its mask."""
 
     name: str
     weight: nn.Parameter
@@ -37,13 +37,13 @@ class MaskedLayer:
 
     @property
     def count(self) -> int:
-        """How many weights the layer has."""
+        """Number of weights of the layer, kept and removed."""
         return self.weight.numel()
 
 
 @dataclass(frozen=True)
 class MaskReport:
-    """What happened to each parameter of the network, by qualified name."""
+    """The treatment of each parameter of the network, by qualified name."""
 
     masked: tuple[str, ...]
     unmasked: tuple[str, ...]  # weights left without a mask, frozen at their draw or value
@@ -61,7 +61,7 @@ class PlannedMask:
 
 @dataclass(frozen=True)
 class MaskPlan:
-    """Which weights will be masked, in forward-declaration order, and what becomes of the others."""
+    """The weights that will be masked, in forward-declaration order, and the treatment of the others."""
 
     masked: tuple[PlannedMask, ...]
     report: MaskReport
@@ -91,9 +91,9 @@ def mask_model(
         options: sparsity, distributions, ranking and exceptions by layer.
         seed: draws weights and scores.
         events: how many redraws are planned.
-        weight_dtype: of the frozen weights; bfloat16 needs autocast, and rounds once, here.
+        weight_dtype: the frozen weights'; bfloat16 needs autocast, and rounds once, here.
     Returns:
-        The masked network, with a report of what was not masked.
+        The masked network, with a report on all of its parameters.
     Raises:
         UserError: a rule of `layers` matches nothing, no layer is left to mask, or a weight is shared by two
             modules or has a parametrization already.
@@ -109,7 +109,7 @@ def mask_model(
 
 
 def plan_masks(module: nn.Module, options: ScoreOptions) -> MaskPlan:
-    """Decide which weights of a network get a mask, and change nothing; see `mask_model`."""
+    """Decide which weights of a network get a mask, without changing it; see `mask_model`."""
     weights = list(maskable_weights(module))
     _refuse_strange_weights(weights)
     _refuse_shared(module, weights)
@@ -134,14 +134,14 @@ def plan_masks(module: nn.Module, options: ScoreOptions) -> MaskPlan:
 
 
 def maskable_weights(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Every convolution and linear weight: its qualified parameter name and the module that owns it."""
+    """Yield every convolution and linear weight: its qualified parameter name and the module that owns it."""
     for name, child in module.named_modules():
         if isinstance(child, (*_CONVOLUTIONS, nn.Linear)):
             yield f"{name}.weight" if name else "weight", child
 
 
 def draw_network(module: nn.Module, init: WeightInit, *, seed: int) -> None:
-    """Draw every convolution and linear weight; biases become 0, affine norms the identity; in place."""
+    """Draw every convolution and linear weight; set biases to 0, affine norms to the identity; in place."""
     with torch.no_grad():
         for name, owner in maskable_weights(module):
             weight = _parameter(owner, "weight")
@@ -229,7 +229,7 @@ def _refuse_shared(module: nn.Module, weights: list[tuple[str, nn.Module]]) -> N
 
 
 def _is_one_place(module: nn.Module, first: str, second: str) -> bool:
-    """Whether two names lead to one layer that is used twice, which is no obstacle."""
+    """Whether two names mean one layer that is used twice, which is allowed."""
     paths = (name.rpartition(".") for name in (first, second))
     (one, _, left), (other, _, right) = paths
     return module.get_submodule(one) is module.get_submodule(other) and left == right

@@ -1,11 +1,11 @@
 """The mask as a parametrization of one weight: frozen values, trained scores, straight-through gradient.
 
-Forward gives mask * weight; the mask was selected before. Backward gives every score, also those of removed
-weights, weight * gradient (times sign(score) where scores are ranked by magnitude).
+The forward pass computes mask * weight; the mask was selected before. The backward pass gives every score,
+also those of removed weights, weight * gradient (times sign(score) if scores are ranked by magnitude).
 Sources: arXiv 1911.13299, equation 5; arXiv 2106.09269, section 2.
 
-Beside the bool mask two bytes a weight are kept: `record` holds, in its two low bits, whether the weight was
-kept at the last look and at the start, and above them the number of the weight's last redraw.
+Beside the bool mask there are two bytes per weight: `record` says, in its two low bits, whether the weight
+was kept at the last look and at the start, and holds above them the number of the weight's last redraw.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _KeepMasked(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, None, None]:
         weight, *scores = ctx.saved_tensors
-        # Elsewhere than in fp32 the conversion is a copy already, so the product needs no memory of its own.
+        # Except in fp32 the conversion makes a copy, which the product can overwrite.
         score_grad = grad * weight if grad.dtype == torch.float32 else grad.float().mul_(weight)
         if ctx.by_magnitude:
             score_grad *= scores[0].sign()
@@ -63,15 +63,15 @@ class MaskedWeight(nn.Module):
         self.register_buffer("record", mask.to(record_type(events)) * (PREVIOUS_BIT | INITIAL_BIT))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Apply the mask selected before; dtype and shape are the weight's."""
+        """Return the weight times the mask, with the weight's dtype and shape."""
         return _KeepMasked.apply(weight, self.scores, self.mask, self.by_magnitude)  # type: ignore[no-any-return,no-untyped-call]
 
     @property
     def last_redraw(self) -> Tensor:
-        """Number of each weight's last redraw, 0 where it is the initial draw; like `record`."""
+        """The number of each weight's last redraw, 0 for the initial draw; shape and dtype of `record`."""
         return self.record >> EVENT_SHIFT
 
 
 def record_type(events: int) -> torch.dtype:
-    """The type of `record` that holds the numbers of so many redraws."""
+    """Choose the type of `record` that can hold the numbers of `events` redraws."""
     return torch.int16 if events < 2 ** (15 - EVENT_SHIFT) else torch.int32

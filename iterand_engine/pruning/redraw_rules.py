@@ -1,6 +1,6 @@
 """Redraw rules: which removed weights get new values at a redraw, and which values.
 
-A rule is given one layer and returns a `Redraw`; kept weights are never touched, whatever it asks for.
+A rule gets one layer and returns a `Redraw`. Kept weights are never changed, even if the rule asks for it.
 Source of `uniform`: IteRand, arXiv 2106.09269, section 4.1.
 """
 
@@ -21,10 +21,10 @@ from iterand_engine.rng import RandomKey, Stream, bernoulli
 
 @dataclass(frozen=True)
 class RedrawSite:
-    """What a rule knows of the layer whose removed weights are to be redrawn.
+    """The input of a rule: the layer whose removed weights are to be redrawn.
 
     weight, score and mask have one shape; mask is True where the weight is kept. `event` counts redraws from
-    1; `progress` is the share of the run's steps that lie behind; `rate` is method.randomize_rate.
+    1; `progress` is the share of the run's steps that are done; `rate` is method.randomize_rate.
     """
 
     layer: str
@@ -37,7 +37,7 @@ class RedrawSite:
     seed: int
 
     def chance(self, probability: float) -> Tensor:
-        """Bool like the weight: each True with this probability, from the run's own random stream."""
+        """Draw a bool tensor like the weight, True with this probability, from the run's random stream."""
         key = RandomKey(self.seed, Stream.REDRAW, self.layer, self.event)
         return bernoulli(key, probability, self.weight.shape, self.weight.device)
 
@@ -54,13 +54,13 @@ Rule = Callable[[RedrawSite], Redraw]
 
 
 def chosen_rule(choice: RuleChoice) -> Rule:
-    """A redraw rule with its arguments; one of extension code sees copies, and what it returns is checked.
+    """Give a redraw rule with its arguments; an extension's rule gets copies, and its result is checked.
 
     Args:
-        choice: of a configuration.
+        choice: the rule that a configuration names.
     Raises:
-        UserError: there is no such rule, or extension code cannot be loaded; a call raises ExtensionError where own
-            code returns something else than a Redraw that fits the layer.
+        UserError: there is no such rule, or its extension cannot be loaded. A call of an extension's rule
+            raises ExtensionError if it does not return a Redraw that fits the layer.
     """
     entry = find("redraw rule", RULES, choice.name)
     rule: Callable[..., Redraw] = entry.load()
@@ -69,20 +69,20 @@ def chosen_rule(choice: RuleChoice) -> Rule:
         return lambda site: rule(site, **arguments)
 
     def guarded(site: RedrawSite) -> Redraw:
-        # Copies, so that nothing it does in place reaches kept weights or scores; redraws are rare.
+        # Copies, so that in-place changes cannot reach kept weights or scores; redraws are rare.
         weight, score, mask = (one.detach().clone() for one in (site.weight, site.score, site.mask))
         return _checked(rule(replace(site, weight=weight, score=score, mask=mask), **arguments), site, entry)
 
     return guarded
 
 
-def _checked(wish: object, site: RedrawSite, entry: Entry) -> Redraw:
+def _checked(answer: object, site: RedrawSite, entry: Entry) -> Redraw:
     shape = site.weight.shape
-    if not isinstance(wish, Redraw):
+    if not isinstance(answer, Redraw):
         raise _wrong(
-            entry, f"returned {kind_of(wish)}; it must return Redraw(where) or Redraw(where, values)"
+            entry, f"returned {kind_of(answer)}; it must return Redraw(where) or Redraw(where, values)"
         )
-    for name, tensor in (("where", wish.where), ("values", wish.values)):
+    for name, tensor in (("where", answer.where), ("values", answer.values)):
         if tensor is None and name == "values":
             continue
         if not isinstance(tensor, Tensor):
@@ -93,9 +93,9 @@ def _checked(wish: object, site: RedrawSite, entry: Entry) -> Redraw:
                 f"returned {name} of shape {tuple(tensor.shape)} on {tensor.device} for the layer "
                 f"{site.layer}, whose weights have shape {tuple(shape)} on {site.weight.device}",
             )
-    if wish.where.dtype != torch.bool:
-        raise _wrong(entry, f"returned where of {wish.where.dtype}; it must be torch.bool")
-    return wish
+    if answer.where.dtype != torch.bool:
+        raise _wrong(entry, f"returned where of {answer.where.dtype}; it must be torch.bool")
+    return answer
 
 
 def _wrong(entry: Entry, what: str) -> ExtensionError:

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from iterand_engine.config.method_options import Ranking
 
-_BLOCK = 65_536  # scores that stay in the cache with what is made of them
+_BLOCK = 65_536  # so many scores fit in the cache with the results of their comparison
 _SAMPLED_FROM = 16_384  # below this a plain partition is as fast
 
 
 def threshold_rank(sparsity: float, count: int) -> int:
-    """Ascending rank of the threshold among `count` scores, counted from 0."""
+    """Compute the ascending rank, from 0, of the threshold among `count` scores."""
     if not 0 <= sparsity < 1:
         raise ValueError(f"sparsity is {sparsity}; it must be in [0, 1)")
     return round(sparsity * (count - 1))
@@ -52,7 +52,7 @@ def kept_mask(
 
 
 def selection_threshold(ranked: Tensor, sparsity: float) -> Tensor:
-    """The lowest value that is kept, as a tensor of one element on the device of `ranked`."""
+    """Find the lowest value that is kept, as a tensor of one element on the device of `ranked`."""
     flat = in_memory_order(ranked)
     rank = threshold_rank(sparsity, flat.numel())
     if flat.device.type == "cpu":
@@ -61,10 +61,10 @@ def selection_threshold(ranked: Tensor, sparsity: float) -> Tensor:
 
 
 def threshold_by_partition(flat: Tensor, rank: int) -> Tensor:
-    """The value of an ascending rank (from 0) of a flat CPU tensor, shape (1,).
+    """Find the value of an ascending rank (from 0) of a flat CPU tensor, shape (1,).
 
-    Large layers are narrowed down first: a strided sample brackets the rank, and only the values within the
-    bracket are partitioned. Exact whatever the sample is like, and up to eight times faster where numpy's
+    For large layers, a strided sample brackets the rank first, and only the values within the bracket are
+    partitioned. The result is exact for every sample, and comes up to eight times faster where numpy's
     partition is slow (AVX-512 on AMD). Source: Floyd and Rivest, "Expected time bounds for selection", 1975.
     """
     values = flat.numpy()
@@ -78,7 +78,7 @@ def threshold_by_partition(flat: Tensor, rank: int) -> Tensor:
 def _between(
     values: NDArray[np.float32], low: np.float32, high: np.float32
 ) -> tuple[NDArray[np.float32], int]:
-    """The values within a bracket, and how many lie below it; block by block, so that memory is read once."""
+    """Find the values within a bracket and count those below; block by block, so that memory is read once."""
     parts, below = [], 0
     for start in range(0, len(values), _BLOCK):
         block = values[start : start + _BLOCK]
@@ -90,7 +90,7 @@ def _between(
 
 
 def _bracket(values: NDArray[np.float32], rank: int) -> tuple[np.float32, np.float32]:
-    """Two values that lie, very likely, around that of a rank, from a sample of about n^(2/3) values."""
+    """Find two values that very likely enclose that of a rank, from a sample of about n^(2/3) values."""
     sample = values[:: round(len(values) ** (1 / 3)) | 1]  # an odd stride meets every channel
     middle = rank * len(sample) // len(values)
     margin = 2 * math.isqrt(len(sample)) + 8
@@ -102,7 +102,7 @@ def _bracket(values: NDArray[np.float32], rank: int) -> tuple[np.float32, np.flo
 
 
 def threshold_by_topk(flat: Tensor, rank: int) -> Tensor:
-    """The value of an ascending rank (from 0) of a flat tensor on any device, shape (1,)."""
+    """Find the value of an ascending rank (from 0) of a flat tensor on any device, shape (1,)."""
     above, below = flat.numel() - rank, rank + 1
     if above <= below:
         return flat.topk(above, sorted=False).values.min().reshape(1)
@@ -110,7 +110,7 @@ def threshold_by_topk(flat: Tensor, rank: int) -> Tensor:
 
 
 def in_memory_order(tensor: Tensor) -> Tensor:
-    """All elements as a flat view in the order they lie in memory, whatever the memory format."""
+    """View all elements as a flat tensor in their order in memory, for every memory format."""
     if tensor.is_contiguous():
         return tensor.view(-1)
     if tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last):

@@ -1,9 +1,9 @@
-"""What differs between runs: only the options that do, by short names, for tables, labels and legends.
+"""Finds the options in which runs differ, with short names, for tables, labels and legends.
 
-An option differs where two runs that have it have different values; one that a run lacks (another method's)
-is explained by the option that chose the method. Which options make the experiment is decided here, by
-`is_of_experiment`: all but the name, the recording and the device, the precision among them. Runs of one
-experiment that differ only by the seed are a group, see `groups`. Torch-free.
+An option differs if two runs that have it have different values; the option that chose the method explains
+why a run lacks another method's options. `is_of_experiment` decides which options define an experiment: all,
+with the precision, except name, recording and device. Runs of one experiment that differ only by the seed are
+a group, see `groups`. Torch-free.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NOT_OF_EXPERIMENT = frozenset({"name", "compute", "recording"})
 _PRECISION = "compute.precision"
 _ALIASES = {"model.width_factor": "width", "data.dataset": "dataset"}
 _CHOICE = "name"  # the last key of an option that chooses a network, method or rule
-_SHORT = {"method.randomize_every": "K", "method.randomize_rate": "r"}  # as the papers have them
+_SHORT = {"method.randomize_every": "K", "method.randomize_rate": "r"}  # the papers' symbols
 ABSENT = object()
 
 
@@ -28,46 +28,46 @@ ABSENT = object()
 class Differences:
     """The options in which runs differ.
 
-    `names` are short ones by dotted option, in the order of the configuration; `values` has by run id those
-    options that the run has, by dotted option.
+    `names` has a short name by dotted option, in the order of the configuration; `values` has, by run id, the
+    values of those options that the run has, by dotted option.
     """
 
     names: Mapping[str, str]
     values: Mapping[str, Mapping[str, object]]
 
     def text(self, run_id: str, without: Collection[str] = ()) -> str:
-        """What sets a run apart, in one line: `iterand, width 0.5, lr 0.1`; empty where nothing does.
+        """Say in one line how a run differs: `iterand, width 0.5, lr 0.1`; empty if it does not.
 
         Args:
             run_id: one of the runs.
-            without: dotted options that are told elsewhere.
+            without: dotted options that are shown elsewhere.
         """
         values = self.values[run_id].items()
-        return ", ".join(self._told(option, value) for option, value in values if option not in without)
+        return ", ".join(self._shown(option, value) for option, value in values if option not in without)
 
     def labels(self) -> Differences:
-        """The same for names that may be cut: what has the most values first, and shorter names."""
-        told = self.values.values()
-        kinds = {o: len({value_text(of[o]) if o in of else None for of in told}) for o in self.names}
+        """The same for labels that may be cut: options with the most values first, and shorter names."""
+        shown = self.values.values()
+        kinds = {o: len({value_text(of[o]) if o in of else None for of in shown}) for o in self.names}
         order = sorted(self.names, key=lambda option: -kinds[option])
         taken = set(self.names.values())
         short = {option: name for option, name in _SHORT.items() if option in kinds and name not in taken}
         values = {key: {o: of[o] for o in order if o in of} for key, of in self.values.items()}
         return Differences({**self.names, **short}, values)
 
-    def _told(self, option: str, value: object) -> str:
+    def _shown(self, option: str, value: object) -> str:
         chosen = value_text(value)
-        # The name of a network or method says by itself what it names.
+        # The name of a network or method is clear without that of its option.
         return chosen if _chooses(option) else f"{self.names[option]} {chosen}"
 
 
 def is_of_experiment(path: OptionPath, but_for: Collection[str] = (SEED,)) -> bool:
-    """Whether runs with different values of an option are different experiments.
+    """Return whether runs with different values of an option are different experiments.
 
     Args:
         path: the option.
-        but_for: dotted options and sections by which the runs of one experiment may differ: the seed by
-            default, as in a group.
+        but_for: dotted options and sections in which the runs of one experiment may differ: by default the
+            seed, as in a group.
     """
     option = ".".join(path)
     if option != _PRECISION and path[0] in _NOT_OF_EXPERIMENT:
@@ -76,11 +76,11 @@ def is_of_experiment(path: OptionPath, but_for: Collection[str] = (SEED,)) -> bo
 
 
 def differences(configs: Mapping[str, Json], but_for: Collection[str] = (SEED,)) -> Differences:
-    """Find the options that make runs different experiments; none where they are one.
+    """Find the options that make runs different experiments; none if they are one experiment.
 
     Args:
         configs: the runs' configurations as stored, by run id; one of each group is enough for groups.
-        but_for: dotted options and sections that do not count, as in `is_of_experiment`.
+        but_for: dotted options and sections to ignore, as in `is_of_experiment`.
     """
     paths = [path for path in _differing(configs.values()) if is_of_experiment(path, but_for)]
     options = [".".join(path) for path in paths]
@@ -92,9 +92,9 @@ def differences(configs: Mapping[str, Json], but_for: Collection[str] = (SEED,))
 
 
 def short_names(options: Iterable[str]) -> dict[str, str]:
-    """A short name for each dotted option, that no other of them has: `width`, `lr`, `method`.
+    """Choose a unique short name for each dotted option: `width`, `lr`, `method`.
 
-    It is the last part of the option where that is enough, as in filters.
+    It is the last part of the option if that is unique, as in filters.
     """
     known = list(dict.fromkeys(options))
     names = dict.fromkeys(known, "")
@@ -110,7 +110,7 @@ def short_names(options: Iterable[str]) -> dict[str, str]:
 
 
 def value_text(value: object) -> str:
-    """An option's value in a table or label: 0.5, uniform, none, 30 60, true."""
+    """Format an option's value for a table or label: 0.5, uniform, none, 30 60, true."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -128,7 +128,7 @@ def value_text(value: object) -> str:
 
 
 def _differing(configs: Iterable[Json]) -> Iterator[OptionPath]:
-    """The options with two values or more, in the order of the configurations."""
+    """Yield the options with two values or more, in the order of the configurations."""
     first: dict[str, object] = {}
     found: set[OptionPath] = set()
     for config in configs:
@@ -137,10 +137,10 @@ def _differing(configs: Iterable[Json]) -> Iterator[OptionPath]:
 
 
 def _compare(config: Json, first: dict[str, object], above: OptionPath, found: set[OptionPath]) -> None:
-    """Lay a configuration over what was seen first, and note what is different."""
+    """Compare a configuration with the values seen first, and add the options that differ to `found`."""
     for key, value in config.items():
         known = first.get(key, ABSENT)
-        if known == value:  # most sections are, and this is far cheaper than to look into them
+        if known == value:  # most sections are equal, and this test is far cheaper than a look into them
             continue
         if known is ABSENT:
             first[key] = _own(value)
@@ -151,7 +151,7 @@ def _compare(config: Json, first: dict[str, object], above: OptionPath, found: s
 
 
 def _own(value: object) -> object:
-    """A copy of nested mappings, to which may be added."""
+    """Copy nested mappings, so that options can be added."""
     return {key: _own(inner) for key, inner in value.items()} if isinstance(value, Mapping) else value
 
 
@@ -160,14 +160,14 @@ def _within(mapping: Json, above: OptionPath, found: Collection[OptionPath]) -> 
         path = (*above, key)
         if (
             path in found
-        ):  # the whole, also where it is a mapping: a rule is a name in one run, more in another
+        ):  # whole, even if it is a mapping: a rule is a name in one run, and a mapping in another
             yield path
         elif isinstance(value, Mapping):
             yield from _within(value, path, found)
 
 
 def value_of(config: Json, path: OptionPath) -> object:
-    """An option of a configuration by the keys that lead to it; ABSENT where it has none."""
+    """Read an option of a configuration by the keys that lead to it; ABSENT if there is none."""
     value: object = config
     for key in path:
         if not isinstance(value, Mapping) or key not in value:
@@ -181,7 +181,7 @@ def _chooses(option: str) -> bool:
 
 
 def _last(option: str, parts: int) -> str:
-    """The last parts of an option; all of it once there are no more."""
+    """Give the last `parts` parts of an option, or all of it if it has fewer."""
     if parts == 1 and option in _ALIASES:
         return _ALIASES[option]
     keys = option.split(".")

@@ -1,8 +1,9 @@
 """Masks of every epoch on disk, as differences to the epoch before, compressed. numpy only.
 
-One file an epoch, `epoch-00007.npz`: the masks as `stored_mask` has them, their packed codes exclusive-or'ed
-with those of the epoch before except in a key frame (epoch 0 and every 10th), and for each layer a histogram
-of the scores with the threshold. Epoch 0 is the state before training, epoch n the state after n epochs.
+Each epoch has a file, `epoch-00007.npz`: the masks in the layout of `stored_mask`, and for each layer a
+histogram of the scores with the threshold. Except in a key frame (epoch 0 and every 10th), the packed codes
+are exclusive-or'ed with those of the epoch before. Epoch 0 is the state before training, epoch n that after
+n epochs.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from iterand_engine.store import RunRow
 
 KEY_EVERY = 10
 _NAME = re.compile(r"epoch-(\d{5,})\.npz")
-# What reading a zip file of damaged bytes can raise.
+# The errors of reading a zip file with damaged bytes.
 _BROKEN = (
     *(ValueError, LookupError, TypeError, AttributeError, RuntimeError, OverflowError, OSError, EOFError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
@@ -46,7 +47,7 @@ class Histogram:
 
 @dataclass(frozen=True)
 class EpochMasks:
-    """The masks of one epoch by qualified parameter name, with histograms of what they were chosen by."""
+    """The masks of one epoch by qualified parameter name, with histograms of the ranked scores."""
 
     epoch: int
     layers: dict[str, LayerMask]
@@ -54,9 +55,9 @@ class EpochMasks:
 
 
 def has_masks(workspace: Workspace, run: RunRow) -> bool | None:
-    """Whether a run has masks, and so a sparsity: what its method's entry says, or else what is recorded.
+    """Return whether a run has masks, and so a sparsity: from its method's entry, or else from its files.
 
-    Nothing is known (None) of a run without a step whose method does not say, or is no longer there.
+    None means unknown: the run has no step yet, and its method does not say it or no longer exists.
     """
     entry = METHODS.get(run.method)
     if entry is not None and entry.has_masks is not None:
@@ -67,12 +68,11 @@ def has_masks(workspace: Workspace, run: RunRow) -> bool | None:
 
 
 def epoch_path(folder: Path, epoch: int) -> Path:
-    """The file of an epoch."""
     return folder / f"epoch-{epoch:05d}.npz"
 
 
 def stored_epochs(folder: Path) -> list[int]:
-    """Epochs whose masks are on disk, ascending."""
+    """List the epochs whose masks are on disk, ascending."""
     if not folder.is_dir():
         return []
     found = (_NAME.fullmatch(path.name) for path in folder.iterdir())
@@ -84,8 +84,8 @@ def write_epoch(folder: Path, masks: EpochMasks, previous: EpochMasks | None) ->
 
     Args:
         folder: the run's masks folder.
-        masks: of this epoch.
-        previous: of the epoch before; anything else, None too, writes a key frame, as every 10th epoch does.
+        masks: the epoch's.
+        previous: those of the epoch before; with any other epoch or None, a key frame is written.
     """
     before = None if masks.epoch % KEY_EVERY == 0 else _followed(previous, masks)
     changed = masks.layers if before is None else _difference(masks.layers, before)
@@ -101,14 +101,14 @@ def write_epoch(folder: Path, masks: EpochMasks, previous: EpochMasks | None) ->
 
 
 def _followed(previous: EpochMasks | None, masks: EpochMasks) -> dict[str, LayerMask] | None:
-    """The layers of the epoch before, where that is what `previous` is."""
+    """Give the layers of `previous` if it is the epoch before and alike, else None."""
     if previous is None or previous.epoch != masks.epoch - 1:
         return None
     return previous.layers if _are_alike(previous.layers, masks.layers) else None
 
 
 def _are_alike(one: dict[str, LayerMask], other: dict[str, LayerMask]) -> bool:
-    """Whether all but the codes is equal, so that codes can be compared."""
+    """Whether everything but the codes is equal, so that codes can be compared."""
     return {name: mask.meaning for name, mask in one.items()} == {
         name: mask.meaning for name, mask in other.items()
     }
@@ -119,10 +119,10 @@ def _difference(one: dict[str, LayerMask], other: dict[str, LayerMask]) -> dict[
 
 
 def read_epoch(folder: Path, epoch: int) -> EpochMasks:
-    """Read the masks of an epoch, from the key frame before it on.
+    """Read the masks of an epoch, by way of the key frame before it.
 
     Raises:
-        UserError: the epoch, or one it builds on, is not there or not readable.
+        UserError: the file of the epoch, or one that it builds on, is missing or damaged.
     """
     chain: list[_Frame] = []
     while not chain or not chain[-1].key:

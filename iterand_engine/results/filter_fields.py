@@ -1,8 +1,7 @@
-"""What runs can be filtered by: their columns and every option of their configurations.
+"""The fields that runs can be filtered by: their columns and every option of their configurations.
 
-The options are taken from the catalog and the options classes, so that a new one is a field at once. Test
-accuracy is no field on purpose: a filter would tell it in spite of the test lock. Torch-free; see
-docs/filters.md.
+The options come from the catalog and the options classes, so that a new one is a field at once. Test accuracy
+is no field on purpose: a filter would reveal it in spite of the test lock. Torch-free; see docs/filters.md.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ class FieldKind(Enum):
 
     NUMBER = auto()
     TEXT = auto()
-    EITHER = auto()  # a number or a word such as auto, or (extension code) whatever it is
+    EITHER = auto()  # a number or a word such as auto; for an option of an extension, any value
     TRUTH = auto()
     STATE = auto()
-    ID = auto()  # text that is named by its beginning
+    ID = auto()  # text; the beginning of a value is enough
 
 
 @dataclass(frozen=True)
 class Field:
-    """One thing to filter by: a column of a run, or with `path` an option of its configuration.
+    """One field: a column of a run, or with `path` an option of its configuration.
 
-    `attribute` is where a run's row has it, if that is not `key`.
+    `attribute` is the name of the row's attribute, if that is not `key`.
     """
 
     key: str
@@ -48,7 +47,7 @@ class Field:
     attribute: str = ""
 
     def read(self, row: RunRow, config: Mapping[str, object], now: float) -> object:
-        """The value that a run has; None where it has none.
+        """Read the value of a run; None if it has none.
 
         Args:
             row: the run.
@@ -59,7 +58,7 @@ class Field:
             return now - row.created_at if self.key == AGE else getattr(row, self.attribute or self.key)
         value: object = config
         for part in self.path:
-            if type(value) is not dict and not isinstance(value, Mapping):  # the first is far cheaper
+            if type(value) is not dict and not isinstance(value, Mapping):  # the first test is far cheaper
                 return None
             value = value.get(part)
         return value
@@ -83,8 +82,8 @@ COLUMNS: Mapping[str, Field] = {
 
 
 def option_fields() -> dict[str, Field]:
-    """Every option of every method by its dotted key; made anew each time, because extension code adds options."""
-    # Imported here: a list of all runs needs no catalogs, which take as long to import as it does.
+    """Make the fields of every option by dotted key; not cached, because extensions add options."""
+    # Imported here: a list of all runs needs no catalogs, and their import would double its time.
     from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, RULES
     from iterand_engine.config.method_options import rule_options_class
     from iterand_engine.config.options import describe
@@ -110,13 +109,13 @@ def option_fields() -> dict[str, Field]:
 
 
 def find_field(name: str) -> Field:
-    """The field that a user means.
+    """Find the field that the user names.
 
     Args:
         name: the full key of an option, a column of a run, or the last part (or parts) of an option's key, in
             this order of precedence; upper and lower case are the same.
     Raises:
-        UserError: there is no such field, or several options end so.
+        UserError: there is no such field, or the name fits several options.
     """
     return _choose(name, option_fields())
 
@@ -138,13 +137,13 @@ def _choose(name: str, options: Mapping[str, Field]) -> Field:
 def _unknown(name: str, options: Iterable[str]) -> str:
     if name in _HIDDEN:
         return (
-            f"{name} is no field, because a filter would tell test results past the lock: use val_accuracy."
+            f"{name} is no field, because a filter would show test results past the lock: use val_accuracy."
         )
     from iterand_engine.config.catalog import extensions_that_are_off
 
     off = ", ".join(extensions_that_are_off())
     hint = (
-        f" Extension code that is not enabled may have it ({off}): see `iterand extensions list`."
+        f" An extension that is not enabled may have it ({off}): see `iterand extensions list`."
         if off
         else ""
     )
@@ -157,7 +156,7 @@ def _unknown(name: str, options: Iterable[str]) -> str:
 
 
 def _types(annotation: object) -> set[object]:
-    """The plain types in an option's annotation, those of a list's elements included."""
+    """Collect the plain types in an option's annotation, with those of a list's elements."""
     if get_origin(annotation) is Literal:
         return {type(value) for value in get_args(annotation)}
     parts = get_args(annotation)

@@ -1,9 +1,9 @@
 """The filter line, the same in the window, on the command line and in Python: `width>=0.5 method:iterand`.
 
-A text is parsed once to a frozen `Filter`, which then judges runs without touching anything: no database, no
-torch. Words look into the name, conditions compare fields (see `filter_fields`), and all must hold;
-`find_runs` reads the runs that meet one. The validation accuracy is that of the last epoch, also of a run
-that has not finished; test accuracy is in none of it. See docs/filters.md.
+A text is parsed once to a frozen `Filter`, which then judges runs without database and torch. Words must be
+in the name, conditions compare fields (see `filter_fields`), and all must hold; `find_runs` reads the runs
+that meet a filter. The validation accuracy is that of the last epoch, also for a run that has not finished.
+Test accuracy is no field. See docs/filters.md.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ORDERS: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 _TRUTHS = {"true": True, "false": False}
 _NULL = "null"
-_NUMBERS, _LISTS = (int, float), (list, tuple)  # a union costs more each time it is asked
+_NUMBERS, _LISTS = (int, float), (list, tuple)  # isinstance is slower with a union
 _TERM = re.compile(
     r"""
     (?P<quoted> "[^"]*" | '[^']*' ) (?= \s | $ )
@@ -48,17 +48,17 @@ _TERM = re.compile(
 
 @dataclass(frozen=True)
 class Condition:
-    """One comparison: `order` is one of < <= > >= = !=, `wanted` what the field's value is compared with."""
+    """One comparison of a field's value with `wanted`; `order` is one of < <= > >= = !=."""
 
     field: Field
     order: str
     wanted: Value
 
     def holds(self, row: RunRow, config: Mapping[str, object], now: float) -> bool:
-        """Whether it is true of a run; arguments as in `Filter.matches`.
+        """Return whether a run meets the condition; arguments as in `Filter.matches`.
 
-        An absent value equals only `null` and is neither smaller nor larger than anything. A list meets a
-        comparison where one of its values does. `!=` is true exactly where `=` is not.
+        An absent value equals only `null`, and is neither smaller nor larger than anything. A list meets a
+        comparison if one of its values does. `!=` is true exactly when `=` is false.
         """
         value = self.field.read(row, config, now)
         if self.order == _EQUAL:
@@ -68,7 +68,7 @@ class Condition:
         return self._compares(value)
 
     def _equals(self, value: object) -> bool:
-        # What is usual comes first, here and below: this runs for every run at every keystroke.
+        # The usual types come first, here and below: this runs for every run at every keystroke.
         wanted = self.wanted
         if isinstance(value, str):
             text = value.casefold()
@@ -91,20 +91,20 @@ class Condition:
 
 @dataclass(frozen=True)
 class Filter:
-    """What a run must meet: every word in its name (as casefolded text), and every condition."""
+    """A parsed filter: a run meets it if its name has every word (casefolded) and every condition holds."""
 
     words: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
 
     def matches(self, row: RunRow, config: Mapping[str, object], now: float) -> bool:
-        """Whether a run is among those asked for.
+        """Return whether a run meets the filter.
 
         Args:
             row: the run.
             config: its configuration as stored.
             now: seconds since 1970, for its age.
         """
-        for condition in self.conditions:  # a loop, not all(), which takes twice as long
+        for condition in self.conditions:  # a loop, because all() takes twice as long
             if not condition.holds(row, config, now):
                 return False
         if not self.words:
@@ -117,9 +117,9 @@ def parse(text: str) -> Filter:
     """Read a filter line.
 
     Args:
-        text: words and conditions with spaces between; nothing at all means every run.
+        text: words and conditions with spaces between; an empty text means every run.
     Raises:
-        UserError: an unknown field, a value that does not fit it, quotes that do not close.
+        UserError: a field is unknown, a value does not fit its field, or quotes do not close.
     """
     words: list[str] = []
     conditions: list[Condition] = []
@@ -141,12 +141,12 @@ def parse(text: str) -> Filter:
 def find_runs(
     reader: Reader, wanted: Filter, *, ids: Collection[str] | None = None
 ) -> list[tuple[RunRow, Json]]:
-    """The runs that meet a filter, newest first, each with its configuration.
+    """Find the runs that meet a filter, newest first, each with its configuration.
 
     Args:
-        reader: of the store where they are.
-        wanted: what they must meet.
-        ids: only of these.
+        reader: the store's.
+        wanted: the filter.
+        ids: search only these.
     """
     now = time.time()
     found = reader.runs_with_configs(ids=ids)
@@ -216,7 +216,7 @@ def _number(field: Field, name: str, text: str) -> float:
 
 def _number_or_none(text: str) -> float | None:
     try:
-        return int(text)  # seeds are compared to the last digit
+        return int(text)  # not float: seeds must be equal to the last digit
     except ValueError:
         pass
     try:

@@ -1,11 +1,11 @@
-"""Runs folded into groups: a seed is an axis, so runs that differ only by it are one line with a mean.
+"""Folds runs into groups: runs that differ only by the seed become one line with a mean.
 
-Whether two runs are the same experiment but for the seed is what their group keys say, and asked here:
-`is_same_experiment`, `by_experiment`. Which options that leaves is decided in `differences`.
+Runs with the same group key are the same experiment but for the seed; `is_same_experiment` and
+`by_experiment` compare the keys. `differences` decides which options define an experiment.
 
-Of each seed the newest finished run counts. `Groups` are kept up to date run by run; 10,000 runs fold in 30
-to 50 ms. Limits: validation accuracy only, as rows carry no test accuracy; `figure` makes mean and deviation
-of any other numbers. Torch-free.
+The newest finished run of each seed counts. `Groups` are updated run by run; 10,000 runs fold in 30 to 50 ms.
+Limits: validation accuracy only, as rows have no test accuracy; `figure` computes mean and deviation of any
+other numbers. Torch-free.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from functools import cached_property
 
 from iterand_engine.store import RunRow, RunState
 
-# In the order in which they are told.
-_TOLD = (
+# In the order of `Group.text`.
+_STATES_SHOWN = (
     RunState.FINISHED,
     *(RunState.RUNNING, RunState.STARTING, RunState.STOPPING, RunState.STALLED, RunState.QUEUED),
     *(RunState.DIVERGED, RunState.FAILED, RunState.INTERRUPTED, RunState.STOPPED),
@@ -28,7 +28,7 @@ _FINISHED = RunState.FINISHED
 
 @dataclass(frozen=True)
 class Figure:
-    """Mean and sample deviation (n - 1) of n numbers; no mean of none, no deviation of one."""
+    """Mean and sample deviation (n - 1) of n numbers; the mean needs one number, the deviation two."""
 
     mean: float | None
     deviation: float | None
@@ -39,8 +39,8 @@ class Figure:
 class Group:
     """Runs whose results should differ only by the seed.
 
-    `runs` are all of them, the newest first; `seeds` has one run of each seed, by seed: the newest finished,
-    else the newest. `accuracy` is of the finished ones among those.
+    `runs` has all of them, the newest first. `seeds` has one run by seed: the newest finished one, else the
+    newest. `accuracy` is that of the finished runs in `seeds`.
     """
 
     key: str
@@ -50,12 +50,12 @@ class Group:
 
     @cached_property
     def counted(self) -> tuple[RunRow, ...]:
-        """The finished run of each seed that has one: what every figure of the group is made of."""
+        """The finished run of each seed that has one; every figure of the group is computed from these."""
         return tuple(run for run in self.seeds if run.state is _FINISHED)
 
     @cached_property
     def states(self) -> Mapping[RunState, int]:
-        """How many seeds stand how."""
+        """The number of seeds in each state."""
         states: dict[RunState, int] = {}
         for run in self.seeds:
             states[run.state] = states.get(run.state, 0) + 1
@@ -63,41 +63,41 @@ class Group:
 
     @property
     def n(self) -> int:
-        """Seeds that have finished."""
+        """Number of seeds with a finished run."""
         return self.states.get(_FINISHED, 0)
 
     @cached_property
     def text(self) -> str:
-        """The number of seeds, and what became of those that have not finished: `2 of 3, 1 diverged`."""
+        """The number of finished seeds, and the states of the others: `2 of 3, 1 diverged`."""
         n, of = self.n, len(self.seeds)
         if n == of:
             return str(n)
-        told = sorted(self.states.items(), key=_telling_order)
-        others = [f"{count} {state}" for state, count in told if state is not _FINISHED]
+        counts = sorted(self.states.items(), key=_place_in_text)
+        others = [f"{count} {state}" for state, count in counts if state is not _FINISHED]
         return ", ".join((f"{n} of {of}", *others))
 
     @cached_property
     def programs(self) -> tuple[str, ...]:
-        """The versions of the program that made its runs, one of each seed; more than one is worth saying."""
+        """The versions of the program that made the run of each seed; more than one deserves a notice."""
         return tuple(sorted({_program(run) for run in self.seeds}))
 
     def hardware(self, names: Mapping[str, str] | None = None) -> tuple[str, ...]:
-        """What its runs were trained on, one of each seed; more than one is worth saying.
+        """The hardware that the run of each seed was trained on; more than one deserves a notice.
 
         Args:
-            names: the device's name by run id; where it lacks one, the kind of device stands for it.
+            names: the device's name by run id; for a missing one, the kind of device is used.
         """
         known = names or {}
         return tuple(sorted({known.get(run.id, run.device_kind) for run in self.seeds}))
 
 
 def is_same_experiment(one: RunRow, other: RunRow) -> bool:
-    """Whether the results of two runs should differ only by the seed."""
+    """Return whether the results of two runs should differ only by the seed."""
     return one.group_key == other.group_key
 
 
 def by_experiment(rows: Iterable[RunRow]) -> dict[str, list[RunRow]]:
-    """The runs of each experiment by its group key, in the order given."""
+    """Sort runs by experiment: lists by group key, in the order given."""
     found: dict[str, list[RunRow]] = {}
     for row in rows:
         found.setdefault(row.group_key, []).append(row)
@@ -105,7 +105,7 @@ def by_experiment(rows: Iterable[RunRow]) -> dict[str, list[RunRow]]:
 
 
 def figure(values: Iterable[float | None]) -> Figure:
-    """Mean and sample deviation of the numbers that are known; None and NaN are left out."""
+    """Compute mean and sample deviation; None and NaN are left out."""
     known = [value for value in values if value is not None and not math.isnan(value)]
     n = len(known)
     if n == 0:
@@ -117,17 +117,17 @@ def figure(values: Iterable[float | None]) -> Figure:
 
 
 def group_of(key: str, rows: Sequence[RunRow]) -> Group:
-    """Fold runs into one group, whatever their keys.
+    """Fold runs into one group, without a look at their keys.
 
     Args:
-        key: of the group.
-        rows: at least one; of runs made at one moment the first counts as the newest.
+        key: the group's.
+        rows: at least one; of runs made at the same time the first counts as the newest.
     """
     if len(rows) == 1:
         row = rows[0]
         only = (row,)
         return Group(key, only, only, figure((row.val_accuracy,)) if row.state is _FINISHED else _NOTHING)
-    newest_first = sorted(rows, key=_made_at, reverse=True)  # which leaves equal ones in their order
+    newest_first = sorted(rows, key=_made_at, reverse=True)  # keeps equal ones in their order
     by_seed: dict[int, RunRow] = {}
     for row in newest_first:
         chosen = by_seed.setdefault(row.seed, row)
@@ -139,7 +139,7 @@ def group_of(key: str, rows: Sequence[RunRow]) -> Group:
 
 
 class Groups:
-    """The groups of a list of runs, kept as the runs change.
+    """The groups of a list of runs, updated as the runs change.
 
     Args:
         rows: the runs, the newest first.
@@ -151,20 +151,20 @@ class Groups:
         self.update(rows)
 
     def update(self, changed: Iterable[RunRow], removed: Iterable[str] = ()) -> set[str]:
-        """Take in runs that are new or have changed, and let go of others.
+        """Add new runs, replace changed ones, and remove others.
 
         Args:
-            changed: their rows, the newest first.
-            removed: ids of runs that are there no more; unknown ones are fine.
+            changed: rows of new and changed runs, the newest first.
+            removed: ids of runs that no longer exist; unknown ids are ignored.
         Returns:
-            The keys of the groups that changed or vanished; only these are folded anew.
+            The keys of the groups that changed or vanished; only these are folded again.
         """
         touched: dict[str, list[RunRow]] = {}
         gone = {run_id: key for run_id in removed if (key := self._key_of.pop(run_id, None)) is not None}
         for key in gone.values():
             touched[key] = []
         for row in changed:
-            self._key_of[row.id] = key = row.group_key  # which a run keeps for ever
+            self._key_of[row.id] = key = row.group_key  # the key of a run never changes
             rows = touched.get(key)
             if rows is None:
                 touched[key] = [row]
@@ -181,16 +181,16 @@ class Groups:
         return len(self._groups)
 
     def get(self, key: str) -> Group | None:
-        """One group by its key; None where there is none (any more)."""
+        """Return the group with a key; None if there is none."""
         return self._groups.get(key)
 
     def newest_first(self) -> list[Group]:
-        """All groups, that with the newest run first."""
+        """List all groups, the one with the newest run first."""
         return sorted(self._groups.values(), key=lambda group: group.runs[0].created_at, reverse=True)
 
 
 def _merged(known: Sequence[RunRow], changed: Sequence[RunRow], gone: Collection[str]) -> list[RunRow]:
-    """The runs of a group after a change, those that are new before the others."""
+    """Give the runs of a group after a change, new ones before the others."""
     news = {row.id: row for row in changed}
     kept = [news.pop(row.id, row) for row in known if row.id in news or row.id not in gone]
     return [*news.values(), *kept]
@@ -199,8 +199,8 @@ def _merged(known: Sequence[RunRow], changed: Sequence[RunRow], gone: Collection
 _NOTHING = Figure(None, None, 0)
 
 
-def _telling_order(item: tuple[RunState, int]) -> int:
-    return _TOLD.index(item[0])
+def _place_in_text(item: tuple[RunState, int]) -> int:
+    return _STATES_SHOWN.index(item[0])
 
 
 def _made_at(row: RunRow) -> float:

@@ -1,7 +1,7 @@
-"""What leaves the workbench: masks that numpy alone reads. `network_exports` has networks, for torch alone.
+"""Exports masks to files that numpy alone can read; `training.network_export` exports networks, for torch.
 
-Formats are described in docs/exports.md. Files are written beside and renamed. Masks are kept of every epoch.
-Torch-free.
+docs/exports.md describes the formats. Files are written under another name and renamed. A run keeps the masks
+of every epoch. Torch-free.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from iterand_engine.config.metrics import VAL_ACCURACY, metric_of
-from iterand_engine.errors import UserError, suggestion
+from iterand_engine.errors import Advice, UserError, suggestion
 from iterand_engine.machine.workspace import Workspace, write_atomic
 from iterand_engine.results import stored_mask
 from iterand_engine.results.epoch_masks import EpochMasks, has_masks, read_epoch, stored_epochs
@@ -23,7 +23,7 @@ BEST, LAST = "best", "last"
 
 
 class ExportFormat(StrEnum):
-    """What `iterand export` writes."""
+    """The formats of `iterand export`."""
 
     MASKS = "masks"
     SAFETENSORS = "safetensors"
@@ -36,15 +36,15 @@ def export_masks(
 
     Args:
         workspace, store: the run's.
-        run_id: which run.
+        run_id: the run's id.
         out: the file to write.
         epoch: a number of epochs trained (0 is before training), best (highest validation accuracy, the first
             of equals) or last.
-        replace: overwrite the file if it is there.
+        replace: overwrite the file if it exists.
     Returns:
         The epoch that was written.
     Raises:
-        UserError: the run does not have it (yet), or the file cannot be written.
+        UserError: the run has no such masks, or the file cannot be written.
     """
     detail = store.reader.run(run_id)
     check_target(out, replace=replace)
@@ -54,47 +54,47 @@ def export_masks(
 
 
 def write_export(out: Path, content: bytes) -> None:
-    """Write a file beside and rename it; UserError where that cannot be."""
+    """Write a file under another name and rename it; raises UserError if that fails."""
     try:
         write_atomic(out, content)
     except OSError as error:
-        raise UserError(f"Cannot write {str(out)!r}: {error.strerror}; name another file by --out.") from None
+        said = f"Cannot write {str(out)!r}: {error.strerror}; name another file."
+        raise UserError(said, Advice.OTHER_FILE) from None
 
 
 def known_format(text: str) -> ExportFormat:
-    """A format by its name; UserError where there is none."""
+    """Find a format by its name; raises UserError if there is none."""
     try:
         return ExportFormat(text)
     except ValueError:
         allowed = [known.value for known in ExportFormat]
         near = suggestion(text, allowed)
-        raise UserError(f"--format {text!r} is not known{near} (allowed: {', '.join(allowed)}).") from None
+        raise UserError(f"The format {text!r} is not known{near} (allowed: {', '.join(allowed)}).") from None
 
 
 def check_target(out: Path, *, replace: bool) -> None:
-    """See that a file may be written.
+    """Check that a file may be written.
 
     Raises:
         UserError: it is a folder, its folder is missing, or it exists and `replace` is not set.
     """
     if out.is_dir():
-        raise UserError(f"--out {str(out)!r} is a folder; name a file in it.")
+        raise UserError(f"{str(out)!r} is a folder; name a file in it.")
     if not out.absolute().parent.is_dir():
-        raise UserError(f"--out {str(out)!r} cannot be written: the folder {out.parent} does not exist.")
+        raise UserError(f"{str(out)!r} cannot be written: the folder {out.parent} does not exist.")
     if out.exists() and not replace:
-        raise UserError(f"--out {str(out)!r} exists; name another file, or add --force to replace it.")
+        raise UserError(f"{str(out)!r} exists; name another file, or replace it.", Advice.REPLACE_FILE)
 
 
 def masks_epoch(workspace: Workspace, store: Store, detail: RunDetail, epoch: str) -> int:
-    """Which stored epoch `best`, `last` or a number means for masks.
+    """Find the stored epoch that `best`, `last` or a number means.
 
     Raises:
         UserError: the run has no masks, or none of that epoch.
     """
     if has_masks(workspace, detail) is False:
-        raise UserError(
-            f"Run {detail.id} is {detail.method}: it has no masks; export --format safetensors instead."
-        )
+        said = f"Run {detail.id} is {detail.method}: it has no masks; its network can be exported instead."
+        raise UserError(said, Advice.EXPORT_NETWORK)
     stored = stored_epochs(workspace.run_dir(detail.id) / "masks")
     if not stored:
         raise UserError(f"Run {detail.id} has no masks yet: it has not begun to train.")
@@ -103,13 +103,13 @@ def masks_epoch(workspace: Workspace, store: Store, detail: RunDetail, epoch: st
     number = best_epoch(store, detail.id) if epoch == BEST else epoch_number(epoch)
     if number not in stored:
         raise UserError(
-            f"--epoch {number} has no masks; run {detail.id} has those of {stored[0]} to {stored[-1]} epochs."
+            f"Epoch {number} has no masks; run {detail.id} has those of {stored[0]} to {stored[-1]} epochs."
         )
     return number
 
 
 def best_epoch(store: Store, run_id: str) -> int:
-    """Epochs trained where validation accuracy was highest, the first of equals.
+    """Find the number of epochs trained at the highest validation accuracy, the first of equals.
 
     Raises:
         UserError: no epoch was evaluated on validation images.
@@ -120,15 +120,16 @@ def best_epoch(store: Store, run_id: str) -> int:
         if best is not None:
             return best + 1
     raise UserError(
-        f"Run {run_id} has no best epoch: none was evaluated on validation images; use --epoch last, "
-        "or a number."
+        f"Run {run_id} has no best epoch: none was evaluated on validation images; take the last one, "
+        "or a number.",
+        Advice.LAST_EPOCH,
     )
 
 
 def masks_bytes(masks: EpochMasks) -> bytes:
-    """Masks as an npz of the layout that docs/exports.md describes, with `epoch`.
+    """Pack masks as an npz in the layout that docs/exports.md describes, with `epoch`.
 
-    `names` and `shape_i` are there besides for scripts written for version 1, where a bit is the mask.
+    If a bit is the mask itself, `names` and `shape_i` are added for scripts written for version 1.
     """
     arrays = stored_mask.to_arrays(masks.layers, epoch=masks.epoch, key=True)
     arrays["epoch"] = np.array(masks.epoch, dtype=np.int64)
@@ -142,7 +143,9 @@ def masks_bytes(masks: EpochMasks) -> bytes:
 
 
 def epoch_number(epoch: str) -> int:
-    """Epochs trained as an option says them; UserError where it is no number."""
+    """Read a number of epochs trained from an option; raises UserError if it is no number."""
     if not epoch.isdecimal():
-        raise UserError(f"--epoch {epoch!r} is not known; allowed: a number of epochs trained, best or last.")
+        raise UserError(
+            f"The epoch {epoch!r} is not known; allowed: a number of epochs trained, best or last."
+        )
     return int(epoch)

@@ -1,6 +1,6 @@
-"""What suggests itself next for a run as it stands, the most likely first, as values.
+"""Suggests next steps for a run in its present state, the most likely first, as values.
 
-The command line words these as commands, the window as buttons; each leaves out what it has elsewhere.
+The command line shows them as commands, the window as buttons; each leaves out steps that it has elsewhere.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _LR, _BATCH_SIZE, _PRECISION = "training.lr", "training.batch_size", "compute.pr
 
 
 class StepKind(StrEnum):
-    """What can be done.
+    """The kinds of next steps.
 
-    `slower`, `fp32` and `smaller` make a new run with other options, `repair` one with other code.
+    `slower`, `fp32` and `smaller` make a new run with other options, `repair` one with a repaired extension.
     """
 
     STOP = "stop"
@@ -38,20 +38,20 @@ class StepKind(StrEnum):
 
 @dataclass(frozen=True)
 class NextStep:
-    """One of them, with the dotted options that a new run has otherwise than this one."""
+    """A next step, with the dotted options in which a new run differs from this one."""
 
     kind: StepKind
     changes: Mapping[str, object] = field(default_factory=dict)
 
 
 def next_steps(row: RunRow, config: Json, *, was_started: bool = True) -> tuple[NextStep, ...]:
-    """What can be done with a run as it stands.
+    """List the steps for a run in its present state.
 
     Args:
         row: the run.
         config: its configuration as stored.
-        was_started: whether its extensions could be run at all. A run keeps the code that it was made with:
-            where that failed only a new run helps, but where it could not be run this one can still go on.
+        was_started: whether its extensions could be run at all. A run keeps its copy of the extensions: if
+            their code failed, only a new run helps; if they could not be run, this run can still go on.
     """
     match row.state:
         case RunState.QUEUED:
@@ -78,7 +78,7 @@ def _plain(*kinds: StepKind) -> tuple[NextStep, ...]:
 
 
 def _after_failure(row: RunRow, config: Json, *, was_started: bool) -> list[NextStep]:
-    """What helps depends on the cause: a resumed run has the options and the code that it was made with."""
+    """The step depends on the cause, because a resumed run keeps its options and extensions."""
     batch_size = _number(config, "batch_size")
     if row.end_kind == "out_of_memory" and batch_size is not None:
         return [NextStep(StepKind.SMALLER, {_BATCH_SIZE: max(1, int(batch_size) // 2)})]
@@ -98,7 +98,7 @@ def _after_divergence(row: RunRow, config: Json) -> list[NextStep]:
 
 
 def _number(config: Json, option: str) -> float | None:
-    """An option of the training; None where the configuration is not known."""
+    """Read a numeric option; None if the configuration is not known."""
     training = config.get("training")
     value = training.get(option) if isinstance(training, Mapping) else None
     return value if isinstance(value, int | float) else None

@@ -1,6 +1,6 @@
 """A run's recorded series as one CSV file: `series,layer,step,value`, one line a point. See docs/exports.md.
 
-Limits: what is not finite is written as nan; test results are in no series. Torch-free.
+Limits: values that are not finite are written as nan; test results are in no series. Torch-free.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ _ROWS_AT_ONCE = 5_000
 def write_series(
     store: Store, run_id: str, out: Path, report: Callable[[int, int], None] = lambda done, total: None
 ) -> int:
-    """Write every series that a run has recorded so far; a file that is there is replaced.
+    """Write every series that a run has recorded so far; an existing file is replaced.
 
     Args:
-        store: of the run.
-        run_id: which run.
-        out: the file; it appears when it is whole.
-        report: gets points written and points in all, now and then; what it raises ends the writing.
+        store: the run's.
+        run_id: the run's id.
+        out: the file; it appears once it is complete.
+        report: gets the points written and the points in all, now and then; an error that it raises ends the
+            writing.
     Returns:
-        The number of points: values, of a series with layers one for each layer.
+        The number of points; in a series with layers, each layer's value counts.
     Raises:
-        UserError: no such run, nothing recorded, or the file cannot be written.
+        UserError: there is no such run, it has recorded nothing, or the file cannot be written.
     """
     detail = store.reader.run(run_id)
     known = [info for info in store.reader.series_list(run_id) if info.points]
@@ -58,13 +59,13 @@ def write_series(
 
 
 def _portions(series: Series) -> Iterator[list[tuple[object, ...]]]:
-    """The points of a series as rows, some thousand at once."""
+    """Yield the points of a series as rows, some thousand at a time."""
     layers = series.layers or ("",)
     steps = series.steps.tolist()
     at_once = max(1, _ROWS_AT_ONCE // len(layers))
     for start in range(0, len(steps), at_once):
         values = series.values[start : start + at_once].reshape(-1, len(layers))
-        # As text the shortest that reads back as the same float32.
+        # The shortest text that reads back as the same float32.
         texts = values.astype(str).tolist()
         yield [
             (series.name, layer, step, text)

@@ -2,9 +2,9 @@
 
 A mask has one code for each weight of its layer, an unsigned integer of `bits` bits, and the value that
 multiplies the weight is offset + gain * code. Codes are packed without gaps: row-major, each with its highest
-bit first, first bit highest in its byte, the last byte filled up with zeros. A header, JSON text, says the
-version and for each layer, in order, its name, kind, bits, gain, offset and shape; where header and packed
-codes lie is for the files to say (docs/exports.md). Version 1 had three layouts, which are still read.
+bit first, first bit highest in its byte, the last byte filled up with zeros. A header, JSON text, has the
+version and for each layer, in order, its name, kind, bits, gain, offset and shape. Each kind of file decides
+where header and packed codes lie (docs/exports.md). Version 1 had three layouts, which are still read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class UnknownMaskError(Exception):
-    """A stored mask that this program does not know; the text is what it says and what is allowed."""
+    """A stored mask of a kind that this program does not know; the text names the kind and those allowed."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class LayerMask:
 
     @property
     def codes(self) -> NDArray[np.uint8]:
-        """The code of each weight, in the weight's shape."""
+        """Unpack the code of each weight, in the weight's shape."""
         flat: Packed = np.unpackbits(self.packed, count=self.bits * math.prod(self.shape))
         if self.bits > 1:
             flat = np.packbits(flat.reshape(-1, self.bits), axis=1)[:, 0] >> np.uint8(8 - self.bits)
@@ -50,23 +50,23 @@ class LayerMask:
 
     @property
     def values(self) -> NDArray[np.float32]:
-        """What multiplies each weight, in the weight's shape."""
+        """Compute the factor of each weight, in the weight's shape."""
         return self._by_code.astype(np.float32)[self.codes]
 
     @property
     def kept(self) -> NDArray[np.bool_]:
-        """True where the weight is kept, which is where its mask is not 0; in the weight's shape."""
+        """Compute a bool in the weight's shape: True where the weight is kept, i.e. its factor is not 0."""
         is_kept: NDArray[np.bool_] = self._by_code != 0
         return is_kept[self.codes]
 
     @property
     def is_plain(self) -> bool:
-        """Whether a bit is the mask itself, as in all masks of version 1."""
+        """Whether each code is one bit, 1 for a kept weight, as in all masks of version 1."""
         return (self.bits, self.gain, self.offset) == (1, 1.0, 0.0)
 
     @property
     def meaning(self) -> tuple[object, ...]:
-        """All but the codes; the codes of two masks can be compared where it is equal."""
+        """Everything but the codes; if it is equal, the codes of two masks can be compared."""
         return (self.shape, self.bits, self.gain, self.offset)
 
     @property
@@ -86,7 +86,7 @@ def pack_codes(codes: NDArray[np.uint8], *, bits: int, gain: float, offset: floa
 
 
 def write_header(masks: Mapping[str, LayerMask], **facts: object) -> str:
-    """The header of masks by layer name, and what else a file notes in it."""
+    """Write the header of masks by layer name, with further facts, as JSON text."""
     layers = [
         {
             "name": name,
@@ -102,14 +102,14 @@ def write_header(masks: Mapping[str, LayerMask], **facts: object) -> str:
 
 
 def read_header(header: Mapping[str, Any], packed: Callable[[int, str], Packed]) -> dict[str, LayerMask]:
-    """The masks that a header tells of, by layer name.
+    """Make the masks that a header describes, by layer name.
 
     Args:
-        header: parsed; of this version, or one of version 1 with the shapes by name alone.
+        header: the parsed header, of this version, or of version 1, which has only the shapes by name.
         packed: gives the packed codes of a layer by its place in the header and its name.
     Raises:
-        UnknownMaskError: a version, kind or number of bits that is not known here.
-        ValueError, LookupError, TypeError, AttributeError: the header is no header, or codes are missing.
+        UnknownMaskError: version, kind or number of bits are unknown.
+        ValueError, LookupError, TypeError, AttributeError: the header is damaged, or codes are missing.
     """
     version = header.get("version", 1)
     if version == 1:
@@ -133,13 +133,13 @@ def read_header(header: Mapping[str, Any], packed: Callable[[int, str], Packed])
 
 
 def to_arrays(masks: Mapping[str, LayerMask], **facts: object) -> dict[str, NDArray[Any]]:
-    """Masks as arrays of an npz file: `header`, and `mask_i` for the layer i."""
+    """Give masks as arrays of an npz file: `header`, and `mask_i` for the layer i."""
     header = np.frombuffer(write_header(masks, **facts).encode(), dtype=np.uint8)
     return {"header": header, **{f"mask_{i}": one.packed for i, one in enumerate(masks.values())}}
 
 
 def from_arrays(file: Arrays) -> tuple[dict[str, LayerMask], Mapping[str, Any]]:
-    """The masks of an npz file by layer name, and its header; errors as `read_header`.
+    """Read the masks of an npz file by layer name, and its header; errors as `read_header`.
 
     Version 1 had epoch files with `mask{i}`, and exports without a header, with `names` and `shape_i`.
     """
@@ -156,7 +156,7 @@ _NO_CODES: Packed = np.empty(0, np.uint8)
 
 
 def _described(layer: Mapping[str, Any]) -> LayerMask:
-    """What a header says of one layer, without its codes."""
+    """Make a layer's mask from the header's entry, without its codes."""
     name, kind, bits = layer["name"], layer["kind"], layer["bits"]
     if kind != PER_WEIGHT:
         raise UnknownMaskError(

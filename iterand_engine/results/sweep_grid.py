@@ -1,7 +1,7 @@
 """The runs of a sweep as a grid: a cell for each combination of values, with its seeds folded.
 
-A cell is a group (see `groups`), made of the runs whose options have the values of its place. A run that
-lacks an option, because its method has none such, stands in every place along that axis. Torch-free.
+A cell is a group (see `groups`) of the runs whose options have the values of its place. A run that lacks an
+option, because its method does not have it, is in every place along that axis. Torch-free.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class GridAxis:
 
 @dataclass(frozen=True)
 class Grid:
-    """A sweep laid out: `cells` by place; `outside` are runs whose values are none of the axes'."""
+    """A sweep as a grid: `cells` by place; `outside` has the runs with a value that is on no axis."""
 
     axes: tuple[GridAxis, ...]
     cells: Mapping[CellPlace, Group]
@@ -39,17 +39,17 @@ class Grid:
 
     @property
     def shape(self) -> CellPlace:
-        """How many values each axis has."""
+        """The number of values of each axis."""
         return tuple(len(axis.values) for axis in self.axes)
 
     def missing(self) -> list[CellPlace]:
-        """The places without a run, row by row."""
+        """List the places without a run, row by row."""
         places = itertools.product(*(range(count) for count in self.shape))
         return [place for place in places if place not in self.cells]
 
 
 def grid_of(axes: Mapping[str, Sequence[object]], runs: Iterable[tuple[RunRow, Json]]) -> Grid:
-    """Lay out the runs of a sweep.
+    """Sort the runs of a sweep into a grid.
 
     Args:
         axes: the sweep's values by dotted option, in order; the seed is no axis of the grid.
@@ -78,7 +78,7 @@ def _axis(option: str, name: str, values: Sequence[object]) -> GridAxis:
 
 
 def _folded(members: Mapping[CellPlace, Sequence[RunRow]]) -> dict[CellPlace, Group]:
-    """A group for each place; the same one where the same runs stand."""
+    """Make a group for each place; places with the same runs share one."""
     known: dict[tuple[str, ...], Group] = {}
     cells: dict[CellPlace, Group] = {}
     for place, rows in members.items():
@@ -90,7 +90,7 @@ def _folded(members: Mapping[CellPlace, Sequence[RunRow]]) -> dict[CellPlace, Gr
 
 
 class _Index:
-    """Where along an axis a run stands."""
+    """Finds the place of a run along one axis."""
 
     def __init__(self, option: str, values: Sequence[object]) -> None:
         self._path = tuple(option.split("."))
@@ -98,7 +98,7 @@ class _Index:
         self._found: dict[object, CellPlace] = {}
 
     def along(self, config: Json) -> CellPlace:
-        """One index; all of them where the run lacks the option; none where its value is not on the axis."""
+        """Give one index; all if the run lacks the option; none if its value is not on the axis."""
         value = value_of(config, self._path)
         if value is ABSENT:
             return tuple(range(len(self._values)))
@@ -115,9 +115,9 @@ class _Index:
 
 
 def _fit(wanted: object, value: object) -> int:
-    """How much of a run's value a value of the axis names; 0 where it is another.
+    """Count how much of a run's value a value of the axis names; 0 if they differ.
 
-    A redraw rule is a name or a mapping, to which a configuration adds the arguments that were not given.
+    A redraw rule is a name or a mapping, to which a configuration adds the default arguments.
     """
     if wanted == value:
         return 1 + (len(value) if isinstance(value, Mapping) else 1)

@@ -1,7 +1,7 @@
-"""The edges of one start of a run: what is fixed before it, taking the run over, and how trouble is stored.
+"""Begins one start of a run: fixes its configuration, adopts the run, and stores an error that ends it early.
 
-Torch-free, so that a worker process makes itself known, with a heartbeat, before it spends seconds importing
-torch: a claim lapses where nobody adopts it within a minute.
+Torch-free, so that a worker process adopts its run, with a heartbeat, before it spends seconds importing
+torch: a claim lapses if no process adopts it within a minute.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _END_KINDS: Mapping[FaultKind, EndKind] = {
 
 @dataclass(frozen=True)
 class Start:
-    """A run's configuration with device and threads fixed, the environment as stored, and what to tell."""
+    """A run's configuration with device and threads fixed, the stored environment, and notes for the user."""
 
     config: RunConfig
     device: Device
@@ -44,14 +44,14 @@ class Start:
 
 
 def prepare(store: Store, run_id: str, device: str | None = None) -> Start:
-    """Fix what is left open in a run's configuration: as at its first start where it was started before.
+    """Fix the open options of a run's configuration; a later start keeps those of the first.
 
     Args:
         store: holds the run.
-        run_id: which run.
-        device: id of the one to train on; by default as the configuration says.
+        run_id: the run's id.
+        device: id of the device to train on; by default the configuration's.
     Raises:
-        UserError: no such run, or no such device here.
+        UserError: there is no such run, or no such device here.
     """
     detail = store.reader.run(run_id)
     config = RunConfig.from_mapping(detail.config)
@@ -77,20 +77,20 @@ def adopted(
     device: str | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> Iterator[tuple[Recorder, Start]]:
-    """Own a claimed run for as long as the context lasts, and store what ends it early.
+    """Own a claimed run for as long as the context lasts, and store the error that ends it early.
 
-    Within the context this process may run the extension code that the run was made with.
+    Within the context this process may run the extensions that the run was made with.
 
     Args:
         store: holds the run.
-        run_id: which run.
-        token: of the claim.
+        run_id: the run's id.
+        token: the claim's.
         device: as in `prepare`.
-        note: gets a sentence where recording has to wait.
+        note: gets a sentence when recording has to wait.
     Raises:
         OwnershipLost: another process owns the run.
-        UserError: something the user can mend, which the run's row says too: a run that has a checkpoint is
-            stored as stopped, so that it can be resumed once that is done, another as failed.
+        UserError: a cause that the user can repair; it is in the run's row too. A run with a checkpoint is
+            stored as stopped, so that it can be resumed afterwards, one without as failed.
         Exception: any other from within; the run is stored as failed, or as interrupted by a broken device.
     """
     with ExitStack() as stack:
@@ -111,13 +111,13 @@ def adopted(
             raise
         except OwnershipLost:
             raise
-        except (Exception, KeyboardInterrupt, SystemExit) as error:  # a process edge: stored, then raised on
+        except (Exception, KeyboardInterrupt, SystemExit) as error:  # a process edge: stored and raised again
             fault = explain(error)
             recorder.event("error", traceback.format_exc())
             state = RunState.INTERRUPTED if fault.kind == "device" else RunState.FAILED
             kind = "stopped" if isinstance(error, KeyboardInterrupt) else _END_KINDS[fault.kind]
             recorder.finish(state, end_kind=kind, reason=fault.sentence)
-            if isinstance(error, SystemExit):  # of extension code: it must not look like an end that is well
+            if isinstance(error, SystemExit):  # raised by an extension: the process must not seem to end well
                 raise ExtensionError(fault.sentence) from error
             raise
 
@@ -129,6 +129,6 @@ def _give_up(store: Store, run_id: str, token: str, error: UserError) -> None:
 
 
 def _finish_unusable(store: Store, run_id: str, recorder: Recorder, error: UserError) -> None:
-    """Store what the user can mend: a run that has a checkpoint is then resumed, another made anew."""
+    """Store an error that the user can repair: a run with a checkpoint is then resumable, another is not."""
     state = RunState.STOPPED if store.reader.checkpoints(run_id) else RunState.FAILED
     recorder.finish(state, end_kind=error.concern or "other", reason=str(error))

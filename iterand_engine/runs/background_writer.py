@@ -1,4 +1,4 @@
-"""One thread that writes files beside the training: in order, one at a time, errors handed back."""
+"""One thread that writes files beside the training: in order, one at a time; it hands errors back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from queue import Queue
 
 
 class BackgroundWriter:
-    """Runs jobs in order on its own thread; at most two wait, so that a slow disk slows training, not memory.
+    """Runs jobs in order on its own thread; at most two wait, so a slow disk slows training.
 
     A job's error is raised by the next call of `submit`, `wait` or `close`.
     """
@@ -20,12 +20,12 @@ class BackgroundWriter:
         self._thread.start()
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Hand a job over; waits where two already wait."""
+        """Queue a job; blocks while two already wait."""
         self._raise()
         self._jobs.put(job)
 
     def wait(self) -> None:
-        """Return when every job is done."""
+        """Block until every job is done."""
         self._jobs.join()
         self._raise()
 

@@ -1,7 +1,7 @@
-"""Build the network and the method that a configuration names, built in or extension code.
+"""Build the network and the method that a configuration names, built in or from an extension.
 
-What extension code returns is checked here, so that a mistake in it is told with its place and not as an error from
-deep within training. Nothing is added to what is built in.
+What an extension returns is checked here, so that a mistake in it is reported with its place and not as an
+error from deep within training. Built-in entries are not checked.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ def build_network(options: ModelConfig, spec: InputSpec) -> nn.Module:
     """Build a network on torch's default device.
 
     Args:
-        options: its name, width and, for extension code, arguments.
-        spec: images and classes.
+        options: its name, width and, for an extension, arguments.
+        spec: shape of the images and number of classes.
     Raises:
-        UserError: it cannot be built for these images or this width.
-        ExtensionError: extension code returned no module; a forward pass raises it where it fails, or where the
-            outputs are not (N, classes).
+        UserError: the network cannot be built for these images or this width.
+        ExtensionError: an extension returned no module. Its forward passes raise it too, where they fail or
+            their outputs are not (N, classes).
     """
     entry = find("model", MODELS, options.name)
     module = entry.load()(options.width_factor, spec, **entry.arguments_in(options))
@@ -46,13 +46,13 @@ def make_method(module: nn.Module, options: MethodOptions, plan: RunPlan) -> Met
     """Make a method for a network, which it changes in place.
 
     Args:
-        module: on its device.
-        options: of the method, with the arguments of extension code.
-        plan: of the run.
+        module: the network, on its device.
+        options: the method's, with the arguments of an extension.
+        plan: the run's.
     Raises:
         UserError: the network does not suit the method.
-        ExtensionError: extension code trains nothing, or its `has_masks` is not so; `before_step` raises it where it
-            returns something else than a RedrawEvent or None.
+        ExtensionError: an extension's method trains nothing, or its `has_masks` is wrong. Its `before_step`
+            raises it too, where it returns neither a RedrawEvent nor None.
     """
     entry = find("method", METHODS, options.name)
     method = entry.load()(module, options, plan, **entry.arguments_in(options))
@@ -65,7 +65,7 @@ def make_method(module: nn.Module, options: MethodOptions, plan: RunPlan) -> Met
 
 
 def _guard_forward(module: nn.Module, entry: Entry, classes: int) -> None:
-    """Let errors of a forward pass name the network; one of torch's layers has no line of its own there."""
+    """Make errors of a forward pass name the network: those of torch's layers do not show the extension."""
     forward = module.forward
 
     def guarded(images: Tensor) -> Tensor:
@@ -76,7 +76,8 @@ def _guard_forward(module: nn.Module, entry: Entry, classes: int) -> None:
         except Exception as error:
             if explain(error).kind == "defect":
                 raise ExtensionError(
-                    f"{entry.origin}: the model {entry.name!r} fails for images of shape {tuple(images.shape)}: "
+                    f"{entry.origin}: the model {entry.name!r} fails for images of shape"
+                    f" {tuple(images.shape)}: "
                     f"{type(error).__name__}: {str(error).partition(chr(10))[0]}."
                 ) from error
             raise
@@ -106,7 +107,7 @@ def _check_trained(method: Method, entry: Entry) -> None:
 
 
 def _check_masks(method: Method, entry: Entry) -> None:
-    """Readers of a run believe `has_masks`, so it must be true."""
+    """Check `has_masks`, which the readers of a run rely on."""
     if method.has_masks not in (None, bool(method.layers)):
         raise ExtensionError(
             f"{entry.origin}: the method {entry.name!r} has {len(method.layers)} masked layers, and "

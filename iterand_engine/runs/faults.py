@@ -1,8 +1,8 @@
-"""What ended a run: too little memory, a broken device, the system, or a defect; told in one sentence.
+"""Classifies the error that ended a run (memory, device, system, defect) and explains it in one sentence.
 
 An error is judged by the names of its types and by its message, because torch must not be imported here.
-Limits: messages are those of CUDA, cuDNN, cuBLAS and of the allocators of torch and numpy; any other error is
-a defect.
+Limits: only messages of CUDA, cuDNN, cuBLAS and the allocators of torch and numpy are known; any other error
+counts as a defect.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MEMORY = re.compile(
     r"out of memory|can't allocate memory|cannot allocate memory|(CUDNN|CUBLAS|CUSOLVER)_STATUS_ALLOC_FAILED",
     re.IGNORECASE,
 )
-# The program's own mistakes, which any other device would make too.
+# Mistakes of the program, which would occur on any other device too.
 _DEFECT = re.compile(
     r"device-side assert|invalid (configuration )?argument|no kernel image|invalid device function"
     r"|_STATUS_(NOT_SUPPORTED|INVALID_VALUE|BAD_PARAM)",
@@ -39,13 +39,13 @@ _SILENT_DEATH = re.compile(r"DataLoader worker .* (killed by signal|exited unexp
 
 @dataclass(frozen=True)
 class Fault:
-    """What an error means.
+    """The cause of an error.
 
     Args:
-        kind: memory (the run asks for more than there is), device (another device may do better), extension
-            (it arose in the user's extension code), system (disk, permissions), or defect (of the program).
+        kind: memory (the run needs more than there is), device (another device may work), extension (raised
+            by code of an extension), system (disk, permissions), or defect (of the program).
         sentence: for the user, with what to do.
-        asked_bytes: the allocation that failed, where the error tells it.
+        asked_bytes: size of the allocation that failed, where the error has it.
     """
 
     kind: FaultKind
@@ -54,10 +54,10 @@ class Fault:
 
 
 def explain(error: BaseException) -> Fault:
-    """Say what an error that nobody expected means.
+    """Find the cause of an unexpected error.
 
     Args:
-        error: as raised; where torch has no type of its own for it, its message counts.
+        error: as raised; its message decides where torch has no type for it.
     """
     names = {parent.__name__ for parent in type(error).__mro__}
     text = str(error)
@@ -74,7 +74,7 @@ def explain(error: BaseException) -> Fault:
 
 
 def _is_device_error(names: set[str], text: str) -> bool:
-    # Only what torch raises: another type, such as an OSError, merely speaks of such a thing.
+    # Only types that torch raises: the message of another one, such as an OSError, may have the same words.
     return bool(names & {"RuntimeError"} and _DEVICE.search(text))
 
 

@@ -23,13 +23,13 @@ KEPT_CHECKPOINTS = 2
 
 
 class RunFiles:
-    """Writes a run's files in the order in which they are handed over.
+    """Writes a run's files on a background thread, in the order of the calls.
 
     Args:
-        workspace: where the run's folder is.
-        store: read for the checkpoints there are.
+        workspace: has the run's folder.
+        store: has the entries of the run's checkpoints.
         recorder: publishes checkpoints, after everything recorded before.
-        run_id: whose files.
+        run_id: the run's id.
     """
 
     def __init__(self, workspace: Workspace, store: Store, recorder: Recorder, run_id: str) -> None:
@@ -40,15 +40,15 @@ class RunFiles:
 
     @property
     def masks_folder(self) -> Path:
-        """Where the masks of the epochs are."""
+        """The folder of the epochs' masks."""
         return self._folder / "masks"
 
     def keep_masks_until(self, epoch: int, warn: Callable[[str], None]) -> None:
-        """Remove masks of later epochs, which a continuation will write again, and go on from `epoch`.
+        """Remove masks of later epochs, which a resumed run writes again, and load those of `epoch`.
 
         Args:
-            epoch: the last to keep; -1 keeps none.
-            warn: gets a sentence where those of `epoch` cannot be read; the next ones are then whole again.
+            epoch: the last epoch to keep; -1 keeps none.
+            warn: gets a sentence if the masks of `epoch` cannot be read; the next file is then a key frame.
         """
         for later in stored_epochs(self.masks_folder):
             if later > epoch:
@@ -61,30 +61,30 @@ class RunFiles:
                 warn(f"{error} Training goes on without the masks of epoch {epoch}.")
 
     def add_checkpoint(self, state: Checkpoint) -> None:
-        """Write, publish and prune checkpoints."""
+        """Queue a checkpoint to be written and published; all but the newest two are then removed."""
         self._writer.submit(lambda: self._write_checkpoint(state))
 
     def add_masks(self, masks: EpochMasks) -> None:
-        """Write the masks of an epoch."""
+        """Queue the masks of an epoch to be written."""
         previous, self._previous = self._previous, masks
         self._writer.submit(lambda: write_epoch(self.masks_folder, masks, previous))
 
     def add_network(self, name: str, state: FinalState) -> None:
-        """Write a network as `name`.safetensors."""
+        """Queue a network to be written as `name`.safetensors."""
         path = self._folder / f"{name}.safetensors"
         self._writer.submit(lambda: write_atomic(path, final_state.to_bytes(state)))
 
     def remove_checkpoint_files(self) -> None:
-        """Remove all checkpoint files: the run is finished, and the store has forgotten them."""
+        """Remove all checkpoint files of a finished run, whose entries the store no longer has."""
         for path in (self._folder / "checkpoints").glob("*.pt"):
             path.unlink(missing_ok=True)
 
     def wait(self) -> None:
-        """Return when all is written."""
+        """Block until everything queued is written; raises an error of the writing."""
         self._writer.wait()
 
     def close(self) -> None:
-        """Write what waits and end the thread."""
+        """Write what waits, and end the thread; raises an error of the writing."""
         self._writer.close()
 
     def _write_checkpoint(self, state: Checkpoint) -> None:
@@ -105,7 +105,7 @@ class RunFiles:
 
 
 def stored_checkpoints(store: Store, run_id: str) -> list[StoredCheckpoint]:
-    """Published checkpoints of a run, newest first."""
+    """Find the published checkpoints of a run, newest first."""
     found = store.reader.checkpoints(run_id)
     return sorted(found, key=lambda entry: (entry.step, entry.epoch), reverse=True)
 
@@ -113,17 +113,17 @@ def stored_checkpoints(store: Store, run_id: str) -> list[StoredCheckpoint]:
 def load_checkpoint(
     workspace: Workspace, store: Store, run_id: str, warn: Callable[[str], None]
 ) -> Checkpoint | None:
-    """Read the newest checkpoint of a run that is whole.
+    """Read the newest undamaged checkpoint of a run.
 
     Args:
-        workspace: where the files are.
-        store: knows the checkpoints and their checksums.
-        run_id: whose.
-        warn: gets a sentence for each damaged checkpoint that is passed over.
+        workspace: has the files.
+        store: has the checkpoints' entries with their checksums.
+        run_id: the run's id.
+        warn: gets a sentence for each damaged checkpoint that is skipped.
     Returns:
         None if none was ever published: the run begins at step 0.
     Raises:
-        UserError: there are checkpoints, and none can be read.
+        UserError: there are checkpoints, but none can be read.
     """
     problems: list[UserError] = []
     for entry in stored_checkpoints(store, run_id):

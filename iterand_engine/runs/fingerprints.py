@@ -1,7 +1,7 @@
 """Fills in the data's fingerprint of runs that were made before fingerprints were stored. Torch-free.
 
-Their group keys were made with it, so today's hash proves a fingerprint: it is stored only where it gives the
-run's own key. Where the data is gone it stays unknown until data with that content is seen again.
+Their group keys contain it, so a hash of today's data can be proven: it is stored only where it gives the
+run's own key. If the data is gone, the fingerprint stays unknown until data with that content is read again.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from iterand_engine.store.identities import Identity
 
 
 def fill_fingerprints(store: Store, roots: Sequence[Path]) -> None:
-    """Look at the data of all runs that lack a fingerprint, as is due after an upgrade.
+    """Read the data of all runs that lack a fingerprint; called after an upgrade.
 
     Args:
-        store: open for writing; the workspace's extension code is in the catalogs, or its datasets are passed over.
+        store: open for writing. Datasets of extensions that are not in the catalogs now are skipped.
         roots: data roots, the workspace's data folder last.
     """
     lacking = identities.without_fingerprint(store)
@@ -34,12 +34,12 @@ def fill_fingerprints(store: Store, roots: Sequence[Path]) -> None:
 
 
 def note_fingerprint(store: Store, dataset: str, fingerprint: str) -> None:
-    """Store the fingerprint of data that was just read with those runs of it that lack one.
+    """Store the fingerprint of data that was just read in those of its runs that lack one.
 
     Args:
         store: open for writing.
-        dataset: its name.
-        fingerprint: of its content.
+        dataset: the dataset's name.
+        fingerprint: the hash of its content.
     """
     lacking = identities.without_fingerprint(store, dataset)
     identities.put_fingerprints(store, _proven(lacking, fingerprint), fingerprint)
@@ -50,8 +50,8 @@ def _data_of(one: Identity) -> str:
 
 
 def _seen_now(one: Identity, roots: Sequence[Path]) -> Iterator[str]:
-    """The fingerprint of a run's data as it is now; nothing where that cannot be read."""
-    # Needs numpy and readers, which only a workspace that was upgraded has to wait for.
+    """Yield the fingerprint of a run's data as it is now; nothing if that cannot be read."""
+    # Imported here: numpy and the readers take long to import, and only upgraded workspaces need them.
     from iterand_engine.data.fingerprint import dataset_fingerprint
 
     try:

@@ -1,13 +1,13 @@
-"""What makes two runs the same experiment: the group key. Torch-free.
+"""The group key, which is equal for runs of the same experiment. Torch-free.
 
 Runs whose results should differ only by the seed share one key: the hash of data, model, method and
 training without seed and name, with the dataset's content fingerprint in place of its path, the resolved
-precision and the hashes of any extension used. Device, threads, memory format, workers, determinism and
+precision and the hashes of the extensions used. Device, threads, memory format, workers, determinism and
 recording are not in it.
 
-A key never changes once a run has it. So an option that is added later is hashed only where its value
-differs from the one that it was born with (`options.option`), and a change of what a value MEANS is a tag in
-`BEHAVIOURS`, which is hashed only for the runs that it can change.
+The key of a run never changes. So an option that is added later is hashed only where its value differs from
+the one that it was born with (`options.option`), and a change of what a value MEANS is a tag in `BEHAVIOURS`,
+which is hashed only for the runs that it can change.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Behaviour:
     """A change of what the same options mean, e.g. of decoding, keyed draws, or which files count as data.
 
     Args:
-        name: of what changed, e.g. "decoding".
+        name: what changed, e.g. "decoding".
         number: 1 for the first change of it, then 2, 3, ...
-        applies: whether the change can make a difference to the results of a run.
-        changed: one sentence that says what is different since.
+        applies: says whether the change can affect the results of a run.
+        changed: one sentence that says what is different since then.
     """
 
     name: str
@@ -50,18 +50,18 @@ BEHAVIOURS: tuple[Behaviour, ...] = ()
 
 
 def behaviour_of(config: RunConfig) -> dict[str, int]:
-    """The tags of a run that is made now: for each change that applies to it, the newest number by name."""
+    """Give the tags of a run made now: by name, the newest number of each change that applies to it."""
     return {one.name: one.number for one in BEHAVIOURS if one.applies(config)}
 
 
 def group_key(config: RunConfig, *, fingerprint: str, precision: str, extensions: Sequence[str] = ()) -> str:
-    """Hash what a run's result depends on besides its seed, as the program behaves now.
+    """Hash everything that a run's result depends on besides its seed, with the tags of a run made now.
 
     Args:
         config: the complete configuration.
-        fingerprint: of the dataset's content, or of the named set.
-        precision: resolved: fp32, tf32 or bf16.
-        extensions: hashes of the user's extension code that the run uses.
+        fingerprint: the hash of the dataset's content, or of the named set.
+        precision: the resolved one: fp32, tf32 or bf16.
+        extensions: hashes of the extensions that the run uses.
     Returns:
         32 hexadecimal digits. A released default never changes, so neither does a key (a test freezes some).
     """
@@ -82,12 +82,12 @@ def key_of(
     extensions: Sequence[str] = (),
     behaviour: Mapping[str, int] | None = None,
 ) -> str:
-    """Hash a configuration as it was stored before any option was added to it; otherwise as `group_key`.
+    """As `group_key`, for a stored configuration, which may lack options that were added later.
 
     Args:
         mapping: the configuration as plain JSON values.
         fingerprint, precision, extensions: as for `group_key`.
-        behaviour: the tags that the run was made with.
+        behaviour: the tags of the run.
     Raises:
         KeyError: the mapping is not complete.
     """
@@ -108,14 +108,14 @@ def _but(section: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _without_neutral(options: BaseModel, dumped: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as JSON values, without those that have the value that they were born with."""
+    """Give options as JSON values, without those that have the value that they were born with."""
     fields = type(options).model_fields
     kept = {
         name: _inner(getattr(options, name), value)
         for name, value in dumped.items()
         if not is_neutral(fields[name], value)
     }
-    return {name: value for name, value in kept.items() if value != {}}  # else a section that was added
+    return {name: value for name, value in kept.items() if value != {}}  # a section that was added later
 
 
 def _inner(value: object, dumped: Any) -> Any:
@@ -129,7 +129,7 @@ def _inner(value: object, dumped: Any) -> Any:
 
 
 def _rule(choice: RuleChoice, dumped: Any) -> Any:
-    """A redraw rule as it is hashed: its name alone where no argument is left."""
+    """Give a redraw rule as it is hashed: its name alone where no argument is left."""
     arguments = RULES[choice.name].arguments if choice.name in RULES else ()
     born = {one.name: one.born for one in arguments if one.born is not None}
     if not born:

@@ -1,4 +1,4 @@
-"""Make runs: resolve what must be fixed when a run is made, and put it in the queue."""
+"""Make runs: resolve the options that are fixed when a run is made, and put it in the queue."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def make_run(
     """Store a new run, queued, with its precision resolved for the device it asks for.
 
     Args:
-        workspace, store: where it is kept.
-        config: what it is.
-        waiter: the process that will train it itself; no slot takes the run while that lives.
-        first: at the head of the queue rather than its tail.
+        workspace, store: the run's.
+        config: the run's configuration.
+        waiter: the process that will train it itself; no slot takes the run while that process lives.
+        first: at the head of the queue, not at its tail.
     Returns:
         The run's id.
     Raises:
-        UserError: the dataset, the device or the precision is not to be had here.
+        UserError: the dataset, the device or the precision is not available here.
     """
     (made,) = _resolved(workspace, [config])
     with _written(workspace, [made]):
@@ -55,7 +55,7 @@ def make_run(
 def make_runs(
     workspace: Workspace, store: Store, configs: Sequence[RunConfig], first: bool = False
 ) -> list[str]:
-    """Store new runs, queued in their order, all or none; as `make_run` does, and raises."""
+    """As `make_run`, for several runs, queued in their order; all or none are stored."""
     made = _resolved(workspace, configs)
     with _written(workspace, made):
         run_ids = create_runs(store, [one.run for one in made], first)
@@ -65,7 +65,7 @@ def make_runs(
 
 @dataclass(frozen=True)
 class _Made:
-    """A run to be stored: its id, its configuration with name and precision fixed, and its extension code."""
+    """A run to be stored: its id, its configuration with name and precision fixed, and its extensions."""
 
     id: str
     config: RunConfig
@@ -105,14 +105,14 @@ def _resolved(workspace: Workspace, configs: Sequence[RunConfig]) -> list[_Made]
 
 
 def _note_data(store: Store, made: Sequence[_Made]) -> None:
-    """Earlier runs of the same data may lack its fingerprint."""
+    """Store the fingerprints of the data with earlier runs that lack them."""
     for dataset, fingerprint in {(one.config.data.dataset, one.run.fingerprint) for one in made}:
         assert fingerprint is not None
         note_fingerprint(store, dataset, fingerprint)
 
 
 def _device(text: str, found: Sequence[Device], mine: Sequence[Device]) -> Device:
-    """What `compute.device` means among the owner's devices; the CPU may always be named."""
+    """Find the device that `compute.device` names among the user's devices; the CPU is always allowed."""
     if text == "auto":
         return find_device(text, devices=mine)
     device = find_device(text, devices=found)
@@ -128,9 +128,10 @@ def _device(text: str, found: Sequence[Device], mine: Sequence[Device]) -> Devic
 
 @contextmanager
 def _written(workspace: Workspace, made: Sequence[_Made]) -> Iterator[None]:
-    """The files of runs that are stored within the context; gone again where they are not.
+    """Write the files of runs that are stored within the context; an error removes them again.
 
-    They come first, because a worker may take a run as soon as it is stored, and runs its copy of extension code.
+    The files come first, because a worker may take a run as soon as it is stored, and needs its copy of the
+    extensions.
     """
     try:
         for one in made:

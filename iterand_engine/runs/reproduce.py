@@ -1,6 +1,6 @@
 """Train a recorded run again in a temporary workspace, and compare what the two recorded, bit for bit.
 
-Compared are all series but those of the clock and the seconds of an epoch, and the final digest where both
+It compares all series but those of the clock and the seconds of an epoch, and the final digest if both runs
 finished. Limits: bit-identity holds for the same machine, packages, precision, threads and memory layout.
 """
 
@@ -31,7 +31,7 @@ from iterand_engine.training.hooks import Hooks, TrainingProgress
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two runs part first: the step, the series and its two values (None where a point is missing)."""
+    """The first difference of two runs: step, series and its two values (None where a point is missing)."""
 
     step: int
     series: str
@@ -47,15 +47,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What training again showed.
+    """The result of training a run again.
 
     Args:
-        steps: compared, counted from the first.
+        steps: how many were compared, from the first on.
         difference: the first one in the series; None where all are equal.
-        digests_differ: both finished, with equal series, and yet not with the same network.
+        digests_differ: both finished with equal series, but with different networks.
         environments: the points in which the two environments differ, as original / repeated.
-        was_stopped: training again was stopped before it had done all steps.
-        notes: what else explains a difference.
+        was_stopped: the second training was stopped before it had done all steps.
+        notes: other explanations of a difference, as sentences.
     """
 
     steps: int
@@ -67,7 +67,7 @@ class Reproduction:
 
     @property
     def is_identical(self) -> bool:
-        """Whether nothing differs."""
+        """Whether series and digests are equal."""
         return self.difference is None and not self.digests_differ
 
 
@@ -83,17 +83,17 @@ def reproduce_run(
 
     Args:
         workspace, store: the run's; they are only read.
-        run_id: which run.
-        steps: at most so many; by default all that the run did.
-        around: shows progress; its `should_stop` ends the training early, which then compares less.
+        run_id: the run's id.
+        steps: the most to train; by default as many as the run did.
+        around: shows progress; its `should_stop` ends the training early, so fewer steps are compared.
     Raises:
-        UserError: the run did no step yet, or cannot be trained here.
+        UserError: the run has done no step yet, or cannot be trained here.
     """
     original = store.reader.run(run_id)
     limit = min(original.step, original.step if steps is None else steps)
     if limit < 1:
         raise UserError(
-            f"There is nothing to compare: run {run_id} did {original.step} steps, and {limit} are asked "
+            f"There is nothing to compare: run {run_id} did {original.step} steps, and {limit} were asked "
             "for; name a run that was trained, and at least 1 step."
         )
     with (
@@ -110,7 +110,7 @@ def reproduce_run(
 
 
 def _repeated_config(original: RunDetail) -> RunConfig:
-    """A run's configuration with device, threads and the like fixed as at its first start."""
+    """Give a run's configuration with device, threads and the like fixed as at its first start."""
     config = RunConfig.from_mapping(original.config)
     if not original.environments:
         raise UserError(f"Run {original.id} was never started, so there is nothing to compare.")
@@ -148,7 +148,7 @@ def compare(store: Store, original: RunDetail, other: Store, repeated: RunDetail
 
 
 def first_difference(store: Store, run_id: str, other: Store, other_id: str, steps: int) -> Difference | None:
-    """The earliest difference of two runs in their first steps; of several at one step the first declared.
+    """Find the earliest difference of two runs in their first steps; at one step, that declared first.
 
     An epoch's point at the very last step may be missing: a run can end between the step and the evaluation.
     """
@@ -165,7 +165,7 @@ def first_difference(store: Store, run_id: str, other: Store, other_id: str, ste
 
 
 def _compared(store: Store, run_id: str) -> dict[str, str]:
-    """Axis by name of the series that must repeat."""
+    """The axis by name of the series that must be equal."""
 
     def repeats(info: SeriesInfo) -> bool:
         return info.axis != "clock" and metric_of(info.name).unit is not Unit.SECONDS

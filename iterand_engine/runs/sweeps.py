@@ -1,7 +1,7 @@
-"""From options with several values to runs: a product of the values, each with each seed. Torch-free.
+"""Makes runs of options with several values: the product of the values, each with each seed. Torch-free.
 
-Runs that differ only by the seed are a group and need no sweep. The cells of a plan follow from its base and
-axes alone, so a stored sweep can be planned again.
+Runs that differ only by the seed are a group and need no sweep. The base and the axes of a plan determine its
+cells, so a stored sweep can be planned again.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _IN_EVERY_NAME = ("model.name", "model.width_factor", "method.name")
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a plan; `values` are those of the axes that it has, by dotted option."""
+    """One run of a plan; `values` are its values on the plan's axes, by dotted option."""
 
     config: RunConfig
     values: Mapping[str, object]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is to be queued.
+class SweepPlan:
+    """Runs that are to be queued.
 
     `base` is a partial configuration, `axes` the dotted options that vary with their values, the seed last;
     `notes` are sentences for the user.
@@ -63,29 +63,29 @@ class Plan:
 
 @dataclass(frozen=True)
 class QueuedPlan:
-    """The runs of a plan in the order of its cells, and their sweep, if it is one."""
+    """The runs of a plan in the order of its cells, and their sweep if the plan is one."""
 
     run_ids: tuple[str, ...]
     sweep_id: str | None
 
 
-def plan(mapping: Mapping[str, Any], changes: Mapping[str, Sequence[object]], folder: Path) -> Plan:
+def plan(mapping: Mapping[str, Any], changes: Mapping[str, Sequence[object]], folder: Path) -> SweepPlan:
     """Make the runs of all combinations of the values given, a whole grid for one seed before the next.
 
-    An option that the method, network or dataset of a cell lacks while others have it is dropped there, with
-    a note; cells then equal are one.
+    If the method, network or dataset of a cell lacks an option that those of other cells have, the cell is
+    made without it, with a note. Cells that are then equal become one.
 
     Args:
         mapping: options as read from a file or preset.
         changes: by dotted option its values, at least one: `{"method.randomize_rate": (0.05, 0.1)}`.
-        folder: what a relative data.path is seen from.
+        folder: a relative data.path starts here.
     Raises:
         UserError: there is no such option or value, or there are too many combinations.
     """
     fixed, axes = make_axes(changes, folder)
     base, notes = apply_changes(mapping, [axis.first for axis in fixed], folder=folder)
     cells, more_notes = _cells(mapping, fixed, axes, folder)
-    return Plan(
+    return SweepPlan(
         name=str(base.get("name") or _made_name(axes, cells)),
         base=base,
         axes={axis.option: axis.values for axis in axes},
@@ -94,11 +94,11 @@ def plan(mapping: Mapping[str, Any], changes: Mapping[str, Sequence[object]], fo
     )
 
 
-def check_data(workspace: Workspace, plans: Sequence[Plan]) -> None:
-    """See that the images of plans are here.
+def check_data(workspace: Workspace, plans: Sequence[SweepPlan]) -> None:
+    """Check that the datasets of plans are on this machine.
 
     Raises:
-        UserError: a dataset is not; the sentence says how to get it.
+        UserError: a dataset is missing; the sentence says how to get it.
     """
     roots = data_roots(workspace, Settings.load(workspace))
     data = [cell.config.data for one in plans for cell in one.cells]
@@ -106,15 +106,17 @@ def check_data(workspace: Workspace, plans: Sequence[Plan]) -> None:
         located(dataset, roots, path)
 
 
-def queue_plans(workspace: Workspace, store: Store, plans: Sequence[Plan], first: bool) -> list[QueuedPlan]:
+def queue_plans(
+    workspace: Workspace, store: Store, plans: Sequence[SweepPlan], first: bool
+) -> list[QueuedPlan]:
     """Store the runs of plans, queued in their order, all or none, and the sweeps.
 
     Args:
-        workspace, store: where to.
-        plans: what to queue.
-        first: at the head of the queue rather than its tail.
+        workspace, store: the runs'.
+        plans: the plans to queue.
+        first: at the head of the queue, not at its tail.
     Raises:
-        UserError: data, a device or a precision is not to be had here.
+        UserError: data, a device or a precision is not available here.
     """
     check_data(workspace, plans)
     configs = [cell.config for one in plans for cell in one.cells]
@@ -122,12 +124,12 @@ def queue_plans(workspace: Workspace, store: Store, plans: Sequence[Plan], first
     return [_queued(store, one, tuple(itertools.islice(run_ids, len(one.cells)))) for one in plans]
 
 
-def queue_plan(workspace: Workspace, store: Store, plan: Plan, first: bool) -> QueuedPlan:
-    """`queue_plans` of one."""
+def queue_plan(workspace: Workspace, store: Store, plan: SweepPlan, first: bool) -> QueuedPlan:
+    """As `queue_plans`, for one plan."""
     return queue_plans(workspace, store, [plan], first)[0]
 
 
-def _queued(store: Store, plan: Plan, run_ids: tuple[str, ...]) -> QueuedPlan:
+def _queued(store: Store, plan: SweepPlan, run_ids: tuple[str, ...]) -> QueuedPlan:
     if not plan.is_sweep:
         return QueuedPlan(run_ids, None)
     axes = {option: list(values) for option, values in plan.axes.items()}
@@ -137,9 +139,9 @@ def _queued(store: Store, plan: Plan, run_ids: tuple[str, ...]) -> QueuedPlan:
 def _cells(
     mapping: Mapping[str, Any], fixed: Sequence[Axis], axes: Sequence[Axis], folder: Path
 ) -> tuple[list[Cell], list[str]]:
-    """The cells, and what was dropped where."""
+    """Make the cells, and notes on what was dropped where."""
     foreign = foreign_options(axes)
-    late = [axis for axis in fixed if _section(axis.option) in foreign]  # they depend on a choice that varies
+    late = [axis for axis in fixed if _section(axis.option) in foreign]  # their sections depend on an axis
     start, notes = apply_changes(mapping, [axis.first for axis in fixed if axis not in late], folder=folder)
     cells: dict[str, Cell] = {}
     combinations = 0
@@ -159,7 +161,7 @@ def _cells(
 
 
 def _combinations(axes: Sequence[Axis]) -> Iterator[list[Change]]:
-    """Each combination as a change by axis; a whole grid for one seed, then for the next."""
+    """Yield each combination as a change by axis; a whole grid for one seed, then for the next."""
     listed = [[(axis.option, value) for value in axis.values] for axis in axes]
     if axes and axes[-1].option == SEED:
         for seed, *others in itertools.product(listed[-1], *listed[:-1]):
@@ -174,7 +176,7 @@ def _combined(
     foreign: Mapping[str, Mapping[str, set[str]]],
     folder: Path,
 ) -> tuple[dict[str, Any], list[str]]:
-    """The options of one combination, and what was dropped; that is taken out of `changes`, too."""
+    """Make the options of one combination, and notes on dropped options, which leave `changes` too."""
     mapping, notes = _copied(start), list[str]()
     choices = [CHOICES[section] for section in foreign]
     for section, option in zip(foreign, choices, strict=True):
@@ -198,18 +200,18 @@ def _combined(
 
 
 def _copied(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy whose options can be changed; of a thousand, `deepcopy` takes most of the time."""
+    """Copy a mapping so that its options can be changed; `deepcopy` would take most of a plan's time."""
     return {key: _copied(value) if isinstance(value, dict) else value for key, value in mapping.items()}
 
 
 def _section(option: str) -> str:
-    """The section of one of its options; nothing for a whole section."""
+    """Give the section of an option; an empty text for a whole section."""
     section, dot, _ = option.partition(".")
     return section if dot else ""
 
 
 def _cell_name(config: RunConfig, values: Mapping[str, object]) -> str | None:
-    """A name that tells the cells of a sweep apart; seeds share one, as they are one group."""
+    """Make a name that distinguishes the cells of a sweep; seeds share one, as they are one group."""
     hidden = {SEED} if config.name else {SEED, *_IN_EVERY_NAME}
     shown = [f"{_last(option)}={_short(value)}" for option, value in values.items() if option not in hidden]
     return "-".join([config.display_name, *shown]) if shown else config.name

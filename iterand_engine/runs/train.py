@@ -1,4 +1,4 @@
-"""One run from claim to end: prepare, train, record, save, evaluate, and say how it ended.
+"""One run from claim to end: prepare, train, record, save, evaluate, and store how it ended.
 
 The process that calls `work` owns the run: it adopted the owner token, and every write is conditional on it.
 """
@@ -59,12 +59,12 @@ def work(
     Args:
         workspace: the run's.
         store: its open store.
-        run_id: which run; its row holds the configuration.
-        token: of the claim.
-        around: who started it: is told what happens, and may ask it to stop.
-        device: id of the one to train on; by default as the configuration says.
+        run_id: the run's id; its row holds the configuration.
+        token: the claim's.
+        around: hooks of the caller, which show progress and may ask for a stop.
+        device: id of the device to train on; by default the configuration's.
     Raises:
-        OwnershipLost, UserError, Exception: as `run_start.adopted` says.
+        OwnershipLost, UserError, Exception: as `adopt.adopted`.
     """
     around = around or Hooks()
     with adopted(store, run_id, token, device=device, note=around.note) as (recorder, start):
@@ -81,7 +81,7 @@ def train(
 
 
 def numerics_of(start: Start) -> Numerics:
-    """How a start of a run computes; its precision is resolved."""
+    """Give the arithmetic of a start of a run; its precision must be resolved."""
     return Numerics(
         device=torch.device(start.device.kind),
         precision=_trained_precision(start.config),
@@ -98,7 +98,7 @@ def _trained_precision(config: RunConfig) -> Any:
 
 
 def _channels_last(config: RunConfig, device: Device) -> bool:
-    """auto: everywhere but for plain fp32 on a GPU (docs/decisions.md, memory format)."""
+    # auto: everywhere but with fp32 on a GPU (docs/decisions.md, memory format).
     if config.compute.memory_format == "auto":
         return device.kind == "cpu" or config.compute.precision != "fp32"
     return config.compute.memory_format == "channels_last"
@@ -118,10 +118,10 @@ class RunSession(Hooks):
     Args:
         workspace: the run's.
         store: its open store.
-        run_id: which run; adopted.
+        run_id: the run's id; this process has adopted it.
         recorder: with the owner's token.
-        start: from `run_start.prepare`.
-        around: who started it: is told what happens, and may ask it to stop.
+        start: from `adopt.prepare`.
+        around: hooks of the caller, which show progress and may ask for a stop.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class RunSession(Hooks):
 
     @contextmanager
     def open(self) -> Iterator[Trainer]:
-        """A trainer at the run's newest checkpoint, or its start; files and data are closed on leaving."""
+        """Give a trainer at the run's newest checkpoint, or its start; leaving closes files and data."""
         with ExitStack() as stack:
             stack.callback(self._files.close)
             use_only(self._start.device)
@@ -184,24 +184,20 @@ class RunSession(Hooks):
         return trainer
 
     def on_progress(self, progress: TrainingProgress) -> None:
-        """Hand it on."""
         self._around.on_progress(progress)
 
     def note(self, text: str) -> None:
-        """Hand it on."""
         self._around.note(text)
 
     def should_stop(self, step: int) -> bool:
-        """Ask whoever started the run."""
         return self._around.should_stop(step)
 
     def on_checkpoint(self, state: Checkpoint) -> None:
-        """Write it."""
         self._files.add_checkpoint(state)
         self._around.on_checkpoint(state)
 
     def on_epoch(self, epoch: int, is_best: bool) -> None:
-        """Write the masks, and the network where it is the best so far."""
+        """Write the masks, and the network if its accuracy is the best so far."""
         assert self._training is not None
         self._keep_masks(self._training)
         if is_best:
@@ -213,7 +209,7 @@ class RunSession(Hooks):
             self._files.add_masks(snapshot_masks(trainer.task.method.layers, trainer.position.epoch))
 
     def end(self, trainer: Trainer, ending: Ending) -> RunOutcome:
-        """Save what remains and store how training ended."""
+        """Save the last checkpoint or the network, and store how training ended."""
         step = trainer.position.step
         match ending:
             case Ending.STOPPED:
@@ -247,7 +243,7 @@ class RunSession(Hooks):
 
 
 def use_only(device: Device) -> None:
-    """Show CUDA the run's own GPU alone, by UUID; its numbering is not the driver's."""
+    """Hide all GPUs but the run's own from CUDA, by UUID, because CUDA numbers them unlike the driver."""
     if device.kind == "cuda" and not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         os.environ["CUDA_VISIBLE_DEVICES"] = device.id
 

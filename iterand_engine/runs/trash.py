@@ -1,13 +1,15 @@
-"""The trash: what is in it, taking runs out of it again, and emptying it for good.
+"""The trash: its entries, taking runs out of it, and emptying it.
 
-The store alone decides: a deleted run's files stay in `runs/<id>` until the trash is emptied. Emptying notes
-in the store that a run's removal begins, removes the files, then lets the store forget the run; so a run that
-is shown has its files, and what a crash leaves is still in the trash, where the next emptying removes it.
+The store alone decides which runs are in the trash: their files stay in `runs/<id>` until it is emptied.
+Emptying marks in the store that a run's removal begins, removes the files, and then deletes the run from the
+store. So every run that is shown has its files, and the rest of a removal that crashed is still in the trash,
+where the next emptying removes it.
 
-Workspaces of older versions may have files of deleted runs in `trash/<id>`. They count, are removed, and move
-back to `runs/<id>` with the run; those of a run that the store no longer knows are listed until then.
+Workspaces of older versions may have files of deleted runs in `trash/<id>`. They count as trash, are removed
+with the run, and move back to `runs/<id>` with it. Those of a run that the store no longer has are entries
+too.
 
-Links are moved and removed as what they are and never followed. Torch-free.
+Links are moved and removed as links, and never followed. Torch-free.
 """
 
 from __future__ import annotations
@@ -27,9 +29,9 @@ from iterand_engine.store import RunRow, Store, trash
 
 @dataclass(frozen=True)
 class TrashEntry:
-    """A deleted run, or (`row` None) files of a run that the store no longer knows.
+    """A deleted run, or (`row` None) files of a run that the store no longer has.
 
-    `deleted_at` is None where an emptying has begun with it: it cannot be taken back.
+    `deleted_at` is None once its permanent removal has begun: it cannot be restored.
     """
 
     run_id: str
@@ -42,24 +44,24 @@ def undelete_runs(workspace: Workspace, store: Store, run_ids: Sequence[str]) ->
 
     Args:
         workspace, store: the runs'.
-        run_ids: which, all of them deleted; all or none.
+        run_ids: the runs, all of them deleted; all or none are restored.
     Returns:
         A sentence for each run whose files are gone.
     Raises:
-        UserError: a run is not in the trash (any more), or its files cannot be moved.
+        UserError: a run is not in the trash, or its files cannot be moved.
     """
     trash.restore(store, run_ids, lambda run_id: _bring_back(workspace, run_id))
     _remove_if_empty(workspace.trash_dir)
     started = [row for row in store.reader.runs(ids=run_ids) if row.started_at is not None]
     return [
-        f"The files of run {row.id} ({row.name}) are not there any more; only its results came back."
+        f"The files of run {row.id} ({row.name}) no longer exist; only its results came back."
         for row in started
         if not workspace.run_dir(row.id).is_dir()
     ]
 
 
 def entries(workspace: Workspace, store: Store) -> list[TrashEntry]:
-    """What is in the trash, the last deleted first, then files of runs that the store no longer knows."""
+    """List the trash: deleted runs, the last deleted first, then files of unknown runs."""
     found = [TrashEntry(one.row.id, one.row, one.deleted_at) for one in store.reader.discarded()]
     try:
         names = sorted(name for name in os.listdir(workspace.trash_dir) if is_run_id(name))
@@ -70,11 +72,11 @@ def entries(workspace: Workspace, store: Store) -> list[TrashEntry]:
 
 
 def disk_use(workspace: Workspace, store: Store, before_folder: Callable[[], None] = lambda: None) -> DiskUse:
-    """What a workspace takes on the disk, with the files of deleted runs as trash.
+    """Measure the disk space of a workspace, with the files of deleted runs as trash.
 
     Args:
-        workspace, store: which.
-        before_folder: called before each folder is read; what it raises ends the measurement.
+        workspace, store: the workspace with its open store.
+        before_folder: called before each folder is read; an error that it raises ends the measurement.
     """
     deleted = {one.row.id for one in store.reader.discarded()}
     return measure(workspace, before_folder, deleted=deleted)
@@ -86,16 +88,16 @@ def empty(
     wanted: Iterable[TrashEntry],
     before_entry: Callable[[], None] = lambda: None,
 ) -> list[str]:
-    """Remove things of the trash for good: the runs' files, and all that the store has of them.
+    """Remove entries of the trash permanently: the runs' files, and everything that the store has of them.
 
     Args:
         workspace, store: the trash's.
-        wanted: what, as `entries` listed it; what left the trash since is left alone.
-        before_entry: called before each thing is removed; what it raises ends the emptying.
+        wanted: the entries, as `entries` listed them; those that left the trash since are left alone.
+        before_entry: called before each entry is removed; an error that it raises ends the emptying.
     Returns:
-        A sentence for each whose files could not be removed; it stays in the trash.
+        A sentence for each entry whose files could not be removed; it stays in the trash.
     Raises:
-        UserError: a run was taken out of the trash just now.
+        UserError: a run was taken out of the trash during the call.
     """
     asked = {entry.run_id for entry in wanted}
     problems = []
@@ -104,7 +106,7 @@ def empty(
             continue
         before_entry()
         folders = [workspace.trash_dir / entry.run_id]
-        if entry.row is not None:  # one by one, so that those who train can write between
+        if entry.row is not None:  # one by one, so that trainings can write in between
             trash.give_up(store, entry.run_id)
             folders.append(workspace.run_dir(entry.run_id))
         try:
@@ -120,15 +122,15 @@ def empty(
 
 
 def _bring_back(workspace: Workspace, run_id: str) -> None:
-    """Move what an older version put in `trash/<id>` to `runs/<id>`; nothing to do where it is not there.
+    """Move the files that an older version put in `trash/<id>` to `runs/<id>`, if there are any.
 
     Raises:
-        UserError: it cannot be moved, or there is something in `runs/<id>` as well.
+        UserError: they cannot be moved, or `runs/<id>` has files as well.
     """
     source, target = workspace.trash_dir / run_id, workspace.run_dir(run_id)
     if not os.path.lexists(source):
         return
-    # Nobody else makes the folder meanwhile: the run is in the trash, and the store is locked.
+    # No other process makes the folder meanwhile: the run is in the trash, and the store is locked.
     if os.path.lexists(target):
         raise UserError(
             f"There are files of one run in {source} and in {target}: move one of the two elsewhere."
@@ -149,7 +151,7 @@ def _remove(path: Path) -> None:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    with suppress(OSError):  # it holds something, is a link, or is not there
+    with suppress(OSError):  # the folder holds something, is a link, or does not exist
         folder.rmdir()
 
 

@@ -1,8 +1,8 @@
 """The process that trains one claimed run: `python -m iterand_engine.runs.worker_process --run ID`.
 
 A slot starts it with the run's owner token in its environment and its output in the run's `worker.log`; it is
-never imported. It depends on nobody from then on. Its exit code tells the slot only whether the device
-failed; all else is in the store.
+never imported. From then on it needs no other process. Its exit code says only whether the device failed;
+everything else is in the store.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from iterand_engine.training.hooks import Hooks
 def main(arguments: Sequence[str] | None = None) -> ExitCode:
     """Train the run that the arguments name, under the token in the environment."""
     words = _parser().parse_args(arguments)
-    token = os.environ.pop(TOKEN_VARIABLE)  # not for the processes that load data
+    token = os.environ.pop(TOKEN_VARIABLE)  # the processes that load data must not inherit it
     workspace = open_workspace_dir(words.workspace)
     with (
         StopSignals() as signals,
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> ExitCode:
             return ExitCode.USER
         except OwnershipLost:
             return ExitCode.FAILED
-        except Exception as error:  # noqa: BLE001 - a process edge: the run and its log say what it was
+        except Exception as error:  # noqa: BLE001 - a process edge: the run and its log have the error
             return ExitCode.DEVICE if explain(error).kind == "device" else ExitCode.FAILED
     match outcome.state:
         case RunState.FINISHED:
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="iterand_engine.runs.worker_process", description=__doc__)
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--run", required=True, help="its id")
-    parser.add_argument("--device", required=True, help="the id of the one to train on")
+    parser.add_argument("--device", required=True, help="the id of the device to train on")
     return parser
 
 
@@ -76,5 +76,5 @@ if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    # At once: after a device error, what the interpreter does at its end may abort and hide the exit code.
+    # At once: after a device error, the interpreter's own cleanup may abort and hide the exit code.
     os._exit(code)

@@ -1,16 +1,17 @@
-"""The queue as this machine works through it: start missing slots, drain slots, say why a run waits.
+"""How this machine works through the queue: start missing slots, drain slots, say why a run waits.
 
-Nobody schedules: each slot's process claims its next run itself, in one transaction (`store.slots`). Whoever
-queues runs starts the slots that are missing; two who do so at once start a process too many, which finds its
-slot held and ends. Torch-free, so that the window can import it.
+There is no scheduler: each slot's process claims its next run itself, in one transaction (`store.slots`). A
+process that queues runs starts the missing slots. Two that do so at once start one process too many, which
+finds its slot held and ends. Torch-free, so that the window can import it.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from iterand_engine.errors import OwnershipLost, UserError
+from iterand_engine.errors import Advice, OwnershipLost, UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.environment import program_stamp
 from iterand_engine.machine.launch import Launcher, start_detached
@@ -24,6 +25,7 @@ from iterand_engine.store.records import SlotKey, SlotPlace, SlotRow
 
 __all__ = [
     "EndedRun",
+    "Hindrance",
     "OfferedPlace",
     "drain",
     "my_devices",
@@ -41,8 +43,8 @@ _RUNS_AT_ONCE = 500
 def start_missing(workspace: Workspace, store: Store, launcher: Launcher = start_detached) -> list[SlotKey]:
     """Start the slots that queued runs need and that nobody holds.
 
-    While a slot of this machine is held by a process of another version of the program, none is started: the
-    queue goes on with the new version when somebody says so.
+    While a process of another version of the program holds a slot of this machine, none is started: the user
+    decides when the queue goes on with the new version.
 
     Args:
         workspace, store: whose queue.
@@ -69,7 +71,7 @@ def start_missing(workspace: Workspace, store: Store, launcher: Launcher = start
 
 
 def _needed(store: Store, free: list[SlotPlace], missing: list[SlotPlace]) -> list[SlotPlace]:
-    """Those of the missing places that queued runs need which no free slot will take."""
+    """The missing places that are needed for queued runs which no free slot will take."""
     free, missing, needed = list(free), list(missing), []
     for run, device in _queued_with_devices(store):
         if not missing:
@@ -97,18 +99,27 @@ def _device_of(config: object) -> object:
     return compute.get("device") if isinstance(compute, dict) else None
 
 
-def why_waiting(store: Store, settings: Settings, run: RunRow) -> str:
+@dataclass(frozen=True)
+class Hindrance:
+    """What keeps a run from being trained, what helps if anything does, and the id of its device."""
+
+    text: str
+    advice: Advice | None = None
+    device: str = ""
+
+
+def why_waiting(store: Store, settings: Settings, run: RunRow) -> Hindrance:
     """Say in one sentence why a queued run is not being trained yet.
 
     Raises:
         UserError: the devices of this machine cannot be read.
     """
     if run.waiting:
-        return "A process waits to train it as soon as a slot is free."
+        return Hindrance("A process waits to train it as soon as a slot is free.")
     device = _device_of(store.reader.run(run.id).config)
     offered = [p for p in places(settings, our_processes(store)) if suits(run, device, p.place)]
     if not offered:
-        return (
+        return Hindrance(
             f"No slot of this machine takes it: it asks for {device or run.device_kind!r}"
             f" ({run.device_kind}); see the settings devices and cpu_slot."
         )
@@ -122,38 +133,39 @@ def why_waiting(store: Store, settings: Settings, run: RunRow) -> str:
             if other.queue_rank is not None and run.queue_rank is not None
         )
         before = "1 run is" if ahead == 1 else f"{ahead} runs are"
-        return f"{before} before it." if ahead else "It is next: a slot is about to take it."
+        return Hindrance(f"{before} before it." if ahead else "It is next: a slot is about to take it.")
     others = len(reasons) - 1
     more = f"; {others} other {'slot takes' if others == 1 else 'slots take'} none either" if others else ""
-    return f"{reasons[0]}{more}."
+    return replace(reasons[0], text=f"{reasons[0].text}{more}.")
 
 
-def _why_not(store: Store, offered: OfferedPlace, row: SlotRow | None) -> str | None:
-    """Why a slot takes no run now, without a full stop; None where it would."""
+def _why_not(store: Store, offered: OfferedPlace, row: SlotRow | None) -> Hindrance | None:
+    """Say why a slot takes no run now, without a full stop; None where it would take one."""
     name = slot_name(offered.place.key)
     found = obstacle(store, offered, row)
     if found is not None:
         return found
     if row is None or not row.held:
-        return f"{name} is not started: `iterand queue --continue` starts what is missing"
-    return f"{name} is {row.message}" if row.message else None
+        return Hindrance(f"{name} is not started", Advice.START_SLOTS)
+    advice = None if row.program == program_stamp() else Advice.START_SLOTS
+    return Hindrance(f"{name} is {row.message}", advice) if row.message else None
 
 
-def obstacle(store: Store, offered: OfferedPlace, row: SlotRow | None) -> str | None:
-    """What keeps any run from a place now, without a full stop; None where nothing does.
+def obstacle(store: Store, offered: OfferedPlace, row: SlotRow | None) -> Hindrance | None:
+    """Say what keeps every run from a place now, without a full stop; None for a free place.
 
     Args:
-        store: of the slots.
+        store: the slots'.
         offered: the place.
-        row: its slot, where there is one.
+        row: its slot, if the store has one.
     """
     key = offered.place.key
     name = slot_name(key)
     if row is not None and row.closed_reason is not None:
-        return f"{name} is closed: {row.closed_reason}; `iterand queue --reopen {key.device}` opens it again"
+        return Hindrance(f"{name} is closed: {row.closed_reason}", Advice.REOPEN_SLOT, key.device)
     if row is not None and row.run_id is not None:
-        return f"{name} trains {_named(store, row.run_id)}"
-    return f"{name} is {offered.skipped}" if offered.skipped is not None else None
+        return Hindrance(f"{name} trains {_named(store, row.run_id)}")
+    return Hindrance(f"{name} is {offered.skipped}") if offered.skipped is not None else None
 
 
 def _named(store: Store, run_id: str) -> str:
@@ -171,17 +183,18 @@ def drain(
     idle_s: float = 0.0,
     launcher: Launcher = start_detached,
 ) -> list[EndedRun]:
-    """Hold slots and train what is queued for them, each run in a process of its own, until nothing is left.
+    """Hold slots and train the runs queued for them, each in a process of its own, until none is left.
 
     Args:
-        workspace, store: whose queue.
-        wanted: the places to hold; one that a living process holds, or that is closed, is said and left out.
-        say: gets a sentence about each start and end, and about trouble.
-        should_stop: asked several times a second; once True, the runs are asked to save and stop.
-        idle_s: how long to go on looking when nothing is queued.
-        launcher: starts what must outlive this process.
+        workspace, store: the queue's.
+        wanted: the places to hold; one that is closed, or that a living process holds, is reported and left
+            out.
+        say: gets a sentence about each start, each end, and each error.
+        should_stop: called several times a second; once it is True, the runs are asked to save and stop.
+        idle_s: how long to look for further runs when nothing is queued.
+        launcher: starts processes that outlive this one.
     Returns:
-        The runs that ended, slot by slot; none where no place could be held.
+        The runs that ended, slot by slot; none if no place could be held.
     """
     taken = [take_hold(workspace, store, place, say, launcher) for place in wanted]
     ours = [slot for slot in taken if slot is not None]

@@ -1,8 +1,8 @@
 """One held slot: takes run after run from the queue, each into a worker process, and judges how it ended.
 
-Everything happens in `tick`, which returns at once; what it does is conditional on tokens, so a tick that met
-trouble is simply done again. Limits: a worker outlives the slot's process on purpose; the place then stays
-taken until the run has ended, whoever holds the slot by then.
+Everything happens in `tick`, which returns at once. Its changes are conditional on tokens, so a tick that
+failed is simply repeated. Limits: a worker outlives the slot's process on purpose; the place then stays taken
+until the run has ended, whoever holds the slot by then.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ BEAT_S = 2.0
 LOOK_S = 0.3  # between two looks for a run
 CHECK_S = 2.0  # between two looks at settings, program and device while there is no run
 TROUBLE_S = 5.0
-TROUBLES = 60  # in a row, after which nothing is tried again
+TROUBLES = 60  # errors in a row, after which the slot gives up
 
 
 @dataclass(frozen=True)
 class EndedRun:
-    """A run whose worker has ended, and how it stood then."""
+    """A run whose worker has ended, with its state at that time."""
 
     run_id: str
     state: RunState
@@ -47,28 +47,28 @@ class EndedRun:
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker that this process started; its log began before it at `log_start`, in bytes."""
+    """A worker that this process started; its part of the log begins at byte `log_start`."""
 
     claim: Claim
     process: subprocess.Popen[bytes]
     log_start: int
 
     def has_ended(self) -> bool:
-        """Whether it has ended; processes that it left behind, such as loaders, are ended then."""
+        """Return whether the worker has ended; if so, end processes that it left behind, such as loaders."""
         if self.process.returncode is None and self.process.poll() is not None:
             _end_group(self.process.pid)
         return self.process.returncode is not None
 
 
 def slot_name(key: SlotKey) -> str:
-    """A slot as people call it."""
+    """Name a slot for users: `Slot 0 of cpu`."""
     return f"Slot {key.position} of {key.device}"
 
 
 def take_hold(
     workspace: Workspace, store: Store, place: SlotPlace, say: Callable[[str], None], launcher: Launcher
 ) -> HeldSlot | None:
-    """Hold a slot; None, said in a sentence, where another process holds it or it is closed."""
+    """Hold a slot; None, with a sentence to `say`, where another process holds it or it is closed."""
     program = program_stamp()
     names = {"device_name": place.device_name, "device_kind": place.device_kind}
     try:
@@ -86,12 +86,12 @@ class HeldSlot:
     """A slot that this process holds.
 
     Args:
-        workspace, store: whose queue.
+        workspace, store: the queue's.
         place: the slot.
-        token: of its holder.
-        program: what this process was started from; a change hinders further starts.
-        say: gets a sentence about each start and end, and about trouble.
-        launcher: starts what must outlive this process.
+        token: its holder's.
+        program: the version that this process was started from; another one on disk prevents further starts.
+        say: gets a sentence about each start, each end, and each error.
+        launcher: starts processes that outlive this one.
     """
 
     def __init__(
@@ -118,19 +118,19 @@ class HeldSlot:
         self.ended: list[EndedRun] = []
 
     def leave(self) -> None:
-        """Ask the run to save and stop, and hold the slot no more once it has."""
+        """Ask the run to save and stop, and give up the slot once it has ended."""
         if not self._told_to_leave:
             self._told_to_leave = self._leaving = self._stopping = True
             self._look_at_s = 0.0
 
     def tick(self, idle_s: float) -> None:
-        """Do what is due.
+        """Send a heartbeat, start a run, or judge one that ended, whatever is due now; never blocks for long.
 
         Args:
             idle_s: how long to look for a run before the slot is released.
         Raises:
             OwnershipLost: another process holds the slot now; a worker goes on.
-            Exception: what went wrong many times in a row.
+            Exception: an error that occurred in many ticks in a row.
         """
         now_s = time.monotonic()
         if now_s < self._resting_until_s:
@@ -167,7 +167,7 @@ class HeldSlot:
         self._leaving = self._leaving or request is not None
 
     def _look(self, now_s: float, idle_s: float) -> None:
-        """Take the next run, or find out why there is none; release the slot where nothing is left to do."""
+        """Start the next run, or note why there is none; release the slot when nothing is left to do."""
         self._look_at_s = now_s + LOOK_S
         leaves = self._leaving or self.is_closed
         if not leaves and now_s >= self._check_at_s:
@@ -183,7 +183,7 @@ class HeldSlot:
             self._release(only_if_idle=True)
 
     def _is_offered(self) -> bool:
-        """Whether the settings still have this slot; notes what hinders a start: a changed program, say."""
+        """Whether the settings still have this slot; notes what prevents a start, e.g. a changed program."""
         settings = Settings.load(self._workspace)
         offered = places(settings, our_processes(self._store))
         here = next((offer for offer in offered if offer.place.key == self._key), None)
@@ -202,10 +202,7 @@ class HeldSlot:
         now = program_stamp()
         if now == self._program:
             return None
-        return (
-            f"held: the program changed from {self._program} to {now}; "
-            "`iterand queue --continue` goes on with the new one"
-        )
+        return f"held: the program changed from {self._program} to {now}"
 
     def _start(self, claim: Claim) -> None:
         launch = worker_launch(self._workspace, claim, self._threads)
@@ -220,7 +217,7 @@ class HeldSlot:
         self._say(f"run {claim.run_id} starts on {slot_name(self._key)}")
 
     def _judge(self, worker: Worker) -> None:
-        """Store how a run ended where its worker did not say so itself, and tell whoever asked to be told."""
+        """Store how a run ended if its worker did not store it itself, and run the command `on_end`."""
         run_id, code = worker.claim.run_id, worker.process.returncode
         if code == ExitCode.DEVICE:
             self._close(run_id)
@@ -232,7 +229,7 @@ class HeldSlot:
         self._worker = None
         self._look_at_s = self._check_at_s = 0.0
         self._idle_since_s = time.monotonic()
-        for run in found:  # none where it was deleted meanwhile
+        for run in found:  # empty if the run was deleted meanwhile
             self._say(f"run {run_id} {run.state}" + (f": {run.reason}" if run.reason else ""))
             self.ended.append(EndedRun(run_id, run.state))
             self._announce(lambda: announce_run(self._workspace, self._store, run_id, self._launcher))
@@ -246,9 +243,9 @@ class HeldSlot:
         self._say(f"{slot_name(self._key)} is closed: {reason}")
         self._announce(lambda: announce_closed(self._workspace, self._key, reason, self._launcher))
 
-    def _announce(self, tell: Callable[[], None]) -> None:
+    def _announce(self, announce: Callable[[], None]) -> None:
         try:
-            tell()
+            announce()
         except UserError as error:  # the command on_end is the user's; a run's end does not depend on it
             self._say(str(error))
 
@@ -261,7 +258,7 @@ class HeldSlot:
 
 
 def _how(code: int) -> str:
-    """How a process ended that said nothing, without a full stop."""
+    """Say how a process ended that left no message, without a full stop."""
     if code >= 0:
         return f"its worker ended with exit code {code}"
     try:
@@ -273,7 +270,7 @@ def _how(code: int) -> str:
 
 
 def _end_group(pid: int) -> None:
-    """End what is left of the process group that a process led; its number is not used again so soon."""
+    """End the rest of the process group that a process led; its number is not reused so soon."""
     if hasattr(os, "killpg"):  # not on Windows
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What a slot's and a worker's process is started with: command line, folder, environment, log."""
+"""The launch of a slot's and of a worker's process: command line, folder, environment, log."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from iterand_engine.machine.launch import Launch, python_launch
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store.records import Claim, SlotKey
 
-TOKEN_VARIABLE = "ITERAND_RUN_TOKEN"  # not an argument: every user of the machine can read those
+TOKEN_VARIABLE = "ITERAND_RUN_TOKEN"  # no argument, because every user of the machine can read arguments
 
 
 def slot_launch(workspace: Workspace, key: SlotKey) -> Launch:
-    """A slot's process; makes the folder of its log."""
+    """Describe the launch of a slot's process, and make the folder of its log."""
     workspace.slots_dir.mkdir(exist_ok=True)
     words = ("--workspace", str(workspace.root), "--device", key.device, "--position", str(key.position))
     log = workspace.slots_dir / f"{key.device}-{key.position}.log"
@@ -20,19 +20,19 @@ def slot_launch(workspace: Workspace, key: SlotKey) -> Launch:
 
 
 def worker_launch(workspace: Workspace, claim: Claim, threads: int) -> Launch:
-    """The worker of a claimed run; makes the run's folder.
+    """Describe the launch of a claimed run's worker, and make the run's folder.
 
     Args:
         workspace: the run's.
-        claim: the run, its owner token, and the slot whose device alone the worker will see.
-        threads: CPU threads it may use.
+        claim: the run, its owner token, and its slot; the worker uses that slot's device alone.
+        threads: how many CPU threads it may use.
     """
     folder, device = workspace.make_run_dir(claim.run_id), claim.key.device
     visible = {
         TOKEN_VARIABLE: claim.token,
         "CUDA_VISIBLE_DEVICES": device if device != "cpu" else "",
         "OMP_NUM_THREADS": str(threads),
-        # Threads that wait by spinning take the cores from whatever else runs (docs/decisions.md).
+        # Threads that wait by spinning take the cores from other processes (docs/decisions.md).
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
     }
     words = ("--workspace", str(workspace.root), "--run", claim.run_id, "--device", device)

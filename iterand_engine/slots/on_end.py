@@ -1,7 +1,8 @@
-"""Runs the owner's command `on_end` when a run or a sweep has ended or a slot was closed.
+"""Runs the user's command `on_end` when a run or a sweep has ended or a slot was closed.
 
-The command gets its facts by environment variables, its output goes to `slots/on_end.log`, and nobody waits
-for it. Limits: a run whose slot had died before it, and one stopped in the queue, are not told.
+The command gets its facts by environment variables, its output goes to `slots/on_end.log`, and no process
+waits for it. Limits: the command is not run for a run whose slot died before it, or that was stopped in the
+queue.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from iterand_engine.store import RunRow, RunState, Store
 from iterand_engine.store.records import SlotKey, SweepRow
 from iterand_engine.store.sweeps import sweeps_ended_by
 
-# Each as ITERAND_..., empty where an event has no such fact.
+# Each as a variable ITERAND_..., which is empty if the event has no such fact.
 FACTS = ("EVENT", "RUN", "SWEEP", "DEVICE", "NAME", "STATE", "REASON")
 
 
 def announce_run(workspace: Workspace, store: Store, run_id: str, launcher: Launcher) -> None:
-    """Tell of a run that has ended, and of the sweeps that ended with it; not of one that will go on.
+    """Run `on_end` for a run that has ended, and for the sweeps that ended with it; not for one that goes on.
 
     Args:
         workspace, store: the run's.
-        run_id: which run.
+        run_id: the run's id.
         launcher: starts the command.
     Raises:
         UserError: the settings cannot be read, or the command cannot be started.
@@ -44,7 +45,7 @@ def announce_run(workspace: Workspace, store: Store, run_id: str, launcher: Laun
 
 
 def announce_closed(workspace: Workspace, key: SlotKey, reason: str, launcher: Launcher) -> None:
-    """Tell of a slot that was closed; raises as `announce_run`."""
+    """Run `on_end` for a slot that was closed; raises as `announce_run`."""
     command = Settings.load(workspace).on_end
     if command:
         facts = {"EVENT": "slot", "DEVICE": key.device, "STATE": "closed", "REASON": reason}
@@ -75,7 +76,7 @@ def _sweep_facts(sweep: SweepRow, runs: Sequence[RunRow]) -> dict[str, str]:
 def _run(workspace: Workspace, command: str, facts: dict[str, str], launcher: Launcher) -> None:
     workspace.slots_dir.mkdir(exist_ok=True)
     shell = ("/bin/sh", "-c") if os.name == "posix" else (os.environ.get("COMSPEC", "cmd.exe"), "/c")
-    told = {f"ITERAND_{name}": facts.get(name, "") for name in FACTS}
-    environment = {**os.environ, "ITERAND_WORKSPACE": str(workspace.root), **told}
+    variables = {f"ITERAND_{name}": facts.get(name, "") for name in FACTS}
+    environment = {**os.environ, "ITERAND_WORKSPACE": str(workspace.root), **variables}
     log = workspace.slots_dir / "on_end.log"
     launcher(Launch(shell[0], (shell[1], command), workspace.root, environment, log))

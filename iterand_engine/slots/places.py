@@ -1,7 +1,7 @@
-"""Which slots this machine offers by a workspace's settings, and which of them may start a run now.
+"""Lists the slots that this machine offers by a workspace's settings, and which of them may start a run now.
 
-A place is a position on a device: as many on each of the owner's GPUs as the settings say, and on the CPU
-where there is no GPU or it is asked for. Torch-free.
+A place is a position on a device: each of the user's GPUs has as many as the settings say, and the CPU has
+some if there is no GPU or the settings ask for them. Torch-free.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ FOREIGN_LIMIT_BYTES = 2**30
 
 @dataclass(frozen=True)
 class OfferedPlace:
-    """A slot that the settings ask for; `skipped` says why no run may start there now."""
+    """A slot that the settings ask for; `skipped` says why no run may start there now, else None."""
 
     place: SlotPlace
     skipped: str | None = None
 
 
 def my_devices(settings: Settings, devices: Sequence[Device] | None = None) -> tuple[Device, ...]:
-    """The devices that runs of a workspace are given: those of the settings, as far as they are here.
+    """Find the devices of this machine that a workspace's settings let its runs use.
 
     Args:
         settings: the workspace's.
-        devices: of this machine; found by default.
+        devices: this machine's; detected by default.
     Raises:
         UserError: the driver does not answer, or the settings name devices and none of them is here.
     """
@@ -68,13 +68,13 @@ def places(
     nvml: Any = pynvml,
     devices: Sequence[Device] | None = None,
 ) -> list[OfferedPlace]:
-    """The slots of this machine, device by device.
+    """List the slots of this machine, device by device.
 
     Args:
         settings: the workspace's.
         ours: process ids of the workspace's workers here, see `our_processes`.
         nvml: the NVML binding; tests pass a small object of their own.
-        devices: of this machine; found by default.
+        devices: this machine's; detected by default.
     Raises:
         UserError: as `my_devices`.
     """
@@ -89,17 +89,17 @@ def places(
 
 
 def our_processes(store: Store) -> set[int]:
-    """Process ids of the workers of a workspace on this machine."""
+    """Find the process ids of a workspace's workers on this machine."""
     owners = [run.owner for run in store.reader.live_runs()]
     return {owner.pid for owner in owners if owner is not None and owner.host == processes.host_id()}
 
 
 def suits(run: RunRow, device: object, place: SlotPlace) -> bool:
-    """Whether a run may be trained at a place, as `store.slots` judges it.
+    """Return whether a run may be trained at a place; the same rule as in `store.slots`.
 
     Args:
         run: the run.
-        device: its option compute.device.
+        device: the run's option compute.device.
         place: the place.
     """
     if isinstance(device, str) and device.startswith("GPU-") and not place.key.device.startswith(device):
@@ -108,10 +108,10 @@ def suits(run: RunRow, device: object, place: SlotPlace) -> bool:
 
 
 def threads_at(place: SlotPlace, settings: Settings, offered: Sequence[OfferedPlace]) -> int:
-    """CPU threads for a run at a place: the slots of its kind of device share the machine's cores.
+    """Compute the CPU threads of a run: the slots of one kind of device share the machine's cores.
 
     Args:
-        place: where the run is trained.
+        place: the run's.
         settings: the workspace's; `cpu_share` decides for runs on the CPU.
         offered: all places of this machine.
     """
@@ -122,7 +122,7 @@ def threads_at(place: SlotPlace, settings: Settings, offered: Sequence[OfferedPl
 
 
 def own_place(run: RunRow, device: object, settings: Settings) -> list[SlotPlace]:
-    """Where a run that a person starts may wait for a place though the settings offer none: the CPU.
+    """Give the places for a run that the user starts where the settings offer none: one on the CPU.
 
     Raises:
         UserError: the run needs a GPU, and none here suits it.

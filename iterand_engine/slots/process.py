@@ -1,7 +1,7 @@
 """The process of one slot: `python -m iterand_engine.slots.process --workspace W --device D --position N`.
 
-It holds the slot, trains what is queued for its device and ends when there is nothing left. It is started by
-`queueing.start_missing`, never imported. SIGTERM asks its run to save and stop.
+It holds the slot, trains the runs queued for its device and ends when there is none left.
+`drain.start_missing` starts it; it is never imported. SIGTERM asks its run to save and stop.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> ExitCode:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="iterand_engine.slots.process", description=__doc__)
     parser.add_argument("--workspace", type=Path, required=True)
-    parser.add_argument("--device", required=True, help="its id: cpu, or the UUID of a GPU")
+    parser.add_argument("--device", required=True, help="the device's id: cpu, or the UUID of a GPU")
     parser.add_argument("--position", type=int, required=True, help="0, 1, ... on the device")
     return parser
 

@@ -1,10 +1,10 @@
 """The one database through which training, commands and the window speak (torch-free).
 
 `Store` opens a workspace's database and gives connections, nothing else. Changes are functions that take the
-store: `runs` makes, claims and stops runs, `queue` orders them, `slots`, `sweeps`, `labels` and `trash` are
-named for what they change. Readings are the methods of `Store.reader`, one object because `Reader` is a
-protocol that other stores can implement. `Recorder` is how the process that owns a run writes it. What needs
-the database is imported when it is first used. See docs/store.md.
+store: `runs` makes, claims and stops runs, `queue` orders them, and `slots`, `sweeps`, `labels` and `trash`
+are named for what they change. Queries are the methods of `Store.reader`, one object because `Reader` is a
+protocol that other stores can implement. The process that owns a run writes it through `Recorder`. Modules
+that need the database are imported on first use. See docs/store.md.
 """
 
 from __future__ import annotations
@@ -73,13 +73,13 @@ __all__ = [
     "TimedRun",
 ]
 
-_HOMES = {  # all that needs the database: records alone are read without SQLAlchemy
+_HOMES = {  # names that need the database: the records alone must load without SQLAlchemy
     "ChangeWatcher": "dialect",
     "Recorder": "recorder",
     "Store": "store",
 }
 
-if not TYPE_CHECKING:  # a checker would take any name at all for one of ours
+if not TYPE_CHECKING:  # with `__getattr__` a type checker would accept every name
 
     def __getattr__(name: str) -> object:
         if name not in _HOMES:

@@ -1,7 +1,7 @@
 """Recorded points packed into blocks: little-endian int64 steps beside float32 values, one or one per layer.
 
 A block holds up to 64 KB; the last one of a series is rewritten as it grows, full ones never change. Pure
-functions on bytes, no database. numpy is imported by what handles arrays; last points need none.
+functions on bytes, no database. Only the functions that handle arrays import numpy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _VALUE, _VALUE_BYTES = "<f4", 4
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of a series: its place, the index of its first point within the series, packed points."""
+    """A piece of a series: its place, the index of its first point within the series, and packed points."""
 
     ordinal: int
     first_index: int
@@ -31,21 +31,21 @@ class Block:
 
     @property
     def count(self) -> int:
-        """Points held."""
+        """Number of points in the block."""
         return len(self.steps) // _STEP_BYTES
 
     @property
     def first_step(self) -> int:
-        """Step of the first point; the block is not empty."""
+        """Step of the first point; the block must not be empty."""
         return int.from_bytes(self.steps[:_STEP_BYTES], "little", signed=True)
 
     @property
     def last_step(self) -> int:
-        """Step of the last point; the block is not empty."""
+        """Step of the last point; the block must not be empty."""
         return int.from_bytes(self.steps[-_STEP_BYTES:], "little", signed=True)
 
     def last_values(self) -> tuple[float, ...]:
-        """Values of the last point, `width` of them; the block is not empty."""
+        """The `width` values of the last point; the block must not be empty."""
         width = len(self.values) // self.count // _VALUE_BYTES
         return struct.unpack(f"<{width}f", self.values[-width * _VALUE_BYTES :])
 
@@ -54,28 +54,28 @@ EMPTY = Block(ordinal=0, first_index=0, steps=b"", values=b"")
 
 
 def pack_steps(steps: NDArray[np.int64]) -> bytes:
-    """Steps as stored, 8 bytes each."""
+    """Pack steps as they are stored, 8 bytes each."""
     return steps.astype(_STEP, copy=False).tobytes()
 
 
 def pack_values(values: ArrayLike) -> bytes:
-    """Values as stored, 4 bytes each, row after row."""
+    """Pack values as they are stored, 4 bytes each, row after row."""
     import numpy as np
 
     return np.asarray(values, dtype=_VALUE).tobytes()
 
 
 def capacity(width: int) -> int:
-    """Points that a block holds, at `width` values a point; at least one."""
+    """How many points a block holds with `width` values per point; at least one."""
     return max(1, BLOCK_BYTES // _point_bytes(width))
 
 
 def extend(tail: Block, width: int, steps: bytes, values: bytes) -> list[Block]:
-    """Add packed points behind a series.
+    """Append packed points to a series.
 
     Args:
         tail: the last block so far, or EMPTY.
-        width: values a point.
+        width: values per point.
         steps, values: the new points, packed.
     Returns:
         The blocks to be written, the last of which is the new tail; none where there are no new points.
@@ -97,7 +97,7 @@ def extend(tail: Block, width: int, steps: bytes, values: bytes) -> list[Block]:
 
 
 def cut(block: Block, step: int) -> Block:
-    """The block without its points from `step` on; steps do not fall within it."""
+    """Return the block without its points from `step` on; its steps must be ascending."""
     import numpy as np
 
     kept = int(np.searchsorted(np.frombuffer(block.steps, _STEP), step, side="left"))
@@ -108,14 +108,14 @@ def cut(block: Block, step: int) -> Block:
 
 
 class Room:
-    """Memory for the points of several series, taken from the system in one piece.
+    """Memory for the points of several series, allocated in one piece.
 
-    A piece of some hundred KB for each is new memory each time, page by page, which takes longer than all
-    copying. Price: what is kept of one series keeps the memory of those that were read with it.
+    A separate allocation of some hundred KB for each series is new memory each time: the page faults take
+    longer than all the copying. The price: an array of one series keeps the memory of all of them alive.
 
     Args:
-        points: in all of them.
-        values: in all of them.
+        points: number of points of all series together.
+        values: number of values of all series together.
     """
 
     def __init__(self, points: int, values: int) -> None:
@@ -124,7 +124,7 @@ class Room:
         self._steps, self._values = np.empty(points, _STEP), np.empty(values, _VALUE)
 
     def take(self, points: int, values: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Memory that nobody else has, (points,) and (values,)."""
+        """Give unused memory as two arrays, (points,) and (values,)."""
         steps, self._steps = self._steps[:points], self._steps[points:]
         numbers, self._values = self._values[:values], self._values[values:]
         return steps, numbers
@@ -133,18 +133,18 @@ class Room:
 def unpack(
     packed: Iterable[tuple[bytes, bytes]], count: int, width: int | None, room: Room | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Blocks in order as two arrays.
+    """Join blocks, given in order, to two arrays.
 
-    Each block is copied into its place as it comes: holding all of them to join them later takes three times
-    as long, because the memory for it is new each time.
+    Each block is copied into its place as it comes. Collecting them first and joining them later takes three
+    times as long, because the memory for that is new each time.
 
     Args:
         packed: steps and values of the blocks.
-        count: points in all of them.
-        width: values a point, or None for one value a point.
-        room: that has memory for them; None for memory of their own.
+        count: number of points in all blocks together.
+        width: values per point, or None for a series without layers.
+        room: provides the memory; None allocates new memory.
     Returns:
-        int64 (count,) and float32 (count,), or (count, width) where a width is given.
+        Steps int64 (count,) and values float32 (count,), or (count, width) where a width is given.
     Raises:
         ValueError: the blocks do not hold `count` points.
     """

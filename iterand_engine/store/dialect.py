@@ -1,8 +1,8 @@
-"""All that is particular to SQLite: connections, clock, upsert, change detection, backup, its errors.
+"""Everything particular to SQLite: connections, clock, upsert, change detection, backup, errors.
 
-Rules measured on SQLite: a write-ahead log with synchronous NORMAL; every write transaction begins IMMEDIATE,
-because a deferred one that reads before it writes fails at once when another commits between; readers are
-`query_only` and hold no transaction for long, so that the log can be recycled.
+Rules, measured on SQLite: the database has a write-ahead log with synchronous NORMAL. Every write transaction
+begins IMMEDIATE, because a deferred one that reads before it writes fails at once when another commits in
+between. Readers are `query_only` and hold no transaction for long, so that the log can be recycled.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from iterand_engine.errors import UserError
 from iterand_engine.store.records import Changes
 
 BUSY_TIMEOUT_S = 30.0
-# What reading may fail with besides UserError, when the file is locked for long, damaged or gone.
+# The errors of a query besides UserError: the file is locked for long, damaged or gone.
 READ_ERRORS = (DBAPIError, sqlite3.Error, OSError)
-_PAGE_BYTES = 8192  # a block then spans fewer pages; larger ones cost more per small row
+_PAGE_BYTES = 8192  # a block spans fewer pages than with the default; larger pages cost more per small row
 _LOG_LIMIT_BYTES = 64 * 2**20
 _JULIAN_DAY_OF_1970 = 2440587.5
 _REVISIONS = "SELECT id, revision FROM run WHERE deleted_at IS NULL"
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-# Passing troubles of a disk: freed or mounted again, the same write succeeds.
+# Errors of a disk that may pass: once it has room or is mounted again, the same write succeeds.
 _TRANSIENT = _LOCKED | {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 
 
@@ -59,7 +59,7 @@ def _engine(path: Path, pragmas: Sequence[str], begin: str) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         json_serializer=_to_json,
-        json_deserializer=from_json,  # as Python's, in half the time
+        json_deserializer=from_json,  # gives what Python's gives, in half the time
         connect_args={"timeout": 0},
     )
 
@@ -77,10 +77,10 @@ def _engine(path: Path, pragmas: Sequence[str], begin: str) -> Engine:
 
 
 def use_write_ahead_log(path: Path) -> str:
-    """Switch a database to the write-ahead log, a property of the file; returns the mode it has then.
+    """Switch a database to the write-ahead log, a property of the file; return the mode it has then.
 
-    SQLite fails this switch at once, whatever the busy timeout, while another process makes the database;
-    so it is tried again until that timeout.
+    While another process makes the database, SQLite fails this switch at once and ignores the busy timeout,
+    so this function retries until that timeout.
     """
     deadline_s = time.monotonic() + BUSY_TIMEOUT_S
     while True:
@@ -118,7 +118,7 @@ def upsert(table: Table, keys: Sequence[str]) -> Insert:
 
 
 def table_names(connection: Connection) -> set[str]:
-    """Names of the tables that exist."""
+    """Return the names of the database's tables."""
     rows = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")
     return {str(row[0]) for row in rows}
 
@@ -150,7 +150,7 @@ def backup(source: Path, target: Path) -> None:
 
 
 def damage(path: Path) -> str | None:
-    """Read a database through, which takes a while, and say what is broken in it; None where nothing is."""
+    """Read a whole database, which takes a while, and say what is damaged; None for a sound one."""
     with closing(_connect(path)) as connection:
         try:
             first = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
@@ -163,7 +163,7 @@ def checkpoint_log(path: Path) -> bool:
     """Move the write-ahead log into the database and empty it, without waiting for anybody.
 
     Returns:
-        False where somebody reads or writes just now (then a later call does it), or there is no database.
+        False where another connection reads or writes (a later call succeeds), or there is no database.
     """
     try:
         with closing(_connect(path, busy_timeout_s=0)) as connection:
@@ -173,10 +173,10 @@ def checkpoint_log(path: Path) -> bool:
 
 
 class ChangeWatcher:
-    """Tells which runs changed since the last `poll`; a poll without news costs microseconds.
+    """Reports which runs changed since the last `poll`; a poll without news costs microseconds.
 
-    `PRAGMA data_version` counts the commits of others per connection, so one connection is held for good and
-    no transaction is left open on it. Any one thread at a time may poll.
+    `PRAGMA data_version` counts the commits of other connections, so the watcher keeps one connection open,
+    without a transaction on it. Only one thread at a time may poll.
     """
 
     def __init__(self, db_path: Path) -> None:
@@ -189,7 +189,7 @@ class ChangeWatcher:
         self._before: dict[str, int] = {}
 
     def poll(self) -> Changes | None:
-        """What changed since the last poll (the first: everything), or None where nothing was committed.
+        """Report what changed since the last poll (the first: everything); None where nothing was committed.
 
         Raises:
             UserError: the database's file is gone, or another file is in its place.
@@ -198,7 +198,7 @@ class ChangeWatcher:
             raise UserError(
                 f"{self._path} was replaced by another file while it was open: open the workspace again."
             )
-        # The version first: a commit between the two statements is then seen twice rather than never.
+        # The version first: a commit between the two statements is then reported twice rather than never.
         version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
         if version == self._version:
             return None
@@ -209,11 +209,10 @@ class ChangeWatcher:
         return Changes(changed, removed)
 
     def forget(self) -> None:
-        """Tell at the next poll again what the last one told: its reader could not read it."""
+        """Make the next poll report the last changes again; for a caller that could not read them."""
         self._version, self._revisions = None, self._before
 
     def close(self) -> None:
-        """Give the connection back."""
         self._connection.close()
 
     def _file_now(self) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What the group keys of runs were made of, for those whose data's fingerprint is not known yet."""
+"""The parts of the group keys of runs whose data's fingerprint is not known yet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _run = schema.run
 
 @dataclass(frozen=True)
 class Identity:
-    """A run's group key and all that it was made of, but the fingerprint; `extensions` are hashes."""
+    """A run's group key and all its parts but the fingerprint; `extensions` are hashes."""
 
     run_id: str
     group_key: str
@@ -30,7 +30,7 @@ class Identity:
 
 
 def without_fingerprint(store: Store, dataset: str | None = None) -> list[Identity]:
-    """The runs whose data is not known, of one dataset or of all; those in the trash too."""
+    """Find the runs that lack the fingerprint of their data, of one dataset or of all, in the trash too."""
     columns = (_run.c.id, _run.c.group_key, _run.c.dataset, _run.c.config, _run.c.precision)
     query = select(*columns, _run.c.extensions, _run.c.behaviour).where(_run.c.fingerprint.is_(None))
     if dataset is not None:
@@ -43,7 +43,7 @@ def without_fingerprint(store: Store, dataset: str | None = None) -> list[Identi
 
 
 def put_fingerprints(store: Store, run_ids: Sequence[str], fingerprint: str) -> None:
-    """Store the fingerprint of the data of some runs; it is never changed again."""
+    """Store the fingerprint of the data of some runs; it never changes afterwards."""
     if not run_ids:
         return
     with store.writing() as connection:

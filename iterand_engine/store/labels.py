@@ -1,4 +1,4 @@
-"""What a person writes on runs: notes and tags."""
+"""Notes and tags, which the user writes on runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def set_notes(store: Store, run_id: str, text: str) -> None:
 
 
 def set_tags(store: Store, run_id: str, tags: Sequence[str]) -> None:
-    """Replace the tags of a run; the same one twice counts once.
+    """Replace the tags of a run; duplicates are dropped.
 
     Raises:
         UserError: there is no such run, or a tag is not one word.

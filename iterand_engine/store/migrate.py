@@ -1,7 +1,7 @@
-"""Brings a workspace's database to the schema of this program, or refuses with one sentence.
+"""Upgrades a workspace's database to the schema of this program, or refuses with one sentence.
 
-A backup is made first; a database with live runs is left alone; all steps run in one transaction, so that a
-failure or a power cut leaves the old schema. Limits: forward only.
+A backup is made first. A database with live runs is refused. All steps run in one transaction, so a failure
+or a power cut leaves the old schema. Limits: forward only.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def prepare_database(
     path: Path, *, migrations: Path = MIGRATIONS, head: str = SCHEMA_REVISION
 ) -> Path | None:
-    """Make the database, upgrade it, or leave it be.
+    """Create the database, upgrade it, or leave a current one unchanged.
 
     Args:
         path: the database file; its folder exists.
         migrations: folder of the Alembic steps (tests put their own).
         head: the newest step there.
     Returns:
-        The backup, where an older database was upgraded.
+        The path of the backup where an older database was upgraded, else None.
     Raises:
-        UserError: not such a database, newer than this program, or with live runs; the log mode is refused.
+        UserError: the file is no such database, is newer than this program, has live runs to be upgraded, or
+            its disk refuses a write-ahead log.
     """
     with _troubles_said(path):
         found = _revision_of(path)
@@ -46,13 +47,13 @@ def prepare_database(
 
 
 def check_database(path: Path, *, head: str = SCHEMA_REVISION) -> None:
-    """See that a database can be read as it is, for readers that change nothing.
+    """Check that a database can be read as it is, for readers that change nothing.
 
     Args:
         path: the database file.
         head: the schema that this program reads.
     Raises:
-        UserError: there is none yet, it has an older or a newer schema, or it is no such database.
+        UserError: there is no database yet, its schema is older or newer, or the file is no such database.
     """
     with _troubles_said(path):
         found = _revision_of(path)
@@ -69,7 +70,7 @@ def check_database(path: Path, *, head: str = SCHEMA_REVISION) -> None:
 
 @contextmanager
 def _troubles_said(path: Path) -> Iterator[None]:
-    """Say in one sentence what keeps a database from being used."""
+    """Turn errors of the database into a UserError that says why it cannot be used."""
     try:
         yield
     except (sqlite3.DatabaseError, DatabaseError) as error:
@@ -84,7 +85,7 @@ def _advice(error: sqlite3.DatabaseError | DatabaseError) -> str:
 
 
 def _revision_of(path: Path) -> str | None:
-    """The schema a database says it has; None for one without tables."""
+    """Read the schema's number from a database; None for one without tables."""
     if not path.exists() or path.stat().st_size == 0:
         return None
     with closing(sqlite3.connect(path, timeout=dialect.BUSY_TIMEOUT_S)) as connection:
@@ -119,7 +120,7 @@ def _upgrade(path: Path, migrations: Path, head: str) -> Path | None:
     engine = dialect.write_engine(path, foreign_keys=False)
     try:
         with engine.begin() as connection:
-            # Nobody else can write now; whoever waited for us finds the work done.
+            # This transaction holds the write lock; a process that waited for it finds the upgrade done.
             found = _revision_in(connection)
             if found == head:
                 return None

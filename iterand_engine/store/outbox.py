@@ -1,8 +1,8 @@
-"""The queue and thread behind a `Recorder`: what is put in is committed in its order, soon and once.
+"""The queue and thread behind a `Recorder`: items are committed in their order, soon and once.
 
-The thread commits every 0.2 s while something waits, and every 2 s as a heartbeat. What cannot be written now
-(database locked, disk full) stays queued and is tried again; anything else ends the thread and is raised in
-the threads that use the outbox.
+The thread commits every 0.2 s while something waits, and every 2 s as a heartbeat. Items that cannot be
+written now (database locked, disk full) stay queued for the next try. Any other error ends the thread and is
+raised in the threads that use the outbox.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from iterand_engine.store.states import HEARTBEAT_S
 
 COMMIT_EVERY_S = 0.2
 BUFFER_BYTES = 64 * 2**20
-# What one flush of the training loop hands over in a row shall share a transaction.
+# So long a wait lets the items of one flush of the training loop share a transaction.
 _GATHER_S = 0.02
 _RETRY_S = 0.2
 _SAY_AFTER_S = 5.0
@@ -36,7 +36,7 @@ class Outbox:
 
         Args:
             writer: loaded; used and closed by the thread from now on.
-            name: of the thread.
+            name: the thread's name.
             say: gets one sentence when writing is held up, and when it goes on.
             buffer_bytes: of points that may wait before `put` waits.
         """
@@ -56,12 +56,12 @@ class Outbox:
         self._stop_requested = False
         self._ended = self._closing = False
         self._failure: Exception | None = None
-        self._failure_told = False
+        self._failure_reported = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
     def put(self, item: Item) -> None:
-        """Queue an item; waits only where the buffer is full. Raises what ended the writing."""
+        """Queue an item; wait only while the buffer is full. Raises the error that ended the writing."""
         size_bytes = item.size_bytes if isinstance(item, Points) else 0
         if not self._has_room(size_bytes):
             self._wait_for_room(size_bytes)
@@ -73,14 +73,14 @@ class Outbox:
             self._note_handed()
 
     def report(self, progress: ProgressNote) -> None:
-        """Take over the newest progress; of several before a commit only the last is written."""
+        """Replace the progress that the next commit writes."""
         with self._changed:
             self._check_open()
             self._progress = progress
             self._note_handed()
 
     def drain(self) -> None:
-        """Return when everything handed over so far is committed. Raises what ended the writing."""
+        """Wait until everything queued so far is committed. Raises the error that ended the writing."""
         with self._changed:
             target = self._urgent = self._handed
             self._changed.notify_all()
@@ -89,25 +89,25 @@ class Outbox:
 
     @property
     def stop_requested(self) -> bool:
-        """Whether a stop was asked for, as of the last commit. Raises what ended the writing."""
+        """Whether a stop was asked for, as of the last commit. Raises the error that ended the writing."""
         self._raise_failure()
         return self._stop_requested
 
     def close(self, *, quietly: bool = False) -> Exception | None:
-        """Commit what waits and end the thread.
+        """Commit what waits, and end the thread.
 
         Args:
-            quietly: do not raise; the caller has a graver error in hand.
+            quietly: do not raise, because the caller already handles a graver error.
         Returns:
-            The failure that nobody has been told of yet, where `quietly`.
+            With `quietly`, the failure that no call has raised yet; else None.
         """
         with self._changed:
             self._closing = True
             self._urgent = self._handed
             self._changed.notify_all()
         self._thread.join()
-        if quietly or self._failure_told:
-            return None if self._failure_told else self._failure
+        if quietly or self._failure_reported:
+            return None if self._failure_reported else self._failure
         self._raise_failure()
         return None
 
@@ -133,13 +133,13 @@ class Outbox:
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            self._failure_told = True
+            self._failure_reported = True
             raise self._failure
 
     def _note_handed(self) -> None:
         if (
             self._handed == self._committed
-        ):  # else the thread knows already; waking it costs the training thread
+        ):  # otherwise the thread is awake already; to wake it costs the training thread time
             self._waiting_since_s = time.monotonic()
             self._changed.notify_all()
         self._handed += 1
@@ -158,7 +158,7 @@ class Outbox:
             self._writer.close()
 
     def _wait_until_due(self) -> bool:
-        """Sleep until the next commit; False where none is to come."""
+        """Sleep until the next commit is due; False once the outbox is closed and empty."""
         with self._changed:
             while True:
                 done = self._handed == self._committed

@@ -1,4 +1,4 @@
-"""Every reading of a workspace's database, as `reading.Reader` says; each is one short transaction."""
+"""Every query of a workspace's database, as `reading.Reader` declares them; each is a short transaction."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class SqliteReader(Reader):
     """Reads one database.
 
     Args:
-        path: of the database.
-        reading: gives a connection that sees one state of it.
+        path: the database's file.
+        reading: opens a connection that sees one state of the database.
     """
 
     def __init__(self, path: Path, reading: Callable[[], AbstractContextManager[Connection]]) -> None:
@@ -227,7 +227,7 @@ def _first_new(had: tuple[int, int] | None, rewind: int) -> int:
 
 
 def _of_run(table: Table, run_id: str) -> tuple[ColumnElement[bool], ...]:
-    """Rows of a run that is not in the trash."""
+    """Conditions for the rows of a run that is not in the trash."""
     shown = select(_run.c.id).where(_run.c.id == run_id, SHOWN).exists()
     return table.c.run_id == run_id, shown
 

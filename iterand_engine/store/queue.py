@@ -1,6 +1,6 @@
-"""The queue: who is in it in which order, and how a run that a slot could not train comes back to it.
+"""The queue: its order, and how a run that a slot could not train comes back to it.
 
-Every change is one transaction; claims are made in `slots`.
+Every change is one transaction. Claims are in `slots`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _LISTED = 5
 def enqueue(
     store: Store, run_ids: Sequence[str], *, first: bool = False, waiter: ProcessIdentity | None = None
 ) -> None:
-    """Put runs in the queue, or to another place in it, in the order given; all or none.
+    """Put runs in the queue, or move queued ones, in the order given; all or none.
 
-    A run that comes from outside the queue may be lost or meet a broken device as often as a new one.
+    For a run from outside the queue, the counts of lost starts and device errors begin again at 0.
 
     Args:
-        run_ids: of runs that are stopped, interrupted, failed or queued.
-        first: to the head of the queue rather than its tail.
+        run_ids: ids of runs that are stopped, interrupted, failed or queued.
+        first: put them at the head of the queue, not at its tail.
         waiter: a process that will train them itself, see `slots.claim_waiting`.
     Raises:
-        UserError: no such run, one that cannot be queued, or one that another process waits for.
+        UserError: a run does not exist, cannot be queued, or is awaited by another process.
     """
     with store.writing() as connection:
         rows = [run_update.run_row(connection, run_id) for run_id in dict.fromkeys(run_ids)]
@@ -43,7 +43,7 @@ def enqueue(
                 _bring_back(connection, row, forget_reason=waiter is None)
         kept = {row.id: run_select.waiter_of(row) for row in rows if run_select.is_waiting(row)}
         run_update.put_in_queue(connection, [row.id for row in rows], first=first, waiter=waiter)
-        if waiter is None:  # a run that is moved is still waited for
+        if waiter is None:  # a moved run keeps the process that waits for it
             for run_id, other in kept.items():
                 run_update.change(connection, run_id, run_update.waiting(other))
 
@@ -75,13 +75,13 @@ def _bring_back(connection: Connection, row: Row[Any], *, forget_reason: bool) -
 
 
 def withdraw(store: Store, run_id: str, state: RunState) -> None:
-    """Take a run that was queued for a waiter back out, because that gave up; where it still is queued.
+    """Take a run out of the queue if it is still there, because the process that waited for it gave up.
 
     Args:
         run_id: the run.
-        state: as before: `stopped` also for a new run, `queued` where it is to be trained without the waiter.
+        state: its state before the wait; `stopped` for a new run, `queued` to leave it to the slots.
     Raises:
-        ValueError: another state than stopped, interrupted, failed or queued.
+        ValueError: `state` is not stopped, interrupted, failed or queued.
         UserError: there is no such run.
     """
     if state not in run_update.CLAIMABLE:
@@ -99,12 +99,13 @@ def withdraw(store: Store, run_id: str, state: RunState) -> None:
 
 
 def died(store: Store, run_id: str, token: str, reason: str, log_tail: str) -> None:
-    """Store that the process of a run ended without a word, as the slot that started it saw.
+    """Store that the process of a run ended without a message; called by the slot that started it.
 
-    The run is interrupted; one that the process had not adopted yet is queued again, twice, then it failed.
+    The run becomes `interrupted`. If the process had not adopted it yet, it is queued again, up to twice, and
+    then becomes `failed`.
 
     Args:
-        run_id, token: as claimed; where the token is not the run's any more, nothing is done.
+        run_id, token: as claimed; with a token that is no longer the run's, nothing happens.
         reason: how it ended, without a full stop.
         log_tail: the last lines of its log, kept as a message of the run.
     Raises:

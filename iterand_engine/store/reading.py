@@ -1,11 +1,11 @@
-"""What can be read of a store: one protocol of plain frozen values, whatever the store is made of.
+"""The queries of a store, as one protocol of plain frozen values that any kind of store can implement.
 
-`Store.reader` is the one for a workspace's database (`queries`). Readers of results, the command line,
-scripts and the window ask a `Reader`, and so could read another store or one elsewhere. Each reading sees one
-state of the store. Test accuracy leaves it by `test_accuracies` and `test_accuracy` alone, which know the
-lock.
+`Store.reader` implements it for a workspace's database (`queries`). The modules in `results`, the command
+line, scripts and the window use a `Reader`, so they could use another store or a remote one. Each query sees
+one state of the store. Test accuracy leaves the store only through `test_accuracies` and `test_accuracy`,
+which apply the lock.
 
-Limits: what may be read is what people are shown; changes are functions that take the `Store`.
+Limits: queries give what is shown to users. Changes are functions that take the `Store`.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from iterand_engine.store.records import (
 
 
 class ChangeFeed(Protocol):
-    """Says which runs changed since the last `poll`, which without news costs next to nothing.
+    """Reports which runs changed since the last `poll`; a poll without news costs next to nothing.
 
-    Any one thread at a time may use it.
+    Only one thread at a time may use it.
     """
 
     def poll(self) -> Changes | None:
-        """What changed since the last poll (the first: everything), or None where nothing did.
+        """Report what changed since the last poll (the first: everything); None where nothing did.
 
         Raises:
-            UserError: the store is gone, or another is in its place.
+            UserError: the store is gone, or another one is in its place.
         """
 
     def forget(self) -> None:
-        """Tell at the next poll again what the last one told: it could not be read."""
+        """Make the next poll report the last changes again; for a caller that could not read them."""
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Release the connection or the like; no poll may follow."""
 
 
 class Reader(Protocol):
-    """Every reading of a store; usable from several threads."""
+    """Every query of a store; usable from several threads."""
 
     def runs(self, *, ids: Collection[str] | None = None, limit: int | None = None) -> list[RunRow]:
         """Runs, newest first.
@@ -77,12 +77,12 @@ class Reader(Protocol):
         """The series of a run in the order declared."""
 
     def series(self, run_id: str, name: str, *, first: int = 0) -> Series:
-        """One series, whole or from its point number `first` on (a reader that follows passes what it has).
+        """One series, whole or from its point number `first` on (a caller that follows passes its count).
 
-        Where `rewind` differs from that of an earlier reading, what was read then no longer holds.
+        Where `rewind` differs from that of an earlier query, the points of that query are no longer valid.
 
         Raises:
-            UserError: no such run, or the run has no such series.
+            UserError: there is no such run, or it has no such series.
         """
 
     def series_of(
@@ -91,33 +91,33 @@ class Reader(Protocol):
         name: str,
         since: Mapping[str, tuple[int, int]] | None = None,
     ) -> dict[str, Series]:
-        """One series of several runs, whole or what is new in each.
+        """One series of several runs by run id, whole or only the new points.
 
         Args:
-            run_ids: the runs; those that have no such series are left out.
-            name: of the series.
-            since: by run id the `rewind` of an earlier reading and the number of points the reader has. Where
-                the run was cut back since then, its series comes whole (`first` is 0).
+            run_ids: the runs; those without such a series are left out.
+            name: the series' name.
+            since: by run id the `rewind` of an earlier query and the number of points that the caller has. A
+                run that was cut back since then gives its whole series (`first` is 0).
         """
 
     def last_values(self, run_id: str) -> dict[str, float]:
         """The newest value of every series with one value per point and at least one point; NaN stays NaN."""
 
     def events(self, run_id: str, *, after: int = 0) -> list[Event]:
-        """Messages of a run in the order written, those with an id above `after`."""
+        """Messages of a run with an id above `after`, in the order written."""
 
     def checkpoints(self, run_id: str) -> list[PublishedCheckpoint]:
-        """Published checkpoints, newest first."""
+        """Published checkpoints of a run, newest first."""
 
     def test_accuracies(self, run_ids: Sequence[str], *, lock: bool) -> dict[str, float | Locked | None]:
-        """The only way by which test accuracy leaves the store.
+        """Test accuracies of runs as the lock permits; no other query but `test_accuracy` gives them.
 
         Args:
             run_ids: any number; unknown ones are left out.
             lock: the workspace's setting `test_lock`.
         Returns:
-            By run id the accuracy, 0-1; None where the run has none yet; LOCKED where the lock holds it back,
-            which it does unless the run was unlocked.
+            By run id the accuracy, 0-1; None where the run has none yet; LOCKED while the lock is set, unless
+            the run was unlocked.
         """
 
     def test_accuracy(self, run_id: str, *, lock: bool) -> float | Locked | None:
@@ -128,28 +128,28 @@ class Reader(Protocol):
         """
 
     def resolve(self, text: str) -> str:
-        """The run that a user means.
+        """Find the id of the run that the user names.
 
         Args:
             text: an id, the beginning of just one id, or the name of just one run.
         Raises:
-            UserError: none is meant, or several (named with their ids).
+            UserError: the text fits no run, or several (the sentence lists their ids).
         """
 
     def resolve_discarded(self, text: str) -> str:
-        """The run in the trash that a user means, as `resolve`."""
+        """As `resolve`, among the runs in the trash."""
 
     def live_runs(self) -> list[RunRow]:
-        """Runs that a process trains now or is about to, newest first."""
+        """Runs that a process trains now or is about to train, newest first."""
 
     def queued(self) -> list[RunRow]:
-        """The queued runs, the next one first."""
+        """The queued runs in the order of the queue."""
 
     def discarded(self) -> list[DiscardedRun]:
         """The runs in the trash, the last one put there first."""
 
     def slots(self) -> list[SlotRow]:
-        """All slots that anything is known of, by host, device and position."""
+        """All slots that have a row, by host, device and position."""
 
     def sweeps(self) -> list[SweepRow]:
         """The sweeps, newest first; those whose runs are all in the trash are left out."""
@@ -157,13 +157,13 @@ class Reader(Protocol):
     def timed_runs(
         self, *, model: str, width_factor: float, dataset: str, device_kind: str, precision: str
     ) -> list[TimedRun]:
-        """The newest runs of one network on one kind of device, so that another's length can be foretold.
+        """The newest runs of one network on one kind of device, to estimate how long another one takes.
 
         Args:
-            model, width_factor, dataset, device_kind, precision: as runs are stored with.
+            model, width_factor, dataset, device_kind, precision: as in the runs' rows.
         Returns:
-            At most 50, newest first; runs that did no step are left out.
+            At most 50, newest first; runs without a step are left out.
         """
 
     def changes(self) -> ChangeFeed:
-        """Begin to follow what changes; the caller closes it."""
+        """Open a feed of changes; the caller closes it."""

@@ -1,4 +1,4 @@
-"""How the process that owns a run writes it.
+"""The process that owns a run writes its results through a `Recorder`.
 
 The training thread only checks and copies small arrays; an `Outbox` commits them from its own thread, with a
 heartbeat. A locked or slow database never stops training: 64 MB wait in memory, then `append` waits and says
@@ -46,7 +46,7 @@ _KINDS: Mapping[RunState, EndKind] = {
 
 @dataclass
 class _Declared:
-    """What later points of a series are checked against."""
+    """A series as the training thread knows it, to check further points against."""
 
     axis: SeriesAxis
     layers: tuple[str, ...] | None
@@ -60,7 +60,7 @@ class Recorder:
     stands at the epoch's last step, a redraw event's at the step before whose forward pass it happened, a
     clock sample's at the step just done. They rise within a series (on `clock` they may repeat).
 
-    Every method raises OwnershipLost once another process owns the run, or whatever else ended the writing.
+    Every method raises OwnershipLost once another process owns the run, or the error that ended the writing.
     """
 
     def __init__(
@@ -72,15 +72,15 @@ class Recorder:
         on_wait: Callable[[str], None] | None = None,
         buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
-        """Take up a run that was adopted, with what it has recorded so far.
+        """Load an adopted run with the series it has recorded so far, and start the thread.
 
         Args:
             store: may be closed before the recorder.
             run_id, token: as claimed.
             on_wait: gets one sentence when the database cannot be written for some seconds, when training
                 has to wait for it, and when it can be written again; called from the recorder's thread or
-                from the one that has to wait.
-            buffer_bytes: of points that may wait in memory.
+                from the thread that has to wait.
+            buffer_bytes: how many bytes of points may wait in memory.
         Raises:
             OwnershipLost: the token is not the run's.
         """
@@ -106,15 +106,15 @@ class Recorder:
             error.add_note(f"Recording had ended as well: {failure}")
 
     def declare(self, name: str, axis: SeriesAxis, layers: tuple[str, ...] | None = None) -> None:
-        """Announce a series; again after a resume, when it must be the same.
+        """Declare a series before its first point; after a resume again, with the same axis and layers.
 
         Args:
-            name: of the series; names beginning `test_` are refused, because test results leave the store
-                through one function that knows the lock.
+            name: the series' name; names that begin with `test_` are refused, because test results leave the
+                store only through functions that apply the lock.
             axis: what one point stands for.
             layers: names of the layers, where a point holds one value per layer.
         Raises:
-            ValueError: a refused name, or another axis or other layers than recorded so far.
+            ValueError: the name is refused, or axis or layers differ from those recorded so far.
         """
         if name.startswith(TEST_PREFIX):
             raise ValueError(f"series {name!r} would show test results past the lock")
@@ -127,11 +127,11 @@ class Recorder:
                 raise ValueError(f"series {name!r} was recorded with {known.axis}, {known.layers}")
 
     def append(self, name: str, steps: ArrayLike, values: ArrayLike) -> None:
-        """Add points behind a declared series; copies, and waits only where the buffer is full.
+        """Append points to a declared series; copies them, and waits only while the buffer is full.
 
         Args:
-            name: of the series.
-            steps: int64 (n,), rising, above those recorded (on `clock`: not falling).
+            name: the series' name.
+            steps: int64 (n,), rising, above those recorded so far (on `clock`: not falling).
             values: float32 (n,), or (n, layers) for a series with layers; NaN is kept.
         Raises:
             ValueError: shapes or order do not fit.
@@ -157,7 +157,7 @@ class Recorder:
             step: updates done.
             epoch: the epoch being trained, from 0.
             total_steps: updates of the whole run.
-        While evaluating, report the same step now and then: a run without reports comes to look stalled.
+        During an evaluation, report the same step now and then: a run without reports counts as stalled.
         """
         now_s = time.monotonic()
         self._outbox.report(
@@ -174,32 +174,32 @@ class Recorder:
         return self._outbox.stop_requested
 
     def drain(self) -> None:
-        """Return when all that was handed over is committed."""
+        """Wait until everything recorded so far is committed."""
         self._outbox.drain()
 
     def publish_checkpoint(self, step: int, epoch: int, relpath: str, sha256: str, kind: str) -> None:
-        """Make a checkpoint known, never before the points handed over so far; returns when committed.
+        """Store a checkpoint's entry, after all points recorded so far; return when it is committed.
 
         Args:
-            step: updates done in it; the points of all earlier steps were appended before this call.
-            epoch: the epoch in which a resume goes on.
-            relpath: of its complete file, in the workspace.
-            sha256: of the file, hexadecimal.
-            kind: what it is for, such as `resume` or `final`.
+            step: updates done at the checkpoint; the points of all earlier steps must be appended already.
+            epoch: the epoch in which a resume continues.
+            relpath: path of its complete file, relative to the workspace.
+            sha256: the file's hash, hexadecimal.
+            kind: its purpose, such as `resume` or `final`.
         """
         self._outbox.put(Published(step, epoch, relpath, sha256, kind))
         self._outbox.drain()
 
     def forget_checkpoint(self, relpath: str) -> None:
-        """Remove a checkpoint's entry, before its file is deleted; returns when committed."""
+        """Remove a checkpoint's entry, before its file is deleted; return when that is committed."""
         self._outbox.put(Forgotten(relpath))
         self._outbox.drain()
 
     def rewind(self, step: int) -> None:
-        """Go back to where `step` updates were done; returns when committed.
+        """Cut the run back to `step` updates; return when that is committed.
 
         Keeps the points with position < step and the checkpoints up to `step`, and raises the run's rewind
-        counter, at which readers drop what they hold.
+        counter, which makes readers drop the points that they hold.
         """
         with self._order:
             self._outbox.put(Rewound(step))
@@ -216,19 +216,17 @@ class Recorder:
         test_accuracy: float | None = None,
         final_digest: str | None = None,
     ) -> None:
-        """Commit everything, store how the run ended and give it up; only `close` may follow.
-
-        A finished run's checkpoints are forgotten with that, so that their files may be deleted next.
+        """Commit everything, store how the run ended and give up its ownership; only `close` may follow.
 
         Args:
-            state: any that is stored and neither live nor queued; `finished` forgets the checkpoints, whose
-                files may then be removed.
-            end_kind: how it ended; by default as the state says, or `other` where that says too little.
+            state: a stored state that is neither live nor queued; `finished` also removes the entries of the
+                checkpoints, whose files may be deleted next.
+            end_kind: how it ended; by default derived from the state, `other` where that is not enough.
             reason: one sentence for the user, where the state alone does not say it.
-            val_accuracy, test_accuracy: shares 0-1; None leaves what is stored.
+            val_accuracy, test_accuracy: shares 0-1; None keeps the stored value.
             final_digest: sha256 over the result.
         Raises:
-            ValueError: `state` is another.
+            ValueError: the run cannot end in `state`.
         """
         if state.is_live or state is RunState.QUEUED:
             raise ValueError(f"a run cannot end as {state}")
@@ -237,7 +235,7 @@ class Recorder:
         self._outbox.drain()
 
     def close(self) -> None:
-        """Commit what waits and end the thread; raises a failure that no other call has raised."""
+        """Commit what waits, and end the thread; raises a failure that no other call has raised."""
         self._outbox.close()
 
     def _learn_series(self) -> None:
@@ -257,7 +255,7 @@ class _Pace:
         self._refreshed_s = 0.0
 
     def usual_step_s(self, step: int, now_s: float) -> float | None:
-        """Take one report in; reports without a new step (evaluation) only move the start of the next."""
+        """Add one report and return the usual time; a report without a new step only restarts the clock."""
         if self._last is not None and step > self._last[0]:
             self._times_s.append((now_s - self._last[1]) / (step - self._last[0]))
             if self._usual_s is None or now_s - self._refreshed_s >= _USUAL_EVERY_S:

@@ -1,6 +1,6 @@
-"""What the store hands out and takes in: plain frozen values, no database and no torch.
+"""The values that the store takes and gives: plain frozen dataclasses, no database and no torch.
 
-Limits: `RunRow` carries no test accuracy on purpose; it leaves the store through `Reader.test_accuracies`.
+Limits: `RunRow` has no test accuracy on purpose; that leaves the store through `Reader.test_accuracies`.
 Times are seconds since 1970 by the database's clock; steps count optimiser updates.
 """
 
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Literal
 
 from iterand_engine.machine.processes import ProcessIdentity
 
-if TYPE_CHECKING:  # what lists runs needs no numpy
+if TYPE_CHECKING:  # commands that only list runs must not import numpy
     import numpy as np
     from numpy.typing import NDArray
 
 SeriesAxis = Literal["step", "epoch", "clock", "event"]
 Level = Literal["info", "warning", "error"]
-# How a run ended, or came back to the queue: `lost` (its process went or never came), `disk` (what the
-# system refused, or a damaged file), `program` (a defect of it); the sentence for people is `reason`.
+# How a run ended, or came back to the queue: `lost` (its process died or never started), `disk` (the system
+# refused an operation, or a file is damaged), `program` (a defect of it). The sentence for users is `reason`.
 EndKind = Literal[
     "finished",
     "stopped",
@@ -38,7 +38,7 @@ Json = Mapping[str, object]
 
 
 class RunState(StrEnum):
-    """How a run stands. The last two are derived when a run is read and never stored."""
+    """The state of a run. The last two are derived when a run is read, and never stored."""
 
     QUEUED = "queued"
     STARTING = "starting"
@@ -53,24 +53,24 @@ class RunState(StrEnum):
 
     @property
     def is_live(self) -> bool:
-        """Whether a process trains the run now (or is about to)."""
+        """Whether a process trains the run now or is about to."""
         return self in (RunState.STARTING, RunState.RUNNING, RunState.STOPPING, RunState.STALLED)
 
     @property
     def is_resumable(self) -> bool:
-        """Whether the run can go on from its last checkpoint once it is queued again."""
+        """Whether the run can be queued again to continue from its last checkpoint."""
         return self in (RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
 
 
 class Locked(StrEnum):
-    """Stands in for a test accuracy that the workspace's lock holds back; prints as `locked`."""
+    """Replaces a test accuracy that the workspace's lock withholds; prints as `locked`."""
 
     LOCKED = "locked"
 
 
 @dataclass(frozen=True)
 class ExtensionUse:
-    """A file of the user's extension code that a run uses, with the hash of its content then."""
+    """The file of an extension that a run uses, with the hash of its content at that time."""
 
     file: str
     sha256: str
@@ -78,10 +78,10 @@ class ExtensionUse:
 
 @dataclass(frozen=True)
 class NewRun:
-    """A run to be made. `config` is the whole resolved configuration as plain JSON values.
+    """A run that is to be stored. `config` is the whole resolved configuration as plain JSON values.
 
-    `id` is a UUID given beforehand, where files of the run must be there before anybody can see it.
-    `fingerprint` is of the data, `behaviour` the tags that its group key has; see `run_identity`.
+    `id` is a UUID chosen beforehand, for a run whose files must exist before a worker can see the row.
+    `fingerprint` identifies the data; `behaviour` has the tags in the group key, see `runs.group_key`.
     """
 
     name: str
@@ -103,13 +103,13 @@ class NewRun:
 class RunRow:
     """One run as a table shows it.
 
-    `state` is derived (what a person should see), `stored_state` is what the row says. `step` counts the
-    updates done; `elapsed_s` is training time over all starts. `rewind` rises when series were cut back.
-    `val_accuracy` is what the run ended with, `accuracy_so_far` that of its last epoch, also before its end.
+    `state` is derived and is what the user sees; `stored_state` is in the row. `step` counts the updates
+    done; `elapsed_s` is training time over all starts. `rewind` rises whenever the series are cut back.
+    `val_accuracy` is that of the ended run, `accuracy_so_far` that of its last epoch, also before its end.
     `queue_rank` orders the queue, lower is sooner, and is None outside it; a queued run is `waiting` while a
     process waits to train it itself. `device_errors` counts the starts that a broken device ended.
-    `fingerprint` is None for a run of an earlier schema whose data was not seen since; `end_kind` and
-    `reason` are None until there is something to say, and stay with a run that comes back to the queue.
+    `fingerprint` is None for a run of an earlier schema whose data has not been read since. `end_kind` and
+    `reason` are None until the run first ends, and stay with a run that comes back to the queue.
     """
 
     id: str
@@ -154,7 +154,7 @@ class RunRow:
 
 @dataclass(frozen=True)
 class Environment:
-    """Where one start of a run took place: platform, packages, device, threads, as the worker gave them."""
+    """The environment of one start of a run: platform, packages, device and threads, as its worker saw it."""
 
     start: int
     at: float
@@ -163,9 +163,9 @@ class Environment:
 
 @dataclass(frozen=True)
 class RunDetail(RunRow):
-    """One run with its configuration, the environment of each start (oldest first), extension code and notes.
+    """One run with its configuration, the environment of each start (oldest first), extensions and notes.
 
-    `behaviour` has the tags that its group key was made with, by name; see `run_identity`.
+    `behaviour` has the tags in its group key, by name; see `runs.group_key`.
     """
 
     config: Json
@@ -177,7 +177,7 @@ class RunDetail(RunRow):
 
 @dataclass(frozen=True)
 class DiscardedRun:
-    """A run in the trash, and since when; None where its removal for good has begun."""
+    """A run in the trash, and since when; None once its permanent removal has begun."""
 
     row: RunRow
     deleted_at: float | None
@@ -211,7 +211,7 @@ class SlotKey:
 
 @dataclass(frozen=True)
 class SlotPlace:
-    """A slot as the machine offers it, whether or not there is a row for it yet."""
+    """A slot that the machine offers, with or without a row in the store."""
 
     key: SlotKey
     device_name: str
@@ -220,10 +220,10 @@ class SlotPlace:
 
 @dataclass(frozen=True)
 class SlotRow:
-    """A slot as it stands.
+    """The present state of a slot.
 
-    `holder` is the process that drains the queue for it and `held` whether that lives; `run_id` is the run
-    that occupies it, only while that run is live. `closed_reason` is set while nobody may use the slot.
+    `holder` is the process that drains the queue for it, and `held` says whether that process lives. `run_id`
+    is the run that occupies the slot, while that is live. `closed_reason` is set while the slot is closed.
     """
 
     key: SlotKey
@@ -240,7 +240,7 @@ class SlotRow:
 
 @dataclass(frozen=True)
 class Claim:
-    """A run taken for a slot: its owner token is to be adopted within a minute."""
+    """A run taken for a slot; a process must adopt its owner token within a minute."""
 
     run_id: str
     token: str
@@ -249,7 +249,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class SeriesInfo:
-    """A declared series: `points` are stored, each one value or one value per layer."""
+    """A declared series with `points` stored points, each one value or one value per layer."""
 
     name: str
     axis: SeriesAxis
@@ -259,10 +259,10 @@ class SeriesInfo:
 
 @dataclass(frozen=True)
 class Series:
-    """Recorded values. Positions are steps on every axis; `axis` says what one point stands for.
+    """Recorded values of a series. Positions are steps on every axis; `axis` says what one point stands for.
 
     Shapes: steps int64 (n,); values float32 (n,) or, with `layers`, (n, len(layers)). `first` is the index of
-    the first point here within the series and `rewind` the run's counter at the time of reading.
+    the first point here within the whole series, and `rewind` the run's counter at the time of the query.
     """
 
     run_id: str
@@ -277,7 +277,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Changes:
-    """What moved since the last look: new revision by run id, and the ids that are gone."""
+    """Changes since the last poll: the new revision by run id, and the ids that are gone."""
 
     revisions: Mapping[str, int]
     removed: frozenset[str]
@@ -285,9 +285,9 @@ class Changes:
 
 @dataclass(frozen=True)
 class TimedRun:
-    """What a run did: its configuration, updates, and the seconds they took over all of its starts.
+    """A run's configuration, its updates, and the seconds they took over all of its starts.
 
-    Evaluation, recording and saving are in the seconds.
+    The seconds include evaluation, recording and saving.
     """
 
     config: Json
@@ -297,7 +297,7 @@ class TimedRun:
 
 @dataclass(frozen=True)
 class Event:
-    """A message of a run. `id` rises, so a reader may ask for what came after."""
+    """A message of a run. `id` rises, so a reader can ask for later messages."""
 
     id: int
     at: float
@@ -308,7 +308,7 @@ class Event:
 
 @dataclass(frozen=True)
 class PublishedCheckpoint:
-    """A published checkpoint: everything recorded before `step` is stored. `relpath` is in the workspace."""
+    """A published checkpoint: all points before `step` are stored. `relpath` is relative to the workspace."""
 
     step: int
     epoch: int

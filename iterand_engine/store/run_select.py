@@ -1,6 +1,6 @@
-"""From rows of runs to what is handed out: what is selected, judged by each run's process, and how so fast.
+"""The queries of runs: which columns they select, how a run's state is judged, and how that stays fast.
 
-Used by `queries` and by the modules that change runs; the connection is the caller's.
+`queries` and the modules that change runs use them, on a connection of the caller.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from iterand_engine.store.records import RunRow, RunState
 from iterand_engine.store.series_rows import tails
 from iterand_engine.store.states import Signs, derived_state, owner_of
 
-GIVEN_UP = 0.0  # as `deleted_at`: the run is being removed for good
+GIVEN_UP = 0.0  # as `deleted_at`: the run's permanent removal has begun
 _run = schema.run
 _NOT_SHOWN = {"number", "config", "test_accuracy", "extensions", "notes", "behaviour"}
 _JUDGED = {"state", "desired_state", "usual_step_s", "waiter", "lost_starts", "deleted_at"}
@@ -30,7 +30,7 @@ _TAGS = (
     .scalar_subquery()
     .label("tags")
 )
-# What a run that no process has to do with takes from its row, in the order of `short_query`.
+# The fields of a run that no process trains or awaits, in the order of `short_query`.
 _PLAIN_FIELDS = (
     *(column.name for column in _SHOWN),
     *("stored_state", "state", "stop_requested", "waiting", "owner", "tags", "accuracy_so_far"),
@@ -48,28 +48,28 @@ _HAS_PROCESS = or_(LOOKS_LIVE, and_(_run.c.state == RunState.QUEUED, _run.c.wait
 
 
 def row_query(*more: Any) -> Select[Any]:
-    """Selects all that a run is judged by, and further columns, of runs that are not in the trash."""
+    """Selects the columns that a run's state is judged by, and further ones, of runs outside the trash."""
     return any_row_query(*more).where(SHOWN)
 
 
 def queue_query() -> Select[Any]:
-    """As `row_query`, of the queued runs in the order of the queue."""
+    """As `row_query`, for the queued runs in the order of the queue."""
     return in_queue(row_query())
 
 
 def in_queue(query: Select[Any]) -> Select[Any]:
-    """Of a query of runs only those that are queued, in the order of the queue."""
+    """Restrict a query of runs to queued ones, in the order of the queue."""
     return query.where(_run.c.queue_rank.is_not(None)).order_by(_run.c.queue_rank, _run.c.number)
 
 
 def any_row_query(*more: Any) -> Select[Any]:
-    """As `row_query`, of the runs in the trash as well."""
+    """As `row_query`, with the runs in the trash."""
     judged = (_run.c[name] for name in sorted(_JUDGED))
     return select(*_SHOWN, _TAGS, *judged, dialect.now().label("now"), *more)
 
 
 def short_query(*more: ColumnElement[Any]) -> Select[Any]:
-    """Selects what `run_rows_of` takes, the run's number, and further columns, of runs not in the trash."""
+    """Selects the columns for `run_rows_of`, the number and further ones, of runs outside the trash."""
     return select(*_SHOWN, _run.c.state, _TAGS, _run.c.number, *more).where(SHOWN)
 
 
@@ -79,7 +79,7 @@ def newest(
     """Rows of a `short_query`, newest first.
 
     Args:
-        connection: of a reader.
+        connection: a reader's.
         ids: only these; unknown ones are left out.
         limit: at most so many.
         more: further columns.
@@ -97,13 +97,13 @@ def of_runs(
 ) -> Iterator[Row[Any]]:
     """The rows of a query that belong to given runs.
 
-    Naming thousands of them takes longer than to read everything and leave the others out.
+    For thousands of ids it is faster to read all rows and drop the others than to name them.
 
     Args:
-        connection: of a reader.
+        connection: a reader's.
         query: its first column is `column`.
         column: has the run's id.
-        ids: of the runs.
+        ids: the runs'.
     """
     if len(ids) > _NAMED_AT_MOST:
         wanted = frozenset(ids)
@@ -114,11 +114,11 @@ def of_runs(
 
 
 def run_rows_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[RunRow]:
-    """The runs of a `short_query`, judged, in the same transaction.
+    """Make runs from rows of a `short_query`, with their states judged, in the same transaction.
 
-    Few of many runs are live or waited for: only those are read again with all that they are judged by. The
-    fields of the others are put in place at once: through `__init__`, which a frozen class runs field by
-    field, ten thousand runs take four times as long.
+    Few of many runs are live or awaited: only those are read again with the columns that they are judged by.
+    The fields of the others are set at once, because the `__init__` of a frozen class sets them one by one
+    and takes four times as long for ten thousand runs.
     """
     with_process = connection.execute(row_query().where(_HAS_PROCESS)).all()
     judged = {row.id: row for row in judged_rows(connection, with_process)}
@@ -127,13 +127,13 @@ def run_rows_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[RunRow
 
 
 def judged_rows(connection: Connection, rows: Sequence[Row[Any]]) -> list[RunRow]:
-    """The runs of a `row_query`, judged, in the same transaction."""
+    """Make runs from rows of a `row_query`, with their states judged, in the same transaction."""
     so_far = accuracies_so_far(connection, rows)
     return [RunRow(**fields_of(row, so_far)) for row in rows]
 
 
 def accuracies_so_far(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, float | None]:
-    """The last epoch's validation accuracy by run id, of those rows that have it in their series alone."""
+    """The last epoch's validation accuracy by run id, for the rows that do not have it as a column."""
     began = [row for row in rows if row[_STEP_AT] and row[_ACCURACY_AT] is None]
     asked = [row[_ID_AT] for row in began if row.state != RunState.FINISHED]
     found: dict[str, float | None] = {}
@@ -173,7 +173,7 @@ def _words(tags: str | None) -> tuple[str, ...]:
 
 
 def signs_of(row: Row[Any]) -> Signs:
-    """What a row of a `row_query` says about its run's life."""
+    """Take from a row of a `row_query` the values that say whether its run's process lives."""
     return Signs(
         stored=RunState(row.state),
         stop_requested=row.desired_state is not None,
@@ -187,7 +187,7 @@ def signs_of(row: Row[Any]) -> Signs:
 
 
 def is_waiting(row: Row[Any]) -> bool:
-    """Whether a living process waits to train the queued run of a `row_query` itself."""
+    """Whether a living process waits to train the run of a `row_query` itself."""
     waiter = waiter_of(row)
     return waiter is not None and states.is_waiting(waiter, row.heartbeat_at, row.now)
 
@@ -198,11 +198,11 @@ def waiter_of(row: Row[Any]) -> ProcessIdentity | None:
 
 
 def unknown_run(run_id: str) -> UserError:
-    """The error for an id that no run has."""
-    return UserError(f"There is no run {run_id!r}: `iterand runs` lists those that are.")
+    """Make the error for an id that no run has."""
+    return UserError(f"There is no run {run_id!r}: `iterand runs` lists the runs.")
 
 
 def portions(ids: Sequence[str]) -> Iterator[list[str]]:
-    """Ids in lists that one statement takes."""
+    """Split ids into lists that are short enough for one statement."""
     for start in range(0, len(ids), _IDS_AT_ONCE):
         yield list(ids[start : start + _IDS_AT_ONCE])

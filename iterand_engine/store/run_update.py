@@ -24,12 +24,12 @@ LOST_STARTS_ALLOWED = 2
 DEVICE_ERRORS_ALLOWED = 2
 _LISTED = 10
 _run = schema.run
-# Of who owns a run, asks it to stop, or waits for it.
+# The columns that say who owns a run, asks it to stop, or waits for it.
 _TIES = (*OWNER_COLUMNS, "desired_state", "queue_rank", "waiter")
 
 
 def run_row(connection: Connection, run_id: str, *, in_trash: bool = False) -> Row[Any]:
-    """A run as `run_reading.row_query` selects it; with `in_trash` also where it is there.
+    """Read a run as `run_select.row_query` selects it; with `in_trash` also one in the trash.
 
     Raises:
         UserError: there is no such run.
@@ -42,15 +42,15 @@ def run_row(connection: Connection, run_id: str, *, in_trash: bool = False) -> R
 
 
 def named(connection: Connection, text: str, among: ColumnElement[bool], where: str = "") -> str:
-    """The run that a user means.
+    """Find the id of the run that the user names.
 
     Args:
-        connection: of a reader.
+        connection: a reader's.
         text: an id, the beginning of just one id, or the name of just one run.
-        among: which runs may be meant.
-        where: how the error calls where they are, with a space behind.
+        among: the condition for runs that are candidates.
+        where: the error's words for their place, with a space at the end.
     Raises:
-        UserError: none is meant, or several (named with their ids).
+        UserError: the text fits no run, or several (the sentence lists their ids).
     """
     meant = or_(_run.c.name == text, _run.c.id.startswith(text.lower(), autoescape=True))
     query = select(_run.c.id, _run.c.name, _run.c.seed).where(meant, among).order_by(_run.c.number.desc())
@@ -67,18 +67,18 @@ def named(connection: Connection, text: str, among: ColumnElement[bool], where: 
 
 
 def state_of(row: Row[Any]) -> RunState:
-    """How a run stands, judged now."""
+    """Judge a run's state now."""
     return derived_state(run_select.signs_of(row))
 
 
 def change(connection: Connection, run_id: str, values: Mapping[str, object]) -> None:
-    """Write columns of a run."""
+    """Write columns of a run's row, and raise its revision."""
     raised = {"revision": _run.c.revision + 1}
     connection.execute(update(_run).where(_run.c.id == run_id).values({**values, **raised}))
 
 
 def add_event(connection: Connection, row: Row[Any], level: Level, text: str) -> None:
-    """Add a message to a run, at the step it has reached."""
+    """Add a message to a run at its present step."""
     values = {"run_id": row.id, "at": dialect.now(), "level": level, "step": row.step, "text": text}
     connection.execute(insert(schema.event).values(values))
 
@@ -91,13 +91,13 @@ def end(
     reason: str,
     ended_at: object = None,
 ) -> None:
-    """Store that a run ended and why; nobody owns it, waits for it or may write it any more."""
+    """Store that a run ended and why; afterwards no process owns it, waits for it or may write it."""
     ended = {"state": state, "end_kind": kind, "reason": reason, "ended_at": ended_at or dialect.now()}
     change(connection, run_id, dict.fromkeys(_TIES) | ended)
 
 
 def interrupt(connection: Connection, row: Row[Any], reason: str | None = None, log_tail: str = "") -> None:
-    """Store that a run's process is gone; by default that it went without a word."""
+    """Store that a run's process is gone; the default reason says that it left no message."""
     if reason is None:
         who = f"process {row.owner_pid}" if row.owner_pid is not None else "process that was to train it"
         reason = f"the {who} ended without a word at step {row.step}"
@@ -112,10 +112,10 @@ def _last_lines(log_tail: str) -> str:
 def lose_start(
     connection: Connection, row: Row[Any], reason: str | None = None, log_tail: str = ""
 ) -> RunState:
-    """Take back a claim that no process adopted: queued at the head again, twice, then failed.
+    """Revoke a claim that no process adopted: the run is queued at the head again, up to twice, then failed.
 
     Returns:
-        How it stands then; `stopped` where it was asked to stop meanwhile.
+        The run's new state; `stopped` where it was asked to stop meanwhile.
     """
     reason = reason or f"no process came to train it within {ADOPT_WITHIN_S:.0f} s"
     if row.desired_state is not None:
@@ -133,7 +133,7 @@ def lose_start(
 
 
 def count_device_error(connection: Connection, row: Row[Any], reason: str) -> RunState:
-    """A run that a broken device ended goes to the head of the queue, twice, then it failed."""
+    """Put a run that a broken device ended at the head of the queue, up to twice; then it is failed."""
     errors = {"device_errors": row.device_errors + 1}
     if row.device_errors < DEVICE_ERRORS_ALLOWED:
         put_in_queue(connection, [row.id], first=True, end_kind="device", reason=reason, **errors)
@@ -147,12 +147,12 @@ def count_device_error(connection: Connection, row: Row[Any], reason: str) -> Ru
 
 
 def settle(connection: Connection, spared: Collection[str]) -> list[str]:
-    """Store what became of runs whose process is gone or never came.
+    """Store the new state of runs whose process is gone or never started.
 
     Args:
-        spared: ids of runs that are left alone if they are interrupted, because somebody is about to say why.
+        spared: ids of runs that are left alone if they are interrupted, because their slot will store why.
     Returns:
-        The ids of those that were changed.
+        The ids of the changed runs.
     """
     settled = []
     for row in connection.execute(run_select.row_query().where(run_select.LOOKS_LIVE)).all():
@@ -169,10 +169,10 @@ def settle(connection: Connection, spared: Collection[str]) -> list[str]:
 
 
 def take(connection: Connection, row: Row[Any]) -> str:
-    """Claim a run that nobody trains: it is `starting`, to be adopted within a minute.
+    """Claim a run that nobody trains: it is `starting`, and a process must adopt it within a minute.
 
     Returns:
-        A fresh owner token; whoever held an older one can write no more.
+        A fresh owner token; the holder of an older one can no longer write.
     """
     token = uuid.uuid4().hex
     fresh = dict.fromkeys((*_TIES, "end_kind", "reason", "ended_at", "last_step_at", "usual_step_s"))
@@ -188,12 +188,12 @@ def take(connection: Connection, row: Row[Any]) -> str:
 
 
 def leave_places(connection: Connection, run_id: str) -> None:
-    """Forget the slots that a run occupied before."""
+    """Clear the run from every slot that it occupies."""
     connection.execute(update(schema.slot).where(schema.slot.c.run_id == run_id).values(run_id=None))
 
 
 def reopen_sweeps(connection: Connection, run_id: str) -> None:
-    """The sweeps of a run have not ended, whatever was noted before."""
+    """Mark the sweeps of a run as not ended."""
     sweeps, members = schema.sweep, schema.sweep_run.c
     of_run = sweeps.c.id.in_(select(members.sweep_id).where(members.run_id == run_id))
     connection.execute(update(sweeps).where(of_run, sweeps.c.ended_at.is_not(None)).values(ended_at=None))
@@ -210,10 +210,10 @@ def put_in_queue(
     """Make runs queued, in the order given.
 
     Args:
-        run_ids: that nobody trains.
-        first: at the head, a waiter's behind the living waiters there; otherwise at the tail.
+        run_ids: ids of runs that nobody trains.
+        first: at the head, runs with a waiter behind the living waiters there; otherwise at the tail.
         waiter: the process that will train them itself.
-        values: further columns of them.
+        values: further columns to write.
     """
     ranks = ranks_for(connection, run_ids, first=first, waiter=waiter)
     for run_id, rank in zip(run_ids, ranks, strict=True):
@@ -223,7 +223,7 @@ def put_in_queue(
 
 
 def waiting(waiter: ProcessIdentity | None) -> dict[str, object]:
-    """The columns that say who waits to train a queued run, as of now."""
+    """The columns that say which process waits to train a queued run, as of now."""
     if waiter is None:
         return {"waiter": None, "heartbeat_at": None}
     return {"waiter": asdict(waiter), "heartbeat_at": dialect.now()}
@@ -232,7 +232,7 @@ def waiting(waiter: ProcessIdentity | None) -> dict[str, object]:
 def ranks_for(
     connection: Connection, run_ids: Sequence[str], *, first: bool, waiter: ProcessIdentity | None = None
 ) -> list[float]:
-    """Ranks for runs in their order, behind the tail of the queue, or at its head as in `put_in_queue`."""
+    """Ascending ranks for runs, behind the tail of the queue, or at its head as in `put_in_queue`."""
     ahead = waiters_in_front(connection, run_ids) if first and waiter is not None else []
     edge = func.min(_run.c.queue_rank) if first else func.max(_run.c.queue_rank)
     count = len(ahead) + len(run_ids)
@@ -244,7 +244,7 @@ def ranks_for(
 
 
 def waiters_in_front(connection: Connection, but: Collection[str]) -> list[str]:
-    """The runs at the head of the queue that living processes wait for, in order, `but` those left aside."""
+    """The runs at the head of the queue that living processes wait for, in order, without `but`."""
     front: list[str] = []
     with connection.execute(run_select.queue_query()) as rows:
         for row in rows:
@@ -257,7 +257,7 @@ def waiters_in_front(connection: Connection, but: Collection[str]) -> list[str]:
 
 
 def not_claimable(row: Row[Any], state: RunState) -> UserError:
-    """The error for a run that cannot go on now."""
+    """Make the error for a run that cannot go on in its state."""
     if state.is_live:
         who = f"by process {row.owner_pid}" if row.owner_pid is not None else "by a process that is starting"
         return UserError(

@@ -1,7 +1,7 @@
-"""One run's rows as written by the process that owns it: transactions only, no threads (see `recorder`).
+"""The transactions in which the owner of a run writes its rows; no threads (see `recorder`).
 
-Every transaction begins by touching the run under the owner's token; where that token is no longer the run's,
-OwnershipLost is raised and nothing is written. What is known of the series changes only with the commit.
+Every transaction begins with an update of the run under the owner's token. If that token is no longer the
+run's, OwnershipLost is raised and nothing is written. The series in memory change only after the commit.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from iterand_engine.store.records import EndKind, Level, RunState, SeriesAxis
 from iterand_engine.store.schema import OWNER_COLUMNS
 from iterand_engine.store.series_rows import StoredSeries, add_series, cut_series, put_blocks, stored_series
 
-# Short, so that a locked database keeps the message about it from nobody; the recorder tries again.
+# Short, so that a locked database is soon reported to the user; the recorder tries again.
 _BUSY_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True)
 class Declared:
-    """A new series."""
+    """A series that a run declares, before its first point."""
 
     name: str
     axis: SeriesAxis
@@ -35,7 +35,7 @@ class Declared:
 
 @dataclass(frozen=True)
 class Points:
-    """Packed points behind a declared series."""
+    """Packed points to append to a declared series."""
 
     name: str
     steps: bytes
@@ -43,13 +43,13 @@ class Points:
 
     @property
     def size_bytes(self) -> int:
-        """Memory held while it waits."""
+        """Bytes of memory that the points take while they wait."""
         return len(self.steps) + len(self.values)
 
 
 @dataclass(frozen=True)
 class EventNote:
-    """An event; `monotonic_s` is when it happened by this process's monotonic clock."""
+    """A message; `monotonic_s` is its time by this process's monotonic clock."""
 
     level: Level
     text: str
@@ -59,7 +59,7 @@ class EventNote:
 
 @dataclass(frozen=True)
 class Published:
-    """A checkpoint whose file is complete."""
+    """The entry of a checkpoint whose file is complete."""
 
     step: int
     epoch: int
@@ -70,21 +70,21 @@ class Published:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """A checkpoint whose file is about to go."""
+    """The entry of a checkpoint whose file is about to be deleted."""
 
     relpath: str
 
 
 @dataclass(frozen=True)
 class Rewound:
-    """Everything from `step` on is taken back."""
+    """Removes all points and checkpoints from `step` on."""
 
     step: int
 
 
 @dataclass(frozen=True)
 class RunEnded:
-    """How the run ended; None leaves a result as it was."""
+    """How the run ended; None keeps a stored result."""
 
     state: RunState
     end_kind: EndKind
@@ -99,7 +99,7 @@ Item = Declared | Points | EventNote | Published | Forgotten | Rewound | RunEnde
 
 @dataclass(frozen=True)
 class ProgressNote:
-    """Updates done, as reported at `monotonic_s`; `usual_step_s` is the median time of recent steps."""
+    """Updates done by `monotonic_s`; `usual_step_s` is the median time of recent steps."""
 
     step: int
     epoch: int
@@ -121,11 +121,11 @@ class RunWriter:
 
     @property
     def series(self) -> dict[str, StoredSeries]:
-        """The series as committed, by name."""
+        """The committed series by name."""
         return self._series
 
     def load(self, connection: Connection) -> None:
-        """Read what the run has so far, on a connection of the store.
+        """Read the run's series so far, on a connection of the store.
 
         Raises:
             OwnershipLost: the token is not the run's.
@@ -141,8 +141,8 @@ class RunWriter:
         """Write items in their order, with a heartbeat, in one transaction.
 
         Args:
-            items: what waits.
-            progress: what is newest, or None where nothing is new.
+            items: the items that wait, in order.
+            progress: the newest progress, or None where there is no new one.
         Returns:
             Whether somebody asked the run to stop.
         Raises:
@@ -150,7 +150,7 @@ class RunWriter:
             sqlalchemy.exc.DBAPIError: nothing was written.
         """
         with self._engine.begin() as connection:
-            monotonic_s = time.monotonic()  # only now is the lock held, so both clocks are read together
+            monotonic_s = time.monotonic()  # after the lock is taken, so both clocks are read together
             now, stop = self._touch(connection, progress, monotonic_s)
             batch = _Batch(connection, self._run_id, dict(self._series), now - monotonic_s)
             for item in items:
@@ -160,7 +160,6 @@ class RunWriter:
         return stop
 
     def close(self) -> None:
-        """Give the connection back."""
         self._engine.dispose()
 
     def _touch(
@@ -195,7 +194,7 @@ class RunWriter:
 
 
 class _Batch:
-    """The items of one transaction. Points gather per series until something depends on their order."""
+    """The items of one transaction. Points gather per series until an item depends on their order."""
 
     def __init__(
         self, connection: Connection, run_id: str, series: dict[str, StoredSeries], clock_offset_s: float
@@ -229,7 +228,7 @@ class _Batch:
                 self._end(item)
 
     def flush(self) -> None:
-        """Write the points gathered, all series in one statement."""
+        """Write the gathered points of all series in one statement."""
         blocks = []
         for name, parts in self._points.items():
             series = self.series[name]
@@ -251,7 +250,7 @@ class _Batch:
         self._connection.execute(insert(schema.event).values(values))
 
     def _publish(self, item: Published) -> None:
-        # In the order handed over, so in or after the transaction that holds all points before it.
+        # Items keep their order, so the points before it are in this transaction or an earlier one.
         values = {
             "run_id": self._run_id,
             "step": item.step,
@@ -291,7 +290,7 @@ class _Batch:
             **given,
             **released,
         )
-        if item.state is RunState.FINISHED:  # nobody resumes it, and its checkpoints' files go next
+        if item.state is RunState.FINISHED:  # it is never resumed, and its checkpoint files are deleted next
             at = schema.checkpoint.c
             self._connection.execute(delete(schema.checkpoint).where(at.run_id == self._run_id))
 

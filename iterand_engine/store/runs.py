@@ -1,7 +1,7 @@
-"""What is done with runs from outside of their training: made, claimed, adopted, asked to stop, unlocked.
+"""Changes of runs from outside their training: create, claim, adopt, ask to stop, unlock.
 
-Every change is one transaction that begins with the write lock, raises the run's revision, and judges the run
-as it is then. Limits: what a run records is written by its owner through `Recorder`, not here.
+Every change is one transaction that begins with the write lock, judges the run's present state, and raises
+its revision. Limits: the owner of a run writes its results through `Recorder`, not here.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def create_run(store: Store, new: NewRun, waiter: ProcessIdentity | None = None,
     """Add a run to the queue.
 
     Args:
-        new: what it is.
+        new: the run.
         waiter: a process that will train it itself, see `slots.claim_waiting`.
-        first: at the head of the queue rather than its tail.
+        first: at the head of the queue, not at its tail.
     Returns:
-        Its id.
+        The run's id.
     """
     with store.writing() as connection:
         (run_id,) = _insert_runs(connection, [new], first, waiter)
@@ -41,18 +41,18 @@ def create_run(store: Store, new: NewRun, waiter: ProcessIdentity | None = None,
 
 
 def create_runs(store: Store, news: Sequence[NewRun], first: bool = False) -> list[str]:
-    """Add runs to the queue, all or none, in their order; returns their ids."""
+    """Add runs to the queue, all or none, in their order; return their ids."""
     with store.writing() as connection:
         return _insert_runs(connection, news, first, None)
 
 
 def claim_run(store: Store, run_id: str) -> str:
-    """Take a run that nobody trains, to be adopted within a minute: it becomes `starting`.
+    """Claim a run that nobody trains: it becomes `starting`, and a process must adopt it within a minute.
 
     Returns:
-        A fresh owner token; whoever held an older one can write no more.
+        A fresh owner token; the holder of an older one can no longer write.
     Raises:
-        UserError: no such run, or its state is not queued, stopped, interrupted or failed.
+        UserError: there is no such run, or its state is not queued, stopped, interrupted or failed.
     """
     with store.writing() as connection:
         row = run_update.run_row(connection, run_id)
@@ -65,15 +65,15 @@ def claim_run(store: Store, run_id: str) -> str:
 
 
 def adopt_run(store: Store, run_id: str, token: str, identity: ProcessIdentity, environment: Json) -> None:
-    """Make the process known that trains a claimed run; its first progress makes the run `running`.
+    """Store which process trains a claimed run; its first progress makes the run `running`.
 
     Args:
         run_id, token: as claimed.
-        identity: of the process, from `processes.current`.
-        environment: where this start takes place (platform, packages, device, threads), JSON values;
-            empty where the run cannot be started, which then counts as no start.
+        identity: the process, from `processes.current`.
+        environment: platform, packages, device and threads of this start, as JSON values; empty where the
+            run cannot be started, which then does not count as a start.
     Raises:
-        OwnershipLost: the token is no longer the run's, or another process adopted it.
+        OwnershipLost: the token is no longer the run's, or another process has adopted it.
     """
     starts = schema.environment
     with store.writing() as connection:
@@ -109,9 +109,9 @@ def request_stop(store: Store, run_id: str) -> RunState:
     """Ask a run to save and stop.
 
     Returns:
-        How it stands then: `stopping`, `stopped` where it was only queued, or how it had already ended.
+        Its new state: `stopping`, `stopped` where it was only queued, or the state in which it had ended.
     Raises:
-        UserError: no such run.
+        UserError: there is no such run.
     """
     with store.writing() as connection:
         row = run_update.run_row(connection, run_id)
@@ -129,33 +129,33 @@ def request_stop(store: Store, run_id: str) -> RunState:
 
 
 def clear_request(store: Store, run_id: str) -> None:
-    """Take a request to stop back, if the run's process has not read it yet."""
+    """Withdraw a request to stop, if the run's process has not read it yet."""
     with store.writing() as connection:
         run_update.run_row(connection, run_id)
         run_update.change(connection, run_id, {"desired_state": None})
 
 
 def settle_runs(store: Store) -> list[str]:
-    """Store what became of runs whose process is gone or never came.
+    """Store the new state of runs whose process is gone or never started.
 
-    They are `interrupted`; a start that nobody adopted goes back to the head of the queue, twice, then it
-    is `failed`. A run that died in a slot is left to the slot's process, which says how it died.
+    They become `interrupted`. A claim that no process adopted goes back to the head of the queue, up to
+    twice, and is then `failed`. A run that died in a slot is left to the slot's process, which stores how.
 
     Returns:
-        Their ids.
+        The ids of the changed runs.
     """
     with store.writing() as connection:
         return run_update.settle(connection, slot_rows.in_held_slots(connection))
 
 
 def unlock_runs(store: Store, run_ids: Sequence[str], scope: str = "run") -> None:
-    """Let the test accuracy of runs be seen under the lock, and record that.
+    """Show the test accuracy of runs in spite of the lock, and record that.
 
     Args:
         run_ids: the runs; all or none are unlocked.
         scope: what the user named: run, group or sweep.
     Raises:
-        UserError: no such run.
+        UserError: there is no such run.
     """
     with store.writing() as connection:
         for run_id in run_ids:

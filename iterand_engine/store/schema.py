@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 SCHEMA_REVISION = "0003"
-# Who may write a run; all NULL while nobody does (a queued run's waiter keeps heartbeat_at).
+# The process that may write a run; all NULL while there is none (a queued run's waiter keeps heartbeat_at).
 OWNER_COLUMNS = (
     "owner_token",
     "owner_deadline",
@@ -54,7 +54,7 @@ def _run_id(*, primary_key: bool = False, index: bool = False) -> Column[str]:
     )
 
 
-# `number` orders runs as they were made, whatever the clock did, and is never used again after a delete.
+# `number` orders runs as they were made, independent of the clock, and is never reused after a delete.
 run = Table(
     "run",
     metadata,

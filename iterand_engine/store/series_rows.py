@@ -1,4 +1,4 @@
-"""The SQL of series and their blocks, shared by the side that writes and the side that reads."""
+"""The SQL of series and their blocks, for the modules that write and those that read."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class StoredSeries:
 
     @property
     def width(self) -> int:
-        """Values a point."""
+        """Number of values per point."""
         return 1 if self.layers is None else len(self.layers)
 
     @property
     def points(self) -> int:
-        """Points stored."""
+        """Number of stored points of the series."""
         return self.tail.first_index + self.tail.count
 
     @property
@@ -59,7 +59,7 @@ class StoredSeries:
 
 
 def stored_series(connection: Connection, run_id: str) -> list[StoredSeries]:
-    """All series of a run in the order declared, each with its last block."""
+    """Read all series of a run in the order declared, each with its last block."""
     query = (
         select(schema.series, *_BLOCK_COLUMNS)
         .select_from(schema.series.outerjoin(_block, _is_tail()))
@@ -70,7 +70,7 @@ def stored_series(connection: Connection, run_id: str) -> list[StoredSeries]:
 
 
 def tails(connection: Connection, name: str, run_ids: Sequence[str]) -> list[tuple[str, Block]]:
-    """Run id and last block of a series by its name; runs without a point of it are left out."""
+    """Read run id and last block of the series `name` of runs; runs without a point of it are left out."""
     at = schema.series.c
     query = (
         select(at.run_id, *_BLOCK_COLUMNS)
@@ -81,7 +81,7 @@ def tails(connection: Connection, name: str, run_ids: Sequence[str]) -> list[tup
 
 
 def series_keys(connection: Connection, name: str, run_ids: Sequence[str]) -> Sequence[Row[Any]]:
-    """The series of that name: `id`, `run_id`, `axis`, `layers`, `points`, and the run's `rewind`."""
+    """Rows of the series `name` of runs: `id`, `run_id`, `axis`, `layers`, `points`, the run's `rewind`."""
     at, run = schema.series.c, schema.run.c
     points = func.coalesce(_block.c.first_index + _block.c.count, 0).label("points")
     query: Select[Any] = (
@@ -95,11 +95,11 @@ def series_keys(connection: Connection, name: str, run_ids: Sequence[str]) -> Se
 def read_series(
     connection: Connection, name: str, keys: Sequence[Row[Any]], firsts: Sequence[int]
 ) -> list[Series]:
-    """Series from their points number `firsts` on, all in one statement.
+    """Read series from their points number `firsts` on, all in one statement.
 
     Args:
-        connection: of a reader.
-        name: of the series.
+        connection: a reader's.
+        name: the series' name.
         keys: from `series_keys`, in the same transaction.
         firsts: for each the number of the first point wanted.
     """
@@ -134,7 +134,7 @@ def _width(key: Row[Any]) -> int | None:
 
 
 def _blocks_from(firsts: Mapping[int, int]) -> Select[Any]:
-    """The blocks of series, in order, that hold points from those numbers on."""
+    """Select the blocks, in order, that hold points from the given numbers on, by series id."""
     partly = {id_: first for id_, first in firsts.items() if first}
     start = case(partly, value=_block.c.series_id, else_=0) if partly else literal(0)
     return (
@@ -145,7 +145,7 @@ def _blocks_from(firsts: Mapping[int, int]) -> Select[Any]:
 
 
 def _is_tail() -> ColumnElement[bool]:
-    """Joins a series to its last block."""
+    """The condition that joins a series to its last block."""
     other = _block.alias()
     newest = select(func.max(other.c.ordinal)).where(other.c.series_id == schema.series.c.id)
     return (_block.c.series_id == schema.series.c.id) & (
@@ -162,7 +162,7 @@ def _stored(row: Row[tuple[object, ...]]) -> StoredSeries:
 def add_series(
     connection: Connection, run_id: str, name: str, axis: SeriesAxis, layers: tuple[str, ...] | None
 ) -> StoredSeries:
-    """Declare a series of a run."""
+    """Insert a series of a run, without points."""
     values = {
         "run_id": run_id,
         "name": name,
@@ -175,7 +175,7 @@ def add_series(
 
 
 def put_blocks(connection: Connection, blocks: Sequence[tuple[int, Block]]) -> None:
-    """Write blocks, each given with its series id, over what stood in their places."""
+    """Write blocks, each given with its series id; a block with the same place is replaced."""
     if not blocks:
         return
     rows = [
@@ -195,7 +195,7 @@ def put_blocks(connection: Connection, blocks: Sequence[tuple[int, Block]]) -> N
 
 
 def cut_series(connection: Connection, series: StoredSeries, step: int) -> StoredSeries:
-    """Remove a series' points from `step` on; returns it as it is then."""
+    """Remove a series' points from `step` on; return the series that is left."""
     if series.last_step is None or series.last_step < step:
         return series
     of_series = _block.c.series_id == series.id

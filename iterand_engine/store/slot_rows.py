@@ -1,6 +1,6 @@
-"""Rows of slots, shared by the modules that read and change them; the connection is the caller's.
+"""The rows of slots, for the modules that read and change them, on a connection of the caller.
 
-Limits: who may change a row is checked in `slots`.
+Limits: `slots` checks who may change a row.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _slot = schema.slot
 
 
 def in_held_slots(connection: Connection, *, but: SlotKey | None = None) -> set[str]:
-    """Ids of the runs in slots that living processes hold, within a transaction of the caller."""
+    """Ids of the runs in slots that living processes hold."""
     rows = connection.execute(slot_query().where(_slot.c.run_id.is_not(None)))
     return {str(row.run_id) for row in rows if is_held(row) and key_of(row) != but}
 
 
 def slot_rows(connection: Connection, *wanted: ColumnElement[bool]) -> list[SlotRow]:
-    """Slots as they stand, by host, device and position."""
+    """Read slots with their present state, by host, device and position."""
     live = live_occupants(connection)
     rows = connection.execute(slot_query().where(*wanted)).all()
     return [_slot_row(row, live) for row in rows]
@@ -50,18 +50,18 @@ def _slot_row(row: Row[Any], live: set[str]) -> SlotRow:
 
 
 def slot_query() -> Select[Any]:
-    """Selects the rows of slots and `now`, in their order."""
+    """Selects the rows of slots and `now`, by host, device and position."""
     order = (_slot.c.host, _slot.c.device, _slot.c.position)
     return select(_slot, dialect.now().label("now")).order_by(*order)
 
 
 def find(connection: Connection, key: SlotKey) -> Row[Any] | None:
-    """The row of a slot, where there is one."""
+    """Read the row of a slot; None where it has no row."""
     return connection.execute(slot_query().where(_is(key))).one_or_none()
 
 
 def held_row(connection: Connection, key: SlotKey, token: str) -> Row[Any]:
-    """The row of a slot that this token holds; raises OwnershipLost where it does not."""
+    """Read the row of a slot; raises OwnershipLost unless `token` is its holder's."""
     row = find(connection, key)
     if row is None or row.holder_token != token:
         raise OwnershipLost(f"another process holds slot {key.position} of {key.device} now")
@@ -74,17 +74,17 @@ def _is(key: SlotKey) -> ColumnElement[bool]:
 
 
 def key_of(row: Row[Any]) -> SlotKey:
-    """Which slot a row is of."""
+    """The key of a slot's row."""
     return SlotKey(row.host, row.device, row.position)
 
 
 def key_values(key: SlotKey) -> tuple[str, str, int]:
-    """A key as a row value of SQL."""
+    """A key as a tuple for a row value of SQL: host, device, position."""
     return key.host, key.device, key.position
 
 
 def place_of(row: Row[Any]) -> SlotPlace:
-    """The place that a row is of."""
+    """The place of a slot's row."""
     return SlotPlace(key_of(row), row.device_name, row.device_kind)
 
 
@@ -99,7 +99,7 @@ def is_held(row: Row[Any]) -> bool:
 
 
 def is_closed(row: Row[Any]) -> bool:
-    """A closure ends with the boot in which it was made, as far as this machine can tell."""
+    """Whether the slot is closed; a closure ends when its machine boots again, as far as that is known."""
     rebooted = row.host == processes.host_id() and row.closed_boot_id != processes.boot_id()
     return row.closed_reason is not None and not rebooted
 
@@ -114,7 +114,7 @@ def live_occupants(connection: Connection) -> set[str]:
 
 
 def put(connection: Connection, key: SlotKey, values: Mapping[str, object]) -> None:
-    """Change a slot's row, or make it."""
+    """Write columns of a slot's row, which is made if it is missing."""
     if find(connection, key) is None:
         connection.execute(insert(_slot).values(**asdict(key), **values))
     else:
@@ -124,18 +124,18 @@ def put(connection: Connection, key: SlotKey, values: Mapping[str, object]) -> N
 def change(
     connection: Connection, key: SlotKey, values: Mapping[str, object], *more: ColumnElement[bool]
 ) -> None:
-    """Write columns of a slot, where its row meets further conditions."""
+    """Write columns of a slot's row if it meets the further conditions."""
     connection.execute(update(_slot).where(_is(key), *more).values(**values))
 
 
 def close(connection: Connection, slot: Row[Any], reason: str) -> None:
-    """Store that nobody may use a slot; its holder's boot bounds that."""
+    """Store that a slot is closed, until its machine boots again."""
     closed = {"closed_reason": reason, "closed_at": dialect.now(), "closed_boot_id": slot.holder_boot_id}
     change(connection, key_of(slot), closed)
 
 
 def tidy(connection: Connection, slot: Row[Any]) -> None:
-    """Forget an occupant that ended, and a slot without holder, occupant and closure."""
+    """Clear an occupant that has ended, and delete a row without holder, occupant and closure."""
     if slot.run_id in live_occupants(connection):
         return
     if is_held(slot) or is_closed(slot):

@@ -1,8 +1,8 @@
 """Slots: places on devices, who holds them, and which run occupies each.
 
-A slot's process holds it, beats, and claims one run after the other; `iterand train` claims for itself. A
-place is free for another run exactly where no live run occupies it, whoever holds it. Every change is one
-transaction that begins with the write lock, so no place ever goes to two. See docs/store.md.
+A slot's process holds it, sends heartbeats, and claims one run after the other; `iterand train` claims for
+itself. A place is free for another run exactly when no live run occupies it, whoever holds it. Every change
+is one transaction that begins with the write lock, so no place ever goes to two runs. See docs/store.md.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ def hold(
     identity: ProcessIdentity,
     program: str,
 ) -> str | None:
-    """Become the process that drains the queue for a slot; a run that occupies it goes on.
+    """Make a process the one that drains the queue for a slot; a run that occupies it goes on.
 
     Args:
-        key: the slot, of this machine; its row is made where there is none.
-        device_name, device_kind: of its device.
-        identity: of the process.
-        program: what it was started from, to be compared after an upgrade.
+        key: a slot of this machine; its row is made if it is missing.
+        device_name, device_kind: its device's.
+        identity: the process.
+        program: the version that the process was started from, to be compared after an upgrade.
     Returns:
-        The holder's token; None where a living process holds the slot.
+        The holder's token; None where a living process holds the slot already.
     Raises:
         UserError: the slot is closed.
     """
@@ -71,19 +71,19 @@ def hold(
         if row is not None and slot_rows.is_closed(row):
             raise UserError(
                 f"Slot {key.position} of {device_name} ({key.device}) is closed ({row.closed_reason}):"
-                f" `iterand queue --reopen {key.device}` opens it again."
+                " it takes no run until it is opened again."
             )
         slot_rows.put(connection, key, values)
     return token
 
 
 def beat(store: Store, key: SlotKey, token: str, message: str | None) -> Request | None:
-    """Show that a slot's process lives, at least every 15 s, with one sentence about what it does.
+    """Store a heartbeat of a slot's process, with one sentence about what it does; due every 15 s.
 
     Returns:
-        What it was asked to do, until it holds the slot no more.
+        The request that the process has to follow, as long as it holds the slot; None without one.
     Raises:
-        OwnershipLost: the token is not the slot's holder's any more.
+        OwnershipLost: the token is no longer the holder's.
     """
     with store.writing() as connection:
         row = slot_rows.held_row(connection, key, token)
@@ -92,13 +92,13 @@ def beat(store: Store, key: SlotKey, token: str, message: str | None) -> Request
 
 
 def claim_next(store: Store, key: SlotKey, token: str) -> Claim | None:
-    """Take the run that is next for a slot, after storing what became of runs that died or never started.
+    """Claim the next run for a slot, after storing the state of runs that died or never started.
 
     Returns:
         The run with a fresh owner token; None where the slot is closed or occupied, nothing is queued for its
-        device, or what is next will be trained by a process that waits for it.
+        device, or a process that waits will train the next run itself.
     Raises:
-        OwnershipLost: the token is not the slot's holder's any more.
+        OwnershipLost: the token is no longer the holder's.
     """
     with store.writing() as connection:
         slot = slot_rows.held_row(connection, key, token)
@@ -110,23 +110,23 @@ def claim_next(store: Store, key: SlotKey, token: str) -> Claim | None:
 
 
 def claim_waiting(store: Store, run_id: str, places: Sequence[SlotPlace]) -> Claim | list[SlotRow]:
-    """Take the first free place for a queued run that this process waits to train; it asks again and again.
+    """Take the first free place for a queued run that this process waits to train; called again and again.
 
-    A process that has not asked for 15 s counts as waiting no more, and its run as queued like any other.
+    A process that has not called for 15 s no longer counts as waiting, and slots may take its run.
 
     Args:
         run_id: queued with this process as its waiter.
-        places: of this machine that may be used; those that do not suit the run are left out.
+        places: the places of this machine to use; those that do not suit the run are left out.
     Returns:
-        The claim; or, where every place is closed, occupied or wanted by a waiter before this one, the rows
-        of the places that have one.
+        The claim; or, where every place is closed, occupied or wanted by an earlier waiter, the rows of those
+        places that have a row.
     Raises:
         UserError: there is no such run, or it is no longer queued.
     """
     with store.writing() as connection:
         run = run_update.run_row(connection, run_id)
         if run.state != RunState.QUEUED:
-            raise UserError(f"Run {run_id} is {run_update.state_of(run)}: it waits in the queue no longer.")
+            raise UserError(f"Run {run_id} is {run_update.state_of(run)}: it no longer waits in the queue.")
         live = slot_rows.live_occupants(connection)
         suited = [place for place in places if _suits(connection, run_id, place)]
         for place in suited:
@@ -145,7 +145,7 @@ def claim_waiting(store: Store, run_id: str, places: Sequence[SlotPlace]) -> Cla
 
 
 def vacate(store: Store, key: SlotKey) -> None:
-    """Forget an occupant that is not live, and the slot where then nothing is to be known of it."""
+    """Clear an occupant that is not live, and delete the slot's row if it then says nothing."""
     with store.writing() as connection:
         slot = slot_rows.find(connection, key)
         if slot is not None:
@@ -153,14 +153,14 @@ def vacate(store: Store, key: SlotKey) -> None:
 
 
 def release(store: Store, key: SlotKey, token: str, *, only_if_idle: bool) -> bool:
-    """Hold a slot no more; a run that occupies it goes on.
+    """Give up a slot; a run that occupies it goes on.
 
     Args:
-        key, token: as held; where another holds it by now, nothing is left to be done.
-        only_if_idle: not where a run is queued for the slot's device, one that a process waits for included,
+        key, token: as held; if another process holds the slot by now, nothing happens.
+        only_if_idle: keep the slot while a run is queued for its device, also one that a process waits for,
             unless the slot is closed.
     Returns:
-        Whether the slot is held no more by this token.
+        Whether this token no longer holds the slot.
     """
     with store.writing() as connection:
         slot = slot_rows.find(connection, key)
@@ -180,24 +180,24 @@ def release(store: Store, key: SlotKey, token: str, *, only_if_idle: bool) -> bo
 
 
 def close(store: Store, key: SlotKey, token: str, reason: str) -> None:
-    """Keep a slot from being used, until it is reopened or the machine is started anew.
+    """Close a slot until the user reopens it or the machine boots again.
 
     Args:
         key, token: as held.
         reason: one sentence without its full stop.
     Raises:
-        OwnershipLost: the token is not the slot's holder's any more.
+        OwnershipLost: the token is no longer the holder's.
     """
     with store.writing() as connection:
         slot_rows.close(connection, slot_rows.held_row(connection, key, token), reason)
 
 
 def reopen(store: Store, host: str, device: str | None) -> list[SlotKey]:
-    """Let closed slots be used again.
+    """Open closed slots again.
 
     Args:
-        host: of the slots.
-        device: its id or the beginning of it; None for all of the host.
+        host: the slots' machine.
+        device: the device's id or the beginning of it; None for all devices of the host.
     Returns:
         The slots that were closed.
     """
@@ -215,23 +215,23 @@ def reopen(store: Store, host: str, device: str | None) -> list[SlotKey]:
 
 
 def ask(store: Store, keys: Sequence[SlotKey], request: Request) -> None:
-    """Ask the processes that hold slots to end, or to start anew, when their runs have ended."""
+    """Ask the processes that hold slots to end, or to restart, once their runs have ended."""
     with store.writing() as connection:
         for key in keys:
             slot_rows.change(connection, key, {"request": request}, _slot.c.holder_token.is_not(None))
 
 
 def device_error(store: Store, key: SlotKey, slot_token: str, run_id: str, reason: str) -> RunState:
-    """Close a slot whose device failed, and give the run that it ended back to the head of the queue.
+    """Close a slot whose device failed, and put the run that the device ended at the head of the queue.
 
     Args:
         key, slot_token: as held.
-        run_id: as its worker left it, interrupted or failed; one that went on meanwhile is left alone.
+        run_id: a run that its worker left interrupted or failed; one that was resumed since is left alone.
         reason: one sentence without its full stop.
     Returns:
-        How the run stands then: `queued`, at its third device error `failed`, or as it went on.
+        The run's new state: `queued`, `failed` at its third device error, or that of a resumed run.
     Raises:
-        OwnershipLost: the token is not the slot's holder's any more.
+        OwnershipLost: the token is no longer the holder's.
         UserError: there is no such run.
     """
     with store.writing() as connection:
@@ -244,7 +244,7 @@ def device_error(store: Store, key: SlotKey, slot_token: str, run_id: str, reaso
 
 
 def _wants(place: SlotPlace) -> ColumnElement[bool]:
-    """Whether a run may be trained there: its kind of device, and its GPU where it names one."""
+    """The condition for runs that suit a place: its kind of device, and its GPU where the run names one."""
     named = func.substr(_ASKED_DEVICE, 1, 4) == "GPU-"
     this = func.substr(literal(place.key.device), 1, func.length(_ASKED_DEVICE)) == _ASKED_DEVICE
     return and_(_run.c.device_kind == place.device_kind, or_(_ASKED_DEVICE.is_(None), ~named, this))
@@ -260,7 +260,7 @@ def _has_queued(connection: Connection, place: SlotPlace) -> bool:
 
 
 def _next_run(connection: Connection, place: SlotPlace) -> Row[Any] | None:
-    """The first queued run for a place; None where the place is left to a process that waits on its host."""
+    """The first queued run for a place; None where a process that waits on its host comes first."""
     with connection.execute(run_select.queue_query().where(_wants(place))) as rows:
         for row in rows:
             if not run_select.is_waiting(row):

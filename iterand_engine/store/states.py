@@ -1,6 +1,6 @@
-"""How a run stands, judged from its row, its process and the database's clock; nothing is written here.
+"""The state of a run, judged from its row, its process and the database's clock; this module only reads.
 
-A process on this machine is judged by its identity, any other by its heartbeat.
+A process on this machine is judged by its identity, one on another machine by its heartbeat.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STALLED_AT_LEAST_S = 60.0
 
 @dataclass(frozen=True)
 class Signs:
-    """What a row says about its run's life; times by the database's clock, `now` among them."""
+    """The values of a row by which its run's state is judged; times, also `now`, by the database's clock."""
 
     stored: RunState
     stop_requested: bool
@@ -36,12 +36,12 @@ class Signs:
 
 
 def derived_state(signs: Signs) -> RunState:
-    """The state that a person should see.
+    """Judge the state that the user sees.
 
     Returns:
-        The stored state unless the run is live: then also `interrupted` (its process is gone, or never
-        came), `stopping` (asked to stop, not yet there) or `stalled` (alive, but without steps for ten
-        times its usual step and at least a minute).
+        The stored state. For a live run it can also be `interrupted` (its process is gone, or never started),
+        `stopping` (it was asked to stop) or `stalled` (its process lives, but has done no step for ten times
+        its usual step time and at least a minute).
     """
     if not signs.stored.is_live:
         return signs.stored
@@ -57,21 +57,21 @@ def derived_state(signs: Signs) -> RunState:
 
 
 def _has_life(signs: Signs) -> bool:
-    if signs.owner is None:  # claimed, but no process made itself known yet
+    if signs.owner is None:  # claimed, but no process has adopted it yet
         return signs.deadline is not None and signs.now <= signs.deadline
     return lives(signs.owner, signs.heartbeat_at, signs.now)
 
 
 def lives(process: ProcessIdentity, heartbeat_at: float | None, now: float) -> bool:
-    """Whether a process that writes a heartbeat still lives; times by the database's clock."""
+    """Whether a process that sends heartbeats still lives; times by the database's clock."""
     alive = processes.is_alive(process)
     return _is_fresh(heartbeat_at, now) if alive is None else alive
 
 
 def is_waiting(waiter: ProcessIdentity, asked_at: float | None, now: float) -> bool:
-    """Whether a process still waits to train a queued run itself: it lives, and it asked a moment ago.
+    """Whether a process still waits to train a queued run itself: it lives, and it asked within 15 s.
 
-    One that was suspended lives as well, but would keep the place that is left to it from everybody.
+    A suspended process lives too, but it would block the place that slots leave to it.
     """
     return _is_fresh(asked_at, now) and processes.is_alive(waiter) is not False
 
@@ -83,7 +83,7 @@ def _is_fresh(at: float | None, now: float) -> bool:
 def owner_of(
     host: str | None, pid: int | None, start_ticks: int | None, boot_id: str | None
 ) -> ProcessIdentity | None:
-    """The owner's identity from the columns of a row; None where no process has adopted the run."""
+    """Make the owner's identity from a row's columns; None where no process has adopted the run."""
     if host is None or pid is None or start_ticks is None or boot_id is None:
         return None
     return ProcessIdentity(host, pid, start_ticks, boot_id)

@@ -1,4 +1,4 @@
-"""Opens a workspace's database and gives connections to it, no more: `reader` reads, functions change it."""
+"""Opens a workspace's database and gives connections to it; `reader` has the queries, functions change it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from iterand_engine.store.reading import Reader
 class Store:
     """A workspace's database; a context manager, usable from several threads.
 
-    `was_upgraded` is whether opening it brought an older database to the present schema: then
-    `fingerprints.fill_fingerprints` adds what the upgrade alone could not know.
+    `was_upgraded` says whether opening it upgraded an older database to the present schema. Then
+    `fingerprints.fill_fingerprints` must add the fingerprints, which the upgrade cannot know.
     """
 
     was_upgraded = False
@@ -35,11 +35,11 @@ class Store:
 
     @classmethod
     def open(cls, workspace: Workspace) -> Store:
-        """Open, making or upgrading the database where needed (a backup of an older one is kept beside it).
+        """Open the database, and create or upgrade it where needed (a backup of an older one is kept).
 
         Raises:
-            UserError: the file is no such database, newer than this program, damaged or locked; or it must be
-                upgraded while runs are being trained.
+            UserError: the file is no such database, is newer than this program, damaged or locked; or it must
+                be upgraded while runs are being trained.
         """
         backup = prepare_database(workspace.db_path)
         store = cls(workspace)
@@ -48,10 +48,10 @@ class Store:
 
     @classmethod
     def open_to_read(cls, workspace: Workspace) -> Store:
-        """Open a database of the present schema for queries: nothing is made, upgraded or repaired.
+        """Open a database of the present schema for queries; it is not created, upgraded or repaired.
 
         Raises:
-            UserError: there is no database yet, it must be upgraded first, or as in `open`.
+            UserError: there is no database yet, or it must be upgraded first; otherwise as `open`.
         """
         check_database(workspace.db_path)
         return cls(workspace)
@@ -65,24 +65,24 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Give all connections back and put the write-ahead log away where nobody else uses it."""
+        """Close all connections, and empty the write-ahead log if nobody else uses the database."""
         self._reader.dispose()
         self._writer.dispose()
         self.tidy()
 
     def tidy(self) -> bool:
-        """Empty the write-ahead log into the database; False where others are at work. For idle moments."""
+        """Empty the write-ahead log into the database, in an idle moment; False while others use it."""
         return dialect.checkpoint_log(self.workspace.db_path)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One state of the database, for as short as may be: an open reader keeps the log from shrinking."""
+        """Open a connection that sees one state of the database; a long one keeps the log from shrinking."""
         with self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that holds the write lock; all or nothing.
+        """Open a transaction that holds the write lock; an error rolls it back.
 
         Raises:
             UserError: another program holds the database for longer than half a minute.

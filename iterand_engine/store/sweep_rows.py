@@ -1,4 +1,4 @@
-"""The SQL that reads sweeps, shared by what reads them and what changes them."""
+"""The SQL that reads sweeps, for the modules that read and change them."""
 
 from __future__ import annotations
 

@@ -21,14 +21,14 @@ _member = schema.sweep_run
 
 
 def add_sweep(store: Store, name: str, base: Json, axes: Json, run_ids: Sequence[str]) -> str:
-    """Keep which runs belong together.
+    """Store which runs belong to a sweep.
 
     Args:
-        store: where they are.
-        name: for people.
-        base: the configuration that they share.
+        store: the runs'.
+        name: the sweep's name, for users.
+        base: the configuration that the runs share.
         axes: by an option's dotted key its list of values, in their order.
-        run_ids: its runs.
+        run_ids: the runs of the sweep.
     Returns:
         The sweep's id.
     Raises:
@@ -45,7 +45,7 @@ def add_sweep(store: Store, name: str, base: Json, axes: Json, run_ids: Sequence
 
 
 def sweeps_ended_by(store: Store, run_id: str) -> list[SweepRow]:
-    """The sweeps that ended with a run: none of their runs is queued or live. Each is returned only once."""
+    """Return the sweeps that ended with this run (none of their runs is queued or live), each only once."""
     of_run = _sweep.c.id.in_(select(_member.c.sweep_id).where(_member.c.run_id == run_id))
     with store.writing() as connection:
         ended = [

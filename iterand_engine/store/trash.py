@@ -1,6 +1,6 @@
-"""The trash: runs that no other reading shows, until they are restored or forgotten for good.
+"""The trash: runs that no other query shows, until they are restored or removed permanently.
 
-A run's files are the caller's: they stay where they are until the trash is emptied.
+The caller handles the files of runs: they stay in place until the trash is emptied.
 """
 
 from __future__ import annotations
@@ -48,25 +48,25 @@ def restore(store: Store, run_ids: Sequence[str], before_run: Callable[[str], No
 
     Args:
         store: the runs'.
-        run_ids: which.
-        before_run: called with each run's id just before, while nobody else can change the store; what it
-            raises leaves all of them in the trash.
+        run_ids: the runs to restore.
+        before_run: called with each run's id before it is restored, while nobody else can change the store;
+            an error that it raises leaves all runs in the trash.
     Raises:
-        UserError: there is no such run in the trash, or its removal for good has begun.
+        UserError: there is no such run in the trash, or its permanent removal has begun.
     """
     with store.writing() as connection:
         for run_id in dict.fromkeys(run_ids):
             if _discarded_at(connection, run_id) == GIVEN_UP:
                 raise UserError(
-                    f"Run {run_id} cannot be brought back: its removal for good has begun, and the next"
-                    " emptying of the trash ends it."
+                    f"Run {run_id} cannot be brought back: its removal for good has begun; empty the trash"
+                    " again to complete it."
                 )
             before_run(run_id)
             run_update.change(connection, run_id, {"deleted_at": None})
 
 
 def give_up(store: Store, run_id: str) -> None:
-    """Say that a run in the trash is about to be removed for good: it cannot be restored any more.
+    """Mark a run in the trash as about to be removed permanently, so that it can no longer be restored.
 
     Raises:
         UserError: there is no such run in the trash.
@@ -77,7 +77,7 @@ def give_up(store: Store, run_id: str) -> None:
 
 
 def forget(store: Store, run_ids: Sequence[str]) -> None:
-    """Delete runs in the trash with all that is recorded of them, and sweeps of which no run is left.
+    """Delete runs in the trash with everything recorded for them, and sweeps without any run left.
 
     Raises:
         UserError: there is no such run in the trash.
@@ -98,5 +98,5 @@ def _discarded_at(connection: Connection, run_id: str) -> float:
     query = select(_run.c.deleted_at).where(_run.c.id == run_id, _run.c.deleted_at.is_not(None))
     at: float | None = connection.execute(query).scalar()
     if at is None:
-        raise UserError(f"There is no run {run_id!r} in the trash: `iterand undelete` lists those that are.")
+        raise UserError(f"There is no run {run_id!r} in the trash: `iterand undelete` lists its runs.")
     return at

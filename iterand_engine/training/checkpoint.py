@@ -1,4 +1,4 @@
-"""Checkpoints: all that exact continuation needs, in one file with a checksum; the one before it is kept.
+"""Checkpoints: everything that exact continuation needs, in one file with a checksum.
 
 The random source is counter-based, so there is no generator state to save. Files are read with
 `weights_only=True`.
@@ -25,9 +25,9 @@ FORMAT = 1
 
 @dataclass
 class Position:
-    """How far a run is: `step` updates done in all, `batch` of them in `epoch`, which counts from 0.
+    """The position of a run: `step` updates done in all, `batch` of them in `epoch`, which counts from 0.
 
-    No checkpoint is made between an epoch's last batch and its evaluation, so `batch` says what is left.
+    No checkpoint is made between an epoch's last batch and its evaluation, so `batch` determines the rest.
     """
 
     step: int = 0
@@ -37,7 +37,7 @@ class Position:
 
 @dataclass
 class Counters:
-    """What training accumulates and a continuation must know; sums are those of the running epoch."""
+    """Values that training accumulates and a continuation needs; the sums are those of the running epoch."""
 
     epoch_steps: int = 0
     loss_sum: float = 0.0
@@ -52,7 +52,7 @@ class Counters:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run at one step, on the host."""
+    """The state of a run at one step; all tensors are on the host."""
 
     position: Position
     counters: Counters
@@ -77,7 +77,7 @@ def restore(checkpoint: Checkpoint, module: nn.Module, optimizer: Optimizer) -> 
 
 
 def to_bytes(checkpoint: Checkpoint) -> bytes:
-    """Serialise a checkpoint."""
+    """Serialise a checkpoint to a file's content; `read` reads it."""
     buffer = io.BytesIO()
     content = {
         "format": FORMAT,
@@ -94,7 +94,7 @@ def read(path: Path, sha256: str) -> Checkpoint:
     """Read a checkpoint file.
 
     Raises:
-        UserError: it is absent, damaged or of a newer format.
+        UserError: the file is missing, damaged or of a newer format.
     """
     try:
         content = path.read_bytes()
@@ -114,7 +114,7 @@ def read(path: Path, sha256: str) -> Checkpoint:
 
 
 def checksum(content: bytes) -> str:
-    """sha256 in hexadecimal digits."""
+    """Compute the sha256 of a file's content, in hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 

@@ -13,9 +13,9 @@ INTERVAL_S = 1.0
 
 @dataclass(frozen=True)
 class Sample:
-    """Images trained a second since the last sample, memory of the process or on the GPU, the GPU's load.
+    """Images trained per second since the last sample, memory of the process or on the GPU, the GPU's load.
 
-    Each field is a series of its name.
+    Each field is the value of the series with its name.
     """
 
     images_per_s: float
@@ -24,10 +24,10 @@ class Sample:
 
 
 class ClockSampler:
-    """Counts images and, when a second has passed, measures.
+    """Counts images, and measures when a second has passed.
 
     Args:
-        device: memory is the GPU's own where it is one, else what the process holds.
+        device: for a GPU its own memory is measured, otherwise that of the process.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -38,11 +38,11 @@ class ClockSampler:
         self.images_per_s = 0.0
 
     def count(self, images: int) -> None:
-        """Note images that were trained."""
+        """Add to the number of trained images."""
         self._images += images
 
     def sample(self) -> Sample | None:
-        """Measure, or None where the last sample is too fresh."""
+        """Measure; None if less than a second has passed since the last sample."""
         now = time.monotonic()
         elapsed = now - self._since
         if elapsed < INTERVAL_S and self.images_per_s:

@@ -17,7 +17,7 @@ from iterand_engine.training.numerics import Numerics
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean loss and share of hits over a split; NaN where the split is empty."""
+    """Mean loss and accuracy (0-1) over a split; NaN for an empty split."""
 
     loss: float
     accuracy: float
@@ -33,14 +33,14 @@ def evaluate(
     step: int,
     alive: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Evaluate a network as it is; the caller selects its masks before.
+    """Evaluate a network with its present masks; the caller selects them before.
 
     Args:
-        module: left in training mode.
-        dataset: brings and prepares the batches.
-        split: which images.
-        batch_size: images at a time; the mean does not depend on it but for rounding.
-        numerics: how to compute.
+        module: the network; it is left in training mode.
+        dataset: loads and prepares the batches.
+        split: the images to evaluate on.
+        batch_size: images at a time; except for rounding, the result does not depend on it.
+        numerics: the run's arithmetic.
         step: updates done so far.
         alive: called at each batch, so that a long evaluation does not look like a stall.
     """
@@ -49,7 +49,7 @@ def evaluate(
         return Evaluation(math.nan, math.nan)
     module.eval()
     losses, hits = [], []
-    with parametrize.cached():  # each masked weight is made once, not once a batch
+    with parametrize.cached():  # computes each masked weight once, not once per batch
         for batch in dataset.batches(split, batch_size):
             alive()
             images = dataset.prepare(batch, step)

@@ -1,4 +1,4 @@
-"""What a trained network leaves behind: one safetensors file, and the digest of everything that was learned.
+"""The file of a trained network (safetensors), and the digest of everything that it learned.
 
 Keys are `weight/NAME` (every parameter of the plain network, masks not applied), `mask/NAME` (packed codes,
 as `results/stored_mask` has them, whose header is the fact `masks`), `score/NAME`, `last_redraw/NAME` (number
@@ -26,7 +26,7 @@ from iterand_engine.training.mask_snapshot import stored
 
 @dataclass(frozen=True)
 class FinalState:
-    """Tensors on the host by the names above, and facts as text: the masks' header, epoch, step."""
+    """Tensors on the host by the keys above, and facts as text: the masks' header, epoch, step."""
 
     tensors: dict[str, Tensor]
     facts: dict[str, str]
@@ -40,12 +40,12 @@ class FinalState:
 
 
 def snapshot(module: nn.Module, layers: tuple[MaskedLayer, ...], facts: dict[str, str]) -> FinalState:
-    """Copy a network's state to the host, its masks as selected last.
+    """Copy a network's state to the host, with its present masks.
 
     Args:
-        module: dense, or masked with `layers`.
+        module: the network, dense or masked with `layers`.
         layers: its masked layers.
-        facts: what to note in the file, e.g. epoch and step.
+        facts: text to store in the file, e.g. epoch and step.
     """
     tensors: dict[str, Tensor] = {}
     for name, parameter in module.named_parameters():
@@ -64,15 +64,15 @@ def snapshot(module: nn.Module, layers: tuple[MaskedLayer, ...], facts: dict[str
 
 
 def to_bytes(state: FinalState) -> bytes:
-    """Serialise."""
+    """Serialise a state to the content of a safetensors file."""
     return save(state.tensors, metadata=state.facts)
 
 
 def read(path: Path) -> FinalState:
-    """Read a file written from `to_bytes`.
+    """Read a file with the content of `to_bytes`.
 
     Raises:
-        UserError: it is absent or damaged, or its masks are of a kind that is not known here.
+        UserError: the file is missing or damaged, or its masks are of an unknown kind.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -91,9 +91,9 @@ def read(path: Path) -> FinalState:
 
 
 def digest(state: FinalState) -> str:
-    """sha256 over masks, scores, weights and batch-norm statistics, in the order of their names.
+    """Compute the sha256 over masks, scores, weights and batch-norm statistics, in the order of their names.
 
-    Types and shapes count; the map of last redraws and the facts do not.
+    It includes types and shapes, but not the map of last redraws and the facts.
     """
     total = hashlib.sha256()
     for name, tensor in state.tensors.items():
@@ -105,7 +105,7 @@ def digest(state: FinalState) -> str:
 
 
 def pruned_state_dict(state: FinalState) -> dict[str, Tensor]:
-    """The pruned network as the plain network's own state_dict, in float32: removed weights are zero."""
+    """Give the pruned network as the plain network's state_dict, in float32: removed weights are zero."""
     masks, plain = state.masks, dict[str, Tensor]()
     for key, tensor in state.tensors.items():
         kind, _, name = key.partition("/")

@@ -1,6 +1,6 @@
-"""What a training says while it goes on, and what it asks: the one protocol between trainer and surroundings.
+"""The one protocol between the trainer and its caller: what training reports while it goes on, and asks.
 
-Without torch, so that displays and reporters can implement it. What a run records goes to its sink instead.
+Without torch, so that displays and reporters can implement it. Recorded values go to the run's sink instead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """How far training is, as shown to whoever waits: loss and accuracy are those of the newest step."""
+    """The progress of a training, for a display: loss and accuracy (0-1) are those of the newest step."""
 
     step: int
     total_steps: int
@@ -28,14 +28,14 @@ class TrainingProgress:
 
 
 class Hooks:
-    """All of them, each doing nothing; who wants one redefines it. They are called between steps."""
+    """All hooks, each without effect; subclasses override some. The trainer calls them between steps."""
 
     def on_progress(self, progress: TrainingProgress) -> None:
-        """Called several times a second, where steps are that fast."""
+        """Called several times a second, or once per step if steps are slower."""
         return
 
     def note(self, text: str) -> None:
-        """Called with a sentence that a person should read."""
+        """Called with a sentence for the user."""
         return
 
     def should_stop(self, step: int) -> bool:
@@ -47,10 +47,10 @@ class Hooks:
         return
 
     def on_epoch(self, epoch: int, is_best: bool) -> None:
-        """Called when an epoch was evaluated, its masks selected.
+        """Called when an epoch was evaluated; the masks are selected from its scores.
 
         Args:
-            epoch: how many were trained.
+            epoch: how many epochs were trained.
             is_best: whether its validation accuracy is the highest so far.
         """
         return

@@ -1,7 +1,7 @@
-"""What a run writes down while it trains: step values, mask changes, redraws, epochs and clock samples.
+"""Collects what a run records: step values, mask changes, redraws, epochs and clock samples.
 
-Every step's loss and hits stay on the device until `flush`; training values belong to steps, only their
-transfer follows the clock. The positions of all series are steps, those of an epoch its last step.
+Every step's loss and hits stay on the device until `flush`: values belong to steps, and only their transfer
+follows the clock. The positions of all series are steps; an epoch's is its last step.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from iterand_engine.pruning.mask_change import MaskChange
 from iterand_engine.pruning.methods.base import RedrawEvent
 from iterand_engine.training.sink import Sink
 
-_CAPACITY = 1024  # steps held on the device; a flush comes long before on anything but the smallest networks
+_CAPACITY = 1024  # steps held on the device; only the smallest networks reach it before a flush
 _STEP_SERIES = ("loss", "accuracy", "lr")
 
 Counts = NDArray[np.float64]
@@ -36,18 +36,18 @@ class EpochSums:
 
     @property
     def train_loss(self) -> float:
-        """Mean over the steps."""
+        """The mean of the steps' losses; needs at least one step."""
         return self.loss / self.steps
 
     @property
     def train_accuracy(self) -> float:
-        """Mean over the steps."""
+        """The mean of the steps' accuracies, 0-1; needs at least one step."""
         return self.accuracy / self.steps
 
 
 @dataclass(frozen=True)
 class Flushed:
-    """What the last flush saw: values of the newest step, and the first step whose loss was not finite."""
+    """The result of a flush: values of the newest step, and the first step whose loss was not finite."""
 
     loss: float
     accuracy: float
@@ -55,12 +55,12 @@ class Flushed:
 
 
 class Journal:
-    """Collects one run's values on the device and hands them to a sink.
+    """Collects one run's values on the device, and writes them to a sink.
 
     Args:
-        sink: where they go.
+        sink: gets the values.
         layers: the masked layers, empty for dense training.
-        device: where the values are made.
+        device: the one that the values are computed on.
     """
 
     def __init__(self, sink: Sink, layers: tuple[MaskedLayer, ...], device: torch.device) -> None:
@@ -84,7 +84,7 @@ class Journal:
                 self._sink.declare(metric.name + BY_LAYER, metric.axis, layers)
 
     def step(self, step: int, loss: Tensor, hits: Tensor, count: int, rate: float) -> None:
-        """Note one step: its loss and hits as tensors on the device, and its number of images."""
+        """Add one step: its loss and hits as tensors on the device, and its number of images."""
         row = len(self._steps)
         self._values[row, 0].copy_(loss)
         self._values[row, 1].copy_(hits)
@@ -93,20 +93,20 @@ class Journal:
         self._rates.append(rate)
 
     def mask_change(self, step: int, change: MaskChange) -> None:
-        """Note how the masks of a step differ from those before."""
+        """Add the changes of the masks of a step against those before."""
         self._changes.append((step, change))
 
     def redraw(self, step: int, event: RedrawEvent) -> None:
-        """Note a redraw."""
+        """Add a redraw that happened in the forward pass after `step` updates."""
         self._redraws.append((step, event))
 
     @property
     def is_full(self) -> bool:
-        """Whether a flush must come before the next step."""
+        """Whether `flush` must be called before the next step."""
         return len(self._steps) == _CAPACITY
 
     def flush(self) -> Flushed | None:
-        """Bring everything noted to the host and hand it on; None if there was no step."""
+        """Copy everything added to the host and append it to the sink; None if there was no step."""
         self._flush_masks()
         if not self._steps:
             return None
@@ -124,7 +124,7 @@ class Journal:
         return Flushed(float(loss[-1]), float(accuracy[-1]), int(steps[bad[0]]) if len(bad) else None)
 
     def epoch(self, step: int, val_loss: float, val_accuracy: float, epoch_s: float) -> None:
-        """Note an epoch at its last step, and begin the next epoch's sums."""
+        """Append an epoch's values at its last step, and reset the sums for the next epoch."""
         values = {
             "train_loss": self.sums.train_loss,
             "train_accuracy": self.sums.train_accuracy,
@@ -137,7 +137,7 @@ class Journal:
         self.sums = EpochSums()
 
     def clock(self, step: int, values: Mapping[str, float | None]) -> None:
-        """Note a sample of the clock series by name; None, as of the load of no GPU, is left out."""
+        """Append a sample to the clock series by name; None, as for the load without a GPU, is left out."""
         for name, value in values.items():
             if value is not None:
                 self._sink.append(name, [step], [value])
@@ -155,7 +155,7 @@ class Journal:
 
     def _flush_changes(self) -> None:
         steps = np.array([step for step, _ in self._changes])
-        later = steps > 0  # at step 0 there is no look before
+        later = steps > 0  # at step 0 there are no earlier masks to compare with
         if not later[0]:
             chance = 2 * self._sparsities * (1 - self._sparsities) * self._sizes
             self._append_shares("mask_distance_chance", steps[:1], chance[None], self._sizes[None])
@@ -166,7 +166,7 @@ class Journal:
 
     def _append_shares(self, name: str, steps: ArrayLike, counts: Counts, sizes: Counts) -> None:
         """Append counts (points, layers) as shares of sizes, of all layers and by layer."""
-        with np.errstate(invalid="ignore", divide="ignore"):  # nothing redrawn: its revived share is NaN
+        with np.errstate(invalid="ignore", divide="ignore"):  # a layer without redraws has the share NaN
             total, by_layer = counts.sum(1) / sizes.sum(1), counts / sizes
         self._sink.append(name, steps, total)
         self._sink.append(name + BY_LAYER, steps, by_layer)

@@ -1,4 +1,4 @@
-"""The masks of masked layers as the files keep them: packed on the host, with score histograms."""
+"""Copies the masks of masked layers to the host, packed as in files, with score histograms."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ BINS = 64
 
 
 def snapshot_masks(layers: Sequence[MaskedLayer], epoch: int) -> EpochMasks:
-    """Copy every layer's mask to the host, as selected last, with a histogram of its ranked scores.
+    """Copy every layer's present mask to the host, with a histogram of its ranked scores.
 
     Args:
-        layers: whose masks; they must have been selected from the scores as they are.
+        layers: the masked layers; their masks must have been selected from the present scores.
         epoch: how many epochs have been trained.
     """
     return EpochMasks(
@@ -30,7 +30,7 @@ def snapshot_masks(layers: Sequence[MaskedLayer], epoch: int) -> EpochMasks:
 
 
 def stored(layer: MaskedLayer) -> LayerMask:
-    """Copy one layer's mask to the host as files keep it."""
+    """Copy one layer's mask to the host, packed as in files."""
     return pack_kept(layer.masking.mask.cpu().contiguous().numpy())
 
 
@@ -39,6 +39,6 @@ def _histogram(layer: MaskedLayer) -> Histogram:
     scores = layer.masking.scores.detach()
     ranked = (scores.abs() if layer.masking.by_magnitude else scores).cpu()
     low, high = (float(value) for value in ranked.aminmax())
-    top = high if high > low else low + 1.0  # histc wants a width; all scores are then in the first bin
+    top = high if high > low else low + 1.0  # histc needs a width; all scores are then in the first bin
     counts = torch.histc(ranked, BINS, low, top).numpy().astype(np.int64)
     return Histogram(counts, low, top, float(selection_threshold(ranked, layer.sparsity)))

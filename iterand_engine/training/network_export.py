@@ -1,4 +1,4 @@
-"""The pruned network of a run, for torch alone. Weights are kept of the end and of the best epoch."""
+"""Exports the pruned network of a run, for torch alone; a run keeps weights of its last and best epoch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors.torch import save
 
-from iterand_engine.errors import UserError
+from iterand_engine.errors import Advice, UserError
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.mask_export import (
     BEST,
@@ -23,9 +23,10 @@ from iterand_engine.training.final_state import FinalState, pruned_state_dict, r
 def export_network(
     workspace: Workspace, store: Store, run_id: str, out: Path, *, epoch: str = LAST, replace: bool = False
 ) -> int:
-    """Write a run's pruned network: its plain state_dict as a safetensors file, with what it is as metadata.
+    """Write a run's pruned network: its plain state_dict as a safetensors file, with facts as metadata.
 
-    Arguments, result and errors are those of `exports.export_masks`; besides, the run must have finished.
+    Arguments, result and errors are those of `mask_export.export_masks`. In addition, the run must have
+    finished.
     """
     detail = store.reader.run(run_id)
     check_target(out, replace=replace)
@@ -45,7 +46,7 @@ def export_network(
 
 
 def _network(workspace: Workspace, store: Store, detail: RunDetail, epoch: str) -> tuple[FinalState, int]:
-    """The network of an epoch as the run's own file holds it, and the epoch's number."""
+    """Read the network of an epoch from the run's own file; return it with the epoch's number."""
     if detail.state is not RunState.FINISHED:
         raise UserError(
             f"Run {detail.id} is {detail.state}: a network is exported once its run has finished; "
@@ -56,7 +57,8 @@ def _network(workspace: Workspace, store: Store, detail: RunDetail, epoch: str) 
     if state.facts["epoch"] != str(number):  # a run that was interrupted and went on along another path
         raise UserError(
             f"Run {detail.id} did not keep the network of its best epoch {number} "
-            f"({file} is of epoch {state.facts['epoch']}); use --epoch last."
+            f"({file} is of epoch {state.facts['epoch']}).",
+            Advice.LAST_EPOCH,
         )
     return state, number
 
@@ -69,8 +71,9 @@ def _network_file(store: Store, detail: RunDetail, epoch: str) -> tuple[str, int
     if epoch == BEST or number == _known_best(store, detail.id):
         return "best.safetensors", number
     raise UserError(
-        f"--epoch {epoch} has no network: weights are kept of the last epoch ({last}) and the best one only; "
-        "masks (--format masks) are kept of every epoch."
+        f"Epoch {epoch} has no network: weights are kept of the last epoch ({last}) and the best one only; "
+        "masks are kept of every epoch.",
+        Advice.EXPORT_MASKS,
     )
 
 

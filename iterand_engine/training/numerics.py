@@ -1,6 +1,6 @@
-"""The arithmetic of a run: precision, determinism, threads and memory layout, set for as long as it lasts.
+"""The arithmetic of a run: precision, determinism, threads and memory layout, set while it trains.
 
-These are process-wide switches of torch; the context manager puts them back. fp32 means no TF32 anywhere.
+These are process-wide switches of torch; the context manager restores them. fp32 means no TF32 anywhere.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 
 @dataclass(frozen=True)
 class Numerics:
-    """How a run computes, with nothing left to resolve.
+    """The arithmetic of a run, with every option resolved.
 
     Args:
-        device: where it trains.
+        device: the one to train on.
         precision: fp32, tf32 (CUDA only) or bf16 (autocast; frozen weights are held in bf16).
-        deterministic: refuse algorithms that do not repeat bit for bit.
-        threads: CPU threads.
+        deterministic: refuse algorithms that are not reproducible bit for bit.
+        threads: number of CPU threads.
         channels_last: layout of images and of convolution weights.
     """
 
@@ -41,11 +41,11 @@ class Numerics:
 
     @property
     def weight_dtype(self) -> torch.dtype:
-        """Type that frozen weights are held in."""
+        """The type of frozen weights: bfloat16 for bf16, else float32."""
         return torch.bfloat16 if self.precision == "bf16" else torch.float32
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Context in which a forward pass runs."""
+        """Make the context for a forward pass."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")  # type: ignore[no-any-return,no-untyped-call,unused-ignore]
 
     def place(self, module: nn.Module) -> nn.Module:
@@ -56,7 +56,7 @@ class Numerics:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Set torch's process-wide switches; put them back on leaving (but for `keep_freed_memory`)."""
+        """Set torch's process-wide switches, and restore them at the end (except `keep_freed_memory`)."""
         if self.device.type == "cpu":
             keep_freed_memory()
         # cuBLAS reads this when CUDA starts; without it deterministic products raise.
@@ -84,9 +84,9 @@ class Numerics:
 def keep_freed_memory() -> None:
     """Let glibc keep freed memory for the next step; other C libraries are left alone.
 
-    It gives blocks over 32 MB back to the system at once, so that every step faults its activations, weights
-    and gradients in again page by page. The price: a process stays as large as it has been. It cannot be
-    put back, as glibc does not tell what was set.
+    By default it returns blocks over 32 MB to the system at once, so every step faults its activations,
+    weights and gradients in again, page by page. The price: a process never shrinks. The setting cannot be
+    restored, because glibc has no call that reads it.
     """
     set_option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if set_option is not None:

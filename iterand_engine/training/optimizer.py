@@ -13,7 +13,7 @@ from iterand_engine.config.run_config import TrainingConfig
 
 
 def make_optimizer(parameters: Sequence[nn.Parameter], config: TrainingConfig) -> Optimizer:
-    """Make the optimiser over what a method trains; its learning rate is set at each epoch."""
+    """Make the optimiser of a method's trained parameters; the trainer sets its learning rate each epoch."""
     match config.optimizer:
         case "sgd":
             return torch.optim.SGD(
@@ -25,10 +25,10 @@ def make_optimizer(parameters: Sequence[nn.Parameter], config: TrainingConfig) -
 
 
 def learning_rate(config: TrainingConfig, epoch: int) -> float:
-    """Learning rate of an epoch.
+    """Compute the learning rate of an epoch.
 
-    Warm-up: lr * (epoch + 1) / warmup_epochs; then the schedule over what lies between it and the final
-    epochs, which are at final_lr. Cosine falls to 0, stepped once an epoch.
+    Warm-up: lr * (epoch + 1) / warmup_epochs. Then the schedule, over the epochs between the warm-up and the
+    final epochs, which have final_lr. Cosine falls to 0, in one step per epoch.
 
     Args:
         config: schedule, lengths and rates.
@@ -49,6 +49,6 @@ def learning_rate(config: TrainingConfig, epoch: int) -> float:
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
-    """Give every parameter group this rate."""
+    """Set the learning rate of every parameter group."""
     for group in optimizer.param_groups:
         group["lr"] = rate

@@ -1,4 +1,4 @@
-"""What training writes to: the part of the store's Recorder that it uses, and one that drops everything."""
+"""The part of the store's Recorder that training uses, as a protocol, and a sink that drops everything."""
 
 from __future__ import annotations
 
@@ -11,38 +11,34 @@ from iterand_engine.store import Level, SeriesAxis
 
 
 class Sink(Protocol):
-    """Takes what a run records; `store.Recorder` is one."""
+    """Takes the values that a run records; `store.Recorder` implements it and documents each method."""
 
     def declare(self, name: str, axis: SeriesAxis, layers: tuple[str, ...] | None = None) -> None:
-        """Announce a series."""
+        """Declare a series before its first point."""
 
     def append(self, name: str, steps: ArrayLike, values: NDArray[np.float32] | ArrayLike) -> None:
-        """Add points to a series."""
+        """Append points to a declared series: steps (n,), values (n,) or (n, layers)."""
 
     def progress(self, step: int, epoch: int, total_steps: int) -> None:
-        """Say how far training is."""
+        """Report `step` updates of `total_steps`, in `epoch`, which counts from 0."""
 
     def event(self, level: Level, text: str, step: int | None = None) -> None:
-        """Add a message."""
+        """Add a message to the run's log."""
 
     @property
     def stop_requested(self) -> bool:
-        """Whether the run was asked to stop."""
+        """Whether somebody asked the run to stop."""
 
 
 class NullSink:
-    """Records nothing; for measuring."""
+    """Drops everything; for measurements of the speed."""
 
     stop_requested = False
 
-    def declare(self, name: str, axis: SeriesAxis, layers: tuple[str, ...] | None = None) -> None:
-        """Drop it."""
+    def declare(self, name: str, axis: SeriesAxis, layers: tuple[str, ...] | None = None) -> None: ...
 
-    def append(self, name: str, steps: ArrayLike, values: NDArray[np.float32] | ArrayLike) -> None:
-        """Drop it."""
+    def append(self, name: str, steps: ArrayLike, values: NDArray[np.float32] | ArrayLike) -> None: ...
 
-    def progress(self, step: int, epoch: int, total_steps: int) -> None:
-        """Drop it."""
+    def progress(self, step: int, epoch: int, total_steps: int) -> None: ...
 
-    def event(self, level: Level, text: str, step: int | None = None) -> None:
-        """Drop it."""
+    def event(self, level: Level, text: str, step: int | None = None) -> None: ...

@@ -1,8 +1,8 @@
-"""The training loop of one run: steps, epochs, what is recorded, and when it is saved.
+"""The training loop of one run: steps, epochs, records and checkpoints.
 
-Nothing in a step waits for the device. A stop is honoured between steps, after saving. A loss that is not
-finite ends the run at the flush that sees it; what is trained is looked at before each checkpoint, because
-scores that are not finite remove weights and leave the loss finite.
+Nothing in a step waits for the device. A stop happens between steps, after a checkpoint. A loss that is not
+finite ends the run at the next flush. The trained values are checked before each checkpoint, because scores
+that are not finite remove weights and leave the loss finite.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CHANCE_EPOCHS = 5  # epochs at chance after which the run warns
 
 
 class Ending(StrEnum):
-    """How training ended."""
+    """The ways in which `Trainer.train` ends."""
 
     FINISHED = "finished"
     STOPPED = "stopped"
@@ -44,13 +44,13 @@ class Ending(StrEnum):
 
 
 def steps_per_epoch(dataset: Dataset, config: RunConfig) -> int:
-    """Batches of an epoch; the last may be short."""
+    """Compute the number of batches of an epoch; the last batch may be smaller."""
     return -(-dataset.count(Split.TRAIN) // config.training.batch_size)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One run ready to train: configuration, data, network, method, arithmetic."""
+    """Everything that a trainer needs for one run: configuration, data, network, method, arithmetic."""
 
     config: RunConfig
     dataset: Dataset
@@ -60,12 +60,11 @@ class Task:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of an epoch; the last may be short."""
         return steps_per_epoch(self.dataset, self.config)
 
     @property
     def total_steps(self) -> int:
-        """Updates of the whole run."""
+        """Number of updates of the whole run."""
         return self.steps_per_epoch * self.config.training.epochs
 
 
@@ -73,10 +72,10 @@ class Trainer:
     """Trains one task.
 
     Args:
-        task: what to train.
-        sink: where values are recorded.
-        hooks: the surroundings.
-        start: a checkpoint to go on from.
+        task: the run to train.
+        sink: gets the recorded values.
+        hooks: called with the progress, and asked whether to stop.
+        start: the checkpoint to continue from; None begins at step 0.
     """
 
     def __init__(
@@ -96,10 +95,10 @@ class Trainer:
         self._last_flush = self._last_checkpoint = self._resumed_at = time.monotonic()
         self.val_score = Evaluation(self.counters.val_loss, self.counters.val_accuracy)
         self.diverged_at: int | None = None
-        self.divergence = ""  # what was not finite, as the beginning of a sentence
+        self.divergence = ""  # says which values were not finite, as the beginning of a sentence
 
     def train(self) -> Ending:
-        """Train to the end, a stop or divergence; the masks are selected from the final scores."""
+        """Train to the end, a stop or divergence; afterwards the masks are selected from the final scores."""
         self.task.module.train()
         while self.position.epoch < self.task.config.training.epochs:
             ending = self._epoch()
@@ -108,7 +107,7 @@ class Trainer:
         return Ending.FINISHED
 
     def step(self, batch: Batch) -> None:
-        """One optimiser update."""
+        """Do one optimiser update with a batch, and record it."""
         task, step = self.task, self.position.step
         images = task.dataset.prepare(batch, step)
         redraw = task.method.before_step(step)
@@ -148,14 +147,14 @@ class Trainer:
         return None
 
     def between_steps(self) -> bool:
-        """Flush and save where it is time; True where the loss is no longer finite."""
+        """Flush and save when due; return True once the loss is no longer finite."""
         now = time.monotonic()
         if now - self._last_flush < FLUSH_S and not self.journal.is_full:
             return False
         if self._flush():
             return True
         due = now - self._last_checkpoint >= 60 * self.task.config.recording.checkpoint_minutes
-        if due and self.position.batch < self.task.steps_per_epoch:  # else the epoch's own comes next
+        if due and self.position.batch < self.task.steps_per_epoch:  # the end of an epoch saves anyway
             if self._trained_diverged():
                 return True
             self._save()
@@ -197,12 +196,12 @@ class Trainer:
         return evaluate(task.module, task.dataset, split, batch_size, task.numerics, position.step, alive)
 
     def test(self) -> Evaluation:
-        """Evaluate on the test images; to be called once, after the last epoch."""
+        """Evaluate on the test images; call it once, after the last epoch."""
         self.task.method.before_evaluation()
         return self._evaluate(Split.TEST)
 
     def _watch_for_chance(self, train_accuracy: float) -> None:
-        """Warn once where accuracy has been at chance for some epochs."""
+        """Warn once if accuracy has been at chance for CHANCE_EPOCHS epochs."""
         held_out = self.task.dataset.count(Split.VAL)
         accuracy = self.val_score.accuracy if held_out else train_accuracy
         count = held_out or self.task.dataset.count(Split.TRAIN)
@@ -234,7 +233,7 @@ class Trainer:
         return True
 
     def _trained_diverged(self) -> bool:
-        """Whether a trained value is no longer finite; waits for the device."""
+        """Return whether a trained value is not finite, and set `divergence`; waits for the device."""
         method, last = self.task.method, self.position.step - 1
         if torch.stack([torch.isfinite(one).all() for one in method.trained]).all().item():
             return False

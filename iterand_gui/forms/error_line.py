@@ -1,4 +1,4 @@
-"""A sentence about something that is wrong: an icon and the theme's colour for it, everywhere the same."""
+"""Shows a sentence about an error, with the icon and the colour that errors have everywhere."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from iterand_gui.look import theme
 
 
 class ErrorLine(QWidget):
-    """Shows one sentence; without one it is hidden."""
+    """Shows one sentence; it is hidden while it has none."""
 
     def __init__(self, name: str, parent: QWidget) -> None:
         """Make a hidden line.
 
         Args:
-            name: what it is called where it is read out.
+            name: its name for screen readers.
             parent: of the widget.
         """
         super().__init__(parent)
@@ -36,17 +36,16 @@ class ErrorLine(QWidget):
 
     @property
     def text(self) -> str:
-        """The sentence."""
         return self._text.text()
 
-    def tell(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
         """Show another sentence; an empty one hides the line."""
         if sentence != self._text.text():
             self._text.setText(sentence)
         self.setVisible(bool(sentence))
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
-        """Colour it anew with the theme."""
+        """Take the colour of the new theme."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
             self._colour()

@@ -1,6 +1,6 @@
 """One option of a form: label, editor, unit, a button that resets it, and its error below.
 
-It knows nothing of other options; the form decides what is wrong and what it is reset to.
+A field knows nothing of other options; the form decides what is wrong and what a reset brings back.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ class ChoiceBox(QComboBox):
 
 
 class OptionField(QWidget):
-    """Shows and edits the text of one option; tells each change that a person makes."""
+    """Shows and edits the text of one option; `edited` reports each change that the user makes."""
 
     edited = Signal(str, str)  # path, text
     reset_asked = Signal(str)  # path
-    entered = Signal(str)  # path: the editor has the keyboard
+    entered = Signal(str)  # path, when the editor gets the keyboard
 
     def __init__(self, spec: Spec, parent: QWidget, suggestions: tuple[str, ...] = ()) -> None:
         super().__init__(parent)
@@ -75,18 +75,18 @@ class OptionField(QWidget):
         self._line = QLineEdit(self) if line is None else line
         self.editor: QWidget = self._line if self._box is None else self._box
         self._browse = self._browser() if spec.path.rpartition(".")[2] == _PATH else None
-        self._dress()
+        self._set_up_parts()
         self._lay_out()
-        self._line.textChanged.connect(self._tell)
+        self._line.textChanged.connect(self._report_edit)
         self.show_state("", changed=False)
 
     @property
     def text(self) -> str:
-        """What stands in the editor."""
+        """The text in the editor, as it was typed."""
         return self._line.text()
 
     def set_text(self, text: str) -> None:
-        """Show another text without telling it as a change."""
+        """Show another text; `edited` stays silent."""
         self._showing = True
         if self._box is not None:
             self._box.setCurrentIndex(self._box.findText(text))
@@ -112,19 +112,19 @@ class OptionField(QWidget):
             self._error = ErrorLine(f"What is wrong with {self.spec.label}", self)
             self._grid.addWidget(self._error, _ERROR_ROW, 1, 1, 3)
         if self._error is not None:
-            self._error.tell(problem)
+            self._error.say(problem)
         said = [self.spec.label, *(["changed"] if changed else []), *(["wrong"] if problem else [])]
         self.editor.setAccessibleName(", ".join(said))
         self.editor.setAccessibleDescription(problem or self.hint)
 
     @property
     def problem(self) -> str:
-        """What is said to be wrong with it."""
+        """The sentence that is shown below it; empty where nothing is wrong."""
         return self._error.text if self._error is not None else ""
 
     @property
     def hint(self) -> str:
-        """What the option is, for tooltips and the line below the form."""
+        """What the option means, for tooltips and the line below the form."""
         spec = self.spec
         allowed = f" Allowed: {spec.allowed}." if not spec.allowed.startswith("text") else ""
         return f"{spec.path}: {spec.help}.{allowed}"
@@ -144,11 +144,11 @@ class OptionField(QWidget):
         return _EDITOR_LEAST_PX + unit + self._reset.sizeHint().width() + 3 * theme.SPACE_S
 
     def set_label(self, width: int, *, above: bool) -> None:
-        """Line the editors of a form up.
+        """Place the label so that the editors of a form stand in one column.
 
         Args:
-            width: of the label, in pixels, where it stands beside the editor.
-            above: whether it stands above, as there is too little room.
+            width: the label's width in pixels where it stands beside the editor.
+            above: whether the label stands above the editor, because there is too little room beside it.
         """
         self._label.setMinimumWidth(0 if above else width)
         self._label.setMaximumWidth(_UNLIMITED_PX if above else width)
@@ -164,22 +164,22 @@ class OptionField(QWidget):
             self._grid.addWidget(self._label, _EDITOR_ROW, 0)
 
     def focus_chain(self) -> list[QWidget]:
-        """What Tab goes through, in order."""
+        """The widgets that Tab visits, in order."""
         return [self.editor, *([self._browse] if self._browse is not None else []), self._reset]
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
-        """Colour the unit anew with the theme."""
+        """Take the unit's colour from the new theme."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
             self._colour()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
-        """Notice that the editor got the keyboard."""
+        """Emit `entered` when the editor gets the keyboard."""
         if event.type() == QEvent.Type.FocusIn:
             self.entered.emit(self.spec.path)
         return super().eventFilter(watched, event)
 
-    def _dress(self) -> None:
+    def _set_up_parts(self) -> None:
         self.editor.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.editor.setMinimumWidth(_EDITOR_LEAST_PX)
         self.editor.installEventFilter(self)
@@ -246,7 +246,7 @@ class OptionField(QWidget):
         self._line.setText(text_of(self.spec, path))
 
     @Slot(str)
-    def _tell(self, text: str) -> None:
+    def _report_edit(self, text: str) -> None:
         if not self._showing:
             self.edited.emit(self.spec.path, text)
 
@@ -265,5 +265,5 @@ def _tool(parent: QWidget, icon: str, name: str) -> QToolButton:
 
 
 def _wrapped(text: str) -> str:
-    """A tooltip that is broken into lines and shows the text as it is."""
+    """Escape a tooltip, so that it is broken into lines and shows the text as it is."""
     return f"<qt>{html.escape(text)}</qt>"

@@ -1,7 +1,7 @@
 """A form for the configuration of runs, made from the engine's declarations: a new option needs nothing here.
 
-It starts from a configuration (defaults, a preset, another run) and keeps what a person changes; several
-values in a field (`0.25, 0.5, 1`; seeds also `1-5`) make several runs. What is wrong stands beside its
+The form starts from a configuration (defaults, a preset, another run) and keeps what the user changes;
+several values in a field (`0.25, 0.5, 1`; seeds also `1-5`) make several runs. An error stands beside its
 field, in the engine's words but for the option's name.
 """
 
@@ -50,7 +50,7 @@ _HINT_LINES = 2
 class OptionForm(QWidget):
     """The options of the chosen method, the main ones first; search, reset and errors by keyboard as well."""
 
-    changed = Signal(object)  # FormState: after each change, a person's or a program's
+    changed = Signal(object)  # FormState: after each change by the user or by a program
 
     def __init__(
         self,
@@ -73,12 +73,12 @@ class OptionForm(QWidget):
         self._main = tuple(main)
         self._suggestions = dict(suggestions or {})
         self._base: dict[str, Any] = complete({})
-        self._texts: dict[str, str] = {}  # of what was changed, options that are not shown now included
+        self._texts: dict[str, str] = {}  # of changed options, also of those that are not shown now
         self._chosen: Chosen = {}
         self._fields: dict[str, OptionField] = {}
         self._checked = Checked(None, {}, {}, 1)
         self._hinted = ""  # the option that the hint is about
-        self._told: dict[str, str] = {}  # what is wrong elsewhere, by option
+        self._problems_outside: dict[str, str] = {}  # found by others than the form, by option
         self._checking = QTimer(self, singleShot=True, interval=0)
         self._checking.timeout.connect(self._check)
         self._build()
@@ -86,7 +86,7 @@ class OptionForm(QWidget):
 
     @property
     def state(self) -> FormState:
-        """What the form says now."""
+        """The texts of the form, checked."""
         if self._checking.isActive():
             self._check()
         checked = self._checked
@@ -95,11 +95,10 @@ class OptionForm(QWidget):
 
     @property
     def entries(self) -> Entries:
-        """What stands in it now."""
+        """The texts of the form, to be stored and restored."""
         return Entries(self._base, dict(self._texts))
 
     def restore(self, entries: Entries) -> None:
-        """Bring back what stood in it."""
         self._base, self._texts = dict(entries.base), dict(entries.texts)
         self._refresh()
 
@@ -159,19 +158,19 @@ class OptionForm(QWidget):
 
     @Slot()
     def reset_all(self) -> None:
-        """Bring every option back."""
+        """Bring every option back to what the form started from."""
         self._texts.clear()
         self._refresh()
 
     @Slot()
     def renew(self) -> None:
-        """Look again which options there are, after extension code was enabled or disabled."""
+        """Read the options again after an extension was enabled or disabled."""
         self._chosen = {}
         self._refresh()
 
     @Slot()
     def focus_problem(self) -> None:
-        """Put the keyboard where something is wrong first."""
+        """Give the keyboard to the first field that has an error."""
         for path, field in self._fields.items():
             if path in self._problems:
                 self.search.clear()
@@ -179,23 +178,23 @@ class OptionForm(QWidget):
                 field.editor.setFocus()
                 return
 
-    def tell(self, problems: Mapping[str, str]) -> None:
-        """Show beside the fields what is wrong though the options are right, instead of what was told before.
+    def show_problems(self, problems: Mapping[str, str]) -> None:
+        """Show problems that others than the form have found, in place of the earlier ones.
 
         Args:
             problems: a sentence by option; it goes when an option of the same section is changed.
         """
-        if self._told != problems:
-            self._told = dict(problems)
+        if self._problems_outside != problems:
+            self._problems_outside = dict(problems)
             self._show_states()
 
     @property
     def _problems(self) -> dict[str, str]:
-        return {**self._told, **self._checked.problems}
+        return {**self._problems_outside, **self._checked.problems}
 
     @Slot()
     def focus_search(self) -> None:
-        """Put the keyboard into the search."""
+        """Give the keyboard to the search."""
         self.search.setFocus()
         self.search.selectAll()
 
@@ -255,14 +254,18 @@ class OptionForm(QWidget):
     def _edited(self, path: str, text: str) -> None:
         self._take(path, text)
         section = self._fields[path].spec.section
-        self._told = {p: told for p, told in self._told.items() if self._fields[p].spec.section != section}
+        self._problems_outside = {
+            p: sentence
+            for p, sentence in self._problems_outside.items()
+            if self._fields[p].spec.section != section
+        }
         if path in CHOOSING:
             self._rebuild()
         self._checking.start()
 
     def _refresh(self) -> None:
-        """Show everything anew from the base and the texts."""
-        self._told = {}
+        """Show the base and the texts again, field by field."""
+        self._problems_outside = {}
         self._rebuild()
         for path, field in self._fields.items():
             field.set_text(self._texts.get(path, self._base_text(field.spec)))

@@ -1,4 +1,4 @@
-"""A titled group of option fields that folds: shown or hidden with one key, says how many were changed."""
+"""A titled group of option fields: one key folds it, and its heading says how many options were changed."""
 
 from __future__ import annotations
 
@@ -47,11 +47,10 @@ class OptionGroup(QWidget):
 
     @property
     def is_open(self) -> bool:
-        """Whether it is unfolded (a search shows its matches in any case)."""
+        """Whether the group is unfolded (a search shows its matches in any case)."""
         return self._open
 
     def set_open(self, open_: bool) -> None:
-        """Fold or unfold it."""
         self._open = open_
         self._show()
         self.folded.emit()
@@ -64,7 +63,7 @@ class OptionGroup(QWidget):
         self._show()
 
     def show_counts(self, changed: int, wrong: int) -> None:
-        """Say in the heading what is inside."""
+        """Show in the heading how many options are changed or wrong."""
         said = [f"{changed} changed"] if changed else []
         said += [f"{wrong} wrong"] if wrong else []
         text = f"{self._title}   ({', '.join(said)})" if said else self._title
@@ -87,7 +86,7 @@ class OptionGroup(QWidget):
         return [field for field in self._fields if not field.isHidden() and not self._body.isHidden()]
 
     def focus_chain(self) -> list[QWidget]:
-        """What Tab goes through, in order."""
+        """The widgets that Tab visits, in order."""
         return [self.heading, *(part for field in self._fields for part in field.focus_chain())]
 
     def _toggle(self) -> None:

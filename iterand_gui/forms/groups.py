@@ -17,7 +17,7 @@ _MAIN_GROUP = "\0main"
 
 
 class OptionGroups(QScrollArea):
-    """Puts fields where they belong; `folded` tells that a group was folded or unfolded."""
+    """Puts fields where they belong; `folded` reports that a group was folded or unfolded."""
 
     folded = Signal()
 
@@ -75,7 +75,7 @@ class OptionGroups(QScrollArea):
         self.set_open([] if self.all_open else [name for name, _ in self._folding()])
 
     def group_of(self, spec: Spec) -> OptionGroup:
-        """Where an option stands."""
+        """The group that shows an option; KeyError where the form has no such group."""
         return self._groups[self._name(spec)]
 
     def show_field(self, field: OptionField) -> None:
@@ -124,7 +124,7 @@ class OptionGroups(QScrollArea):
         return next((field for group in self._groups.values() for field in group.shown()), None)
 
     def order_focus(self, before: QWidget) -> None:
-        """Let Tab go on from a widget as the eye does, whichever field was made last."""
+        """Set the order of Tab after a widget: from top to bottom, whichever field was made last."""
         for group in self._groups.values():
             for part in group.focus_chain():
                 QWidget.setTabOrder(before, part)

@@ -1,4 +1,4 @@
-"""What stands above the options of a form: a search, and the button that unfolds them all."""
+"""The line above the options of a form: a search, and the button that unfolds all groups."""
 
 from __future__ import annotations
 

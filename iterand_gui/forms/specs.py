@@ -1,7 +1,7 @@
-"""Which options a form shows, and what it says of each, from the engine's declarations alone. No Qt.
+"""Which options a form shows and how it describes each, read from the engine's declarations alone. No Qt.
 
-Which dataset, network, method and redraw rule are chosen decides what options there are: a method has its
-own, and so has extension code. An option that is declared in the engine is here at once.
+The chosen dataset, network, method and redraw rule decide which options exist: each method and each extension
+may declare its own. An option that the engine declares appears here without further work.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ class Spec:
 
     @property
     def searched(self) -> str:
-        """What a search looks into."""
+        """The text that a search looks into."""
         return " ".join((self.path, self.label, self.help, self.unit, *self.choices)).casefold()
 
 
 @dataclass(frozen=True)
 class OptionSection:
-    """A group of options."""
+    """A section of a configuration file: its name there, its title and what it is about."""
 
     name: str
     title: str

@@ -1,7 +1,8 @@
-"""The values of a form: one text for each option, and what the engine says of them. No Qt.
+"""The values of a form: one text for each option, checked by the engine. No Qt.
 
 A text is what would stand behind `option=` on the command line, so `0.25, 0.5, 1` are three values; texts
-need no quotes, and nothing at all is null where that is allowed. It is read once; what goes on is values.
+need no quotes, and an empty text is null where that is allowed. Each text is read once; from then on there
+are values.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _ABSENT = object()
 
 @dataclass(frozen=True)
 class Checked:
-    """What became of the texts.
+    """The result of reading the texts.
 
     `config` is that of the first values, where all is well; `changes` are the values of all texts that can be
     read; `problems` one sentence by option (`WHOLE`: of no single one); `combinations` the number of runs
@@ -49,7 +50,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class FormState:
-    """What a form says now.
+    """The state of a form.
 
     `base` and `changes` are what `sweeps.plan` takes, where there are no problems. `config` is that of the
     first run, or None; `problems` and `combinations` as in `Checked`.
@@ -74,7 +75,7 @@ def complete(mapping: Json) -> dict[str, Any]:
     """The whole configuration that a partial one means, as plain values.
 
     Raises:
-        UserError: it is none.
+        UserError: the mapping is not a configuration.
     """
     return RunConfig.from_mapping(mapping).to_mapping()
 
@@ -190,7 +191,7 @@ def check(base: Json, texts: Mapping[str, str], folder: Path) -> Checked:
 
 
 class _Check:
-    """One look at a form; collects a sentence for each option that is wrong."""
+    """Checks a form once and collects a sentence for each option that is wrong."""
 
     def __init__(self, base: Json, folder: Path) -> None:
         self._base = base
@@ -247,7 +248,7 @@ class _Check:
                 del values[path]
 
     def _blamed(self, error: OptionError, values: Json, own: Sequence[str]) -> list[str]:
-        """The options that a mistake is about; it is noted at one that was changed here, else the first."""
+        """The options that a mistake is about: the one that was changed here, else the first."""
         about = [_field_of(option, own) for option in (error.option, *error.beside)]
         place = next((path for path in about if path in values), about[0])
         self._note(place, error)

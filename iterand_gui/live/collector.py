@@ -3,7 +3,7 @@
 By itself it runs in whichever thread makes the next object, and destroys there what it finds. Objects of Qt
 must end in their own thread: a timer or widget that ends in another one crashes the window or stops it for
 good. And a full pass over what 10,000 runs are made of takes 0.3 s, in which no thread runs.
-Price: cycles that were garbage when many objects had been made are never freed; there are hardly any then.
+Price: cycles that are garbage at the moment when many objects were made are never freed; few exist then.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MANY = 1_000  # objects made at once, each of dozens of Python's
 _EVERY_MS = 1_000
-_being_made: set[object] = set()  # a mark for each thread that makes many objects just now
+_being_made: set[object] = set()  # one entry for each thread that is making many objects
 
 
 def put_off() -> None:

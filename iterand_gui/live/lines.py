@@ -1,4 +1,4 @@
-"""Lines from a child process: cut from its bytes, carriage returns folded, progress told from text.
+"""Cuts the bytes of a child process into lines, folds carriage returns, and separates progress from text.
 
 A progress line is a JSON object `{"progress": {"done": 3, "total": 10, "text": "epoch 3"}}`, on either
 stream; `total` may be null or absent. Pure functions, no Qt.
@@ -38,14 +38,14 @@ class TextLine:
 
 
 class LineReader:
-    """Puts the pieces that a pipe gives together to whole lines."""
+    """Joins the pieces that a pipe delivers into whole lines."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream: Stream = stream
         self._waiting = b""
 
     def feed(self, data: bytes) -> Iterator[TextLine]:
-        """Take bytes and give the lines that are whole; of one with carriage returns its last part."""
+        """Take bytes and return the complete lines; of one with carriage returns, its last part."""
         *whole, self._waiting = (self._waiting + data).split(b"\n")
         if len(self._waiting) > _LONGEST_BYTES:  # no line, and it must not fill the memory
             whole.append(self._waiting)
@@ -65,7 +65,7 @@ class LineReader:
 
 
 def read_progress(text: str) -> Progress | None:
-    """The progress that a line tells, or None where it is other text."""
+    """The progress that a line reports; None where the line is other text."""
     if not text.startswith('{"progress"'):
         return None
     try:

@@ -1,6 +1,6 @@
 """Asks the probe process what a configuration means in weights, memory and disk, without ever waiting.
 
-Questions come as fast as a person types: each waits a moment, and of one topic only the newest is asked and
+Questions come as fast as the user types: each waits a moment, and of one topic only the newest is asked and
 answered. A probe that died or does not answer is started again with the next question. The engine's
 `probing` does the same for the command line, with the same process and messages.
 """
@@ -52,12 +52,12 @@ class QtProbeClient(QObject):
         command: Sequence[str] | None = None,
         answer_s: float = ANSWER_S,
     ) -> None:
-        """Start nothing yet.
+        """Make a client; the process starts with the first question.
 
         Args:
-            workspace: whose data and extension code the probe sees.
+            workspace: its data and extensions are those that the probe sees.
             parent: of the object.
-            command: that starts another program than the probe, for tests.
+            command: starts another program than the probe, for tests.
             answer_s: how long an answer may take.
         """
         super().__init__(parent)
@@ -89,21 +89,21 @@ class QtProbeClient(QObject):
             config: checked.
             topic: of its questions only the newest counts.
         """
-        self._waiting.pop(topic, None)  # the newest is the last in line
+        self._waiting.pop(topic, None)  # the newest question is asked last
         self._waiting[topic] = config
         self._debounce.start()
-        self._tell_busy()
+        self._report_busy()
 
     def forget(self, topic: str = "") -> None:
-        """Drop a question; what is being answered already is not told."""
+        """Drop a question; if it is being answered, the answer is dropped too."""
         self._waiting.pop(topic, None)
         if self._current is not None and self._current.topic == topic:
             self._current = _Asked(_FORGOTTEN, self._current.config)
-        self._tell_busy()
+        self._report_busy()
 
     @Slot()
     def restart(self) -> None:
-        """Ask a fresh process from now on, after extension code was enabled or disabled."""
+        """Use a new process from now on, because an extension was enabled or disabled."""
         current, self._current = self._current, None
         self._stop_process()
         if current is not None and current.topic != _FORGOTTEN:
@@ -128,7 +128,7 @@ class QtProbeClient(QObject):
                 self._start_process()
             elif self._is_ready:
                 self._send()
-        self._tell_busy()
+        self._report_busy()
 
     def _look_for_devices(self) -> None:
         # Once, and elsewhere: a driver may take long to answer.
@@ -229,7 +229,7 @@ class QtProbeClient(QObject):
             self._give_up("it could not be started")
 
     def _give_up(self, died: str) -> None:
-        """Put the process away and tell whom it leaves without an answer."""
+        """End the process and report the question that it leaves without an answer."""
         was_ready, asked = self._is_ready, self._current
         self._current = None
         self._stop_process()
@@ -246,7 +246,7 @@ class QtProbeClient(QObject):
         self._waiting.clear()
         for topic in topics:
             self.failed.emit(topic, sentence)
-        self._tell_busy()
+        self._report_busy()
 
     def _stop_process(self) -> None:
         self._deadline.stop()
@@ -254,13 +254,13 @@ class QtProbeClient(QObject):
         self._is_ready = False
         if process is None:
             return
-        process.blockSignals(True)  # of this one nothing is to be heard any more
+        process.blockSignals(True)  # its signals would now be taken for those of the next process
         if process.state() != QProcess.ProcessState.NotRunning:
             kill_process(process)
             process.waitForFinished(_QUIT_WITHIN_MS)  # it is being killed: this takes a moment
         process.deleteLater()
 
-    def _tell_busy(self) -> None:
+    def _report_busy(self) -> None:
         if self.is_busy != self._was_busy:
             self._was_busy = self.is_busy
             self.busy_changed.emit(self._was_busy)

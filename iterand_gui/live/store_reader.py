@@ -1,9 +1,9 @@
-"""Reads the store for the window, on a thread of its own: what changed, and what was subscribed to.
+"""Reads changes and subscribed series from the store, on a thread beside the GUI thread.
 
-`StoreReader` knows what was handed out already and gives only what is new; no Qt here, so that it is tested
-as it is. A look that fails hands out nothing, and the next one reads all of it again. Of many runs the newest
-come first, the others with the next look. Limits: runs and slots that a process should work on are judged
-anew every two seconds, so a killed one shows by then, though nobody wrote anything.
+`StoreReader` remembers what it has returned and returns only what is new; it needs no Qt, so that tests use
+it as it is. A look that fails returns nothing, and the next one reads all of it again. Of many runs the
+newest come first, the others with the next look. Limits: runs and slots that a process should work on are
+judged again every two seconds, so that a killed process is seen by then, although it wrote nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from iterand_gui.live.collector import undisturbed
 
 JUDGE_EVERY_S = 2.0
 SWEEPS_EVERY_S = 1.0
-FIRST_RUNS = 300  # of more, the newest are handed out before the others are read
+FIRST_RUNS = 300  # of more runs, the newest are returned before the others are read
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class RunEvents:
 
 @dataclass(frozen=True)
 class Reading:
-    """What one look found; None where a part is as it was. Series and messages by subscription.
+    """The result of one look, None for unchanged parts; series and messages by subscription.
 
-    Of a series there are the new points: what a view had from point number `first` on no longer holds.
+    A series brings its new points: they replace what a view holds from point number `first` on.
     """
 
     runs: RunsChange | None = None
@@ -69,8 +69,8 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a subscription wants: these series of these runs, and whether their messages as well."""
+class SeriesRequest:
+    """What a subscription asks for: series of runs, and whether the runs' messages as well."""
 
     run_ids: tuple[str, ...]
     names: tuple[str, ...] = ()
@@ -81,14 +81,14 @@ class Wish:
 class _Wanted:
     """One subscription, and what it was given: (rewind, points) of series, the last message of runs."""
 
-    wish: Wish
+    request: SeriesRequest
     given: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     last_event: dict[str, int] = field(default_factory=dict)
     is_new: bool = True
 
 
 class StoreReader:
-    """Looks for news; used by one thread.
+    """Finds what is new in a store; one thread uses it.
 
     Args:
         reader: of an open store.
@@ -106,29 +106,29 @@ class StoreReader:
         self._sweeps: tuple[SweepRow, ...] | None = None
         self._wanted: dict[int, _Wanted] = {}
 
-    def want(self, number: int, wish: Wish) -> None:
-        """Give what is wished for from now on, beginning with all there is.
+    def want(self, number: int, request: SeriesRequest) -> None:
+        """Begin or change a subscription: the next look returns all that is stored, later ones news.
 
         Args:
-            number: of the subscription; an earlier wish of this number is replaced, and what it was given
-                stays given.
-            wish: runs, and what of each.
+            number: of the subscription; an earlier request of this number is replaced, and points that it
+                has received are not sent again.
+            request: series and messages of runs.
         """
-        wanted = _Wanted(wish)
+        wanted = _Wanted(request)
         before = self._wanted.get(number)
         if before is not None:
-            kept = {(run_id, name) for run_id in wish.run_ids for name in wish.names}
+            kept = {(run_id, name) for run_id in request.run_ids for name in request.names}
             wanted.given = {key: value for key, value in before.given.items() if key in kept}
-            wanted.last_event = {k: last for k, last in before.last_event.items() if k in wish.run_ids}
+            wanted.last_event = {k: last for k, last in before.last_event.items() if k in request.run_ids}
         self._wanted[number] = wanted
 
     def unwant(self, number: int) -> None:
-        """End a subscription."""
+        """End a subscription: nothing follows for its number. An unknown number changes nothing."""
         self._wanted.pop(number, None)
 
     @property
     def has_more(self) -> bool:
-        """Whether the next look has something to read in any case, so that it should come at once."""
+        """Whether runs are still unread, so that the next look should follow at once."""
         return bool(self._unread)
 
     def look(self) -> Reading | None:
@@ -142,7 +142,7 @@ class StoreReader:
         now_s = time.monotonic()
         changes = self._changes.poll()
         judge = self._is_to_judge(now_s)
-        if changes is None and not judge and not self._unread and not self._has_new_wishes():
+        if changes is None and not judge and not self._unread and not self._has_new_requests():
             return None
         try:
             return self._read(changes, judge, now_s)
@@ -152,11 +152,11 @@ class StoreReader:
             raise
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connection to the database."""
         self._changes.close()
 
     def _read(self, changes: Changes | None, judge: bool, now_s: float) -> Reading | None:
-        """Read everything first, then note what is handed out."""
+        """Read all parts first and note them as returned only then, so that an error loses nothing."""
         changed = set(changes.revisions) if changes is not None else set()
         removed = changes.removed if changes is not None else frozenset()
         runs, unread = self._runs(changed, removed, judge)
@@ -183,7 +183,7 @@ class StoreReader:
     def _runs(
         self, changed: set[str], removed: frozenset[str], judge: bool
     ) -> tuple[RunsChange | None, set[str]]:
-        """What is new of runs, and the ids that are left for the next look."""
+        """The changes of runs, and the ids that are left for the next look."""
         ids = changed | self._unread | (self._live.keys() if judge else set())
         fresh = ids - self._known
         if self._is_first:
@@ -207,10 +207,12 @@ class StoreReader:
         ), unread
 
     def _parts(self, wanted: _Wanted, changed: set[str]) -> tuple[Series, ...]:
-        wish = wanted.wish
-        ids = wish.run_ids if wanted.is_new else [run_id for run_id in wish.run_ids if run_id in changed]
+        request = wanted.request
+        ids = (
+            request.run_ids if wanted.is_new else [run_id for run_id in request.run_ids if run_id in changed]
+        )
         parts: list[Series] = []
-        for name in wish.names if ids else ():
+        for name in request.names if ids else ():
             since = {run_id: wanted.given[run_id, name] for run_id in ids if (run_id, name) in wanted.given}
             for run_id, found in self._reader.series_of(list(ids), name, since).items():
                 before = since.get(run_id)
@@ -221,7 +223,7 @@ class StoreReader:
 
     def _events(self, wanted: _Wanted, changed: set[str]) -> tuple[RunEvents, ...]:
         found: list[RunEvents] = []
-        for run_id in wanted.wish.run_ids if wanted.wish.events else ():
+        for run_id in wanted.request.run_ids if wanted.request.events else ():
             if wanted.is_new or run_id in changed:
                 last = wanted.last_event.get(run_id, 0)
                 events = self._reader.events(run_id, after=last)
@@ -229,7 +231,6 @@ class StoreReader:
         return tuple(found)
 
     def _note(self, reading: Reading, unread: set[str]) -> None:
-        """Remember what was handed out."""
         self._is_first, self._unread = False, unread
         if reading.runs is not None:
             self._note_runs(reading.runs)
@@ -237,8 +238,8 @@ class StoreReader:
             wanted.is_new = False
             for part in reading.series.get(number, ()):
                 wanted.given[part.run_id, part.name] = (part.rewind, part.first + len(part.steps))
-            for told in reading.events.get(number, ()):
-                wanted.last_event[told.run_id] = told.events[-1].id
+            for batch in reading.events.get(number, ()):
+                wanted.last_event[batch.run_id] = batch.events[-1].id
 
     def _note_runs(self, change: RunsChange) -> None:
         for row in change.rows:
@@ -255,5 +256,5 @@ class StoreReader:
         has_processes = bool(self._live) or any(slot.held for slot in self._slots or ())
         return has_processes and now_s - self._judged_s >= JUDGE_EVERY_S
 
-    def _has_new_wishes(self) -> bool:
+    def _has_new_requests(self) -> bool:
         return any(wanted.is_new for wanted in self._wanted.values())

@@ -1,4 +1,4 @@
-"""The window's eye on the store: a thread that looks ten times a second and tells by signals what is new.
+"""Watches the store for the window: a thread looks ten times a second and signals what is new.
 
 The GUI thread never queries: it has the rows as they were last read (`runs`, `configs`, `slots`, `sweeps`),
 and subscriptions bring the points of series. See `store_reader` for what is read and when.
@@ -14,7 +14,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.store import RunRow, RunState, SlotRow, Store, SweepRow
 from iterand_engine.store.dialect import READ_ERRORS
 from iterand_engine.store.records import Json
-from iterand_gui.live.store_reader import Reading, RunsChange, StoreReader, Wish
+from iterand_gui.live.store_reader import Reading, RunsChange, SeriesRequest, StoreReader
 
 LOOK_EVERY_MS = 100
 _MORE_AFTER_MS = 10
@@ -26,8 +26,8 @@ class Subscription(QObject):
     """New points of some series, and new messages; `close` it, or let its parent take it along."""
 
     arrived = Signal(object)  # tuple[Series, ...]; the first may be empty: nothing is stored yet
-    told = Signal(object)  # tuple[RunEvents, ...]
-    wished = Signal(int, object)  # for the watcher: number, Wish
+    messages_arrived = Signal(object)  # tuple[RunEvents, ...]
+    requested = Signal(int, object)  # for the watcher: number, SeriesRequest
     closed = Signal(int)  # for the watcher: number
 
     def __init__(self, number: int, parent: QObject) -> None:
@@ -36,11 +36,11 @@ class Subscription(QObject):
         self._number = number
 
     def set(self, run_ids: Collection[str], names: Collection[str], *, events: bool = False) -> None:
-        """Want these series, or messages, of these runs instead; of what stays only news are told."""
-        self.wished.emit(self._number, Wish(tuple(run_ids), tuple(names), events))
+        """Ask for other series, or messages, of other runs; what was asked for before brings only news."""
+        self.requested.emit(self._number, SeriesRequest(tuple(run_ids), tuple(names), events))
 
     def close(self) -> None:
-        """Want nothing more."""
+        """End the subscription: nothing arrives afterwards."""
         self.closed.emit(self._number)
 
 
@@ -56,10 +56,10 @@ class StoreWatcher(QObject):
     slots_changed = Signal(object)  # tuple[SlotRow, ...]
     sweeps_changed = Signal(object)  # tuple[SweepRow, ...]
     overview_changed = Signal(int, int)  # runs that are being trained, runs in the queue
-    failed = Signal(str)  # the store cannot be read; told once
+    failed = Signal(str)  # the store cannot be read; emitted once until it recovers
     recovered = Signal()
 
-    wanted = Signal(int, object)  # for the thread: subscription, Wish
+    wanted = Signal(int, object)  # to the thread: subscription, SeriesRequest
     unwanted = Signal(int)
 
     def __init__(self, store: Store, parent: QObject | None = None) -> None:
@@ -78,35 +78,35 @@ class StoreWatcher(QObject):
         # Without a name Qt asks for that of the class, in the new thread and without Python's lock; PySide's
         # answer then meets what the GUI thread does, and about one start in a hundred crashed.
         self._thread.setObjectName("store-watcher")
-        self._eye = _Eye(store)
-        self._eye.moveToThread(self._thread)
-        self._thread.started.connect(self._eye.begin)
+        self._poller = _StorePoller(store)
+        self._poller.moveToThread(self._thread)
+        self._thread.started.connect(self._poller.begin)
         # Emitted on the thread itself, when its loop has ended: what lives there is put away there.
-        self._thread.finished.connect(self._eye.end, Qt.ConnectionType.DirectConnection)
-        self.wanted.connect(self._eye.want)
-        self.unwanted.connect(self._eye.unwant)
-        self._eye.read.connect(self._take)
-        self._eye.failed.connect(self._pass_failure)
-        self._eye.recovered.connect(self._pass_recovery)
+        self._thread.finished.connect(self._poller.end, Qt.ConnectionType.DirectConnection)
+        self.wanted.connect(self._poller.want)
+        self.unwanted.connect(self._poller.unwant)
+        self._poller.read.connect(self._take)
+        self._poller.failed.connect(self._pass_failure)
+        self._poller.recovered.connect(self._pass_recovery)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread; its first look follows at once."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; nothing is told afterwards."""
-        self._eye.read.disconnect(self._take)
-        self._eye.is_ending = True
+        """End the thread; no signal follows."""
+        self._poller.read.disconnect(self._take)
+        self._poller.is_ending = True
         self._thread.quit()
         self._thread.wait(_END_WITHIN_MS)
 
     def subscribe(
         self, run_ids: Collection[str], names: Collection[str], *, events: bool = False
     ) -> Subscription:
-        """Be told the points of series, and messages: first all there are, then what comes."""
+        """Subscribe to points of series and to messages: first the stored ones, then the new ones."""
         self._numbers += 1
         subscription = Subscription(self._numbers, self)
-        subscription.wished.connect(self.wanted)
+        subscription.requested.connect(self.wanted)
         subscription.closed.connect(self._drop)
         self._subscriptions[self._numbers] = subscription
         subscription.set(run_ids, names, events=events)
@@ -133,11 +133,11 @@ class StoreWatcher(QObject):
             subscription = self._subscriptions.get(number)
             if subscription is not None:
                 subscription.arrived.emit(parts)
-        for number, told in reading.events.items():
+        for number, events in reading.events.items():
             subscription = self._subscriptions.get(number)
             if subscription is not None:
-                subscription.told.emit(told)
-        self._eye.is_heard = True
+                subscription.messages_arrived.emit(events)
+        self._poller.is_heard = True
 
     @Slot(str)
     def _pass_failure(self, text: str) -> None:
@@ -169,8 +169,8 @@ class StoreWatcher(QObject):
         self.overview_changed.emit(len(self._running), len(self._queued))
 
 
-class _Eye(QObject):
-    """Lives on the thread."""
+class _StorePoller(QObject):
+    """Looks at the store, on the watcher's thread; only signals cross to the GUI thread."""
 
     read = Signal(object)  # Reading
     failed = Signal(str)
@@ -182,30 +182,30 @@ class _Eye(QObject):
         self._reader: StoreReader | None = None
         self._timer: QTimer | None = None
         self._error = ""
-        self._wishes: dict[int, Wish] = {}
+        self._requests: dict[int, SeriesRequest] = {}
         self.is_ending = False
         self.is_heard = True  # set by the GUI thread: while it is busy, nothing is read that it must take
 
     @Slot()
     def begin(self) -> None:
-        """On the thread: make what belongs to it, and look at once."""
+        """Make what belongs to the thread, on the thread, and look at once."""
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.look)
         self.look()
 
     @Slot(int, object)
-    def want(self, number: int, wish: Wish) -> None:
-        """A subscription is new or other."""
-        self._wishes[number] = wish
+    def want(self, number: int, request: SeriesRequest) -> None:
+        """Take a new or changed request of a subscription."""
+        self._requests[number] = request
         if self._reader is not None:
-            self._reader.want(number, wish)
+            self._reader.want(number, request)
             self.look()
 
     @Slot(int)
     def unwant(self, number: int) -> None:
-        """A subscription is over."""
-        self._wishes.pop(number, None)
+        """End a subscription, on the thread."""
+        self._requests.pop(number, None)
         if self._reader is not None:
             self._reader.unwant(number)
 
@@ -222,7 +222,7 @@ class _Eye(QObject):
             reading = self._read()
         except (UserError, *READ_ERRORS) as error:
             wait_ms = _AFTER_ERROR_MS
-            self._tell(error)
+            self._report(error)
         else:
             if self._error:
                 self._error = ""
@@ -236,11 +236,11 @@ class _Eye(QObject):
     def _read(self) -> Reading | None:
         if self._reader is None:
             self._reader = StoreReader(self._store.reader)
-            for number, wish in self._wishes.items():
-                self._reader.want(number, wish)
+            for number, request in self._requests.items():
+                self._reader.want(number, request)
         return self._reader.look()
 
-    def _tell(self, error: Exception) -> None:
+    def _report(self, error: Exception) -> None:
         first_line = str(error).partition("\n")[0]
         text = (
             first_line
@@ -254,7 +254,7 @@ class _Eye(QObject):
 
     @Slot()
     def end(self) -> None:
-        """On the thread: put away what belongs to it."""
+        """Close what belongs to the thread, on the thread."""
         if self._timer is not None:
             self._timer.stop()
             self._timer = None

@@ -1,8 +1,8 @@
 """Work that takes longer than a frame: functions in a few threads, `iterand ...` commands as processes.
 
-A `Job` tells by signals, all of them on the thread it was made on, how far it is and how it ended; nothing
-waits and no dialog opens. Limits: a function is only asked to cancel and must look (`Control.check`); what
-needs torch is a command, never a function.
+A `Job` signals its progress and its end on the thread on which it was made; nothing waits and no dialog
+opens. Limits: a function is only asked to cancel and must look (`Control.check`); what needs torch is a
+command, never a function.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from iterand_engine.machine.workspace import ENVIRONMENT_VARIABLE
 from iterand_gui.live.lines import LineReader, Progress, TextLine, read_progress
 
 THREADS = 2
-_TELL_EVERY_S = 0.05
+_REPORT_EVERY_S = 0.05
 _CANCEL_WITHIN_MS = 5_000
 _QUIT_WITHIN_MS = 3_000
 _KEPT_LINES = 2_000
@@ -73,20 +73,20 @@ class Job(QObject):
         """Ask it to end; `cancelled` follows, unless it was done already."""
         self.is_cancelling = True
 
-    def _end(self, tell: Callable[[], None]) -> None:
+    def _end(self, emit: Callable[[], None]) -> None:
         self.is_running = False
         try:
-            tell()
+            emit()
         finally:
             self.ended.emit()
 
 
 class Control:
-    """What a background function is told and can tell."""
+    """The connection of a background function to its job: requests to cancel, and reports of progress."""
 
-    def __init__(self, tell: Callable[[Progress], None]) -> None:
-        self._tell = tell
-        self._told_s = 0.0
+    def __init__(self, report: Callable[[Progress], None]) -> None:
+        self._report = report
+        self._reported_s = 0.0
         self.cancelled = False
 
     def check(self) -> None:
@@ -95,24 +95,24 @@ class Control:
             raise Cancelled
 
     def report(self, done: float, total: float | None = None, text: str = "") -> None:
-        """Tell how far it is; cheap enough for every item. Also checks."""
+        """Report progress, cheaply enough for every item; raises `Cancelled` as `check` does."""
         self.check()
         now_s = time.monotonic()
-        if done == total or now_s - self._told_s >= _TELL_EVERY_S:
-            self._told_s = now_s
-            self._tell(Progress(done, total, text))
+        if done == total or now_s - self._reported_s >= _REPORT_EVERY_S:
+            self._reported_s = now_s
+            self._report(Progress(done, total, text))
 
 
 class FunctionJob(Job):
     """A function that runs in the pool. It must touch no widget and no model."""
 
-    _told = Signal(object)  # emitted by the pool's thread
+    _reported = Signal(object)  # emitted by the pool's thread
 
     def __init__(self, function: Callable[[Control], Any], title: str, parent: QObject) -> None:
         super().__init__(title, parent)
-        self._control = Control(self._told.emit)
-        self.runnable = _Runnable(function, self._control, self._told)
-        self._told.connect(self._hear, Qt.ConnectionType.QueuedConnection)
+        self._control = Control(self._reported.emit)
+        self.runnable = _Runnable(function, self._control, self._reported)
+        self._reported.connect(self._hear, Qt.ConnectionType.QueuedConnection)
 
     def cancel(self) -> None:
         """Ask the function to end at its next look."""
@@ -141,26 +141,25 @@ class _Outcome:
 
 
 class _Runnable(QRunnable):
-    def __init__(self, function: Callable[[Control], Any], control: Control, told: Any) -> None:
+    def __init__(self, function: Callable[[Control], Any], control: Control, reported: Any) -> None:
         super().__init__()
         self.setAutoDelete(False)  # the job holds it
         self._function = function
         self._control = control
-        self._told = told
+        self._reported = reported
 
     def run(self) -> None:
-        """Called by the pool."""
         try:
             self._control.check()
             outcome = _Outcome(self._function(self._control))
         except BaseException as error:  # noqa: BLE001 - the edge of the thread: raised again by the job
             outcome = _Outcome(error=error)
-        with suppress(RuntimeError):  # the job is gone, and nobody wants to know
-            self._told.emit(outcome)
+        with suppress(RuntimeError):  # the job was deleted, so nobody waits for the outcome
+            self._reported.emit(outcome)
 
 
 class CommandJob(Job):
-    """An `iterand ...` command in a process of its own; told by its lines (see `lines`)."""
+    """An `iterand ...` command in a child process; its lines report progress (see `lines`)."""
 
     line = Signal(object)  # Line: each line of text that is no progress
 
@@ -291,11 +290,11 @@ class Jobs(QObject):
     def start(self, job: CommandJob) -> None:
         """Start a command that was made elsewhere."""
         self._add(job)
-        # Later, so that whoever asked can connect before it fails.
+        # Later, so that the caller can connect to it before it fails.
         QTimer.singleShot(0, job, job.start)
 
     def close(self) -> None:
-        """Cancel everything, also what comes, and wait, some seconds at most for each; before quitting."""
+        """Cancel all jobs, also later ones, and wait some seconds at most for each; before quitting."""
         self._is_closed = True
         for job in self._running:
             job.cancel()

@@ -54,7 +54,6 @@ class Ticker(QObject):
 
     @property
     def is_running(self) -> bool:
-        """Whether the timer runs."""
         return self._timer.isActive()
 
     def ask(self, widget: Redrawn) -> None:

@@ -1,8 +1,8 @@
 """The colours of the window and of runs: plain values and arithmetic, no Qt.
 
 Run colours were chosen by search so that each pair stays apart (0.08 in OKLab, where 0.02 can just be seen)
-for people with protan, deutan or tritan vision too; tests/gui/test_colours.py measures it. Eight are as many
-as that leaves room for, so plots use line styles beside them.
+for people with protan, deutan or tritan vision too; tests/gui/test_colours.py measures it. No more than eight
+colours fit, so plots use line styles beside them.
 Sources: WCAG 2.2 (contrast), Machado, Oliveira and Fernandes 2009 (colour vision), Ottosson 2020 (OKLab).
 """
 
@@ -97,7 +97,7 @@ class RunColours:
         return found
 
     def restore(self, numbers: Mapping[str, int]) -> None:
-        """Take up what `numbers` gave in an earlier start; keys that are known already keep theirs."""
+        """Restore what `numbers` gave in an earlier start; keys that have a colour already keep it."""
         for key, number in numbers.items():
             if key not in self._numbers and 0 <= number < len(self._given):
                 self._set(key, number)
@@ -109,24 +109,3 @@ class RunColours:
     def _set(self, key: str, number: int) -> None:
         self._numbers[key] = number
         self._given[number] += 1
-
-
-def contrast(one: str, other: str) -> float:
-    """Contrast of two `#rrggbb` colours by WCAG 2.2: 1 to 21; text needs 4.5, lines and signs 3."""
-    darker, lighter = sorted((_luminance(one), _luminance(other)))
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def linear_rgb(colour: str) -> tuple[float, float, float]:
-    """Red, green and blue of `#rrggbb` as shares of light, 0 to 1."""
-    red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
-    return _linear(red), _linear(green), _linear(blue)
-
-
-def _linear(part: float) -> float:
-    return part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
-
-
-def _luminance(colour: str) -> float:
-    red, green, blue = linear_rgb(colour)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

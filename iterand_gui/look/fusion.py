@@ -1,4 +1,4 @@
-"""Fusion with outlines that are seen: its own are darker than the window, which on a dark one is nothing.
+"""Fusion with visible outlines: its own are darker than the window, and cannot be seen on a dark one.
 
 Boxes to tick, round buttons and fields get `Colours.outline`, frames around lists and texts `Colours.line`.
 """
@@ -35,7 +35,7 @@ _SHOW_FOCUS = {_Element.PE_FrameLineEdit}  # by their outline, which must stay a
 
 
 class OutlinedFusion(QProxyStyle):
-    """Fusion; see the module."""
+    """Draws outlines over those of Fusion that are too faint to be seen."""
 
     def __init__(self) -> None:
         super().__init__("Fusion")

@@ -1,7 +1,7 @@
-"""What one line of the run table says: of a run, of the seeds of one group, of all cells of a sweep. No Qt.
+"""The content of one line of the run table: a run, the seeds of one group, or all cells of a sweep. No Qt.
 
-Figures of a group are of its finished seeds; where none has finished yet they are what was measured so far,
-and marked so.
+Figures of a group come from its finished seeds; where none has finished, they are the figures so far and are
+marked as such.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from iterand_engine.results.groups import Figure, Group, figure
 from iterand_engine.store import RunRow, RunState, SweepRow
 from iterand_engine.store.records import Json
 
-# Of several states the first that occurs is shown: what goes on, then what needs somebody, then what is done.
+# Of several states the first that occurs is shown: live runs, then those that need the user, then ended ones.
 URGENCY = (
     *(RunState.RUNNING, RunState.STALLED, RunState.STOPPING, RunState.STARTING, RunState.QUEUED),
     *(RunState.DIVERGED, RunState.FAILED, RunState.INTERRUPTED, RunState.STOPPED, RunState.FINISHED),
@@ -146,11 +146,11 @@ def line_of_sweep(sweep: SweepRow, groups: Sequence[Group]) -> RunLine:
 
 
 def _axes_text(sweep: SweepRow) -> str:
-    """What varies: `width 0.25 0.5 1, lr 0.1 0.3`."""
+    """The options that vary, with their values: `width 0.25 0.5 1, lr 0.1 0.3`."""
     axes = {option: values for option, values in sweep.axes.items() if option != SEED}
     names = short_names(axes)
-    told = (f"{names[option]} {value_text(values)}" for option, values in axes.items())
-    return ", ".join(told)
+    varying = (f"{names[option]} {value_text(values)}" for option, values in axes.items())
+    return ", ".join(varying)
 
 
 def place_text(sweep: SweepRow, config: Json) -> str:

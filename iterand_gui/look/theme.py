@@ -1,4 +1,4 @@
-"""How the window looks: Fusion in light and dark, spacing, fonts, icons, run colours, signs of states.
+"""The look of the window: Fusion in light and dark, spacing, fonts, icons, run colours, icons of states.
 
 Everything follows the application's palette, so a theme changes while the window is open: icons and run
 colours are looked up when something is painted, and widgets that keep colours renew them at `PaletteChange`.
@@ -40,7 +40,7 @@ Level = Literal["info", "warning", "error"]
 
 
 class ThemeChoice(StrEnum):
-    """What a user can choose."""
+    """The themes that a user can choose."""
 
     SYSTEM = "system"
     LIGHT = "light"
@@ -48,7 +48,7 @@ class ThemeChoice(StrEnum):
 
 
 class Theme(QObject):
-    """Dresses the application and keeps up with the system's setting; made once, by the composition root."""
+    """Sets the application's palette and follows the system's setting; the composition root makes one."""
 
     changed = Signal()
 
@@ -57,12 +57,11 @@ class Theme(QObject):
         self._app = app
         self._choice = ThemeChoice.SYSTEM
         app.setStyle(OutlinedFusion())
-        app.styleHints().colorSchemeChanged.connect(self._dress)
-        self._dress()
+        app.styleHints().colorSchemeChanged.connect(self._apply)
+        self._apply()
 
     @property
     def choice(self) -> ThemeChoice:
-        """What was chosen last."""
         return self._choice
 
     def choose(self, choice: ThemeChoice) -> None:
@@ -71,9 +70,9 @@ class Theme(QObject):
         schemes = {ThemeChoice.LIGHT: Qt.ColorScheme.Light, ThemeChoice.DARK: Qt.ColorScheme.Dark}
         # Title bars and native parts follow this; the palette below is our own.
         self._app.styleHints().setColorScheme(schemes.get(choice, Qt.ColorScheme.Unknown))
-        self._dress()
+        self._apply()
 
-    def _dress(self) -> None:
+    def _apply(self) -> None:
         dark = self._choice is ThemeChoice.DARK or (
             self._choice is ThemeChoice.SYSTEM and self._app.styleHints().colorScheme() is Qt.ColorScheme.Dark
         )
@@ -136,14 +135,14 @@ def icon(name: str, role: Role | None = None) -> QIcon:
 
 
 def message_icon(level: Level) -> QIcon:
-    """The icon of a message."""
+    """The icon of a message of level `info`, `warning` or `error`, in that level's colour."""
     roles: dict[Level, Role] = {"info": "accent", "warning": "warn", "error": "bad"}
     return icon(level, roles[level])
 
 
 @dataclass(frozen=True)
 class StateLook:
-    """A state as the window shows it: a word, an icon whose shape alone tells it apart, and a colour."""
+    """A state as the window shows it: a word, an icon that its shape alone distinguishes, and a colour."""
 
     word: str
     icon: str
@@ -164,7 +163,7 @@ STATE_LOOKS: Final[dict[str, StateLook]] = {
     "diverged": StateLook("Diverged", "trend-up", "bad"),
 }
 
-# What things are called here -> what the set calls them.
+# The name used here -> the name in the icon set.
 ICONS: Final[dict[str, str]] = {
     "runs": "rows",
     "new": "plus",

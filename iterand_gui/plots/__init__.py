@@ -1,1 +1,1 @@
-"""What plots are made of. Only `canvas` and `items` import pyqtgraph, when a plot is first shown."""
+"""Plots and their parts. Only `canvas` and `items` import pyqtgraph, when a plot is first shown."""

@@ -1,4 +1,4 @@
-"""The drawing area of a plot: axes, grid, items and crosshair. It draws what it is told and knows no series.
+"""The drawing area of a plot: axes, grid, items and crosshair. It knows shapes, and no series.
 
 With `items` and `view_box` the only module that imports pyqtgraph; it is imported when a plot is first shown.
 """
@@ -48,7 +48,7 @@ class PlotAxis(pg.AxisItem):
     """An axis whose marks may reach beyond its ends, so that the first and last are not left out."""
 
     def boundingRect(self) -> QRectF:  # noqa: N802 (Qt)
-        """With room around."""
+        """The axis with room around it: pyqtgraph paints nothing outside."""
         rect: QRectF = super().boundingRect()
         return rect.adjusted(-_LABEL_ROOM_PX, -_LABEL_ROOM_PX, _LABEL_ROOM_PX, _LABEL_ROOM_PX)
 
@@ -82,13 +82,13 @@ class Canvas(pg.GraphicsView):
         self._view: tuple[Span, Span] | None = None
         self._looks: tuple[AxisLook, AxisLook] | None = None
         self._colours = theme.colours()
-        self.dress(self._colours)
+        self.set_colours(self._colours)
 
     def draw(self, shapes: Iterable[Shape]) -> None:
-        """Draw these shapes and no others."""
+        """Draw these shapes in place of the earlier ones."""
         self._shapes.renew(shapes)
 
-    def dress(self, colours: Colours) -> None:
+    def set_colours(self, colours: Colours) -> None:
         """Take other colours and the fonts of the moment."""
         self._colours = colours
         self.setBackground(colours.base)
@@ -104,12 +104,11 @@ class Canvas(pg.GraphicsView):
 
     @property
     def colours(self) -> Colours:
-        """The colours that it has now."""
         return self._colours
 
     @property
     def plot_size(self) -> QSize:
-        """Size between the axes, in pixels of the layout."""
+        """Size of the area between the axes, in pixels of the layout."""
         size = self.view_box.size()
         return QSize(max(1, round(size.width())), max(1, round(size.height())))
 
@@ -139,7 +138,7 @@ class Canvas(pg.GraphicsView):
             axis.setLabel(look.name or None, color=self._colours.muted)
 
     def _cut_none(self, across: tuple[Tick, ...]) -> Iterator[Tick]:
-        """The marks, without text where it would reach beyond the right edge."""
+        """Drop the texts of marks that would reach beyond the right edge."""
         metrics = QFontMetricsF(theme.number_font(self.font()))
         (left, right), width = self.view_box.viewRange()[0], self.view_box.width()
         for tick in across:
@@ -154,7 +153,7 @@ class Canvas(pg.GraphicsView):
             self.viewport().update()
 
     def drawForeground(self, painter: QPainter, rect: QRectF) -> None:  # noqa: N802 (Qt)
-        """The crosshair lies above everything, and is no part of what is saved."""
+        """Draw the crosshair above everything; saved pictures do not contain it."""
         if self._crosshair is None:
             return
         inside = self.view_box.sceneBoundingRect()
@@ -185,17 +184,16 @@ class Canvas(pg.GraphicsView):
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt)
-        """Say where the pointer is."""
+        """Emit the place of the pointer on the x axis."""
         super().mouseMoveEvent(event)
         inside = self.view_box.sceneBoundingRect().contains(event.position())
         self.hovered.emit(self.view_box.mapSceneToView(event.position()).x() if inside else None)
 
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt)
-        """The pointer is elsewhere."""
         super().leaveEvent(event)
         self.hovered.emit(None)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt)
-        """There are more or fewer columns."""
+        """Ask for a drawing: the number of columns changed."""
         super().resizeEvent(event)
         self.resized.emit()

@@ -1,4 +1,4 @@
-"""What linked plots have in common, in one line above them: x axis, smoothing, following, show all."""
+"""The controls that linked plots share, in one line above them: x axis, smoothing, following, show all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from iterand_gui.plots.x_axis import XAxis
 
 
 class PlotControls(QWidget):
-    """Shows and changes a link."""
+    """Shows the state of a `PlotLink` and changes it."""
 
     def __init__(self, link: PlotLink, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -50,7 +50,7 @@ class PlotControls(QWidget):
         row.addStretch(1)
 
     def _show(self) -> None:
-        """Show how the link stands."""
+        """Show the state of the link."""
         self._axis.setCurrentIndex(self._axis.findData(self._link.axis.value))
         self._smoothing.setCurrentIndex(self._smoothing.findData(self._link.smoothing))
         with QSignalBlocker(self._follow):

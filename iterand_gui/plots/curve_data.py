@@ -1,4 +1,4 @@
-"""One curve's points, kept so that adding some at the end costs no more than those.
+"""The points of one curve, stored so that the cost of adding points does not grow with the curve.
 
 No Qt. Positions are steps, as everywhere in the store; what a plot draws (`shown`) is the values without what
 cannot be drawn, or their logarithms.
@@ -18,7 +18,7 @@ Number = TypeVar("Number", bound=np.generic)
 
 
 class Growing(Generic[Number]):
-    """An array that grows at its end; neither views handed out nor what it was made from ever change."""
+    """An array that grows at its end; views of it, and the array it was made from, never change."""
 
     def __init__(self, start: NDArray[Number]) -> None:
         self._room, self._count = start, len(start)
@@ -26,7 +26,7 @@ class Growing(Generic[Number]):
 
     @property
     def array(self) -> NDArray[Number]:
-        """What it holds now, as a view."""
+        """The values so far, as a view."""
         return self._room[: self._count]
 
     def extend(self, more: NDArray[Number]) -> None:
@@ -42,7 +42,7 @@ class Growing(Generic[Number]):
     def cut(self, count: int) -> None:
         """Keep the first `count` values."""
         if count < self._count:
-            self._count, self._is_ours = count, False  # what comes next must not overwrite views
+            self._count, self._is_ours = count, False  # later values must not overwrite views
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class CurveData:
 
     @property
     def steps(self) -> Steps:
-        """Positions, (n,)."""
+        """Positions of the points, never falling, (n,)."""
         return self._steps.array
 
     @property
@@ -125,7 +125,7 @@ class CurveData:
         self._smooth_from(count)
 
     def take_changes(self) -> CurveChanges:
-        """From where on values are not as they were when this was asked the last time."""
+        """Return what changed since the last call, and forget it."""
         changes, end = self._changes, len(self)
         self._changes = CurveChanges(end, end)
         return changes

@@ -1,7 +1,7 @@
 """Curves over steps, epochs or time: of runs, live or finished, and of groups with their deviation.
 
-Every stored point counts: a column of pixels shows the least and the greatest value in it, and the points
-themselves where there is room. Points that come later cost no more than themselves; the ticker draws.
+Every stored point is drawn: a column of pixels shows its least and greatest value, and the points themselves
+where there is room. The cost of new points does not grow with the curve; the ticker draws.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Clock", "CurvePlot", "CurveStyle", "PlotLink", "Positions", "Unit", "XAxis"]
 
-_SETTLE_LIVE_S = 3.0  # longer than live points are apart, so that lines do not change their width with each
+# Longer than the time between live points, so that lines do not change their width with each.
+_SETTLE_LIVE_S = 3.0
 _SETTLE_S = 0.3
 
 
 class CurvePlot(ZoomedPlot):
-    """Shows curves. Positions of points are steps, whatever the x axis counts.
+    """Shows curves. Positions of points are steps, also where the x axis shows epochs or time.
 
     Keys are those of `ZoomedPlot`, and F to follow the newest points.
 
@@ -97,7 +98,7 @@ class CurvePlot(ZoomedPlot):
         self.changed()
 
     def extend(self, key: str, steps: Steps, values: Values) -> None:
-        """Add points behind those of a curve; the curve of a group is set anew instead."""
+        """Add points at the end of a run's curve; `set_series` replaces the curve of a group."""
         self._curves.curves[key].data.extend(steps, values)
         self._is_live = True
         self.changed()
@@ -108,7 +109,7 @@ class CurvePlot(ZoomedPlot):
         self.changed()
 
     def set_positions(self, key: str, positions: Positions) -> None:
-        """Say anew where a curve's steps stand by epoch and time."""
+        """Replace the places of a curve's steps by epoch and time."""
         self._curves.curves[key].positions = positions
         self.changed()
 
@@ -118,14 +119,14 @@ class CurvePlot(ZoomedPlot):
         self.changed()
 
     def remove(self, key: str) -> None:
-        """Show a curve no longer; one that is not there is no mistake."""
+        """Remove a curve; an unknown key changes nothing."""
         if key == self.highlight:
             self.set_highlight(None)
         self._curves.curves.pop(key, None)
         self.changed()
 
     def clear(self) -> None:
-        """Show nothing."""
+        """Remove all curves, marks and the note."""
         self.set_highlight(None)
         self._curves.curves.clear()
         self._marks = None
@@ -154,14 +155,14 @@ class CurvePlot(ZoomedPlot):
         return len(curve.data) if curve else 0
 
     def drawn_values(self, key: str) -> Values:
-        """What is drawn of a curve now, empty where nothing is; on a logarithmic axis logarithms."""
+        """The values that are drawn of a curve, empty if none; logarithms on a logarithmic axis."""
         return self._scene.line_values(key) if self._scene else np.empty(0, np.float32)
 
-    # What is seen.
+    # The visible part.
 
     @property
     def values(self) -> Span:
-        """What is seen of the y axis; logarithms on a logarithmic one."""
+        """The visible part of the y axis; logarithms on a logarithmic one."""
         return self._scene.values if self._scene else (0.0, 1.0)
 
     @property
@@ -210,10 +211,10 @@ class CurvePlot(ZoomedPlot):
         """Show all of the x axis in all linked plots."""
         self.link.show_all()
 
-    # What the frame asks for.
+    # Called by the frame.
 
     def draw(self, canvas: Canvas) -> None:
-        """Bring the drawing area up to date; with nothing but the crosshair moved, only that."""
+        """Bring the drawing area up to date; if only the crosshair moved, draw only that."""
         from iterand_gui.plots.curve_scene import CurveScene, SceneView
 
         if self._scene is None:
@@ -224,22 +225,22 @@ class CurvePlot(ZoomedPlot):
             self.link.report_extent(self, self._curves.extent(axis))
             self._scene.show(SceneView(axis, self.link.view, self._values_seen), self._marks)
             self._is_changed = False
-            little = self._scene.ink_px <= ALWAYS_WIDE_PX
-            self.dress(canvas, Quality.FINE if little else Quality.FAST, canvas.devicePixelRatioF())
+            little = self._scene.length_px <= ALWAYS_WIDE_PX
+            self.apply_style(canvas, Quality.FINE if little else Quality.FAST, canvas.devicePixelRatioF())
             self.ticker.settle(self, _SETTLE_LIVE_S if self._is_live else _SETTLE_S)
         self._scene.draw_cursor(axis, self.link.cursor)
         self.follow_action.setChecked(self.link.follow)
 
-    def dress(self, canvas: Canvas, quality: Quality, scale: float) -> None:
-        """Give curves the canvas's colours."""
+    def apply_style(self, canvas: Canvas, quality: Quality, scale: float) -> None:
+        """Draw the curves in the canvas's colours and a quality."""
         if self._scene is not None:
-            stroke = Stroke.FAST if quality is Quality.FAST else finest(self._scene.ink_px)
+            stroke = Stroke.FAST if quality is Quality.FAST else finest(self._scene.length_px)
             if quality is Quality.PAPER:
                 stroke = max(stroke, Stroke.WIDE)
-            self._scene.dress(stroke=stroke, highlight=self.highlight, scale=scale)
+            self._scene.set_style(stroke=stroke, highlight=self.highlight, scale=scale)
 
     def settle(self) -> None:
-        """Nothing came for a while."""
+        """Draw finely, because no points came for a while."""
         super().settle()
         self._is_live = False
 
@@ -258,7 +259,6 @@ class CurvePlot(ZoomedPlot):
         )
 
     def table(self) -> Table:
-        """All points."""
         return self._curves.table()
 
     def summary(self) -> str:
@@ -266,7 +266,6 @@ class CurvePlot(ZoomedPlot):
         return self._curves.summary(self.link.axis)
 
     def add_to_menu(self, menu: QMenu) -> None:
-        """Axes, smoothing and following."""
         menu.addAction(self.follow_action)
         axes, smoothing = menu.addMenu("&X axis"), menu.addMenu("S&moothing")
         axis_group, smoothing_group = QActionGroup(axes), QActionGroup(smoothing)

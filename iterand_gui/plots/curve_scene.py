@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor
 from iterand_engine.machine import texts
 from iterand_gui.plots.canvas import AxisLook, Canvas, Crosshair
 from iterand_gui.plots.curve_set import CurveSet
-from iterand_gui.plots.drawn_curve import DrawnCurve, Dress, ViewColumns
+from iterand_gui.plots.drawn_curve import DrawnCurve, DrawnStyle, ViewColumns
 from iterand_gui.plots.items import MarksShape, Shape
 from iterand_gui.plots.link import AXIS_NAMES, AXIS_UNITS, Span
 from iterand_gui.plots.reduction import Steps, Values
@@ -25,7 +25,7 @@ Marks = tuple[str, Steps]  # key of a curve, and steps of its run
 
 @dataclass(frozen=True)
 class SceneView:
-    """What is seen: the axis, its part, and the part of the y axis (None: what the curves there need)."""
+    """The visible part: axis, stretch of it, and stretch of the y axis (None: what the curves there need)."""
 
     axis: XAxis
     places: Span
@@ -40,17 +40,17 @@ class CurveScene:
         self._drawn: dict[str, DrawnCurve] = {}
         self._columns: dict[tuple[Positions, XAxis, Span, int], ViewColumns] = {}
         self._mark_places = np.empty(0)
-        self._dressed: object = None  # how it was drawn last; None where that no longer holds
-        self.values: Span = (0.0, 1.0)  # what is seen of the y axis
-        self.ink_px = 0.0  # of lines up and down that drawing takes
+        self._styled: object = None  # the last style; None if the view has changed since
+        self.values: Span = (0.0, 1.0)  # the visible part of the y axis
+        self.length_px = 0.0  # how far all lines go up and down, in pixels
 
     def line_values(self, key: str) -> Values:
-        """What is drawn of a curve; empty where nothing is."""
+        """The values that are drawn of a curve, empty if none."""
         return self._drawn[key].line.values if key in self._drawn else np.empty(0, np.float32)
 
     def show(self, view: SceneView, marks: Marks | None) -> None:
-        """Show a view; `dress` draws it."""
-        self._dressed = None
+        """Set the view and compute what is drawn of each curve; `set_style` draws it."""
+        self._styled = None
         before, self._columns = self._columns, {}
         shown = {k: c for k, c in self._curves.curves.items() if len(c.data) and c.positions.can(view.axis)}
         self._drawn = {key: self._drawn.get(key) or DrawnCurve() for key in shown}
@@ -61,25 +61,25 @@ class CurveScene:
                 self._columns[place] = before.get(place) or self._make_columns(*place)
             spans.append(self._drawn[key].show(curve.data, self._columns[place]))
         self.values = view.values or value_range(spans, self._curves.unit, log=self._curves.look.log)
-        self.ink_px = self._ink_px()
+        self.length_px = self._length_px()
         self._mark_places = self._places_of(marks, view.axis)
         self._canvas.set_view(view.places, self.values)
         self._draw_axes(view.axis, view.places)
 
-    def dress(self, *, stroke: Stroke, highlight: str | None, scale: float) -> None:
+    def set_style(self, *, stroke: Stroke, highlight: str | None, scale: float) -> None:
         """Draw the curves in the canvas's colours, for pixels of a scale."""
         how = (stroke, highlight, scale, self._canvas.colours)
-        if how == self._dressed:
+        if how == self._styled:
             return
-        self._dressed = how
+        self._styled = how
         colours, lines = self._canvas.colours, self._curves.lines()
         shapes: list[Shape] = [MarksShape(5.0, self._mark_places, QColor(colours.mark))]
         for key, drawn in self._drawn.items():
             if key not in self._curves.curves:
                 continue
             curve = self._curves.curves[key]
-            drawn.dress(
-                Dress(
+            drawn.set_style(
+                DrawnStyle(
                     colour=QColor(colours.runs[curve.colour_number]),
                     ground=QColor(colours.base),
                     line=lines[key],
@@ -93,10 +93,10 @@ class CurveScene:
             shapes += drawn.shapes()
         self._canvas.draw(shapes)
 
-    def _ink_px(self) -> float:
+    def _length_px(self) -> float:
         size, lines = self._canvas.plot_size, self._curves.lines()
         px_per_value = size.height() / ((self.values[1] - self.values[0]) or 1.0)
-        return sum(drawn.ink_px(px_per_value, lines[key]) for key, drawn in self._drawn.items())
+        return sum(drawn.length_px(px_per_value, lines[key]) for key, drawn in self._drawn.items())
 
     def _make_columns(self, positions: Positions, axis: XAxis, places: Span, count: int) -> ViewColumns:
         return ViewColumns.of_view(axis, positions, places, count, self._canvas.plot_size.width())

@@ -1,4 +1,4 @@
-"""The curves of one plot: their points, names and places, and what is to be said of them. No pyqtgraph."""
+"""The curves of one plot: points, names, places, values as text, table and summary. No pyqtgraph."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from iterand_gui.plots.tables import SeriesTable
 from iterand_gui.plots.x_axis import Positions, XAxis
 
 _NAMED_IN_SUMMARY = 5
-FAINT_SHARE = 0.36  # of a colour that is drawn lightly; the rest is the ground's
+FAINT_SHARE = 0.36  # of the curve's own colour where it is drawn lightly; the rest is the ground's
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class CurveStyle:
     Args:
         name: as the legend has it.
         colour_key: id of the run or key of the group whose colour it has.
-        line: its place in `legend.LINES`; None lets the plot tell curves of one colour apart.
-        faint: drawn lightly and below the others, as the noise of single steps is beside means.
+        line: its place in `legend.LINES`; None lets the plot choose lines that distinguish curves of one
+        colour. faint: drawn lightly and below the others, as the noise of single steps is beside means.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Curve:
         return theme.run_colours().number(self.style.colour_key)
 
     def extent(self, axis: XAxis) -> Span | None:
-        """From its first to its last point on an axis; None where it has no place there."""
+        """First and last place on an axis; None where the curve has no place on it."""
         steps = self.data.steps
         if not len(steps) or not self.positions.can(axis):
             return None
@@ -132,7 +132,7 @@ class CurveSet:
             return "" if curve.positions.can(axis) else f"no {axis.value} known"
         value = float(curve.data.values[index])
         if self.unit is Unit.NUMBER and not math.isfinite(value):
-            return "not finite"  # a run that diverged: there is a value, but no number
+            return "not finite"  # a run that diverged: it has a value, which is no number
         if curve.data.deviation is None:
             return self.unit.text(value)
         return self.unit.spread_text(value, float(curve.data.deviation[index]))

@@ -1,4 +1,4 @@
-"""One curve in a plot: what is drawn of it for a view, and the shapes that draw it."""
+"""One curve in a plot: its points reduced to a view, and the shapes that draw them."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class ViewColumns:
 
 
 @dataclass(frozen=True)
-class Dress:
-    """How a curve is drawn now."""
+class DrawnStyle:
+    """The style in which a curve is drawn."""
 
     colour: QColor
     ground: QColor
@@ -73,24 +73,24 @@ class DrawnCurve:
         self._band, self._raw, self._line = BandShape(1.0), LineShape(2.0), LineShape(3.0)
         self._caches = {part: ColumnCache() for part in ("shown", "smoothed", "low", "high")}
         self._has_dots = False
-        self._dressed: tuple[Dress, bool] | None = None
+        self._styled: tuple[DrawnStyle, bool] | None = None
 
     def shapes(self) -> list[Shape]:
-        """All of them."""
+        """The shapes to paint: band, single points behind a mean, and line."""
         return [self._band, self._raw, self._line]
 
     @property
     def line(self) -> Polyline:
-        """What is drawn of the curve, smoothed if it is."""
+        """The line that is drawn: smoothed values where smoothing is on."""
         return self._line.line
 
-    def ink_px(self, px_per_value: float, line: int) -> float:
-        """How much line is drawn up and down; dashes count more, as they take longer."""
+    def length_px(self, px_per_value: float, line: int) -> float:
+        """How far the lines go up and down, in pixels; dashes count more, as they take longer to draw."""
         drawn = [self._line.line.values, *self._band.outline]
         return px_per_value * sum(map(travel, drawn)) * (_DASHES_TAKE if line else 1)
 
     def show(self, data: CurveData, columns: ViewColumns) -> Span | None:
-        """Draw what a view shows of a curve.
+        """Reduce a curve to the columns of a view and keep the result for drawing.
 
         Returns:
             The least and greatest value drawn; None where nothing is.
@@ -110,28 +110,28 @@ class DrawnCurve:
         self._has_dots = few and len(raw.x) > 1 and _spacing_px(raw, columns) > _DOT_APART_PX
         return _span([raw.values] if band is None else [raw.values, band.low, band.high])
 
-    def dress(self, dress: Dress) -> None:
-        """Draw it in other colours or another quality."""
-        if (dress, self._has_dots) == self._dressed:
+    def set_style(self, style: DrawnStyle) -> None:
+        """Draw the curve in other colours or another quality."""
+        if (style, self._has_dots) == self._styled:
             return
-        self._dressed = (dress, self._has_dots)
-        share = _BEHIND_SHARE if dress.behind else FAINT_SHARE if dress.faint and not dress.strong else 1.0
-        colour = theme.mixed(dress.colour, dress.ground, share)
+        self._styled = (style, self._has_dots)
+        share = _BEHIND_SHARE if style.behind else FAINT_SHARE if style.faint and not style.strong else 1.0
+        colour = theme.mixed(style.colour, style.ground, share)
         # A pen of one pixel is drawn many times faster than any other, however fine the screen's pixels are.
-        stroke = max(dress.stroke, Stroke.WIDE) if dress.strong else dress.stroke
-        wide = dress.scale * (_STRONG_PX if dress.strong else _FINE_PX)
-        self._line.dress(
-            _pen(colour, wide if stroke >= Stroke.WIDE else _FAST_PX, dress.line),
-            antialias=dress.stroke > Stroke.FAST,
+        stroke = max(style.stroke, Stroke.WIDE) if style.strong else style.stroke
+        wide = style.scale * (_STRONG_PX if style.strong else _FINE_PX)
+        self._line.set_pen(
+            _pen(colour, wide if stroke >= Stroke.WIDE else _FAST_PX, style.line),
+            antialias=style.stroke > Stroke.FAST,
             dot_px=_DOT_PX if self._has_dots else 0.0,
             in_pieces=stroke is Stroke.WIDE,
         )
-        self._raw.dress(_pen(theme.mixed(colour, dress.ground, FAINT_SHARE), _FAST_PX, 0), antialias=False)
+        self._raw.set_pen(_pen(theme.mixed(colour, style.ground, FAINT_SHARE), _FAST_PX, 0), antialias=False)
         self._band.colour = QColor(colour)
         self._band.colour.setAlphaF(_BAND_SHARE)
         # A jagged outline takes three times as long with it.
-        self._band.antialias = dress.stroke >= Stroke.WIDE
-        self._line.z = 4.0 if dress.strong else 2.5 if share < 1 else 3.0
+        self._band.antialias = style.stroke >= Stroke.WIDE
+        self._line.z = 4.0 if style.strong else 2.5 if share < 1 else 3.0
 
     def _show_lines(self, line: Polyline, raw: Polyline) -> None:
         self._line.show_line(line)
@@ -146,7 +146,7 @@ class DrawnCurve:
         columns: ViewColumns,
         changed: int,
     ) -> Polyline:
-        """The points of a part as they are, or all that is in view by columns."""
+        """The points of a part, or all points in view reduced to columns."""
         cache = self._caches[name]
         if part is not None:
             cache.forget()

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from PySide6.QtCore import QObject, QSize, Qt, Signal
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
 
 from iterand_gui.look.colours import LIGHT
 from iterand_gui.plots import saving
 from iterand_gui.plots.tables import Table, csv_parts
-
-if TYPE_CHECKING:
-    from iterand_gui.plots.canvas import Canvas
-    from iterand_gui.plots.legend import LegendEntry
 
 _SCALE = 2.0  # pixels of an image for each of the layout
 
@@ -30,8 +25,8 @@ class Saved(Protocol):
     def table(self) -> Table:
         """All points."""
 
-    def for_paper(self, scale: float) -> AbstractContextManager[tuple[Canvas, tuple[LegendEntry, ...]]]:
-        """The drawing area and the curves in the light colours and final quality, for as long as it is held.
+    def picture(self, scale: float) -> AbstractContextManager[tuple[QSize, saving.Painter]]:
+        """Size and painter in the light colours and final quality, good for as long as it is held.
 
         Args:
             scale: pixels of the image for each of the layout.
@@ -59,7 +54,7 @@ class PlotFiles(QObject):
             case ".png":
                 error = saving.write(path, saving.png(self._image()))
             case ".svg":
-                with self._picture(1.0) as (size, paint):
+                with self._plot.picture(1.0) as (size, paint):
                     error = saving.write(path, saving.svg(size, LIGHT.base, self._plot.title, paint))
             case _:
                 allowed = ", ".join(saving.SUFFIXES)
@@ -86,19 +81,8 @@ class PlotFiles(QObject):
         QApplication.clipboard().setImage(self._image())
 
     def _image(self) -> QImage:
-        with self._picture(_SCALE) as (size, paint):
+        with self._plot.picture(_SCALE) as (size, paint):
             return saving.image(size, LIGHT.base, _SCALE, paint)
-
-    @contextmanager
-    def _picture(self, scale: float) -> Iterator[tuple[QSize, saving.Painter]]:
-        from iterand_gui.plots.picture import paint_picture, picture_size  # they need the drawing area
-
-        with self._plot.for_paper(scale) as (canvas, entries):
-
-            def paint(painter: QPainter) -> None:
-                paint_picture(painter, canvas, self._plot.title, entries)
-
-            yield picture_size(canvas, entries), paint
 
     def _filter_selected(self, name: str) -> None:
         dialog = self.sender()

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QFontMetrics
 
 _PARTS_AT = ", "
-_TAIL_SHARE = 2 / 3  # of the room: what tells names apart, behind the beginning that they share
+_TAIL_SHARE = 2 / 3  # of the room, for the part that distinguishes names, behind their common beginning
 
 
 def fitted_names(names: Sequence[str], metrics: QFontMetrics, room_px: int) -> dict[str, str]:

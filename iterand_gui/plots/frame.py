@@ -1,4 +1,4 @@
-"""What every plot has around its drawing area: title, legend, menu, keys, table, files, a word when empty.
+"""What a plot of curves has around its drawing area beside what a sheet has: a legend, a chosen curve.
 
 The drawing area, and with it pyqtgraph, is made when the plot is first seen; until then, and while it is out
 of view, a plot only keeps its data.
@@ -8,50 +8,30 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import (
-    QAction,
-    QColor,
-    QContextMenuEvent,
-    QPainter,
-    QPaintEvent,
-    QPalette,
-    QPen,
-    QResizeEvent,
-    QShowEvent,
-)
-from PySide6.QtWidgets import (
-    QGridLayout,
-    QLabel,
-    QMenu,
-    QStackedWidget,
-    QWidget,
-)
+from PySide6.QtCore import QRect, QSize, Signal
+from PySide6.QtGui import QPainter, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QGridLayout, QMenu, QWidget
 
 from iterand_engine.config.metrics import Unit
-from iterand_gui.live.ticker import Redrawn, Ticker
 from iterand_gui.look import theme
 from iterand_gui.look.colours import LIGHT, Colours
-from iterand_gui.plots.files import PlotFiles
+from iterand_gui.plots import saving
 from iterand_gui.plots.header import PlotHeader
 from iterand_gui.plots.legend import LegendEntry, LegendModel, LegendView
-from iterand_gui.plots.table_view import PlotTable
-from iterand_gui.plots.tables import Table
+from iterand_gui.plots.sheet import PlotSheet
 
 if TYPE_CHECKING:
     from iterand_gui.plots.canvas import Canvas
 
 BESIDE_FROM = 7  # so many curves have their legend beside the plot
-_TABLE_AFTER_S = 1.0  # a table that is shown while points come is renewed that long after the last
 _WORDS_S = 0.2  # names and values are renewed no more often: nobody reads faster, and texts take long to draw
 _LEAST_SIZE = QSize(240, 160)
 _LEAST_PICTURE = QSize(640, 400)
-_CORNER_PX = 6.0
 
 
 class Quality(Enum):
@@ -62,7 +42,7 @@ class Quality(Enum):
     PAPER = 2
 
 
-class PlotFrame(Redrawn):
+class PlotFrame(PlotSheet):
     """A plot without its data; subclasses hold them and draw.
 
     Args:
@@ -71,30 +51,19 @@ class PlotFrame(Redrawn):
         empty_text: shown while there are no points: what to do to see some.
     """
 
-    saved = Signal(str)  # path of a file that was written
-    failed = Signal(str)  # a sentence for the user
     highlighted = Signal(object)  # key of the curve that stands out, str; None for none
 
     def __init__(self, title: str, unit: Unit, empty_text: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.title, self.unit = title, unit
-        self.ticker = Ticker.shared()
+        super().__init__(title, "plot", empty_text, parent)
+        self.unit = unit
         self._canvas: Canvas | None = None
         self._highlight: str | None = None
         self._words_due = 0.0
-        self.files = PlotFiles(self, self)
-        self.files.saved.connect(self.saved)
-        self.files.failed.connect(self.failed)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(_LEAST_SIZE)
-        self.setAccessibleName(f"{title} plot")
         self._legend = LegendModel(self)
         self._legend_view = LegendView(self._legend, self)
         self._legend_view.setAccessibleName(f"{title}: legend")
         self._legend_view.picked.connect(self._legend_picked)
-        self._empty = QLabel(empty_text, self)
-        self._table = PlotTable(title, self)
-        self._stack = QStackedWidget(self)
         self._make_actions()
         self._header = PlotHeader(title, (self.reset_action, self.table_action), self)
         self._header.menu_asked.connect(self._open_menu)
@@ -112,10 +81,6 @@ class PlotFrame(Redrawn):
         """The curves as the legend has them, in given colours."""
 
     @abstractmethod
-    def table(self) -> Table:
-        """All points."""
-
-    @abstractmethod
     def summary(self) -> str:
         """The plot in a sentence, for those who cannot see it."""
 
@@ -124,16 +89,12 @@ class PlotFrame(Redrawn):
         """Bring the drawing area up to date."""
 
     @abstractmethod
-    def dress(self, canvas: Canvas, quality: Quality, scale: float) -> None:
+    def apply_style(self, canvas: Canvas, quality: Quality, scale: float) -> None:
         """Give curves the canvas's colours, and widths for so many pixels for each of the layout."""
 
     @abstractmethod
     def connect_canvas(self, canvas: Canvas) -> None:
         """Listen to a drawing area that was just made."""
-
-    @abstractmethod
-    def reset(self) -> None:
-        """Show everything again."""
 
     def add_to_menu(self, menu: QMenu) -> None:
         """Add what only this kind of plot has."""
@@ -155,7 +116,7 @@ class PlotFrame(Redrawn):
             self._highlight = key
             self._legend_view.pick(key)
             if self._canvas is not None:
-                self._dress_again(Quality.FAST)
+                self._style_again(Quality.FAST)
             self.highlighted.emit(key)
             self.ask()
 
@@ -168,19 +129,9 @@ class PlotFrame(Redrawn):
         """Make the y axis logarithmic; zeros and what is below are not drawn then."""
         self.log_action.setChecked(log)
 
-    @property
-    def shows_table(self) -> bool:
-        """Whether the table is seen instead of the plot."""
-        return self.table_action.isChecked()
-
-    def show_as_table(self, table: bool) -> None:
-        """Show the points as a table, or as a plot."""
-        self.table_action.setChecked(table)
-
     def make_menu(self) -> QMenu:
         """All that can be done with the plot; it deletes itself when it closes."""
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu = self._empty_menu()
         menu.addActions([self.reset_action, self.log_action])
         self.add_to_menu(menu)
         menu.addSeparator()
@@ -190,10 +141,6 @@ class PlotFrame(Redrawn):
         return menu
 
     # Drawing.
-
-    def ask(self) -> None:
-        """Have it drawn soon, if it is in view."""
-        self.ticker.ask(self)
 
     def words_changed(self) -> None:
         """Renew what the legend says at once: the user is reading."""
@@ -222,23 +169,29 @@ class PlotFrame(Redrawn):
 
     def settle(self) -> None:
         """Nothing came for a while: draw finely, or bring the table up to date."""
-        if self.shows_table:
-            self._table.show_table(self.table())
-        else:
-            self._dress_again(Quality.FINE)
+        super().settle()
+        if not self.shows_table:
+            self._style_again(Quality.FINE)
 
     @contextmanager
-    def for_paper(self, scale: float) -> Iterator[tuple[Canvas, tuple[LegendEntry, ...]]]:
-        """The drawing area and the curves as they are to be saved, for as long as it is held."""
+    def picture(self, scale: float) -> Iterator[tuple[QSize, saving.Painter]]:
+        """Title, names of the curves and the drawing area."""
+        from iterand_gui.plots.picture import paint_picture, picture_size  # they need the drawing area
+
         canvas = self._made_canvas()
         if not canvas.isVisible():
             canvas.resize(self._stack.size().expandedTo(_LEAST_PICTURE))
             canvas.grab(QRect(0, 0, 1, 1))  # a widget that is hidden learns its size only when it is painted
-        canvas.dress(LIGHT)
+        canvas.set_colours(LIGHT)
         self.draw(canvas)
-        self.dress(canvas, Quality.PAPER, scale)
+        self.apply_style(canvas, Quality.PAPER, scale)
+        entries = self.entries(LIGHT)
+
+        def paint(painter: QPainter) -> None:
+            paint_picture(painter, canvas, self.title, entries)
+
         try:
-            yield canvas, self.entries(LIGHT)
+            yield picture_size(canvas, entries), paint
         finally:
             self._set_colours()
 
@@ -252,62 +205,31 @@ class PlotFrame(Redrawn):
             self._stack.addWidget(canvas)
         return self._canvas
 
-    def _show_table(self) -> None:
-        if self._stack.currentWidget() is self._table:
-            self.ticker.settle(self, _TABLE_AFTER_S)
-        else:
-            self._table.show_table(self.table())
-            self._stack.setCurrentWidget(self._table)
-
     def _set_colours(self) -> None:
         if self._canvas is not None:
-            self._canvas.dress(theme.colours(self.palette()))
-            self._dress_again(Quality.FAST)
-        muted = QPalette()
-        muted.setColor(QPalette.ColorRole.WindowText, theme.colour("muted"))
-        self._empty.setPalette(muted)
-        self.ask()
+            self._canvas.set_colours(theme.colours(self.palette()))
+            self._style_again(Quality.FAST)
+        super()._set_colours()
 
-    def _dress_again(self, quality: Quality) -> None:
+    def _style_again(self, quality: Quality) -> None:
         if self._canvas is not None:
-            self.dress(self._canvas, quality, self._canvas.devicePixelRatioF())
+            self.apply_style(self._canvas, quality, self._canvas.devicePixelRatioF())
 
     # Parts.
 
     def _make_actions(self) -> None:
-        self.reset_action = self._action("Show &all", "Home", self.reset, "reset")
-        self.log_action = self._action("&Logarithmic y axis", "L")
-        self.table_action = self._action("Show as &table", "T", icon="table")
-        self.next_action = self._action("&Next curve", "N", self._highlight_next)
-        self.previous_action = self._action("&Previous curve", "Shift+N", self._highlight_previous)
-        self.save_action = self._action("&Save as ...", "S", self.files.ask_path, "save")
-        self.copy_action = self._action("&Copy picture", "C", self.files.copy, "copy")
-        for action in (self.log_action, self.table_action):
-            action.setCheckable(True)
-            action.toggled.connect(self.ask)
-
-    def _action(
-        self, text: str, key: str, slot: Callable[[], object] | None = None, icon: str | None = None
-    ) -> QAction:
-        action = QAction(text, self)
-        action.setShortcut(key)
-        action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        if icon is not None:
-            action.setIcon(theme.icon(icon))
-        if slot is not None:
-            action.triggered.connect(slot)
-        self.addAction(action)
-        return action
+        table, save = self.table_action, self.save_action
+        self.log_action = self._action("&Logarithmic y axis", "L", before=table)
+        self.log_action.setCheckable(True)
+        self.log_action.toggled.connect(self.ask)
+        self.next_action = self._action("&Next curve", "N", self._highlight_next, before=save)
+        self.previous_action = self._action(
+            "&Previous curve", "Shift+N", self._highlight_previous, before=save
+        )
 
     def _lay_out(self) -> None:
-        self._empty.setTextFormat(theme.PLAIN)
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._empty.setWordWrap(True)
-        self._stack.addWidget(self._empty)
-        self._stack.addWidget(self._table)
         self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(theme.SPACE_M, theme.SPACE_XS, theme.SPACE_XS, theme.SPACE_XS)
-        self._grid.setSpacing(theme.SPACE_XS)
+        self._set_margins(self._grid)
         self._grid.addWidget(self._header, 0, 0, 1, 2)
         self._grid.addWidget(self._stack, 2, 0)
         self._grid.setRowStretch(2, 1)
@@ -336,27 +258,6 @@ class PlotFrame(Redrawn):
         super().resizeEvent(event)
         self._legend_view.set_room(event.size().width())
 
-    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt)
-        """Take the colours and fonts of another theme."""
-        super().changeEvent(event)
-        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.FontChange):
-            self._set_colours()
-
-    def contextMenuEvent(self, event: QContextMenuEvent) -> None:  # noqa: N802 (Qt)
-        """Open the menu at the pointer, or by the menu key."""
-        self.make_menu().popup(event.globalPos())
-
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt)
-        """A sheet with a thin line around, stronger where the keys go."""
-        if self.is_behind:
-            self.ask()
-        colours = theme.colours(self.palette())
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setBrush(QColor(colours.base))
-        painter.setPen(QPen(QColor(colours.accent if self.hasFocus() else colours.grid), 1))
-        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), _CORNER_PX, _CORNER_PX)
-
     def _highlight_next(self) -> None:
         self._turn_highlight(1)
 
@@ -370,6 +271,3 @@ class PlotFrame(Redrawn):
 
     def _legend_picked(self, key: str | None) -> None:
         self.set_highlight(None if key == self._highlight else key)
-
-    def _open_menu(self, at: QPoint) -> None:
-        self.make_menu().popup(at)

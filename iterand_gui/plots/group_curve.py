@@ -51,14 +51,14 @@ def _all_steps(each: Sequence[Steps]) -> Steps:
     if not each:
         return np.empty(0, np.int64)
     longest = max(each, key=len)
-    # Runs of a group record at the same steps: then the longest has them all, and nothing need be sorted.
+    # Runs of a group record at the same steps: then the longest has them all, and nothing has to be sorted.
     if all(np.array_equal(steps, longest[: len(steps)]) for steps in each):
         return longest
     return np.unique(np.concatenate(each))
 
 
 def _places(steps: Steps, own_steps: Steps) -> slice | NDArray[np.intp]:
-    """Where a run's steps stand among all."""
+    """The indices of a run's steps among all steps."""
     if np.array_equal(own_steps, steps[: len(own_steps)]):
         return slice(0, len(own_steps))
     return np.searchsorted(steps, own_steps)

@@ -1,4 +1,4 @@
-"""The line above a plot: title, a note in small, a button for each of a few actions, and one for the menu."""
+"""The line above a plot: title, choices, a note in small, buttons for a few actions, and one for the menu."""
 
 from __future__ import annotations
 
@@ -12,25 +12,44 @@ from iterand_gui.look import theme
 
 
 class PlotHeader(QWidget):
-    """Shows and asks; the plot does."""
+    """Shows and asks; the plot does.
+
+    Args:
+        title: of the plot.
+        actions: what has a button.
+        parent: the plot.
+        choices: widgets beside the title.
+        menu_help: what is in the menu.
+    """
 
     menu_asked = Signal(QPoint)  # where on the screen the menu is to open
 
-    def __init__(self, title: str, actions: Sequence[QAction], parent: QWidget) -> None:
+    def __init__(
+        self,
+        title: str,
+        actions: Sequence[QAction],
+        parent: QWidget,
+        choices: Sequence[QWidget] = (),
+        menu_help: str = "Axes, smoothing, saving",
+    ) -> None:
         super().__init__(parent)
         self._title, self._note = QLabel(title, self), QLabel(self)
         self._title.setFont(theme.title_font(self.font()))
         self._note.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(theme.SPACE_XS)
-        for label, stretch in ((self._title, 0), (self._note, 1)):
+        row.setSpacing(theme.SPACE_S if choices else theme.SPACE_XS)
+        row.addWidget(self._title)
+        for choice in choices:
+            row.addWidget(choice)
+        if not choices:
+            row.addSpacing(theme.SPACE_XS)
+        row.addWidget(self._note, 1)
+        for label in (self._title, self._note):
             label.setTextFormat(theme.PLAIN)
-            row.addWidget(label, stretch)
-        row.insertSpacing(1, theme.SPACE_XS)
         for action in actions:
             row.addWidget(self._button(title, action))
-        row.addWidget(self._menu_button(title))
+        row.addWidget(self._menu_button(title, menu_help))
         self._mute_note()
 
     def set_note(self, text: str) -> None:
@@ -57,12 +76,12 @@ class PlotHeader(QWidget):
         button.setToolTip(f"{words} ({action.shortcut().toString()})")
         return button
 
-    def _menu_button(self, title: str) -> QToolButton:
+    def _menu_button(self, title: str, menu_help: str) -> QToolButton:
         self._menu = QToolButton(self)
         self._menu.setIcon(theme.icon("more"))
         self._menu.setAutoRaise(True)
         self._menu.setAccessibleName(f"{title}: menu")
-        self._menu.setToolTip("Axes, smoothing, saving")
+        self._menu.setToolTip(menu_help)
         self._menu.clicked.connect(self._ask_for_menu)
         return self._menu
 

@@ -1,4 +1,4 @@
-"""What is drawn inside a plot: lines, bands, bars, dots and marks.
+"""The shapes inside a plot: lines, bands, bars, dots and marks.
 
 One item of pyqtgraph's scene paints all of them: with an item for each, 32 curves take twice the time.
 """
@@ -31,12 +31,12 @@ NOTHING = Polyline(np.empty(0), np.empty(0, np.float32), raw=False)
 
 
 class Shape(Protocol):
-    """Something that can be painted; what has a greater z lies above."""
+    """Can be painted in a plot; shapes with a greater `z` lie above."""
 
     z: float
 
     def paint(self, painter: QPainter, view: QRectF, pixel: QSizeF) -> None:
-        """Paint it in the places and values of the axes; `pixel` is the size of one of the layout."""
+        """Paint in coordinates of the axes; `pixel` is the size of one pixel of the layout in them."""
 
 
 class ShapesItem(QGraphicsItem):
@@ -48,24 +48,23 @@ class ShapesItem(QGraphicsItem):
         self._shapes: list[Shape] = []
 
     def set_view(self, view: QRectF) -> None:
-        """Say what is seen of the plane."""
+        """Set the visible part of the plane."""
         if view != self._view:
             self.prepareGeometryChange()
             self._view = view
 
     def renew(self, shapes: Iterable[Shape]) -> None:
-        """Paint these."""
+        """Replace the shapes and paint them; a greater `z` lies above."""
         self._shapes = sorted(shapes, key=lambda shape: shape.z)
         self.update()
 
     def boundingRect(self) -> QRectF:  # noqa: N802 (Qt)
-        """What is seen of the plane."""
+        """The visible part of the plane."""
         return self._view
 
     def paint(
         self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
     ) -> None:
-        """Paint all shapes."""
         scale = painter.worldTransform()
         if not scale.m11() or not scale.m22():  # there is no room between the axes
             return
@@ -87,11 +86,10 @@ class LineShape:
         self._made: Any = None  # the line as Qt takes it, made when it is first painted
 
     def show_line(self, line: Polyline) -> None:
-        """Draw another line."""
         self.line, self._made = line, None
 
-    def dress(self, pen: QPen, *, antialias: bool, dot_px: float = 0.0, in_pieces: bool = False) -> None:
-        """Draw it with another pen; dashes do not come out in pieces."""
+    def set_pen(self, pen: QPen, *, antialias: bool, dot_px: float = 0.0, in_pieces: bool = False) -> None:
+        """Draw the line with another pen; dashed lines must not be drawn in pieces."""
         in_pieces = in_pieces and pen.style() == Qt.PenStyle.SolidLine
         if in_pieces != self._in_pieces:
             self._made = None
@@ -140,7 +138,7 @@ class Band:
 
 
 class BandShape:
-    """A filled band."""
+    """The area between the bounds of a `Band`, filled."""
 
     def __init__(self, z: float) -> None:
         self.z = z
@@ -161,7 +159,6 @@ class BandShape:
         self._path = pg.arrayToQPath(np.concatenate((x, x[::-1])), np.concatenate((high, low[::-1])))
 
     def paint(self, painter: QPainter, view: QRectF, pixel: QSizeF) -> None:
-        """Fill the band."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, self.antialias)
         painter.fillPath(self._path, self.colour)
 
@@ -173,7 +170,6 @@ class BarsShape:
         self.z, self._band, self._pen = z, band, pen
 
     def paint(self, painter: QPainter, view: QRectF, pixel: QSizeF) -> None:
-        """Draw the bars."""
         cap = _CAP_PX * pixel.width()
         lines = []
         bars = (array.tolist() for array in (self._band.x, self._band.low, self._band.high))
@@ -189,7 +185,7 @@ class BarsShape:
 
 
 class DotsShape:
-    """Single points, each with a rim in the ground's colour, so that those that overlap are told apart.
+    """Single points, each with a rim in the ground's colour, so that overlapping ones stay distinct.
 
     Places and values (n,); what is not finite is not drawn.
     """
@@ -202,7 +198,6 @@ class DotsShape:
         self._colour, self._ground = colour, ground
 
     def paint(self, painter: QPainter, view: QRectF, pixel: QSizeF) -> None:
-        """Draw the points."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         painter.setPen(Qt.PenStyle.NoPen)
         rim_px = self._radius_px + _RIM_PX
@@ -222,7 +217,6 @@ class MarksShape:
         self._pen.setCosmetic(True)
 
     def paint(self, painter: QPainter, view: QRectF, pixel: QSizeF) -> None:
-        """Draw those in view."""
         inside = self._places[(self._places >= view.left()) & (self._places <= view.right())]
         columns = np.unique(np.round((inside - view.left()) / pixel.width()))
         bottom, top = view.top(), view.top() + _MARK_PX * pixel.height()

@@ -1,4 +1,4 @@
-"""The curves of a plot by name, with how they are drawn and their values where the crosshair stands."""
+"""The legend of a plot: names of curves, their lines, and their values at the crosshair."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def lines_apart(colour_numbers: Iterable[int]) -> Iterator[int]:
 
 
 class LegendRole(IntEnum):
-    """What the model gives beside names."""
+    """The data that the model returns beside names."""
 
     ENTRY = Qt.ItemDataRole.UserRole + 1
 
@@ -61,19 +61,19 @@ class LegendEntry:
 
 
 def _place(entry: LegendEntry) -> tuple[str, str]:
-    """What an entry's place in the layout depends on."""
+    """The parts of an entry that its place in the layout depends on."""
     return entry.key, entry.name
 
 
 class LegendModel(QAbstractListModel):
-    """Entries for Qt's views."""
+    """The entries of a legend as a list model; `LegendRole` gives what stands beside names."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.entries: tuple[LegendEntry, ...] = ()
 
     def show_entries(self, entries: Sequence[LegendEntry]) -> None:
-        """Show other entries; the same with other values stay where they are."""
+        """Show other entries; entries whose values alone differ stay in place."""
         before, self.entries = self.entries, tuple(entries)
         if self.entries == before:
             return
@@ -84,7 +84,6 @@ class LegendModel(QAbstractListModel):
         self.endResetModel()
 
     def rowCount(self, parent: Index = _TOP) -> int:  # noqa: N802 (Qt)
-        """One a curve."""
         return 0 if parent.isValid() else len(self.entries)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
@@ -125,7 +124,7 @@ class LegendView(QListView):
         self.place(beside=False)
 
     def place(self, *, beside: bool) -> None:
-        """Stand beside the plot, or above it."""
+        """Place the legend beside the plot or above it."""
         self.is_beside = beside
         self.setFlow(QListView.Flow.TopToBottom if beside else QListView.Flow.LeftToRight)
         self.setWrapping(not beside)
@@ -142,19 +141,19 @@ class LegendView(QListView):
             self.setCurrentIndex(model.index(row))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt)
-        """Take the lines that the width asks for."""
+        """Set the number of lines that the width needs."""
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             self._fit()
 
     def set_room(self, width: int) -> None:
-        """Say how wide the plot is, of which a column may take a part."""
+        """Set the width of the plot; a column takes at most a share of it."""
         if width != self._room_px:
             self._room_px = width
             self._fit()
 
     def name_text(self, name: str) -> str:
-        """What there is room for of a name; no two names read the same."""
+        """A name cut to the room for it; no two names read the same."""
         model = self.model()
         assert isinstance(model, LegendModel)
         seen = model.entries, self.viewport().width(), self.font().key()
@@ -212,7 +211,6 @@ class LegendDelegate(QStyledItemDelegate):
         return QSize(width, _row_height(metrics))
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        """Draw one entry."""
         entry = index.data(LegendRole.ENTRY)
         rect: QRect = option.rect
         palette: QPalette = option.palette

@@ -1,4 +1,4 @@
-"""What several plots have in common: the x axis and what is seen of it, the crosshair, smoothing, following.
+"""The state that several plots share: x axis, visible part of it, crosshair, smoothing, following.
 
 Plots that share a link show the same stretch of the same axis. No pyqtgraph.
 """
@@ -26,14 +26,14 @@ AXIS_NAMES = {XAxis.STEP: "Step", XAxis.EPOCH: "Epoch", XAxis.TIME: "Training ti
 
 
 def smoothing_text(window: int) -> str:
-    """What smoothing over so many steps is called."""
+    """The name of smoothing over so many steps."""
     return f"Mean of {window:,} steps" if window else "None"
 
 
 class PlotLink(QObject):
     """The common state of linked plots."""
 
-    changed = Signal()  # what is seen, or how
+    changed = Signal()  # the visible part, the axis or smoothing changed
     cursor_moved = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -47,11 +47,11 @@ class PlotLink(QObject):
 
     @property
     def axis(self) -> XAxis:
-        """What the x axis counts."""
+        """The quantity on the x axis."""
         return self._axis
 
     def set_axis(self, axis: XAxis) -> None:
-        """Count something else; all of it is shown again."""
+        """Show another quantity on the x axis; all of it is visible again."""
         if axis is not self._axis:
             self._axis, self._window, self._cursor = axis, None, None
             self._extents.clear()
@@ -88,7 +88,7 @@ class PlotLink(QObject):
         return self._cursor
 
     def set_cursor(self, place: float | None) -> None:
-        """Move the crosshair."""
+        """Move the crosshair of all plots; None takes it away."""
         if place != self._cursor:
             self._cursor = place
             self.cursor_moved.emit()
@@ -107,7 +107,7 @@ class PlotLink(QObject):
 
     @property
     def view(self) -> Span:
-        """What is seen of the x axis, low < high."""
+        """The visible part of the x axis, low < high."""
         if self._window is not None:
             return self._window
         low, high = self.extent or (0.0, 1.0)
@@ -117,7 +117,7 @@ class PlotLink(QObject):
         return min(low, 0.0) if low < 0.1 * high else low - rim, _round_up(high + rim, high - low)
 
     def report_extent(self, plot: QObject, extent: Span | None) -> None:
-        """A plot says from where to where its points reach."""
+        """Take the first and last place of a plot's points; None if it has none."""
         before = self.view
         if extent is None:
             self._extents.pop(plot, None)
@@ -129,7 +129,7 @@ class PlotLink(QObject):
             self.changed.emit()
 
     def show(self, low: float, high: float) -> None:
-        """Show a part; one that leaves the newest points out is not moved on."""
+        """Show a part; if it leaves the newest points out, it does not follow new ones."""
         least = _LEAST_SPAN[self._axis]
         if high - low < least:
             middle = (low + high) / 2
@@ -154,7 +154,7 @@ class PlotLink(QObject):
             self.show(place - (place - low) * factor, place + (high - place) * factor)
 
     def pan(self, share: float) -> None:
-        """Move what is seen by a share of its width."""
+        """Move the visible part by a share of its width."""
         low, high = self.view
         self.show(low + share * (high - low), high + share * (high - low))
 

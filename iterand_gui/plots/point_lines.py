@@ -1,4 +1,4 @@
-"""Results of runs over something that differs between them: means, deviations and the runs. No pyqtgraph."""
+"""Results of runs over an option that differs between them: means, deviations, single runs. No pyqtgraph."""
 
 from __future__ import annotations
 

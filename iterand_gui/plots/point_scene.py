@@ -29,7 +29,7 @@ _PLACES_MARKED = 12
 
 @dataclass(frozen=True)
 class Axes:
-    """What the axes count: name and unit of x, unit of y, and whether each is logarithmic."""
+    """The axes: name and unit of x, unit of y, and whether each is logarithmic."""
 
     x_name: str
     x_unit: Unit
@@ -57,7 +57,7 @@ class PointScene:
         self.places: Span = (0.0, 1.0)
 
     def show(self, lines: Sequence[PointLine], axes: Axes, places: Span | None, values: Span | None) -> None:
-        """Show lines; `dress` draws them. Places and values are as on the axes; None for all there are."""
+        """Show lines at the next `set_style`; `places` and `values` as on the axes, None for all of them."""
         self._lines, self._axes = lines, axes
         every_x = [axes.x_at([run.x for run in line.known]) for line in lines]
         self.places = places or value_range([_span(x) for x in every_x], axes.x_unit, log=True)
@@ -66,7 +66,7 @@ class PointScene:
         self._canvas.set_view(self.places, self.values)
         self._draw_axes()
 
-    def dress(self, highlight: str | None, scale: float) -> None:
+    def set_style(self, highlight: str | None, scale: float) -> None:
         """Draw the lines in the canvas's colours, for pixels of a scale."""
         colours = self._canvas.colours
         shapes: list[Shape] = []
@@ -100,7 +100,7 @@ class PointScene:
         x, y = self._axes.x_at(means.x), self._axes.y_at(means.mean)
         through = LineShape(z)
         through.show_line(Polyline(x, y.astype(np.float32), raw=True))
-        through.dress(_pen(colour, (_STRONG_PX if strong else _LINE_PX) * scale, style), antialias=True)
+        through.set_pen(_pen(colour, (_STRONG_PX if strong else _LINE_PX) * scale, style), antialias=True)
         bars = BarsShape(z, self._band(means), _pen(colour, _BAR_PX * scale, 0))
         light = theme.mixed(colour, ground, 0.55)
         runs = DotsShape(z - 1, *self._runs(line), _RUN_PX, light, ground)

@@ -60,7 +60,7 @@ class PointsPlot(ZoomedPlot):
 
         Args:
             lines: in the order of the legend; those without a finite point are left out.
-            x_name: what differs between the runs, as the axis names it.
+            x_name: name of the x axis: the quantity that differs between the runs.
             x_unit: what its values are.
         """
         if x_name != self._x_name:
@@ -79,16 +79,16 @@ class PointsPlot(ZoomedPlot):
         """The lines that have points."""
         return [line.key for line in self._lines]
 
-    # What is seen.
+    # The visible part.
 
     @property
     def values(self) -> Span:
-        """What is seen of the y axis; logarithms on a logarithmic one."""
+        """The visible part of the y axis; logarithms on a logarithmic one."""
         return self._scene.values if self._scene else (0.0, 1.0)
 
     @property
     def places(self) -> Span:
-        """What is seen of the x axis; logarithms on a logarithmic one."""
+        """The visible part of the x axis; logarithms on a logarithmic one."""
         return self._scene.places if self._scene else (0.0, 1.0)
 
     @property
@@ -148,7 +148,7 @@ class PointsPlot(ZoomedPlot):
         x = all_places(self._lines)
         return x[x > 0] if self.log_x_action.isChecked() else x
 
-    # What the frame asks for.
+    # Called by the frame.
 
     def draw(self, canvas: Canvas) -> None:
         """Bring the drawing area up to date."""
@@ -161,13 +161,13 @@ class PointsPlot(ZoomedPlot):
             axes = Axes(self._x_name, self._x_unit, self.unit, log_x=log_x, log_y=self.log)
             self._scene.show(self._lines, axes, self._places_seen, self._values_seen)
             self._is_changed = False
-            self.dress(canvas, Quality.FINE, canvas.devicePixelRatioF())
+            self.apply_style(canvas, Quality.FINE, canvas.devicePixelRatioF())
         self._scene.draw_cursor(self._cursor)
 
-    def dress(self, canvas: Canvas, quality: Quality, scale: float) -> None:
-        """Give lines the canvas's colours; they are few enough to be drawn finely always."""
+    def apply_style(self, canvas: Canvas, quality: Quality, scale: float) -> None:
+        """Draw the lines in the canvas's colours; they are few, so always finely."""
         if self._scene is not None:
-            self._scene.dress(self.highlight, scale)
+            self._scene.set_style(self.highlight, scale)
 
     def entries(self, colours: Colours) -> tuple[LegendEntry, ...]:
         """The lines as the legend has them, with their values where the crosshair stands."""
@@ -197,5 +197,4 @@ class PointsPlot(ZoomedPlot):
         return f"{lines} over {self._x_name.lower()}, {texts.counted(runs, 'run')}: {names}."
 
     def add_to_menu(self, menu: QMenu) -> None:
-        """The x axis."""
         menu.addAction(self.log_x_action)

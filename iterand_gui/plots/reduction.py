@@ -19,7 +19,7 @@ Values = NDArray[np.float32]
 
 
 class PixelColumns(NamedTuple):
-    """What falls into each of n columns; NaN where a column has no finite value.
+    """Least and greatest value of each of n columns; NaN where a column has no finite value.
 
     `filled` says which columns have points at all, `first` is the first point's value: it says from which
     end a column is entered.
@@ -33,7 +33,7 @@ class PixelColumns(NamedTuple):
 
 @dataclass(frozen=True)
 class Polyline:
-    """What is drawn of a curve: positions on the x axis and values, both (m,); NaN is a gap.
+    """The line of a curve: positions on the x axis and values, both (m,); NaN is a gap.
 
     `raw` says that these are the points themselves.
     """
@@ -73,7 +73,7 @@ def reduce_columns(values: Values, starts: NDArray[np.intp]) -> PixelColumns:
 
 
 class ColumnCache:
-    """Reduces one growing array again and again; while the columns stay, only what is new is looked at."""
+    """Reduces one growing array again and again; while the columns stay, only new points are read."""
 
     def __init__(self) -> None:
         self._edges: Steps | None = None
@@ -81,7 +81,7 @@ class ColumnCache:
         self._columns = _empty_columns(0)
 
     def forget(self) -> None:
-        """Look at everything the next time."""
+        """Reduce the whole array at the next call."""
         self._edges = None
 
     def reduce(self, steps: Steps, values: Values, edges: Steps, changed: int) -> PixelColumns:
@@ -95,7 +95,7 @@ class ColumnCache:
         if edges is not self._edges:
             self._edges, changed = edges, 0
             self._starts, self._columns = np.zeros(len(edges), np.intp), _empty_columns(len(edges) - 1)
-        # What is new may fall into the column of the last old point, and into none before.
+        # New points may fall into the column of the last old point, and into none before it.
         column = max(0, int(np.searchsorted(self._starts, changed - 1, side="right")) - 1) if changed else 0
         begin = int(self._starts[column]) if changed else 0
         starts = column_starts(steps[begin:], edges[column:])

@@ -63,7 +63,7 @@ def svg(size: QSize, ground: str, title: str, paint: Painter) -> QByteArray:
 
 
 def write(path: Path, content: QByteArray) -> str | None:
-    """Write a file; returns what went wrong, or None."""
+    """Write a file; return a sentence about the error, or None."""
     file = QSaveFile(str(path))
     if (
         file.open(QIODevice.OpenModeFlag.WriteOnly)
@@ -78,7 +78,7 @@ class TextSaving(QObject):
     """Writes a text of many parts while the window goes on; deletes itself at the end."""
 
     saved = Signal(str)  # path
-    failed = Signal(str)  # what went wrong
+    failed = Signal(str)  # a sentence about the error
 
     def __init__(self, path: Path, parts: Iterator[str], parent: QObject) -> None:
         super().__init__(parent)

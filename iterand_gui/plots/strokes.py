@@ -1,4 +1,4 @@
-"""How well lines are drawn, by how much ink that takes: wide antialiased ones cost time by their length.
+"""Chooses how finely lines are drawn from their length: wide antialiased lines cost time by their length.
 
 By Qt's raster engine, a microsecond draws some 60 pixels of an antialiased line one pixel wide, one or two of
 a wider one in pieces, and a quarter of a pixel of a wider one that goes up and down as a whole.
@@ -12,14 +12,14 @@ import numpy as np
 
 from iterand_gui.plots.reduction import Values
 
-ALWAYS_WIDE_PX = 3_000  # of lines: so much costs little also in each of six live plots
+ALWAYS_WIDE_PX = 3_000  # lines of this length cost little even in each of six live plots
 _WHOLE_PX = 2_500
 _WIDE_PX = 50_000
 _SMOOTH_PX = 2_000_000
 
 
 class Stroke(IntEnum):
-    """From fast to fine. Dashes are always drawn as a whole: else they do not come out."""
+    """Ways to draw a line, from fast to fine. Dashed lines are drawn whole: pieces lose the dashes."""
 
     FAST = 0  # one pixel wide, jagged
     SMOOTH = 1  # one pixel wide, antialiased
@@ -27,10 +27,10 @@ class Stroke(IntEnum):
     WHOLE = 3
 
 
-def finest(ink_px: float) -> Stroke:
-    """The finest stroke in which so much of lines is drawn without holding the window up."""
+def finest(length_px: float) -> Stroke:
+    """The finest stroke that draws lines of this total length without delaying the window."""
     limits = {Stroke.WHOLE: _WHOLE_PX, Stroke.WIDE: _WIDE_PX, Stroke.SMOOTH: _SMOOTH_PX}
-    return next((stroke for stroke, limit in limits.items() if ink_px <= limit), Stroke.FAST)
+    return next((stroke for stroke, limit in limits.items() if length_px <= limit), Stroke.FAST)
 
 
 def travel(values: Values) -> float:

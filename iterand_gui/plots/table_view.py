@@ -13,7 +13,7 @@ _LEAST_COLUMN_PX = 90
 
 
 class PlotTable(QTableView):
-    """Shows a table; a longer state of the same leaves what is seen where it is."""
+    """Shows a table; when the same table grows, the visible rows stay in place."""
 
     def __init__(self, title: str, parent: QWidget) -> None:
         super().__init__(parent)
@@ -32,5 +32,4 @@ class PlotTable(QTableView):
         self._model.modelReset.connect(self.resizeColumnsToContents)
 
     def show_table(self, table: Table) -> None:
-        """Show these points."""
         self._model.show_table(table)

@@ -1,6 +1,6 @@
-"""A plot's points as a table, for those who read rather than look, and for CSV files. No pyqtgraph.
+"""The points of a plot as a table, for those who read rather than look, and for CSV files. No pyqtgraph.
 
-All points are there; cells are made when they are looked at, so that a million rows cost nothing.
+A table has all points; cells are made when they are shown, so that a million rows cost nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Table(Protocol):
 
     @property
     def columns(self) -> tuple[PlotColumn, ...]:
-        """The columns."""
+        """Names and kinds of the columns, from left to right."""
 
     @property
     def row_count(self) -> int:
@@ -50,7 +50,7 @@ class Table(Protocol):
 
 @dataclass(frozen=True)
 class PlainTable:
-    """A table that is there as a whole."""
+    """A table whose rows are all in memory."""
 
     columns: tuple[PlotColumn, ...]
     cells: tuple[tuple[Cell, ...], ...]
@@ -122,7 +122,7 @@ class PlotTableModel(QAbstractTableModel):
         self._block_first = 0
 
     def show_table(self, table: Table) -> None:
-        """Show another table, or a longer state of the same: then what is seen stays where it is."""
+        """Show another table, or the same one with more rows: then the visible rows stay in place."""
         grows = table.columns == self._table.columns and table.row_count >= self._table.row_count > 0
         if not grows:
             self.beginResetModel()
@@ -140,11 +140,9 @@ class PlotTableModel(QAbstractTableModel):
         self.dataChanged.emit(self.index(0, 0), self.index(before - 1, len(table.columns) - 1))
 
     def rowCount(self, parent: Index = _TOP) -> int:  # noqa: N802 (Qt)
-        """Rows of the table."""
         return 0 if parent.isValid() else self._table.row_count
 
     def columnCount(self, parent: Index = _TOP) -> int:  # noqa: N802 (Qt)
-        """Columns of the table."""
         return 0 if parent.isValid() else len(self._table.columns)
 
     def headerData(  # noqa: N802 (Qt)
@@ -158,7 +156,7 @@ class PlotTableModel(QAbstractTableModel):
         return self._table.columns[section].name if orientation == Qt.Orientation.Horizontal else section + 1
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        """A cell as a reader wants it."""
+        """The text of a cell, aligned as numbers or as text."""
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return self._alignment(index.column())
         if role not in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):

@@ -1,4 +1,4 @@
-"""Where an axis has its ticks, and what stands at them. No Qt."""
+"""Places and texts of the ticks of an axis. No Qt."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _tick_text(value: float, gap: float, largest: float, unit: Unit) -> str:
 
 
 def _number_text(value: float, gap: float, largest: float) -> str:
-    """A number with the digits that tell it from its neighbours; very large and small ones in short."""
+    """The digits that distinguish a number from its neighbours; powers of ten if very large or small."""
     if value == 0:
         return "0"
     if 1e6 <= largest < _LARGEST_IN_UNITS:

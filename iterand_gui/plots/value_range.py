@@ -1,4 +1,4 @@
-"""From where to where a y axis goes. No Qt."""
+"""The bounds of a y axis. No Qt."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def value_range(spans: Iterable[Span | None], unit: Unit, *, log: bool) -> Span:
     if not known:
         return (-1.0, 0.0) if log else (0.0, 1.0)
     low, high = min(low for low, _ in known), max(high for _, high in known)
-    if high - low <= 1e-6 * max(abs(low), abs(high)):  # nothing but rounding lies between
+    if high - low <= 1e-6 * max(abs(low), abs(high)):  # the values differ by rounding alone
         room = _LEAST_DECADES if log else 0.05 * abs(low) or 0.5
         return low - room, high + room
     part = 10.0 ** math.floor(math.log10(high - low)) / 20

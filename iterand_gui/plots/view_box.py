@@ -1,4 +1,4 @@
-"""The inside of a plot takes wheel and mouse, and says what they ask for; whoever owns the plot does it."""
+"""The inside of a plot: turns wheel and mouse into signals, which the owner of the plot obeys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ class PlotViewBox(pg.ViewBox):
         self.setDefaultPadding(0.0)
 
     def wheelEvent(self, event: Any, axis: int | None = None) -> None:  # noqa: N802 (Qt)
-        """Zoom around the pointer."""
         factor = _ZOOM_A_NOTCH ** (event.delta() / _NOTCH)
         place = self.mapSceneToView(event.scenePos())
         if axis == 1 or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
@@ -36,7 +35,7 @@ class PlotViewBox(pg.ViewBox):
         event.accept()
 
     def mouseDragEvent(self, event: Any, axis: int | None = None) -> None:  # noqa: N802 (pyqtgraph)
-        """Move, or frame what to zoom into."""
+        """Move the view, or with Shift draw the frame to zoom into."""
         if event.button() != Qt.MouseButton.LeftButton:
             event.ignore()
             return
@@ -51,7 +50,7 @@ class PlotViewBox(pg.ViewBox):
         self.pan.emit(across, up)
 
     def mouseClickEvent(self, event: Any) -> None:  # noqa: N802 (pyqtgraph)
-        """A double click shows everything again."""
+        """Ask for the whole view at a double click."""
         if event.button() == Qt.MouseButton.LeftButton and event.double():
             event.accept()
             self.reset.emit()

@@ -15,7 +15,7 @@ from iterand_gui.plots.reduction import Steps, Values
 
 
 class XAxis(StrEnum):
-    """What the x axis counts."""
+    """The quantity on the x axis."""
 
     STEP = "step"
     EPOCH = "epoch"

@@ -1,4 +1,4 @@
-"""A plot that is moved and zoomed by mouse and keys. What is seen of its x axis is the subclass's affair."""
+"""A plot that mouse and keys move and zoom. The subclass keeps the visible part of the x axis."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class ZoomedPlot(PlotFrame):
         self.reset_action.setEnabled(False)
         self.log_action.toggled.connect(self._forget_values)
 
-    # What a subclass gives.
+    # A subclass implements these.
 
     @property
     @abstractmethod
     def values(self) -> Span:
-        """What is seen of the y axis; logarithms on a logarithmic one."""
+        """The visible part of the y axis; logarithms on a logarithmic one."""
 
     @property
     @abstractmethod
@@ -51,7 +51,7 @@ class ZoomedPlot(PlotFrame):
 
     @abstractmethod
     def set_cursor_place(self, place: float | None) -> None:
-        """Move the crosshair."""
+        """Move the crosshair on the x axis; None takes it away."""
 
     @abstractmethod
     def move_cursor(self, points: int) -> None:
@@ -63,7 +63,7 @@ class ZoomedPlot(PlotFrame):
 
     @abstractmethod
     def pan_places(self, share: float) -> None:
-        """Move along x by a share of what is seen."""
+        """Move along x by a share of the visible part."""
 
     @abstractmethod
     def zoom_places(self, factor: float, around: float | None) -> None:
@@ -78,16 +78,16 @@ class ZoomedPlot(PlotFrame):
     def is_zoomed(self) -> bool:
         """Whether a part of the x axis is seen."""
 
-    # What is seen.
+    # The visible part.
 
     def changed(self) -> None:
-        """Have it drawn anew."""
+        """Ask the ticker for a drawing after data, axes or the visible part changed."""
         self._is_changed = True
         self.reset_action.setEnabled(self.is_zoomed or self._values_seen is not None)
         self.ask()
 
     def reset(self) -> None:
-        """Show everything again."""
+        """Show all of both axes again."""
         self._values_seen = None
         self.show_all_places()
         self.changed()
@@ -98,7 +98,7 @@ class ZoomedPlot(PlotFrame):
         self.changed()
 
     def connect_canvas(self, canvas: Canvas) -> None:
-        """Do what wheel and mouse ask for."""
+        """Connect the signals of wheel and mouse to moving and zooming."""
         canvas.hovered.connect(self.set_cursor_place)
         canvas.resized.connect(self.changed)
         box = canvas.view_box
@@ -128,7 +128,7 @@ class ZoomedPlot(PlotFrame):
         self.changed()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 (Qt)
-        """Move, zoom and read by keys."""
+        """Move, zoom and read values by keys."""
         ctrl = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
         low, high = self.values
         match event.key():

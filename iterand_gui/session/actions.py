@@ -1,6 +1,6 @@
-"""What a person can do with runs, from whichever page: each works beside the window and says what it did.
+"""What the user can do with runs, from any page: each action works beside the window and reports its result.
 
-Limits: nothing here trains or touches a GPU; slots and workers do.
+Limits: no action trains or touches a GPU; slots and workers do that.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Actions(QObject):
         self._store = store
         self._jobs = jobs
         self._messages = messages
-        self._deleted: list[tuple[str, ...]] = []  # what can be taken back, the last one last
+        self._deleted: list[tuple[str, ...]] = []  # deletions that can be undone, the newest last
 
     def stop(self, ids: Sequence[str]) -> None:
         """Ask runs to save and stop; queued ones leave the queue."""
@@ -176,7 +176,7 @@ class Actions(QObject):
         self._say(work, "Add seeds")
 
     def queue(
-        self, plan: sweeps.Plan, *, first: bool = False, on_done: Callable[[], None] | None = None
+        self, plan: sweeps.SweepPlan, *, first: bool = False, on_done: Callable[[], None] | None = None
     ) -> Job:
         """Queue the runs of a plan and start the slots that are missing; the job is under way."""
 
@@ -191,7 +191,6 @@ class Actions(QObject):
         return job
 
     def set_notes(self, run_id: str, text: str) -> None:
-        """Store a run's notes."""
         self._jobs.run(lambda _: labels.set_notes(self._store, run_id, text), "Notes").failed.connect(
             self._messages.error
         )
@@ -225,8 +224,8 @@ class Actions(QObject):
 
         Args:
             run_id: whose.
-            changes: dotted options with other values. A name that the run was given goes then: it is of what
-                the run was, and without one the options make it.
+            changes: dotted options with other values. The run's own name is dropped then, because it
+                describes the old options; the new run is named by its options.
         """
 
         def work(_: Control) -> Clone | dict[str, Any]:
@@ -244,7 +243,7 @@ class Actions(QObject):
         """Start the slots that queued runs need."""
         self._jobs.run(lambda _: self._start_slots(), "Start slots").failed.connect(self._messages.error)
 
-    def _queue(self, plan: sweeps.Plan, *, first: bool) -> tuple[str, ...]:
+    def _queue(self, plan: sweeps.SweepPlan, *, first: bool) -> tuple[str, ...]:
         done = sweeps.queue_plan(self._workspace, self._store, plan, first)
         self._start_slots()
         self.queued.emit(tuple(done.run_ids))
@@ -260,7 +259,7 @@ class Actions(QObject):
         action: tuple[str, Callable[[], object]] | None = None,
         topic: object = None,
     ) -> Job:
-        """Do something beside the window, and tell its sentence or its error."""
+        """Run work in a thread and show the sentence it returns, or its error."""
         job = self._jobs.run(work, title)
         job.succeeded.connect(lambda text: self._messages.say(text, action, topic))
         job.failed.connect(self._messages.error)

@@ -1,4 +1,4 @@
-"""What a page or the window offers to do, as a value, and the shape of what a page remembers."""
+"""An action that a page or the window offers, as a value, and the type of what a page remembers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Json = dict[str, object]
 
 @dataclass(frozen=True)
 class Command:
-    """Something a person can do, as the command palette and the menus list it.
+    """An action of the user, as the command palette and the menus list it.
 
     `text` says what in a few words; `shortcut` is a key sequence as Qt writes it, empty for none; `enabled`
     is asked when the list is shown.

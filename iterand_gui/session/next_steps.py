@@ -1,7 +1,7 @@
-"""What a person can do next with one run, the most likely first, and what does it. No widgets.
+"""The next steps that the user can take with one run, the most likely first, and their actions. No widgets.
 
-Pages show these as buttons. Which there are, in which order, is decided in `results.next_steps`; the words
-are decided here alone.
+Pages show the steps as buttons. `results.next_steps` decides which steps a run has, in which order; only
+their words stand here.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _RESUME = Step(
     StepKind.RESUME, "&Resume", "resume", "Go on from the last checkpoint, at the head of the queue"
 )
 _RETRY = Step(
-    StepKind.RESUME, "&Resume", "resume", "Try again from the last checkpoint, once the cause is mended"
+    StepKind.RESUME, "&Resume", "resume", "Try again from the last checkpoint, once the cause is repaired"
 )
 _FIRST = Step(StepKind.FIRST, "To the hea&d of the queue", "resume", "Train this run next")
 _CLONE = Step(StepKind.CLONE, "Clo&ne and edit", "clone", "Open the form with this run's options")
@@ -61,7 +61,7 @@ _IN_STATE = {(StepKind.STOP, RunState.QUEUED): _LEAVE, (StepKind.RESUME, RunStat
 
 
 def next_steps(row: RunRow, config: Mapping[str, object]) -> tuple[Step, ...]:
-    """What can be done with a run as it stands.
+    """The steps that the run's state allows, the most likely first.
 
     Args:
         row: the run.
@@ -76,11 +76,11 @@ def _worded(step: NextStep, row: RunRow, config: Mapping[str, object]) -> Step |
     match step.kind:
         case StepKind.SLOWER:
             rate = value_text(value_of(config, tuple(LR.split("."))))
-            told = f"learning rate {value_text(step.changes[LR])} instead of {rate}"
-            return Step(step.kind, f"Clone with lr / &{SLOWER_BY}", "clone", f"Open the form with {told}")
+            what = f"learning rate {value_text(step.changes[LR])} instead of {rate}"
+            return Step(step.kind, f"Clone with lr / &{SLOWER_BY}", "clone", f"Open the form with {what}")
         case StepKind.FP32:
-            told = f"Open the form with precision fp32 instead of {row.precision}"
-            return Step(step.kind, "Clone &in fp32", "clone", told)
+            what = f"Open the form with precision fp32 instead of {row.precision}"
+            return Step(step.kind, "Clone &in fp32", "clone", what)
         case kind:
             return _IN_STATE.get((kind, row.state), _PLAIN.get(kind))
 
@@ -109,7 +109,7 @@ def do(session: Session, kind: StepKind, row: RunRow, config: Mapping[str, objec
 
 
 def compared(session: Session, row: RunRow) -> tuple[str, ...]:
-    """What a run is compared with: the selection where it has several runs, else the seeds of its group."""
+    """The runs to compare with: the selection if it has several runs, else the seeds of the run's group."""
     chosen = session.selection.ids
     if len(chosen) > 1 and row.id in chosen:
         return chosen

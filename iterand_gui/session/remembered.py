@@ -1,4 +1,4 @@
-"""What the window remembers of its owner's arrangement between starts: one JSON file of the user's.
+"""The arrangement of the window that is kept between starts, in one JSON file of the user's.
 
 Limits: layout only (sizes, columns, filters, theme, last page, recent workspaces); a file that cannot be read
 or written costs the arrangement and nothing else.
@@ -37,7 +37,6 @@ class Remembered:
             self._values = read
 
     def text(self, name: str, default: str = "") -> str:
-        """A remembered text."""
         value = self._values.get(name)
         return value if isinstance(value, str) else default
 
@@ -65,7 +64,7 @@ class Remembered:
         self.put("workspaces", recent[:RECENT])
 
     def save(self) -> None:
-        """Write everything; a place that cannot be written is no reason to keep the window from closing."""
+        """Write the file; an error is ignored, because it must not keep the window from closing."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(self._path, json.dumps(self._values, indent=1).encode())

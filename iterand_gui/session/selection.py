@@ -1,4 +1,4 @@
-"""Which runs are chosen: one selection for all pages, by run id."""
+"""The selected runs, by id: one selection for all pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ class Selection(QObject):
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The chosen runs."""
         return self._ids
 
     @property
@@ -27,7 +26,7 @@ class Selection(QObject):
         return self._ids[-1] if self._ids else None
 
     def set(self, ids: Iterable[str]) -> None:
-        """Choose these runs instead; nothing is told where they are the same."""
+        """Select other runs; `changed` follows only if they differ from the selected ones."""
         wanted = tuple(dict.fromkeys(ids))
         if wanted != self._ids:
             self._ids = wanted

@@ -1,4 +1,4 @@
-"""Everything a window has of one workspace; another workspace is another session with pages of its own."""
+"""All that a window knows of one workspace; another workspace gets another session and other pages."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Session(QObject):
         self.store = Store.open(workspace)
         self.messages = Messages(self)
         self.jobs = Jobs(workspace.root, self)
-        self.readings = Jobs(workspace.root, self)  # made again and again; the status bar need not tell them
+        self.readings = Jobs(workspace.root, self)  # short and repeated, so the status bar does not show them
         self.selection = Selection(self)
         self.watcher = StoreWatcher(self.store, self)
         self.watcher.failed.connect(self.messages.error)
@@ -55,7 +55,7 @@ class Session(QObject):
         self._probe: QtProbeClient | None = None
 
     def start(self) -> None:
-        """Begin to watch the store, and say what of the workspace's extension code cannot be used."""
+        """Begin to watch the store, and warn of extensions of the workspace that cannot be used."""
         for note in self.extension_notes:
             self.messages.warn(note)
         self.watcher.start()
@@ -70,13 +70,13 @@ class Session(QObject):
         return self._settings
 
     def take_settings(self, settings: Settings) -> None:
-        """Go on with settings as they are stored by now, and tell everybody where they are others."""
+        """Read the stored settings again; `settings_changed` follows if they differ."""
         if settings != self._settings:
             self._settings = settings
             self.settings_changed.emit(settings)
 
     def reload_extensions(self) -> None:
-        """Put the extension code that is enabled now into the catalogs, and tell everybody."""
+        """Put the extensions that are enabled now into the catalogs, and emit `extensions_changed`."""
         self.extension_notes = tuple(activate(self.workspace))
         if self._probe is not None:
             self._probe.restart()
@@ -84,7 +84,7 @@ class Session(QObject):
 
     @property
     def probe(self) -> QtProbeClient:
-        """Answers what needs torch; its process starts with the first question."""
+        """The probe, for questions that need torch; its process starts with the first question."""
         if self._probe is None:
             from iterand_gui.live.probe_client import QtProbeClient
 
@@ -92,7 +92,7 @@ class Session(QObject):
         return self._probe
 
     def close(self) -> None:
-        """End what works for the window; slots and workers go on."""
+        """End the jobs and threads of the window; slots and workers go on."""
         self.watcher.stop()
         if self._probe is not None:
             self._probe.close()

@@ -24,7 +24,7 @@ _COMMAND = Qt.ItemDataRole.UserRole
 
 
 def rank(query: str, text: str) -> int | None:
-    """How well a text answers a query: lower is better, None where it does not.
+    """How well a text matches a query: lower is better, None is no match.
 
     Every word of the query must occur; words that begin a word of the text count more.
     """
@@ -47,7 +47,7 @@ class CommandPalette(QFrame):
         self.setObjectName("commandPalette")
         self.setAccessibleName("Command palette")
         self._commands: list[Command] = []
-        self._can: list[bool] = []  # which of them can be done now
+        self._can: list[bool] = []  # whether each can be used; asked when the list opens
         self._query = QLineEdit(self)
         self._query.setPlaceholderText("Type what you want to do")
         self._query.setAccessibleName("Search commands")

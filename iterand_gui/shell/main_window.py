@@ -1,7 +1,7 @@
 """The window: navigation, pages, menus, messages, status bar; no logic of its own.
 
-A page is imported and made when it is first shown. Closing asks nothing: slots and workers go on by
-themselves, which a note says the first time.
+A page is imported and made when it is first shown. Closing asks nothing, because slots and workers go on by
+themselves; a note says so the first time.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class MainWindow(QMainWindow):
     Args:
         session: the workspace; the window closes it when it closes.
         memory: what is remembered between starts.
-        look: dresses the application.
+        look: sets the theme of the application.
     """
 
     workspace_asked = Signal(str)  # folder
@@ -68,12 +68,11 @@ class MainWindow(QMainWindow):
 
     @property
     def page(self) -> Page | None:
-        """The page in view."""
         widget = self._stack.currentWidget()
         return widget if isinstance(widget, Page) else None
 
     def show_page(self, key: str) -> Page:
-        """Bring a page into view, making it first where need be."""
+        """Bring a page into view; the first time it is made."""
         before = self.page
         page = self._pages.get(key) or self._make_page(next(entry for entry in PAGES if entry.key == key))
         self._navigation.mark(key)
@@ -86,7 +85,7 @@ class MainWindow(QMainWindow):
         return page
 
     def commands(self) -> list[Command]:
-        """Everything that can be done now: the page's own first."""
+        """The commands that can be used now, those of the page first."""
         here = self.page.commands() if self.page is not None else []
         pages = [
             Command(f"Go to {entry.title}", self._shower(entry.key), f"Ctrl+{number}")
@@ -95,7 +94,7 @@ class MainWindow(QMainWindow):
         return [*here, *pages, *self._own_commands()]
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
-        """Remember the arrangement and let go of the workspace; training goes on without the window."""
+        """Store the arrangement and close the session; training goes on without the window."""
         if self.page is not None:
             self.page.hiding()
         self._remember()

@@ -1,4 +1,4 @@
-"""The rail at the left: one button a page, with picture and word."""
+"""The rail at the left: one button for each page, with icon and word."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WIDTH_PX = 76
 
 
 class Navigation(QFrame):
-    """Chooses among the pages; `chosen` tells the page's key."""
+    """The buttons of the pages; `chosen` carries the key of the page whose button was pressed."""
 
     chosen = Signal(str)
 
@@ -40,7 +40,7 @@ class Navigation(QFrame):
             button.setFixedWidth(_WIDTH_PX - 2 * theme.SPACE_XS)
             button.setToolTip(f"{entry.title} (Ctrl+{number})")
             button.setAccessibleName(f"{entry.title} page")
-            button.clicked.connect(self._teller(entry.key))
+            button.clicked.connect(self._chooser(entry.key))
             self._buttons[entry.key] = button
             column.addWidget(button)
         column.addStretch(1)
@@ -49,5 +49,5 @@ class Navigation(QFrame):
         """Show which page is in view."""
         self._buttons[key].setChecked(True)
 
-    def _teller(self, key: str) -> Callable[[], None]:
+    def _chooser(self, key: str) -> Callable[[], None]:
         return lambda: self.chosen.emit(key)

@@ -1,4 +1,4 @@
-"""Whether a window can be shown here; where it cannot, the process says why and becomes the headless demo.
+"""Finds out whether a window can be shown; if not, the process says why and becomes the headless demo.
 
 Qt does not raise where a display cannot be reached or a library of its platform is missing: it ends the
 process with `abort`. Its last message comes before that, and there the process becomes the demo instead.

@@ -12,15 +12,15 @@ from iterand_gui.look import theme
 from iterand_gui.look.fusion import give_room
 from iterand_gui.session.command import Command
 
-Keys = tuple[str, str]  # what is done, by which key
+Keys = tuple[str, str]  # action and its key
 _SIZE = (520, 560)
 
 
 class ShortcutList(QDialog):
-    """Groups of keys; it stands beside the window, which goes on.
+    """A dialog with groups of keys; the window can be used while it is open.
 
     Args:
-        groups: by heading what is done and the key, in their order; empty groups are left out.
+        groups: by heading, actions and their keys in order; empty groups are left out.
         parent: the window.
     """
 

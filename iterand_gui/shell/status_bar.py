@@ -1,6 +1,6 @@
 """The line at the bottom: queue, what works beside the window, free disk and problems.
 
-Limits: free disk is asked in the background, twice a minute.
+Limits: free disk is read in the background, twice a minute.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LOW_DISK_BYTES = 5_000_000_000
 
 
 class StatusBar(QStatusBar):
-    """Shows how the workspace stands, in words."""
+    """Shows queue, jobs, problems and free disk of the workspace in words."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -40,7 +40,7 @@ class StatusBar(QStatusBar):
         self._problems.setIcon(theme.icon("warning", "warn"))
         self._problems.setAccessibleName("Problems")
         self._problems.hide()
-        self._problems.clicked.connect(self._tell_problems)
+        self._problems.clicked.connect(self._warn_of_problems)
         self._of_slots: tuple[str, ...] = ()
         self._of_runs: tuple[str, ...] = ()
         self._of_disk: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class StatusBar(QStatusBar):
         QTimer.singleShot(0, self, self._ask_disk)
 
     def show_slots(self, slots: Sequence[SlotRow]) -> None:
-        """Tell slots that are closed or held."""
+        """Show the problems of slots that are closed or held."""
         self._of_slots = tuple(
             f"Slot {slot.key.position} of {slot.device_name}: {slot.closed_reason or slot.message}"
             for slot in slots
@@ -67,7 +67,7 @@ class StatusBar(QStatusBar):
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """A sentence for each."""
+        """One sentence for each problem: of slots, then of runs, then of the disk."""
         return (*self._of_slots, *self._of_runs, *self._of_disk)
 
     def _show_problems(self) -> None:
@@ -116,6 +116,6 @@ class StatusBar(QStatusBar):
         self._of_disk = (sentence,) if low else ()
         self._show_problems()
 
-    def _tell_problems(self) -> None:
+    def _warn_of_problems(self) -> None:
         for sentence in self.problems:
             self._session.messages.warn(sentence)

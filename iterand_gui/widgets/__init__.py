@@ -1,1 +1,1 @@
-"""Parts that several pages are made of."""
+"""Widgets that several pages use."""

@@ -1,4 +1,4 @@
-"""What stands where there is nothing to show: why, and what to do."""
+"""The widget for a place that has nothing to show: it says why, and what to do."""
 
 from __future__ import annotations
 
@@ -50,11 +50,10 @@ class EmptyState(QWidget):
 
     @property
     def text(self) -> str:
-        """What it says."""
         return f"{self._heading.text()}. {self._text.text()}".strip()
 
     def say(self, heading: str, text: str = "", offers: Sequence[Offer] = ()) -> None:
-        """Say something else.
+        """Show another heading, text and buttons.
 
         Args:
             heading: what is not there.
@@ -77,7 +76,7 @@ class EmptyState(QWidget):
             self._fit()
 
     def _fit(self) -> None:
-        """A text of several lines that is centred takes the room of one, unless it is told otherwise."""
+        """Set the height of the text: Qt gives a centred text of several lines the room of one."""
         width = min(_WIDEST_PX, self._text.fontMetrics().horizontalAdvance(self._text.text()) + theme.SPACE_S)
         self._text.setFixedSize(width, max(0, self._text.heightForWidth(width)))  # -1 where it is empty
 

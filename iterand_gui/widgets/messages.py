@@ -1,6 +1,6 @@
 """Messages that block nothing: a line with text, at most one button, and a way to close it.
 
-Known errors and results are told here, never in a dialog. Plain text only, since texts hold users' names.
+Known errors and results appear here, never in a dialog. Plain text only, since texts hold users' names.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ class Message:
 
 
 class Messages(QObject):
-    """Where everything that the user should read is said; the shell shows it."""
+    """Collects everything that the user should read; the shell shows it."""
 
     said = Signal(object)  # Message
 
     def say(
         self, text: str, action: tuple[str, Callable[[], object]] | None = None, topic: object = None
     ) -> None:
-        """Tell what was done."""
+        """Report what was done; the line goes by itself. Of one `topic` only the newest stays."""
         self.said.emit(Message("info", text, action, topic))
 
     def warn(self, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
-        """Tell what the user should look at."""
+        """Show what the user should look at; the line stays until it is closed."""
         self.said.emit(Message("warning", text, action))
 
     def error(self, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
-        """Tell what went wrong and what to do."""
+        """Show what went wrong and what to do; the line stays until it is closed."""
         self.said.emit(Message("error", text, action))
 
 
@@ -87,7 +87,7 @@ class MessageBar(QWidget):
         self._column.addWidget(MessageLine(message, self))
 
     def take_out(self, line: MessageLine) -> None:
-        """Let a line go."""
+        """Remove a line without deleting it."""
         self._column.removeWidget(line)
 
     def lines(self) -> list[MessageLine]:
@@ -136,7 +136,6 @@ class MessageLine(QFrame):
             QTimer.singleShot(round(SHOWN_S * 1000), self, self.go)
 
     def go(self) -> None:
-        """Take the line away."""
         self._bar.take_out(self)
         self.hide()
         self.deleteLater()

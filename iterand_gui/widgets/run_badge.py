@@ -1,4 +1,4 @@
-"""How a run stands, as an icon of its own shape and a word."""
+"""The state of a run, as a word and an icon whose shape is its own."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ class Picture(QWidget):
         self.setFixedSize(QSize(size_px, size_px))
 
     def show_icon(self, icon: QIcon) -> None:
-        """Show another one."""
         self._icon = icon
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt)
-        """Draw it."""
         if self._icon is not None:
             self._icon.paint(QPainter(self), self.rect())
 

@@ -131,7 +131,7 @@ def test_that_a_name_is_no_condition_whatever_it_has_in_it(three: Path) -> None:
     [
         (("a", "width:0.5"), "'a' names a run and 'width:0.5' is a condition: give one or the other."),
         (("widht:1",), "no field 'widht'; did you mean 'width'?"),
-        (("width:7",), "No run that this is for meets the filter 'width:7'; `iterand runs` lists all."),
+        (("width:7",), "No run that this is for meets the filter 'width:7'; `iterand runs --workspace "),
         (("lr=0.1", "nobody"), "No run has the name 'nobody'"),
     ],
 )

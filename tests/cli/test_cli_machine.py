@@ -44,7 +44,7 @@ PROGRESS = TrainingProgress(
 )
 
 
-def test_that_version_and_help_are_told() -> None:
+def test_that_version_and_help_are_reported() -> None:
     assert iterand("--version").out.startswith(f"iterand {__version__} ")
     help_text = iterand("--help").out
     assert all(name in help_text for name in ("train", "resume", "doctor", "reproduce"))
@@ -151,9 +151,9 @@ def test_that_programs_read_how_far_a_download_is(
     )
     monkeypatch.setattr(fetch, "sources", lambda name: sources)
     done = iterand("data", "fetch", "mnist", "--json", "--workspace", workspace_dir)
-    told = [read_progress(line) for line in done.err.splitlines()]
+    reported = [read_progress(line) for line in done.err.splitlines()]
     total = DATASETS["mnist"].download_bytes
-    assert told == [Progress(6000, total, "one.gz"), Progress(9000, total, "two.gz")]
+    assert reported == [Progress(6000, total, "one.gz"), Progress(9000, total, "two.gz")]
     assert json.loads(done.out) == {"name": "mnist", "folder": str(workspace_dir / "data" / "mnist")}
 
 

@@ -37,7 +37,7 @@ def refused(done: Done) -> str:
         (["train", "--preset", "quickstart", "--set", "model.name=conv5"], "There is no model 'conv5'"),
         (["train", "--preset", "quickstart", "--set", "data.dataset=npz"], "data.path is missing"),
         (["train", "--preset", "quickstart", "--set", "compute.device=GPU-zzz"], "no such GPU"),
-        (["train", "--preset", "cifar10-conv6-dense"], "run `iterand data fetch cifar10`"),
+        (["train", "--preset", "cifar10-conv6-dense"], "run `iterand data fetch cifar10 --workspace "),
         (["resume", "nobody"], "No run has the name 'nobody'"),
         (["show", "nobody"], "No run has the name 'nobody'"),
         (["log", "nobody"], "No run has the name 'nobody'"),
@@ -61,9 +61,9 @@ def test_that_a_mistake_is_answered_in_one_sentence(workspace_dir: Path, words: 
 @pytest.mark.parametrize("words", [["runs"], ["settings"], ["data", "list"], ["extensions", "list"]])
 def test_that_a_workspace_that_was_not_there_is_told_once(tmp_path: Path, words: list[str]) -> None:
     folder = tmp_path / "mistyped"
-    told = f"There was no workspace {folder}: a new one was made there."
-    assert told in iterand(*words, "--workspace", folder).err
-    assert told not in iterand(*words, "--workspace", folder).err
+    reported = f"There was no workspace {folder}: a new one was made there."
+    assert reported in iterand(*words, "--workspace", folder).err
+    assert reported not in iterand(*words, "--workspace", folder).err
 
 
 def test_that_usage_errors_have_the_same_exit_code(workspace_dir: Path) -> None:

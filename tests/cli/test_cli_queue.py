@@ -16,13 +16,7 @@ from iterand_engine.store import slots as store_slots
 from iterand_engine.store.labels import set_notes, set_tags
 from iterand_engine.store.records import SlotKey
 from iterand_engine.store.runs import adopt_run, claim_run
-from tests.command_line import (
-    config_file,
-    did,
-    iterand,
-    opened,
-    queued,
-)
+from tests.command_line import config_file, did, iterand, opened, queued, typed
 
 KEY = SlotKey(processes.host_id(), "cpu", 0)
 
@@ -41,7 +35,7 @@ def test_that_a_file_becomes_a_queued_run(no_slots: Path, tmp_path: Path) -> Non
     (run,) = queued(no_slots)
     assert done.out == f"queued run {run.id}: mine, seed 1\n"
     assert f"run {run.id[:8]} is first: No slot of this machine takes it" in done.err
-    assert "`iterand top`" in done.err
+    assert typed("top", no_slots) in done.err
     assert (no_slots / "runs" / run.id / "config.yaml").exists()
 
 
@@ -152,7 +146,7 @@ def test_that_a_mistake_in_one_file_queues_none(no_slots: Path, tmp_path: Path) 
         (("--first",), "Nothing says what to queue"),
         (("--preset", "quickstart", "--interrupted"), "--resume and runs to add are two commands"),
         (("--continue", "--reopen", "cpu"), "--continue and --reopen are two commands"),
-        (("--preset", "quickstart", "--json"), "--json is for the list: `iterand queue --json`."),
+        (("--preset", "quickstart", "--json"), "--json is for the list: `iterand queue --json "),
         (("a.yaml", "--preset", "quickstart"), "A file (a.yaml) and a preset (quickstart) are both given"),
         (("--resume",), "Name the runs to resume after --resume, or say --interrupted or --all instead."),
         (("--interrupted", "--all"), "Name the runs to resume after --resume"),
@@ -173,9 +167,8 @@ def test_that_a_queue_command_that_makes_no_sense_is_refused(
 
 
 def test_that_queue_alone_lists_the_queue_and_why_the_first_waits(no_slots: Path, tmp_path: Path) -> None:
-    assert did(no_slots, "queue").out == (
-        "The queue is empty; `iterand queue --preset quickstart` adds a run.\n"
-    )
+    add = typed("queue --preset quickstart", no_slots)
+    assert did(no_slots, "queue").out == f"The queue is empty; {add} adds a run.\n"
     did(no_slots, "queue", config_file(tmp_path, name="[b]x[/b]"), "--seeds", "1-3")
     first, *others = queued(no_slots)
     listed = did(no_slots, "queue").out
@@ -203,7 +196,8 @@ def test_that_interrupted_runs_go_to_the_head_with_one_command(no_slots: Path, t
         )
         for run, state in zip(runs, ends, strict=False):
             end_as(store, run.id, state)
-    assert "2 interrupted: `iterand queue --resume --interrupted`" in did(no_slots, "runs").err
+    resume = typed("queue --resume --interrupted", no_slots)
+    assert f"2 interrupted: {resume}" in did(no_slots, "runs").err
     done = did(no_slots, "queue", "--resume", "--interrupted")
     assert done.out == f"queued 2 runs: {runs[0].id[:8]}, {runs[3].id[:8]} at the head of the queue\n"
     assert [run.seed for run in queued(no_slots)] == [1, 4, 6]
@@ -322,24 +316,25 @@ def test_that_show_gives_an_interrupted_run_its_last_lines_and_the_next_step(
     no_slots: Path, tmp_path: Path
 ) -> None:
     did(no_slots, "queue", config_file(tmp_path), "--seeds", "1-3")
-    interrupted, told, failed = queued(no_slots)
+    interrupted, reported, failed = queued(no_slots)
     lines = [f"line {n} [red]" for n in range(50)]
-    for run in (interrupted, told, failed):
+    for run in (interrupted, reported, failed):
         (no_slots / "runs" / run.id / "worker.log").write_text("\n".join(lines) + "\n")
     with opened(no_slots) as (_, store):
         end_as(store, interrupted.id, RunState.INTERRUPTED, "the power went")
         end_as(store, failed.id, RunState.FAILED, "no memory")
-        token = claim_run(store, told.id)
-        adopt_run(store, told.id, token, processes.current(), {})
-        store_queue.died(store, told.id, token, "killed by SIGKILL", "line 49 [red]")
+        token = claim_run(store, reported.id)
+        adopt_run(store, reported.id, token, processes.current(), {})
+        store_queue.died(store, reported.id, token, "killed by SIGKILL", "line 49 [red]")
     text = did(no_slots, "show", interrupted.id).out
     assert text.endswith("Last lines of its log\n" + "\n".join(lines[-12:]) + "\n")
     assert "state" in text
     assert "interrupted: the power went" in text
-    assert f"`iterand queue --resume {interrupted.id[:8]}` goes on from the beginning" in text
-    assert did(no_slots, "show", told.id).out.count("line 49 [red]") == 1
-    text = did(no_slots, "show", failed.id).out
-    assert f"mend the cause, then `iterand queue --resume {failed.id[:8]}` goes on" in text
+    resume = typed(f"queue --resume {interrupted.id[:8]}", no_slots)
+    assert f"{resume} goes on from the beginning" in " ".join(text.split())  # a long line is broken
+    assert did(no_slots, "show", reported.id).out.count("line 49 [red]") == 1
+    text = " ".join(did(no_slots, "show", failed.id).out.split())
+    assert f"repair the cause, then {typed(f'queue --resume {failed.id[:8]}', no_slots)} goes on" in text
 
 
 def test_that_a_diverged_run_is_offered_a_calmer_one_that_works(no_slots: Path, tmp_path: Path) -> None:

@@ -199,12 +199,12 @@ def test_that_a_run_without_a_log_is_said_to_have_none(workspace_dir: Path) -> N
 
 
 def test_that_a_log_that_cannot_be_written_is_said_once_and_ends_nothing(tmp_path: Path) -> None:
-    told: list[str] = []
-    with RunLog(tmp_path / "missing" / "worker.log", told.append) as log:
+    reported: list[str] = []
+    with RunLog(tmp_path / "missing" / "worker.log", reported.append) as log:
         log.line("one")
         log.line("two")
-    assert len(told) == 1
-    assert "cannot be written" in told[0]
+    assert len(reported) == 1
+    assert "cannot be written" in reported[0]
 
 
 def test_that_settings_are_listed_read_and_changed(workspace_dir: Path, tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_that_slots_without_a_run_say_why() -> None:
             SLOT,
             key=gpu,
             run_id=None,
-            closed_reason="an ECC error, which is told at such a length that it needs two lines",
+            closed_reason="an ECC error, which is said at such a length that it needs two lines",
         ),
         replace(SLOT, key=replace(gpu, host="another"), run_id="77777777-x"),
     )
@@ -168,7 +168,7 @@ def test_that_slots_without_a_run_say_why() -> None:
         "cpu 0        idle",
         "cpu 1        held: the program changed",
         "cpu 2        not started",
-        "GPU-3fa1 1   closed: an ECC error, which is told at such a length that it needs",
+        "GPU-3fa1 1   closed: an ECC error, which is said at such a length that it needs",
         "             two lines; `iterand queue --reopen GPU-3fa1b2c3` opens it",
         "GPU-3fa1 1 * 77777777 is starting",
         "The queue is empty.",

@@ -24,6 +24,7 @@ from tests.command_line import (
     only_run,
     opened,
     start,
+    typed,
     until,
 )
 from tests.hooks import hooks
@@ -54,7 +55,8 @@ def test_that_signals_save_and_stop_and_that_what_follows_is_bit_identical(
     interrupted = finished(first)
     stopped_at = _stopped_at(interrupted.out)
     assert interrupted.code == 130, interrupted.err
-    assert f"`iterand resume {interrupted.run_id[:8]}` goes on" in interrupted.err
+    resume = typed(f"resume {interrupted.run_id[:8]}", workspace_dir)
+    assert f"{resume} goes on" in interrupted.err
 
     second = start("resume", interrupted.run_id[:8], "--workspace", workspace_dir)
     until(lambda: (run := only_run(workspace_dir)) is not None and run.step > stopped_at)

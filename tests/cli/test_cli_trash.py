@@ -12,7 +12,7 @@ from iterand_engine.cli import trash as trash_commands
 from iterand_engine.machine import processes
 from iterand_engine.store import NewRun
 from iterand_engine.store.runs import adopt_run, claim_run, create_run
-from tests.command_line import TINY, Done, iterand, opened
+from tests.command_line import TINY, Done, iterand, opened, typed
 
 LARGE_BYTES = 3_000_000
 
@@ -51,7 +51,8 @@ def test_that_delete_and_undelete_say_what_they_did(workspace_dir: Path) -> None
     one, other = new_run(workspace_dir, "one"), new_run(workspace_dir, "other")
     done = iterand("delete", "one", other[:8], other, "--workspace", workspace_dir)
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("Deleted 2 runs (6.0 MB); `iterand undelete` brings back")
+    back = typed("undelete", workspace_dir)
+    assert done.out.startswith(f"Deleted 2 runs (6.0 MB); {back} brings back")
     assert (shown(workspace_dir), files(workspace_dir)) == (set(), {one, other})
     assert iterand("show", "one", "--workspace", workspace_dir).code == 2
     done = iterand("undelete", one[:8], "--workspace", workspace_dir)

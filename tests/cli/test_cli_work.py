@@ -21,6 +21,7 @@ from tests.command_line import (
     opened,
     queued,
     start,
+    typed,
     until,
 )
 from tests.paths import ROOT
@@ -48,7 +49,8 @@ finally:
         check=False,
     )
     assert done.stdout.splitlines()[1:] == ["started slot 0 of cpu"], done.stderr
-    assert done.stderr.splitlines() == ["Looking at memory and disk ...", "`iterand top` shows how it goes."]
+    look = f"{typed('top', workspace_dir)} shows how it goes."
+    assert done.stderr.splitlines() == ["Looking at memory and disk ...", look]
     with opened(workspace_dir) as (_, store):
         until(lambda: {run.state for run in store.reader.runs()} == {RunState.FINISHED})
         until(lambda: not any(slot.held for slot in store.reader.slots()))

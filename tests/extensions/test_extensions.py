@@ -297,7 +297,7 @@ def test_that_odd_names_are_refused_and_helpers_are_passed_over(workspace: Works
 
 def test_that_commands_enable_list_and_disable(workspace: Workspace) -> None:
     place = ("--workspace", workspace.root)
-    assert "No extension code in" in iterand("extensions", "list", *place).out
+    assert "No extensions in" in iterand("extensions", "list", *place).out
     for name, text in {"net.py": NET, "method.py": METHOD, "bad.py": "x = ("}.items():
         write(workspace, name, text)
     done = iterand("extensions", "enable", "net.py", *place)

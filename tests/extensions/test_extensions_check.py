@@ -18,7 +18,7 @@ from iterand_engine.machine.resources import resource
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.preflight.contract import CHECKS, check_all
 from iterand_engine.preflight.extension_process import running_file
-from tests.command_line import iterand
+from tests.command_line import iterand, typed
 from tests.extension_code import write
 
 pytestmark = pytest.mark.usefixtures("no_entries_left")
@@ -190,8 +190,8 @@ def test_that_the_commands_write_and_check(workspace: Workspace) -> None:
     place = ("--workspace", workspace.root)
     done = iterand("new", "rule", "mine", *place)
     assert done.out == (
-        f"Wrote {workspace.extensions_dir / 'mine.py'}; next: `iterand check mine.py`, then "
-        "`iterand extensions enable mine.py`.\n"
+        f"Wrote {workspace.extensions_dir / 'mine.py'}; next: {typed('check mine.py', workspace.root)}, then "
+        f"{typed('extensions enable mine.py', workspace.root)}.\n"
     )
     done = iterand("check", "mine", *place)
     assert (done.code, done.out.count("ok    redraw rule mine: "), done.err) == (0, 4, "")

@@ -26,7 +26,7 @@ from iterand_engine.runs.adopt import adopted
 from iterand_engine.runs.make import make_run
 from iterand_engine.store import ExtensionUse, RunState
 from iterand_engine.store.runs import claim_run
-from tests.command_line import TINY, Done, config_file, finished, iterand, opened, start
+from tests.command_line import TINY, Done, config_file, finished, iterand, opened, start, typed
 from tests.extension_code import (
     DATA,
     HEAD,
@@ -152,14 +152,16 @@ def test_that_a_copied_workspace_runs_extension_code_only_once_it_is_enabled_the
     shutil.copytree(workspace.root, tmp_path / "copy")
     copy = open_workspace_dir(tmp_path / "copy")
     path = copy.run_dir(run_id) / "extensions" / "net.py"
-    said = (
+    reason = (
         f"Run {run_id} uses an extension that you never enabled in this workspace: look at "
-        f"runs/{run_id}/extensions/net.py and run `iterand extensions enable {path}`."
+        f"runs/{run_id}/extensions/net.py and run "
     )
+    said = f"{reason}`iterand extensions enable {path}`."
+    told = f"{reason}{typed(f'extensions enable {path}', copy.root)}."
     # before it is queued or waits for a slot, and by whoever is to train it all the same
-    assert refused(copy, run_id) == f"{said}\n"
+    assert refused(copy, run_id) == f"{told}\n"
     requeued = iterand("queue", "--resume", run_id, "--workspace", copy.root)
-    assert (requeued.code, requeued.err) == (ExitCode.USER, f"{said}\n")
+    assert (requeued.code, requeued.err) == (ExitCode.USER, f"{told}\n")
     assert reason_of(copy, run_id) == (RunState.QUEUED, None)
     assert refusal_of_worker(copy, run_id) == said
     assert reason_of(copy, run_id) == (RunState.FAILED, said)

@@ -16,9 +16,9 @@ from iterand_engine.store import Store
 from iterand_gui.look import theme
 from iterand_gui.plots.curve_plot import CurvePlot
 from iterand_gui.session.session import Session
+from tests.gui.open_runs_page import OpenRunsPage
+from tests.gui.open_runs_page import opened as opened_page
 from tests.gui.plot_tools import show
-from tests.gui.runs_world import World
-from tests.gui.runs_world import opened as opened_page
 from tests.patience import WAIT_MS
 
 
@@ -53,7 +53,7 @@ def own_run_colours() -> None:
 @pytest.fixture
 def open_runs_page(
     qtbot: QtBot, workspace_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[Callable[[Store], object]], World]]:
+) -> Iterator[Callable[[Callable[[Store], object]], OpenRunsPage]]:
     """Opens the Runs page over a store that a function fills."""
     with ExitStack() as stack:
         yield lambda store_runs: stack.enter_context(

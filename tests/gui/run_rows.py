@@ -35,7 +35,7 @@ def config(row: RunRow) -> Json:
 
 
 def change(rows: Sequence[RunRow] = (), removed: Sequence[str] = ()) -> RunsChange:
-    """What a look at the store would tell of these."""
+    """The change that a look at the store would return for these."""
     newest_first = sorted(rows, key=lambda row: row.created_at, reverse=True)
     return RunsChange(
         tuple(newest_first),

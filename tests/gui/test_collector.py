@@ -21,7 +21,7 @@ def as_before() -> Iterator[None]:
 
 
 class Loop(QObject):
-    """An object of Qt that only the collector can end; it tells in which thread that was."""
+    """An object of Qt that only the collector can end; it records in which thread that was."""
 
     def __init__(self, ended_in: list[threading.Thread]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Colours: text is legible, runs can be told apart by everybody, and a run keeps its colour."""
+"""Colours: text is legible, everybody can distinguish runs, and a run keeps its colour."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from iterand_gui.look.colours import DARK, LIGHT, Colours, RunColours, contrast, linear_rgb
+from iterand_gui.look.colours import DARK, LIGHT, Colours, RunColours
+from tests.gui.colour_tools import contrast, linear_rgb
 
 AA_TEXT, AA_SIGNS = 4.5, 3.0
 APART = 0.079  # in OKLab; a difference of 0.02 can just be seen
@@ -74,7 +75,7 @@ def test_that_the_outlines_of_controls_are_seen(colours: Colours) -> None:
 
 @BOTH
 @pytest.mark.parametrize("vision", VISIONS)
-def test_that_run_colours_are_told_apart_whatever_cones_one_has(colours: Colours, vision: str) -> None:
+def test_that_run_colours_differ_for_every_kind_of_colour_vision(colours: Colours, vision: str) -> None:
     for one, other in itertools.combinations(colours.runs, 2):
         distance = float(np.linalg.norm(seen(one, vision) - seen(other, vision)))
         assert distance >= APART, f"{one} and {other} look alike: {distance:.3f}"

@@ -121,8 +121,8 @@ def test_that_names_begin_with_the_option_that_separates_most_in_the_fields_lett
     }
 
 
-def test_that_groups_with_equal_options_are_told_apart_by_something() -> None:
-    """Their extension code or the content of their dataset may differ, which no option says."""
+def test_that_groups_with_equal_options_get_different_names() -> None:
+    """Their extensions or the content of their dataset may differ, which no option says."""
     rows = [run(1, group_key="a", name="one"), run(2, group_key="b", name="one")]
     names = [entry.name for entry in laid_out(*rows).entries]
     assert len(set(names)) == 2
@@ -139,7 +139,7 @@ def test_that_a_run_that_diverged_bends_no_mean_unless_there_is_no_other() -> No
     assert [one.seed for one in only.curve_runs] == [1, 2]
 
 
-def test_that_more_entries_than_a_person_can_tell_apart_are_left_out() -> None:
+def test_that_more_entries_than_can_be_distinguished_are_left_out() -> None:
     rows = [run(n, width=1 + n / 100) for n in range(MOST + 5)]
     comparison = laid_out(*rows)
     assert (len(comparison.entries), comparison.total) == (MOST, MOST + 5)
@@ -270,7 +270,7 @@ def test_that_a_run_that_goes_on_shows_what_it_has_so_far() -> None:
     assert cells(sheet, "n") == ["0 of 1, running"]
 
 
-def test_that_mixed_programs_and_hardware_are_told() -> None:
+def test_that_mixed_programs_and_hardware_are_reported() -> None:
     rows = [run(n, seed=n, step=5, program_version=f"0.{n}.0") for n in (1, 2)]
     known = Known(devices={rows[0].id: "H100", rows[1].id: "A100"})
     sheet = sheet_of(laid_out(*rows), known)

@@ -19,61 +19,61 @@ from iterand_gui.pages.compare.results import Mode
 from iterand_gui.pages.compare.sheet import ComparisonSheet, SheetCell, SheetColumn
 from iterand_gui.pages.compare.sheet_model import SheetModel
 from iterand_gui.pages.compare.sheet_view import SheetView
-from tests.gui.compare_world import World, add_group, add_run, config_of, world
+from tests.gui.open_compare_page import OpenComparePage, add_group, add_run, config_of, gui
 
-__all__ = ["world"]  # the fixture
+__all__ = ["gui"]  # the fixture
 
 
-def test_that_the_baseline_is_pinned_by_key_and_menu_and_remembered(world: World) -> None:
-    ids = [add_run(world.store, config_of("dense"), 0.95), add_run(world.store, config_of("iterand"), 0.9)]
-    world.select(ids)
-    view = world.page.panel.view
+def test_that_the_baseline_is_pinned_by_key_and_menu_and_remembered(gui: OpenComparePage) -> None:
+    ids = [add_run(gui.store, config_of("dense"), 0.95), add_run(gui.store, config_of("iterand"), 0.9)]
+    gui.select(ids)
+    view = gui.page.panel.view
     view.setFocus()
     view.selectRow(1)
     QTest.keyClick(view, Qt.Key.Key_P)
-    assert world.column("method") == ["iterand", "dense"]
-    assert world.column("Difference (points)") == ["baseline", "+5.00"]
-    state = world.page.save_state()
+    assert gui.column("method") == ["iterand", "dense"]
+    assert gui.column("Difference (points)") == ["baseline", "+5.00"]
+    state = gui.page.save_state()
     menu = view.make_menu()
     assert "Unpin the baseline" in [action.text().replace("&", "") for action in menu.actions()]
     menu.close()
     view.pin_action.trigger()
-    assert "Difference (points)" not in world.titles()
-    world.page.restore_state(state)
-    assert world.column("Difference (points)") == ["baseline", "+5.00"]
+    assert "Difference (points)" not in gui.titles()
+    gui.page.restore_state(state)
+    assert gui.column("Difference (points)") == ["baseline", "+5.00"]
 
 
-def test_that_the_lock_holds_test_accuracy_back_at_once(world: World) -> None:
-    ids = [add_run(world.store, config_of("dense"), 0.95), add_run(world.store, config_of("iterand"), 0.9)]
-    world.select(ids)
-    world.until(lambda: world.column("Test accuracy") == ["94.00 %", "89.00 %"])
-    world.change(test_lock=True)
-    assert not world.page._facts.known.test
-    world.until(lambda: world.column("Test accuracy") == ["locked", "locked"])
-    unlock_runs(world.store, [ids[0]])
-    world.until(lambda: world.column("Test accuracy") == ["94.00 %", "locked"])
+def test_that_the_lock_holds_test_accuracy_back_at_once(gui: OpenComparePage) -> None:
+    ids = [add_run(gui.store, config_of("dense"), 0.95), add_run(gui.store, config_of("iterand"), 0.9)]
+    gui.select(ids)
+    gui.until(lambda: gui.column("Test accuracy") == ["94.00 %", "89.00 %"])
+    gui.change(test_lock=True)
+    assert not gui.page._facts.known.test
+    gui.until(lambda: gui.column("Test accuracy") == ["locked", "locked"])
+    unlock_runs(gui.store, [ids[0]])
+    gui.until(lambda: gui.column("Test accuracy") == ["94.00 %", "locked"])
 
 
-def test_that_what_was_read_before_the_lock_is_not_shown_after_it(world: World) -> None:
-    world.change(test_lock=True)
-    world.select([add_run(world.store, config_of())])
-    world.until(lambda: world.column("Test accuracy") == ["locked"])
-    world.page._facts._take(Read(lock=False, test={world.session.selection.ids[0]: 0.89}, devices={}))
-    world.page._refresh()
-    assert world.column("Test accuracy") == ["locked"]
+def test_that_what_was_read_before_the_lock_is_not_shown_after_it(gui: OpenComparePage) -> None:
+    gui.change(test_lock=True)
+    gui.select([add_run(gui.store, config_of())])
+    gui.until(lambda: gui.column("Test accuracy") == ["locked"])
+    gui.page._facts._take(Read(lock=False, test={gui.session.selection.ids[0]: 0.89}, devices={}))
+    gui.page._refresh()
+    assert gui.column("Test accuracy") == ["locked"]
 
 
-def test_that_mixed_hardware_is_told(world: World) -> None:
-    ids = [add_run(world.store, config_of(seed=n), device=device) for n, device in enumerate(("A", "B"))]
-    world.select(ids)
-    world.until(lambda: world.column("n") == ["2, mixed hardware"])
-    assert world.column("Hardware") == ["mixed: A, B"]
+def test_that_mixed_hardware_is_reported(gui: OpenComparePage) -> None:
+    ids = [add_run(gui.store, config_of(seed=n), device=device) for n, device in enumerate(("A", "B"))]
+    gui.select(ids)
+    gui.until(lambda: gui.column("n") == ["2, mixed hardware"])
+    assert gui.column("Hardware") == ["mixed: A, B"]
 
 
-def test_that_the_table_is_copied_as_csv_and_markdown_by_keys(world: World) -> None:
-    ids = [add_run(world.store, config_of("dense"), 0.95), *add_group(world.store, (0.8, 0.9))]
-    world.select(ids)
-    view = world.page.panel.view
+def test_that_the_table_is_copied_as_csv_and_markdown_by_keys(gui: OpenComparePage) -> None:
+    ids = [add_run(gui.store, config_of("dense"), 0.95), *add_group(gui.store, (0.8, 0.9))]
+    gui.select(ids)
+    view = gui.page.panel.view
     view.setFocus()
     QTest.keyClick(view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     rows = list(csv.DictReader(io.StringIO(QApplication.clipboard().text())))
@@ -84,56 +84,56 @@ def test_that_the_table_is_copied_as_csv_and_markdown_by_keys(world: World) -> N
     both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
     QTest.keyClick(view, Qt.Key.Key_C, both)
     assert "| 85.00 ± 7.07 % |" in QApplication.clipboard().text()
-    assert [message.text for message in world.said] == ["Copied 2 rows as CSV", "Copied 2 rows as Markdown"]
+    assert [message.text for message in gui.said] == ["Copied 2 rows as CSV", "Copied 2 rows as Markdown"]
 
 
-def test_that_rows_are_left_out_and_opened_by_keys(world: World) -> None:
-    ids = [add_run(world.store, config_of("dense")), *add_group(world.store, (0.8, 0.9))]
+def test_that_rows_are_left_out_and_opened_by_keys(gui: OpenComparePage) -> None:
+    ids = [add_run(gui.store, config_of("dense")), *add_group(gui.store, (0.8, 0.9))]
     opened: list[str] = []
-    world.session.actions.open_run.connect(opened.append)
-    world.select(ids)
-    world.drawn(2)
-    view = world.page.panel.view
+    gui.session.actions.open_run.connect(opened.append)
+    gui.select(ids)
+    gui.drawn(2)
+    view = gui.page.panel.view
     view.setFocus()
     view.selectRow(0)
     QTest.keyClick(view, Qt.Key.Key_Return)
     assert opened == [ids[0]]
     view.selectRow(1)
     QTest.keyClick(view, Qt.Key.Key_Delete)
-    assert world.session.selection.ids == (ids[0],)
-    world.drawn(1)
-    assert world.page.panel.model.rowCount() == 1
+    assert gui.session.selection.ids == (ids[0],)
+    gui.drawn(1)
+    assert gui.page.panel.model.rowCount() == 1
 
 
-def test_that_the_chosen_row_stands_out_in_the_plot_and_the_other_way_round(world: World) -> None:
-    world.select([add_run(world.store, config_of("dense")), add_run(world.store, config_of("iterand"))])
-    world.drawn(2)
-    view, keys = world.page.panel.view, world.page.panel.model.keys
+def test_that_the_chosen_row_stands_out_in_the_plot_and_the_other_way_round(gui: OpenComparePage) -> None:
+    gui.select([add_run(gui.store, config_of("dense")), add_run(gui.store, config_of("iterand"))])
+    gui.drawn(2)
+    view, keys = gui.page.panel.view, gui.page.panel.model.keys
     view.selectRow(1)
-    assert world.plot.highlight == keys[1]
-    world.plot.set_highlight(keys[0])
+    assert gui.plot.highlight == keys[1]
+    gui.plot.set_highlight(keys[0])
     assert view.chosen_keys() == (keys[0],)
     view.setFocus()
     QTest.keyClick(view, Qt.Key.Key_Escape)
-    assert world.plot.highlight is None
+    assert gui.plot.highlight is None
     view.selectRow(1)
-    world.page.choose_plot(Mode.WIDTH)
-    assert world.results.highlight == "iterand"
+    gui.page.choose_plot(Mode.WIDTH)
+    assert gui.results.highlight == "iterand"
 
 
-def test_that_columns_sort_and_rows_that_change_keep_what_is_chosen(world: World) -> None:
+def test_that_columns_sort_and_rows_that_change_keep_what_is_chosen(gui: OpenComparePage) -> None:
     accuracies = {"dense": 0.9, "edge-popup": 0.95, "iterand": 0.8}
-    ids = [add_run(world.store, config_of(method), value) for method, value in accuracies.items()]
-    world.select(ids)
-    view = world.page.panel.view
+    ids = [add_run(gui.store, config_of(method), value) for method, value in accuracies.items()]
+    gui.select(ids)
+    view = gui.page.panel.view
     view.selectRow(0)
     view.order_by("accuracy", descending=True)
-    assert world.column("method") == ["edge-popup", "dense", "iterand"]
+    assert gui.column("method") == ["edge-popup", "dense", "iterand"]
     assert [index.data() for index in view.selectionModel().selectedRows(2)] == ["90.00 %"]
-    world.page.panel._all_options.click()
-    assert "lr" in world.titles()
-    assert world.column("method") == ["edge-popup", "dense", "iterand"]
-    assert view.chosen_keys() == (world.page.panel.model.keys[1],)
+    gui.page.panel._all_options.click()
+    assert "lr" in gui.titles()
+    assert gui.column("method") == ["edge-popup", "dense", "iterand"]
+    assert view.chosen_keys() == (gui.page.panel.model.keys[1],)
 
 
 def sheet_with(options: int, rows: int) -> ComparisonSheet:

@@ -217,7 +217,7 @@ def test_that_a_run_has_one_colour_everywhere_and_its_curves_differ_in_line(qtbo
     assert [entry.line for entry in legend(plots[0]).values()] == [0, 1]
 
 
-def test_that_many_curves_are_told_apart_by_colour_and_line(plot: CurvePlot) -> None:
+def test_that_many_curves_differ_in_colour_or_line(plot: CurvePlot) -> None:
     for n in range(20):
         plot.set_series(str(n), *noise(5), style=CurveStyle(f"Run {n}", f"many {n}"))
     draw(plot)

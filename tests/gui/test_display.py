@@ -13,7 +13,7 @@ from iterand_gui.shell.no_display import QT_PACKAGES, no_display, why_not
 from tests.paths import ROOT
 from tests.patience import PATIENCE_S
 
-# Stands for Python when the demo is to be started, and tells what would have been.
+# Stands for Python when the demo is to be started, and prints how.
 SHOWS_ITS_ARGUMENTS = '#!/bin/sh\necho "started: $*"\nexit 7\n'
 WINDOW = """
 import sys
@@ -84,7 +84,7 @@ def test_that_the_demo_runs_where_there_can_be_no_window(
     assert not workspace.exists()
 
 
-def test_that_an_unreachable_display_is_told_from_missing_libraries() -> None:
+def test_that_an_unreachable_display_is_distinguished_from_missing_libraries() -> None:
     connected = "could not connect to display :9"
     plugin = 'Could not load the Qt platform plugin "xcb" in "" even though it was found.'
     assert why_not([connected, plugin], {"DISPLAY": ":9"}) == "the display ':9' cannot be reached"

@@ -63,7 +63,7 @@ def finished(workspace: Workspace, store: Store, name: str, seed: int, total: in
 
 
 def wrong(workspace: Path, arrangement: Path, scale: str, views: Sequence[View]) -> str:
-    """What a walk through views tells, a line each; at a scale of the screen."""
+    """What a walk through views reports, a line each; at a scale of the screen."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.gui.walk_views", str(workspace), str(arrangement)],
         cwd=ROOT,
@@ -74,10 +74,10 @@ def wrong(workspace: Path, arrangement: Path, scale: str, views: Sequence[View])
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    assert told["scale"] == float(scale)
-    assert list(told["found"]) == [view.name for view in views]
-    return "\n".join(f"{name}: {sentence}" for name, found in told["found"].items() for sentence in found)
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert report["scale"] == float(scale)
+    assert list(report["found"]) == [view.name for view in views]
+    return "\n".join(f"{name}: {sentence}" for name, found in report["found"].items() for sentence in found)
 
 
 @pytest.mark.parametrize("scale", ["1", "1.5", "2"])

@@ -172,7 +172,7 @@ def test_that_keys_read_values_one_by_one(heatmap: Heatmap, qtbot: QtBot) -> Non
     assert not heatmap.link.is_zoomed
 
 
-def test_that_a_column_of_several_points_tells_the_greatest(heatmap: Heatmap, qtbot: QtBot) -> None:
+def test_that_a_column_of_several_points_shows_the_greatest(heatmap: Heatmap, qtbot: QtBot) -> None:
     shown(heatmap, qtbot, points=4000)
     heatmap.choose_row("conv1")
     assert "at most" in heatmap.area.value_text(20_000.0, 0)
@@ -201,8 +201,8 @@ def test_that_another_quantity_is_asked_for_and_nothing_says_so(heatmap: Heatmap
 def test_that_it_is_shown_as_a_table_that_grows(heatmap: Heatmap, qtbot: QtBot) -> None:
     shown(heatmap, qtbot)
     heatmap.show_as_table(True)
-    qtbot.waitUntil(heatmap._table_view.isVisible)
-    model = heatmap._table_view.model()
+    qtbot.waitUntil(heatmap._table.isVisible)
+    model = heatmap._table.model()
     assert (model.rowCount(), model.columnCount()) == (40, 5)
     assert model.index(39, 2).data() == "10.00 %"
     heatmap.show_data(data(50), Positions(100.0), 40)

@@ -1,4 +1,4 @@
-"""The legend of plots comes to rest at every width, and its names are told apart."""
+"""The legend of plots comes to rest at every width, and its names stay distinct."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_that_no_two_names_read_the_same_in_any_room(names: list[str], room: int
     assert all(metrics.horizontalAdvance(text) <= max(room, number) + 1 for text in texts.values())
 
 
-def test_that_long_names_keep_their_beginning_and_what_tells_them_apart(qtbot: QtBot) -> None:
+def test_that_long_names_keep_their_beginning_and_what_distinguishes_them(qtbot: QtBot) -> None:
     alike = "width 0.125, iterand, epochs 20, lr 0.3"
     names = [f"{alike}, K {k}" for k in (5, 10)] + ["K 5, " + alike]
     metrics = QFontMetrics(QApplication.font())

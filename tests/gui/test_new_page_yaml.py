@@ -39,7 +39,7 @@ def page(session: Session, qtbot: QtBot) -> Iterator[NewPage]:
 
 
 def replace(page: NewPage, before: str, after: str) -> None:
-    """Edit the text as a person does."""
+    """Edit the text as a user does."""
     text = page.yaml.text.toPlainText()
     assert before in text
     page.yaml.text.setPlainText(text.replace(before, after))

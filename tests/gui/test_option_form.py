@@ -1,4 +1,4 @@
-"""The form is made from declarations, keeps what a person types, and says what is wrong beside the field."""
+"""The form is made from declarations, keeps what the user types, and shows errors beside the field."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def type_in(qtbot: QtBot, form: OptionForm, path: str, text: str) -> FormState:
     field = line(form, path)
     field.setFocus()
     field.selectAll()
-    with qtbot.waitSignal(form.changed, timeout=WAIT_MS) as told:
+    with qtbot.waitSignal(form.changed, timeout=WAIT_MS) as signal:
         QTest.keyClicks(field, text) if text else QTest.keyClick(field, Qt.Key.Key_Delete)
-    assert told.args is not None
-    state = told.args[0]
+    assert signal.args is not None
+    state = signal.args[0]
     assert isinstance(state, FormState)
     return state
 

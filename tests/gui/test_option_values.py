@@ -1,4 +1,4 @@
-"""The texts of a form: each is read once into values, and what is wrong is told at its own option."""
+"""The texts of a form: each is read once into values, and an error is reported at its own option."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_that_every_mistake_stands_beside_its_own_field() -> None:
 
 
 @pytest.mark.parametrize("changed", ["training.warmup_epochs", "training.final_epochs", "training.epochs"])
-def test_that_values_that_do_not_go_together_are_told_where_one_was_changed(changed: str) -> None:
+def test_that_values_that_do_not_go_together_are_reported_where_one_was_changed(changed: str) -> None:
     base = complete({"training": {"epochs": 10, "warmup_epochs": 5, "final_epochs": 5}})
     problems = check(base, {changed: "9" if changed != "training.epochs" else "3"}, Path("/")).problems
     assert list(problems) == [changed]

@@ -24,7 +24,7 @@ def line(*values: float, dot_px: float) -> LineShape:
     made.show_line(
         Polyline(np.linspace(1.0, 0.9 + 0.1 * len(values), len(values)), floats(*values), raw=True)
     )
-    made.dress(QPen(RED, 0), antialias=True, dot_px=dot_px)
+    made.set_pen(QPen(RED, 0), antialias=True, dot_px=dot_px)
     return made
 
 

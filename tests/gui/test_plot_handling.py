@@ -1,4 +1,4 @@
-"""Handling plots: keys, mouse, legend, crosshair, table; and all of it without eyes or mouse."""
+"""Handling plots: keys, mouse, legend, crosshair, table; and all of it without screen or mouse."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_that_linked_plots_show_the_same_stretch_and_one_crosshair(qtbot: QtBot)
         assert pixels(canvas.grab().toImage(), muted, near=10) > 150
 
 
-def test_that_the_crosshair_tells_all_values_and_none_where_a_curve_has_none(plot: CurvePlot) -> None:
+def test_that_the_crosshair_shows_all_values_and_none_where_a_curve_has_none(plot: CurvePlot) -> None:
     plot.set_series("long", np.arange(1000), np.arange(1000, dtype=np.float32))
     plot.set_series("short", np.arange(100), np.full(100, 7, np.float32))
     draw(plot)
@@ -182,7 +182,7 @@ def test_that_all_points_are_in_the_table_also_those_that_come(plot: CurvePlot, 
     qtbot.waitUntil(lambda: model.rowCount() == 1200)
 
 
-def test_that_eyes_are_not_needed(plot: CurvePlot) -> None:
+def test_that_a_screen_reader_gets_everything(plot: CurvePlot) -> None:
     plot.set_series("a", *noise(10), style=CurveStyle("Training", "r"))
     draw(plot)
     assert plot.accessibleName() == "Loss plot"

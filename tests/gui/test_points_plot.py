@@ -61,7 +61,7 @@ def test_that_lines_bars_and_runs_are_seen(plot: PointsPlot) -> None:
     assert 0.91 < high < 0.95
 
 
-def test_that_the_crosshair_goes_to_the_nearest_width_and_tells_deviation_and_number(
+def test_that_the_crosshair_goes_to_the_nearest_width_and_shows_deviation_and_number(
     plot: PointsPlot,
 ) -> None:
     draw(plot)
@@ -151,7 +151,7 @@ def test_that_another_selection_forgets_what_stood_out_and_no_lines_say_what_to_
     assert plot.accessibleDescription() == "No points."
 
 
-def test_that_eyes_are_not_needed(plot: PointsPlot) -> None:
+def test_that_a_screen_reader_gets_everything(plot: PointsPlot) -> None:
     draw(plot)
     assert plot.accessibleName() == "Validation accuracy plot"
     assert plot.accessibleDescription() == "2 lines over width factor, 18 runs: Method a, Method b."

@@ -1,4 +1,4 @@
-"""The run table: seeds and sweeps fold, what is selected stays so, and a tick tells one range of lines."""
+"""The run table: seeds and sweeps fold, what is selected stays so, and a tick reports one range of lines."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_that_a_group_stands_in_the_newest_of_its_sweeps(model: RunTableModel) -
     assert ids(model, newer_line) == [["00000001"]]
 
 
-def test_that_only_what_differs_is_told(model: RunTableModel) -> None:
+def test_that_only_what_differs_is_shown(model: RunTableModel) -> None:
     model.take(change([run(1), run(2, lr=0.5), run(3, method="dense")]))
     assert column(model, "differs") == ["dense, lr 0.1", "iterand, lr 0.5", "iterand, lr 0.1"]
     model.set_filter(filters.parse("method:iterand"))
@@ -158,7 +158,7 @@ def test_that_every_column_reads_and_sorts(model: RunTableModel, key: str) -> No
     assert model.headerData(*header, Qt.ItemDataRole.ToolTipRole)
 
 
-def test_that_a_delegate_is_told_what_data_says(model: RunTableModel, view: QTreeView) -> None:
+def test_that_a_delegate_gets_what_data_says(model: RunTableModel, view: QTreeView) -> None:
     going = run(1, state=RunState.RUNNING, val_accuracy=0.5)
     model.take(change([going, run(2, lr=0.2, val_accuracy=0.9)]))
     delegate = QStyledItemDelegate()
@@ -185,9 +185,9 @@ def test_that_a_filter_shows_what_meets_it_and_keeps_figures_whole(
 ) -> None:
     rows = [run(1, seed=1, val_accuracy=0.8), run(2, seed=2, state=RunState.FAILED), run(3, lr=0.5)]
     model.take(change(rows))
-    with qtbot.waitSignal(model.counts_changed) as told:
+    with qtbot.waitSignal(model.counts_changed) as signal:
         model.set_filter(filters.parse("state:failed"))
-    assert told.args == [1, 3]
+    assert signal.args == [1, 3]
     assert model.counts == (1, 3)
     assert column(model, "n") == ["1 of 2"]
     assert ids(model) == [["00000002"]]
@@ -246,7 +246,7 @@ def test_that_what_is_selected_and_unfolded_stays_so(model: RunTableModel, view:
     assert [model.data(model.index(row, 0), LineRole.KEY) for row in expanded] == ["iterand 3"]
 
 
-def test_that_a_tick_tells_one_range_of_lines(model: RunTableModel, view: QTreeView) -> None:
+def test_that_a_tick_reports_one_range_of_lines(model: RunTableModel, view: QTreeView) -> None:
     rows = [run(n, lr=n, state=RunState.RUNNING) for n in range(1, 8)]
     model.take(change(rows))
     spy, layouts = QSignalSpy(model.dataChanged), QSignalSpy(model.layoutChanged)
@@ -257,7 +257,7 @@ def test_that_a_tick_tells_one_range_of_lines(model: RunTableModel, view: QTreeV
     assert column(model, "progress")[3:6] == ["5 / 100"] * 3
 
 
-def test_that_lines_of_unfolded_groups_are_told_too(model: RunTableModel, view: QTreeView) -> None:
+def test_that_lines_of_unfolded_groups_are_reported_too(model: RunTableModel, view: QTreeView) -> None:
     rows = [run(n, seed=n, state=RunState.RUNNING) for n in (1, 2, 3)]
     model.take(change(rows))
     view.expand(model.index(0, 0))

@@ -128,6 +128,6 @@ def test_that_sorting_and_filtering_again_calls_little_for_each_run() -> None:
     assert tree.members(TOP).size == len({rate for rate in rates if rate >= 0.05})
 
 
-def test_that_seeds_are_told_in_few_characters() -> None:
+def test_that_seeds_are_written_in_few_characters() -> None:
     assert seeds_text((1,)) == "1"
     assert seeds_text((5, 1, 2, 3, 9, 10)) == "1-3, 5, 9, 10"

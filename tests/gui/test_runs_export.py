@@ -14,11 +14,11 @@ from iterand_engine.results.stored_mask import pack_kept
 from iterand_engine.store import RunRow, RunState, Store
 from iterand_gui.pages.runs.exporter import ExportKind, file_name
 from tests.gui import run_rows
-from tests.gui.runs_world import OpenRuns, World, add_run, end
+from tests.gui.open_runs_page import OpenRuns, OpenRunsPage, add_run, end
 
 
-def rows(world: World) -> list[RunRow]:
-    return sorted(world.session.watcher.runs.values(), key=lambda row: row.created_at)
+def rows(gui: OpenRunsPage) -> list[RunRow]:
+    return sorted(gui.session.watcher.runs.values(), key=lambda row: row.created_at)
 
 
 def add_masks(store: Store, run_id: str) -> None:
@@ -31,14 +31,14 @@ def add_masks(store: Store, run_id: str) -> None:
 def test_that_the_series_of_a_run_are_written_and_shown_where(
     open_runs_page: OpenRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = open_runs_page(lambda store: end(store, add_run(store)))
-    world.page.exporter.start(ExportKind.SERIES, rows(world), tmp_path / "curves")
-    assert world.page.export_bar.isVisible()
-    world.until(lambda: world.said)
+    gui = open_runs_page(lambda store: end(store, add_run(store)))
+    gui.page.exporter.start(ExportKind.SERIES, rows(gui), tmp_path / "curves")
+    assert gui.page.export_bar.isVisible()
+    gui.until(lambda: gui.said)
     out = tmp_path / "curves.csv"
     assert out.read_text().startswith("series,layer,step,value\ntrain_loss,,0,2.0\n")
-    assert not world.page.export_bar.isVisible()
-    (message,) = world.said
+    assert not gui.page.export_bar.isVisible()
+    (message,) = gui.said
     assert message.text == f"Written: {out}"
     assert message.action is not None
     shown: list[str] = []
@@ -54,12 +54,12 @@ def test_that_masks_of_several_runs_are_written_and_a_failure_stops_no_other(
         end(store, add_run(store, "without"), RunState.STOPPED)
         add_masks(store, end(store, add_run(store, "with"), RunState.STOPPED))
 
-    world = open_runs_page(store_runs)
-    both = rows(world)
-    world.page.exporter.start(ExportKind.MASKS, both, tmp_path)
-    assert world.page.exporter.text.startswith("Writing masks (1 of 2): without-seed1-")
-    world.until(lambda: not world.page.exporter.is_running)
-    failed, written = world.said
+    gui = open_runs_page(store_runs)
+    both = rows(gui)
+    gui.page.exporter.start(ExportKind.MASKS, both, tmp_path)
+    assert gui.page.exporter.text.startswith("Writing masks (1 of 2): without-seed1-")
+    gui.until(lambda: not gui.page.exporter.is_running)
+    failed, written = gui.said
     assert (failed.level, written.level) == ("error", "info")
     assert "has no masks yet" in failed.text
     with np.load(tmp_path / file_name(both[1], ExportKind.MASKS)) as file:
@@ -68,23 +68,21 @@ def test_that_masks_of_several_runs_are_written_and_a_failure_stops_no_other(
 
 
 def test_that_an_export_can_be_ended(open_runs_page: OpenRuns, tmp_path: Path) -> None:
-    world = open_runs_page(lambda store: [end(store, add_run(store, name)) for name in ("one", "two")])
-    exporter = world.page.exporter
-    exporter.start(ExportKind.NETWORK, rows(world), tmp_path)
+    gui = open_runs_page(lambda store: [end(store, add_run(store, name)) for name in ("one", "two")])
+    exporter = gui.page.exporter
+    exporter.start(ExportKind.NETWORK, rows(gui), tmp_path)
     exporter.cancel()
-    world.until(lambda: not exporter.is_running)
-    assert list(tmp_path.iterdir()) == [world.session.workspace.root]
-    assert [(one.text, one.action) for one in world.said] == [
-        ("Export cancelled: 0 of 2 files written", None)
-    ]
+    gui.until(lambda: not exporter.is_running)
+    assert list(tmp_path.iterdir()) == [gui.session.workspace.root]
+    assert [(one.text, one.action) for one in gui.said] == [("Export cancelled: 0 of 2 files written", None)]
 
 
-def test_that_a_cancelled_export_tells_how_many_files_are_there(
+def test_that_a_cancelled_export_says_how_many_files_are_there(
     open_runs_page: OpenRuns, tmp_path: Path
 ) -> None:
-    world = open_runs_page(lambda store: [end(store, add_run(store, f"run {n}")) for n in range(3)])
-    exporter = world.page.exporter
-    cancel = world.page.export_bar.findChild(QPushButton)
+    gui = open_runs_page(lambda store: [end(store, add_run(store, f"run {n}")) for n in range(3)])
+    exporter = gui.page.exporter
+    cancel = gui.page.export_bar.findChild(QPushButton)
     assert cancel is not None
 
     def stop() -> None:
@@ -92,14 +90,14 @@ def test_that_a_cancelled_export_tells_how_many_files_are_there(
             cancel.click()
 
     exporter.changed.connect(stop)
-    exporter.start(ExportKind.SERIES, rows(world), tmp_path)
-    world.until(lambda: world.said)
-    (message,) = world.said
+    exporter.start(ExportKind.SERIES, rows(gui), tmp_path)
+    gui.until(lambda: gui.said)
+    (message,) = gui.said
     assert message.text == f"Export cancelled: 2 of 3 files written in {tmp_path}"
     assert message.action is not None
 
 
-def test_that_runs_that_have_nothing_to_export_are_told(open_runs_page: OpenRuns, tmp_path: Path) -> None:
+def test_that_runs_that_have_nothing_to_export_are_named(open_runs_page: OpenRuns, tmp_path: Path) -> None:
     ids: list[str] = []
 
     def store_runs(store: Store) -> None:
@@ -108,32 +106,32 @@ def test_that_runs_that_have_nothing_to_export_are_told(open_runs_page: OpenRuns
             if method != "dense":
                 add_masks(store, ids[-1])
 
-    world = open_runs_page(store_runs)
-    world.choose(*ids)
-    world.page.deeds["masks"].trigger()
-    dialog = world.page.findChild(QFileDialog)
+    gui = open_runs_page(store_runs)
+    gui.choose(*ids)
+    gui.page.deeds["masks"].trigger()
+    dialog = gui.page.findChild(QFileDialog)
     assert dialog is not None
     assert dialog.windowTitle() == "Write the masks of 2 of 3 runs into"
     dialog.fileSelected.emit(str(tmp_path))
     dialog.reject()
-    world.until(lambda: world.said)
-    assert world.said[-1].text == (
+    gui.until(lambda: gui.said)
+    assert gui.said[-1].text == (
         f"Written: 2 files in {tmp_path}; 1 of 3 runs has no masks (trained without them, or not started)"
     )
-    world.settle()
+    gui.settle()
 
 
 def test_that_where_to_is_asked_without_blocking(open_runs_page: OpenRuns, tmp_path: Path) -> None:
     ids: list[str] = []
-    world = open_runs_page(lambda store: ids.append(end(store, add_run(store))))
-    world.choose(*ids)
-    world.page.deeds["series"].trigger()
-    dialog = world.page.findChild(QFileDialog)
+    gui = open_runs_page(lambda store: ids.append(end(store, add_run(store))))
+    gui.choose(*ids)
+    gui.page.deeds["series"].trigger()
+    dialog = gui.page.findChild(QFileDialog)
     assert dialog is not None
     dialog.fileSelected.emit(str(tmp_path / "chosen.csv"))
     dialog.reject()
-    world.until(lambda: (tmp_path / "chosen.csv").exists())
-    world.settle()
+    gui.until(lambda: (tmp_path / "chosen.csv").exists())
+    gui.settle()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from iterand_gui.pages.runs.lines.columns import COLUMN
 from iterand_gui.pages.runs.lines.model import AnyIndex, RunTableModel
 from iterand_gui.pages.runs.page import RunsPage
 from tests.gui import run_rows
-from tests.gui.runs_world import OpenRuns, add_run, end
+from tests.gui.open_runs_page import OpenRuns, add_run, end
 
 
 def test_that_a_filter_shows_what_meets_it(open_runs_page: OpenRuns) -> None:
@@ -26,62 +26,62 @@ def test_that_a_filter_shows_what_meets_it(open_runs_page: OpenRuns) -> None:
         add_run(store, "narrow", width=0.25)
         end(store, add_run(store, "wide", width=1.0))
 
-    world = open_runs_page(store_runs)
-    world.page.filter.set_text("width>=0.5 state:finished")
-    assert world.column("name") == ["wide"]
-    assert world.page.head.count == "1 of 2 runs"
-    world.page.filter.set_text("")
-    assert len(world.column("name")) == 2
+    gui = open_runs_page(store_runs)
+    gui.page.filter.set_text("width>=0.5 state:finished")
+    assert gui.column("name") == ["wide"]
+    assert gui.page.head.count == "1 of 2 runs"
+    gui.page.filter.set_text("")
+    assert len(gui.column("name")) == 2
 
 
-def test_that_a_mistaken_filter_is_told_beside_it_and_changes_nothing(open_runs_page: OpenRuns) -> None:
-    world = open_runs_page(lambda store: [add_run(store, name) for name in ("one", "two")])
-    world.page.filter.set_text("one")
-    world.page.filter.setText("widht>=0.5")
-    world.until(lambda: "did you mean 'width'" in world.page.head.problem)
-    assert world.column("name") == ["one"]
-    world.page.filter.setText("two")
-    world.until(lambda: world.page.head.problem == "")
-    assert world.column("name") == ["two"]
+def test_that_a_mistaken_filter_is_reported_beside_it_and_changes_nothing(open_runs_page: OpenRuns) -> None:
+    gui = open_runs_page(lambda store: [add_run(store, name) for name in ("one", "two")])
+    gui.page.filter.set_text("one")
+    gui.page.filter.setText("widht>=0.5")
+    gui.until(lambda: "did you mean 'width'" in gui.page.head.problem)
+    assert gui.column("name") == ["one"]
+    gui.page.filter.setText("two")
+    gui.until(lambda: gui.page.head.problem == "")
+    assert gui.column("name") == ["two"]
 
 
 def test_that_a_filter_that_finds_nothing_says_so_and_can_be_cleared(open_runs_page: OpenRuns) -> None:
-    world = open_runs_page(lambda store: add_run(store))
-    world.page.filter.set_text("lr>3")
-    assert world.page.nothing.isVisible()
-    assert world.page.nothing.text == "No run meets this filter. lr>3"
-    button = world.page.nothing.findChild(QAbstractButton)
+    gui = open_runs_page(lambda store: add_run(store))
+    gui.page.filter.set_text("lr>3")
+    assert gui.page.nothing.isVisible()
+    assert gui.page.nothing.text == "No run meets this filter. lr>3"
+    button = gui.page.nothing.findChild(QAbstractButton)
     assert button is not None
     button.click()
-    assert world.page.table.isVisible()
-    assert world.column("name") == ["tiny"]
+    assert gui.page.table.isVisible()
+    assert gui.column("name") == ["tiny"]
 
 
 def test_that_a_mistake_does_not_speak_for_the_filter_that_still_holds(open_runs_page: OpenRuns) -> None:
-    world = open_runs_page(lambda store: add_run(store))
-    page = world.page
+    gui = open_runs_page(lambda store: add_run(store))
+    page = gui.page
     page.filter.set_text("width>=7")
     page.filter.setText("widthh>=7 foo:")
-    world.until(lambda: page.head.problem)
+    gui.until(lambda: page.head.problem)
     assert page.nothing.text == (
         "No run meets the filter before this one."
         " width>=7 still holds, as there is a mistake in what is written now."
     )
     page.filter.setText("width>=8")
-    world.until(lambda: page.nothing.text == "No run meets this filter. width>=8")
+    gui.until(lambda: page.nothing.text == "No run meets this filter. width>=8")
 
 
 def test_that_hidden_runs_are_not_acted_on_and_chosen_again_when_shown(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_runs_page(lambda store: ids.extend(add_run(store, name) for name in ("one", "two")))
-    world.choose(ids[0])
-    world.page.filter.set_text("two")
-    world.page._look()
-    assert world.page.chosen().ids == ()
-    assert not world.page.deeds["delete"].isEnabled()
-    assert world.session.selection.current is None
-    world.page.filter.set_text("")
-    assert world.page.chosen().ids == world.session.selection.ids == (ids[0],)
+    gui = open_runs_page(lambda store: ids.extend(add_run(store, name) for name in ("one", "two")))
+    gui.choose(ids[0])
+    gui.page.filter.set_text("two")
+    gui.page._look()
+    assert gui.page.chosen().ids == ()
+    assert not gui.page.deeds["delete"].isEnabled()
+    assert gui.session.selection.current is None
+    gui.page.filter.set_text("")
+    assert gui.page.chosen().ids == gui.session.selection.ids == (ids[0],)
 
 
 def test_that_other_pages_follow_the_chosen_runs_that_a_filter_leaves(open_runs_page: OpenRuns) -> None:
@@ -90,18 +90,18 @@ def test_that_other_pages_follow_the_chosen_runs_that_a_filter_leaves(open_runs_
     def store_runs(store: Store) -> None:
         ids.extend(add_run(store, f"run {number}", lr=number / 10) for number in range(1, 7))
 
-    world = open_runs_page(store_runs)
-    world.choose(*ids)
+    gui = open_runs_page(store_runs)
+    gui.choose(*ids)
     for text, left in (("lr>0.45", ids[4:]), ("lr>9", []), ("lr<=0.3", ids[:3]), ("", ids)):
-        world.page.filter.set_text(text)
-        assert sorted(world.session.selection.ids) == sorted(left)
-        assert sorted(world.page.chosen().ids) == sorted(left)
-    assert world.session.selection.current == ids[-1]
+        gui.page.filter.set_text(text)
+        assert sorted(gui.session.selection.ids) == sorted(left)
+        assert sorted(gui.page.chosen().ids) == sorted(left)
+    assert gui.session.selection.current == ids[-1]
 
 
 def test_that_keys_lead_from_the_filter_to_the_table_and_back(open_runs_page: OpenRuns) -> None:
-    world = open_runs_page(lambda store: add_run(store))
-    page = world.page
+    gui = open_runs_page(lambda store: add_run(store))
+    page = gui.page
     QTest.keyClick(page.table, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
     assert page.filter.hasFocus()
     QTest.keyClicks(page.filter, "tin")
@@ -114,17 +114,17 @@ def test_that_keys_lead_from_the_filter_to_the_table_and_back(open_runs_page: Op
 
 @pytest.mark.qt_log_ignore("raise\\(\\)", "grabbing the keyboard")  # what an offscreen popup cannot
 def test_that_fields_and_values_are_completed(open_runs_page: OpenRuns) -> None:
-    world = open_runs_page(lambda store: add_run(store))
-    page = world.page
+    gui = open_runs_page(lambda store: add_run(store))
+    page = gui.page
     page.filter.setFocus()
     QTest.keyClicks(page.filter, "wid")
     popup = page.filter._popup
-    world.until(popup.isVisible)
+    gui.until(popup.isVisible)
     QTest.keyClick(popup, Qt.Key.Key_Down)
     QTest.keyClick(popup, Qt.Key.Key_Return)
     assert page.filter.text() == "width>="
     QTest.keyClicks(page.filter, "0.2 state:q")
-    world.until(popup.isVisible)
+    gui.until(popup.isVisible)
     QTest.keyClick(popup, Qt.Key.Key_Down)
     QTest.keyClick(popup, Qt.Key.Key_Return)
     assert page.filter.text() == "width>=0.2 state:queued "
@@ -159,8 +159,8 @@ def test_that_every_field_is_offered_to_who_asks() -> None:
 
 
 def test_that_the_arrangement_is_remembered_and_can_be_reset(open_runs_page: OpenRuns) -> None:
-    world = open_runs_page(lambda store: add_run(store))
-    page = world.page
+    gui = open_runs_page(lambda store: add_run(store))
+    page = gui.page
     first = page.save_state()
     page.table.columns.show_column("age", shown=False)
     page.table.columns.show_column("method", shown=True)
@@ -169,7 +169,7 @@ def test_that_the_arrangement_is_remembered_and_can_be_reset(open_runs_page: Ope
     page.filter.set_text("tiny")
     page.details.setChecked(False)
     state = page.save_state()
-    other = RunsPage(world.session)
+    other = RunsPage(gui.session)
     other.restore_state(state)
     assert other.save_state() == state
     assert "method" in other.table.columns.shown
@@ -182,16 +182,16 @@ def test_that_the_arrangement_is_remembered_and_can_be_reset(open_runs_page: Ope
 
 
 def test_that_a_remembered_state_of_another_kind_is_as_none(open_runs_page: OpenRuns) -> None:
-    world = open_runs_page(lambda store: add_run(store))
-    first = world.page.save_state()["table"]
+    gui = open_runs_page(lambda store: add_run(store))
+    first = gui.page.save_state()["table"]
     mistaken: tuple[object, ...] = (
         [],
         {"columns": 3, "widths": [], "sort": "x"},
         {"columns": ["gone"], "sort": ["gone", 1]},
     )
     for table in mistaken:
-        world.page.restore_state({"table": table, "filter": 3, "details_px": "wide"})
-        assert world.page.save_state()["table"] == first
+        gui.page.restore_state({"table": table, "filter": 3, "details_px": "wide"})
+        assert gui.page.save_state()["table"] == first
 
 
 def test_that_every_control_has_a_name(open_runs_page: OpenRuns) -> None:
@@ -200,10 +200,10 @@ def test_that_every_control_has_a_name(open_runs_page: OpenRuns) -> None:
     def store_runs(store: Store) -> None:
         ids.append(end(store, add_run(store), RunState.FAILED, reason="it broke"))
 
-    world = open_runs_page(store_runs)
-    world.choose(*ids)
+    gui = open_runs_page(store_runs)
+    gui.choose(*ids)
     kinds = (QAbstractButton, QLineEdit, QPlainTextEdit, QAbstractItemView)
-    own = [w for w in world.page.findChildren(QWidget) if isinstance(w, kinds) and w.isVisible()]
+    own = [w for w in gui.page.findChildren(QWidget) if isinstance(w, kinds) and w.isVisible()]
     assert len(own) > 10
     for widget in own:
         text = widget.text() if isinstance(widget, QAbstractButton) else ""
@@ -232,23 +232,23 @@ def test_that_of_ten_thousand_runs_only_those_seen_are_asked_for(
     open_runs_page: OpenRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("iterand_gui.pages.runs.page.RunTableModel", CountingModel)
-    world = open_runs_page(add_run)
+    gui = open_runs_page(add_run)
     rows = [
         run_rows.run(n, seed=n % 3, group_key=f"iterand {n // 3}", val_accuracy=n / 20_000, name=f"run {n}")
         for n in range(10_000)
     ]
     configs = {row.id: run_rows.BASE for row in rows}
-    watcher, model, table = world.session.watcher, world.page.model, world.page.table
+    watcher, model, table = gui.session.watcher, gui.page.model, gui.page.table
     watcher.runs.update({row.id: row for row in rows})
     watcher.runs_changed.emit(RunsChange(tuple(rows), configs, frozenset(), is_all=False))
-    world.until(lambda: model.counts == (10_001, 10_001))
+    gui.until(lambda: model.counts == (10_001, 10_001))
     asked = CountingModel.asked
     seen = table.viewport().height() // theme.ROW_PX + 2
     lines = model.rowCount()
     assert lines > 3_000
     sort_and_filter: tuple[Callable[[], object], ...] = (
         lambda: table.sortByColumn(COLUMN["accuracy"], Qt.SortOrder.DescendingOrder),
-        lambda: world.page.filter.set_text("val_accuracy>=0.1"),
+        lambda: gui.page.filter.set_text("val_accuracy>=0.1"),
     )
     for act in sort_and_filter:
         asked.update(data=0, index=0)
@@ -256,5 +256,5 @@ def test_that_of_ten_thousand_runs_only_those_seen_are_asked_for(
         table.repaint()
         assert 0 < asked["data"] < seen * 7 * 20
         assert asked["index"] < 3 * lines
-    assert world.page.head.count == "8,000 of 10,001 runs"
+    assert gui.page.head.count == "8,000 of 10,001 runs"
     watcher.runs.clear()

@@ -12,7 +12,7 @@ from iterand_engine.store import Recorder, RunRow, RunState, SlotKey, Store, lab
 from iterand_engine.store.runs import adopt_run
 from iterand_gui.pages.runs.panel_parts import FindingView
 from iterand_gui.session.actions import Clone
-from tests.gui.runs_world import OpenRuns, World, add_run, add_sweep, end, recorded
+from tests.gui.open_runs_page import OpenRuns, OpenRunsPage, add_run, add_sweep, end, recorded
 
 
 def button(view: FindingView, text: str) -> QPushButton:
@@ -20,12 +20,12 @@ def button(view: FindingView, text: str) -> QPushButton:
     return found
 
 
-def told(world: World) -> list[str]:
-    return [view.finding.text for view in world.page.panel.findings if view.finding is not None]
+def findings_shown(gui: OpenRunsPage) -> list[str]:
+    return [view.finding.text for view in gui.page.panel.findings if view.finding is not None]
 
 
-def fact(world: World, name: str) -> str:
-    return dict(world.page.panel.facts.facts).get(name, "")
+def fact(gui: OpenRunsPage, name: str) -> str:
+    return dict(gui.page.panel.facts.facts).get(name, "")
 
 
 # Results.
@@ -39,33 +39,33 @@ def test_that_results_of_a_group_are_of_its_finished_seeds(open_runs_page: OpenR
         for run_id, accuracy in zip(ids, (0.90, 0.92), strict=False):
             end(store, run_id, accuracy=accuracy, test_accuracy=accuracy - 0.1)
 
-    world = open_runs_page(store_runs)
-    world.session.selection.set(ids)
-    assert fact(world, "Validation accuracy") == "91.00 ± 1.41 %"
-    assert fact(world, "Seeds") == "1-3 (2 of 3, 1 queued)"
-    world.until(lambda: fact(world, "Test accuracy") == "81.00 ± 1.41 %")
+    gui = open_runs_page(store_runs)
+    gui.session.selection.set(ids)
+    assert fact(gui, "Validation accuracy") == "91.00 ± 1.41 %"
+    assert fact(gui, "Seeds") == "1-3 (2 of 3, 1 queued)"
+    gui.until(lambda: fact(gui, "Test accuracy") == "81.00 ± 1.41 %")
 
 
 def test_that_the_lock_holds_test_accuracy_back(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_runs_page(lambda store: ids.append(end(store, add_run(store))))
-    world.session.take_settings(Settings(test_lock=True))
-    world.choose(*ids)
-    world.until(lambda: fact(world, "Test accuracy") == "locked")
-    world.session.take_settings(Settings(test_lock=False))
-    world.until(lambda: fact(world, "Test accuracy") == "40.00 %")
+    gui = open_runs_page(lambda store: ids.append(end(store, add_run(store))))
+    gui.session.take_settings(Settings(test_lock=True))
+    gui.choose(*ids)
+    gui.until(lambda: fact(gui, "Test accuracy") == "locked")
+    gui.session.take_settings(Settings(test_lock=False))
+    gui.until(lambda: fact(gui, "Test accuracy") == "40.00 %")
 
 
 def test_that_a_running_runs_figures_follow_it(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_runs_page(lambda store: ids.append(add_run(store)))
-    world.choose(*ids)
-    assert fact(world, "Validation accuracy") == "—"
-    with recorded(world.store, ids[0], steps=40, accuracy=0.61) as recorder:
-        world.until(lambda: fact(world, "Steps") == "40 / 100")
-        world.until(lambda: fact(world, "Validation accuracy") == "61.00 % so far")
+    gui = open_runs_page(lambda store: ids.append(add_run(store)))
+    gui.choose(*ids)
+    assert fact(gui, "Validation accuracy") == "—"
+    with recorded(gui.store, ids[0], steps=40, accuracy=0.61) as recorder:
+        gui.until(lambda: fact(gui, "Steps") == "40 / 100")
+        gui.until(lambda: fact(gui, "Validation accuracy") == "61.00 % so far")
         recorder.finish(RunState.FINISHED, val_accuracy=0.7)
-        world.until(lambda: fact(world, "Validation accuracy") == "70.00 %")
+        gui.until(lambda: fact(gui, "Validation accuracy") == "70.00 %")
 
 
 def test_that_several_lines_are_summed_up(open_runs_page: OpenRuns) -> None:
@@ -75,13 +75,13 @@ def test_that_several_lines_are_summed_up(open_runs_page: OpenRuns) -> None:
         ids.append(end(store, add_run(store, "good"), accuracy=0.9))
         ids.append(end(store, add_run(store, "bad"), accuracy=0.7))
 
-    world = open_runs_page(store_runs)
-    world.choose(*ids)
-    panel = world.page.panel
+    gui = open_runs_page(store_runs)
+    gui.choose(*ids)
+    panel = gui.page.panel
     assert (panel.title.text(), panel.about.text()) == ("2 runs", "in 2 lines")
-    assert fact(world, "Best accuracy") == "90.00 %, good, seed 1"
-    assert fact(world, "Measured") == "2 of 2 runs"
-    assert fact(world, "Mean") == "", "of unlike runs it means nothing"
+    assert fact(gui, "Best accuracy") == "90.00 %, good, seed 1"
+    assert fact(gui, "Measured") == "2 of 2 runs"
+    assert fact(gui, "Mean") == "", "of unlike runs it means nothing"
     assert not panel.labels.notes.isVisible()
 
 
@@ -93,9 +93,9 @@ def test_that_seeds_of_one_group_have_a_mean(open_runs_page: OpenRuns) -> None:
         for run_id, accuracy in zip(ids, (0.90, 0.92, 0.1), strict=True):
             end(store, run_id, accuracy=accuracy)
 
-    world = open_runs_page(store_runs)
-    world.choose(*ids[:2])
-    assert fact(world, "Mean") == "91.00 ± 1.41 %"
+    gui = open_runs_page(store_runs)
+    gui.choose(*ids[:2])
+    assert fact(gui, "Mean") == "91.00 ± 1.41 %"
 
 
 def test_that_finished_runs_offer_more_seeds_and_a_clone(open_runs_page: OpenRuns) -> None:
@@ -105,19 +105,19 @@ def test_that_finished_runs_offer_more_seeds_and_a_clone(open_runs_page: OpenRun
         ids["finished"] = end(store, add_run(store, "finished"))
         ids["stopped"] = end(store, add_run(store, "stopped"), RunState.STOPPED)
 
-    world = open_runs_page(store_runs)
-    quiet = world.page.panel.quiet
+    gui = open_runs_page(store_runs)
+    quiet = gui.page.panel.quiet
     assert not quiet.isVisible()
-    world.choose(ids["stopped"])
+    gui.choose(ids["stopped"])
     assert not quiet.isVisible()
-    world.choose(ids["finished"])
+    gui.choose(ids["finished"])
     seeds, clone = quiet.findChildren(QToolButton)
     assert (quiet.isVisible(), seeds.text(), clone.text()) == (True, "+2 seeds", "Clone and edit")
     clone.click()
-    world.until(lambda: world.heard("open_new"))
+    gui.until(lambda: gui.heard("open_new"))
     seeds.click()
-    world.until(lambda: len(world.store.reader.runs()) == 4)
-    world.settle()
+    gui.until(lambda: len(gui.store.reader.runs()) == 4)
+    gui.settle()
 
 
 # How they ended, and the next step.
@@ -130,13 +130,13 @@ def test_that_interrupted_runs_are_offered_together_while_none_is_chosen(open_ru
         ids.extend(end(store, add_run(store, f"run {n}"), RunState.INTERRUPTED) for n in range(4))
         end(store, add_run(store, "done"))
 
-    world = open_runs_page(store_runs)
-    assert told(world) == ["4 interrupted"]
-    button(world.page.panel.findings[0], "Resume all").click()
-    world.until(lambda: {world.state(run_id) for run_id in ids} == {RunState.QUEUED})
-    ranks = {row.id: row.queue_rank for row in world.store.reader.runs(ids=ids)}
+    gui = open_runs_page(store_runs)
+    assert findings_shown(gui) == ["4 interrupted"]
+    button(gui.page.panel.findings[0], "Resume all").click()
+    gui.until(lambda: {gui.state(run_id) for run_id in ids} == {RunState.QUEUED})
+    ranks = {row.id: row.queue_rank for row in gui.store.reader.runs(ids=ids)}
     assert sorted(ids, key=lambda run_id: ranks[run_id] or 0) == ids, "they go on in the order they were made"
-    world.until(lambda: told(world) == [])
+    gui.until(lambda: findings_shown(gui) == [])
 
 
 def test_that_a_diverged_run_is_cloned_with_a_smaller_rate_or_in_fp32(open_runs_page: OpenRuns) -> None:
@@ -146,15 +146,15 @@ def test_that_a_diverged_run_is_cloned_with_a_smaller_rate_or_in_fp32(open_runs_
         run_id = add_run(store, lr=0.3)
         ids.append(end(store, run_id, RunState.DIVERGED, reason="the loss was not finite at step 7"))
 
-    world = open_runs_page(store_runs)
-    world.choose(*ids)
-    (view,) = world.page.panel.findings
-    assert told(world) == ["Diverged"]
+    gui = open_runs_page(store_runs)
+    gui.choose(*ids)
+    (view,) = gui.page.panel.findings
+    assert findings_shown(gui) == ["Diverged"]
     assert view.finding is not None
     assert view.finding.reason == "The loss was not finite at step 7."
     button(view, "Clone with lr / 3").click()
-    world.until(lambda: world.heard("open_new"))
-    (form,) = world.heard("open_new")
+    gui.until(lambda: gui.heard("open_new"))
+    (form,) = gui.heard("open_new")
     assert isinstance(form, Clone)
     assert form.changes == {"training.lr": 0.1}
 
@@ -168,71 +168,71 @@ def test_that_a_failed_run_shows_why_and_the_end_of_its_log(open_runs_page: Open
         (folder / "worker.log").write_text("2026-01-02 03:04:05 epoch 1\n2026-01-02 03:04:06 No space left\n")
         ids.append(run_id)
 
-    world = open_runs_page(store_runs)
-    world.choose(*ids)
-    (view,) = world.page.panel.findings
-    world.until(lambda: view._lines.text() == "epoch 1\nNo space left")
+    gui = open_runs_page(store_runs)
+    gui.choose(*ids)
+    (view,) = gui.page.panel.findings
+    gui.until(lambda: view._lines.text() == "epoch 1\nNo space left")
     assert view._reason.text() == "The disk is full."
     button(view, "Log").click()
-    assert world.heard("open_log") == ids
+    assert gui.heard("open_log") == ids
     button(view, "Resume").click()
-    world.until(lambda: world.state(ids[0]) is RunState.QUEUED)
+    gui.until(lambda: gui.state(ids[0]) is RunState.QUEUED)
 
 
 def test_that_a_queued_run_says_why_it_waits(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_runs_page(lambda store: ids.extend(add_run(store, name) for name in ("first", "second")))
-    world.choose(ids[1])
-    (view,) = world.page.panel.findings
-    world.until(lambda: view._reason.text() != "")
+    gui = open_runs_page(lambda store: ids.extend(add_run(store, name) for name in ("first", "second")))
+    gui.choose(ids[1])
+    (view,) = gui.page.panel.findings
+    gui.until(lambda: view._reason.text() != "")
     assert "not started" in view._reason.text()
     button(view, "To the head of the queue").click()
-    world.until(lambda: [row.id for row in _queue(world.store)] == ids[::-1])
+    gui.until(lambda: [row.id for row in _queue(gui.store)] == ids[::-1])
 
 
 def test_that_the_reason_of_waiting_follows_slots_and_other_runs(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_runs_page(lambda store: ids.extend(add_run(store, name) for name in ("first", "second")))
-    store = world.store
-    world.choose(ids[1])
-    (view,) = world.page.panel.findings
-    world.until(lambda: "not started" in view._reason.text())
+    gui = open_runs_page(lambda store: ids.extend(add_run(store, name) for name in ("first", "second")))
+    store = gui.store
+    gui.choose(ids[1])
+    (view,) = gui.page.panel.findings
+    gui.until(lambda: "not started" in view._reason.text())
     key = SlotKey(processes.host_id(), "cpu", 0)
     token = slots.hold(
         store, key, device_name="Some CPU", device_kind="cpu", identity=processes.current(), program="x"
     )
     assert token is not None
-    world.until(lambda: view._reason.text() == "1 run is before it.")
+    gui.until(lambda: view._reason.text() == "1 run is before it.")
     claim = slots.claim_next(store, key, token)
     assert claim is not None
     assert claim.run_id == ids[0]
-    world.until(lambda: f"trains run {ids[0][:8]}" in view._reason.text())
+    gui.until(lambda: f"trains run {ids[0][:8]}" in view._reason.text())
     adopt_run(store, claim.run_id, claim.token, processes.current(), {"device": "cpu"})
     with Recorder(store, claim.run_id, claim.token) as recorder:
         recorder.finish(RunState.FINISHED)
-    world.until(lambda: view._reason.text() == "It is next: a slot is about to take it.")
+    gui.until(lambda: view._reason.text() == "It is next: a slot is about to take it.")
 
 
-def test_that_a_run_that_waits_no_more_tells_no_reason(open_runs_page: OpenRuns) -> None:
+def test_that_a_run_that_waits_no_more_shows_no_reason(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_runs_page(lambda store: ids.extend(add_run(store, seed=seed) for seed in (1, 2, 3)))
-    world.session.selection.set(ids)
-    (view,) = world.page.panel.findings
-    world.until(lambda: "not started" in view._reason.text())
+    gui = open_runs_page(lambda store: ids.extend(add_run(store, seed=seed) for seed in (1, 2, 3)))
+    gui.session.selection.set(ids)
+    (view,) = gui.page.panel.findings
+    gui.until(lambda: "not started" in view._reason.text())
     key = SlotKey(processes.host_id(), "cpu", 0)
     token = slots.hold(
-        world.store, key, device_name="Some CPU", device_kind="cpu", identity=processes.current(), program="x"
+        gui.store, key, device_name="Some CPU", device_kind="cpu", identity=processes.current(), program="x"
     )
     assert token is not None
-    claim = slots.claim_next(world.store, key, token)
+    claim = slots.claim_next(gui.store, key, token)
     assert claim is not None
-    world.until(lambda: told(world) == ["1 of 3 starting", "2 of 3 queued"])
-    world.until(lambda: f"trains run {claim.run_id[:8]}" in world.page.panel.findings[1]._reason.text())
-    assert world.page.panel.findings[0]._reason.text() == ""
-    world.choose(claim.run_id)
-    assert told(world) == ["Starting"]
-    assert world.page.panel.findings[0]._reason.text() == ""
-    store = world.store
+    gui.until(lambda: findings_shown(gui) == ["1 of 3 starting", "2 of 3 queued"])
+    gui.until(lambda: f"trains run {claim.run_id[:8]}" in gui.page.panel.findings[1]._reason.text())
+    assert gui.page.panel.findings[0]._reason.text() == ""
+    gui.choose(claim.run_id)
+    assert findings_shown(gui) == ["Starting"]
+    assert gui.page.panel.findings[0]._reason.text() == ""
+    store = gui.store
     adopt_run(store, claim.run_id, claim.token, processes.current(), {"device": "cpu"})
     with Recorder(store, claim.run_id, claim.token) as recorder:
         recorder.finish(RunState.FINISHED)
@@ -240,17 +240,17 @@ def test_that_a_run_that_waits_no_more_tells_no_reason(open_runs_page: OpenRuns)
 
 def test_that_it_is_read_again_while_a_run_waits_and_only_then(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_runs_page(lambda store: ids.append(add_run(store)))
-    world.choose(*ids)
-    timer = world.page.panel._read_again
+    gui = open_runs_page(lambda store: ids.append(add_run(store)))
+    gui.choose(*ids)
+    timer = gui.page.panel._read_again
     assert timer.isActive()
-    world.page.hiding()
+    gui.page.hiding()
     assert not timer.isActive()
-    world.page.showing()
+    gui.page.showing()
     assert timer.isActive()
-    world.page.deeds["stop"].trigger()
-    world.until(lambda: told(world) == ["Stopped"])
-    world.until(lambda: not timer.isActive())
+    gui.page.deeds["stop"].trigger()
+    gui.until(lambda: findings_shown(gui) == ["Stopped"])
+    gui.until(lambda: not timer.isActive())
 
 
 def _queue(store: Store) -> list[RunRow]:
@@ -268,17 +268,17 @@ def test_that_tags_are_saved_for_all_chosen_runs(open_runs_page: OpenRuns) -> No
         labels.set_tags(store, ids[0], ("paper", "old"))
         labels.set_tags(store, ids[1], ("paper",))
 
-    world = open_runs_page(store_runs)
-    world.choose(*ids)
-    line = world.page.panel.labels.tags
+    gui = open_runs_page(store_runs)
+    gui.choose(*ids)
+    line = gui.page.panel.labels.tags
     assert line.text() == "paper"
     line.setFocus()
     line.selectAll()
     QTest.keyClicks(line, "baseline, good")
     QTest.keyClick(line, Qt.Key.Key_Return)
-    world.until(lambda: world.store.reader.run(ids[1]).tags == ("baseline", "good"))
-    assert world.store.reader.run(ids[0]).tags == ("baseline", "good", "old")
-    world.settle()
+    gui.until(lambda: gui.store.reader.run(ids[1]).tags == ("baseline", "good"))
+    assert gui.store.reader.run(ids[0]).tags == ("baseline", "good", "old")
+    gui.settle()
     assert line.text() == "baseline good"
 
 
@@ -289,36 +289,36 @@ def test_that_notes_are_saved_when_they_are_left(open_runs_page: OpenRuns) -> No
         ids.extend(add_run(store, name) for name in ("one", "two"))
         labels.set_notes(store, ids[0], "before")
 
-    world = open_runs_page(store_runs)
-    notes = world.page.panel.labels.notes
-    world.choose(ids[0])
-    world.until(lambda: notes.toPlainText() == "before")
+    gui = open_runs_page(store_runs)
+    notes = gui.page.panel.labels.notes
+    gui.choose(ids[0])
+    gui.until(lambda: notes.toPlainText() == "before")
     notes.setFocus()
     QTest.keyClicks(notes, "now ")
     QTest.keyClick(notes, Qt.Key.Key_Delete)
-    assert world.state(ids[0]) is RunState.QUEUED, "Delete in a text deletes a letter"
-    world.choose(ids[1])
-    world.until(lambda: world.store.reader.run(ids[0]).notes == "now efore")
-    world.until(lambda: not notes.isReadOnly())
+    assert gui.state(ids[0]) is RunState.QUEUED, "Delete in a text deletes a letter"
+    gui.choose(ids[1])
+    gui.until(lambda: gui.store.reader.run(ids[0]).notes == "now efore")
+    gui.until(lambda: not notes.isReadOnly())
     assert notes.toPlainText() == ""
     notes.setPlainText("of two")
-    world.page.hiding()
-    world.until(lambda: world.store.reader.run(ids[1]).notes == "of two")
-    world.page.showing()
-    world.settle()
+    gui.page.hiding()
+    gui.until(lambda: gui.store.reader.run(ids[1]).notes == "of two")
+    gui.page.showing()
+    gui.settle()
 
 
 def test_that_notes_of_a_group_are_kept_with_its_first_run(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_runs_page(lambda store: ids.extend(add_run(store, seed=seed) for seed in (1, 2)))
-    world.session.selection.set(ids)
-    notes = world.page.panel.labels.notes
-    world.until(lambda: not notes.isReadOnly())
+    gui = open_runs_page(lambda store: ids.extend(add_run(store, seed=seed) for seed in (1, 2)))
+    gui.session.selection.set(ids)
+    notes = gui.page.panel.labels.notes
+    gui.until(lambda: not notes.isReadOnly())
     notes.setFocus()
     QTest.keyClicks(notes, "kept")
-    world.page.table.setFocus()
-    world.until(lambda: world.store.reader.run(ids[0]).notes == "kept")
-    world.settle()
+    gui.page.table.setFocus()
+    gui.until(lambda: gui.store.reader.run(ids[0]).notes == "kept")
+    gui.settle()
 
 
 # Sweeps.
@@ -332,33 +332,33 @@ def test_that_a_sweeps_grid_fills_in_while_it_runs(open_runs_page: OpenRuns) -> 
         end(store, ids[0], accuracy=0.8, test_accuracy=0.79)
         add_sweep(store, "rates", ids, lr=[0.1, 0.2])
 
-    world = open_runs_page(store_runs)
-    world.until(lambda: world.column("name") == ["rates"])
-    world.page.table.setCurrentIndex(world.page.model.index(0, 0))
-    panel = world.page.panel
+    gui = open_runs_page(store_runs)
+    gui.until(lambda: gui.column("name") == ["rates"])
+    gui.page.table.setCurrentIndex(gui.page.model.index(0, 0))
+    panel = gui.page.panel
     cells = panel.grid.model()
     assert [cells.index(row, 0).data() for row in (0, 1)] == ["80.00", "Queued"]
     assert panel.cell_title.text() == "lr 0.1"
-    world.until(lambda: dict(panel.cell_facts.facts).get("Test accuracy") == "79.00 %")
-    with recorded(world.store, ids[1], accuracy=0.6) as recorder:
-        world.until(lambda: cells.index(1, 0).data() == "60.00")
+    gui.until(lambda: dict(panel.cell_facts.facts).get("Test accuracy") == "79.00 %")
+    with recorded(gui.store, ids[1], accuracy=0.6) as recorder:
+        gui.until(lambda: cells.index(1, 0).data() == "60.00")
         recorder.finish(RunState.FINISHED, val_accuracy=0.9, test_accuracy=0.85)
-    world.until(lambda: cells.index(1, 0).data() == "90.00")
+    gui.until(lambda: cells.index(1, 0).data() == "90.00")
     assert panel.cell_title.text() == "lr 0.1", "the cell that is looked at stays"
     panel.grid.setCurrentIndex(cells.index(1, 0))
-    world.until(lambda: dict(panel.cell_facts.facts).get("Test accuracy") == "85.00 %")
+    gui.until(lambda: dict(panel.cell_facts.facts).get("Test accuracy") == "85.00 %")
     QTest.keyClick(panel.grid, Qt.Key.Key_Return)
-    assert world.heard("open_run") == [ids[1]]
+    assert gui.heard("open_run") == [ids[1]]
 
 
 def test_that_a_hidden_panel_is_remembered_as_hidden_and_saves_first(open_runs_page: OpenRuns) -> None:
     ids: list[str] = []
-    world = open_runs_page(lambda store: ids.append(add_run(store)))
-    world.choose(*ids)
-    line = world.page.panel.labels.tags
+    gui = open_runs_page(lambda store: ids.append(add_run(store)))
+    gui.choose(*ids)
+    line = gui.page.panel.labels.tags
     line.setText("kept")
-    QTest.keyClick(world.page.table, Qt.Key.Key_I, Qt.KeyboardModifier.ControlModifier)
-    assert not world.page.panel.isVisible()
-    world.until(lambda: world.store.reader.run(ids[0]).tags == ("kept",))
-    assert world.page.save_state()["details"] is False
-    world.settle()
+    QTest.keyClick(gui.page.table, Qt.Key.Key_I, Qt.KeyboardModifier.ControlModifier)
+    assert not gui.page.panel.isVisible()
+    gui.until(lambda: gui.store.reader.run(ids[0]).tags == ("kept",))
+    assert gui.page.save_state()["details"] is False
+    gui.settle()

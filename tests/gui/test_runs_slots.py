@@ -12,7 +12,7 @@ from iterand_engine.store import Recorder, RunState, SlotKey, SlotRow, Store, sl
 from iterand_engine.store.runs import adopt_run
 from iterand_gui.pages.runs.slot_facts import Click, slot_facts
 from tests.gui import run_rows
-from tests.gui.runs_world import OpenRuns, add_run, end
+from tests.gui.open_runs_page import OpenRuns, add_run, end
 
 HOST = "here"
 SLOT = SlotRow(SlotKey(HOST, "cpu", 0), "Some CPU", "cpu", None, True, None, None, None, None, None)
@@ -39,51 +39,51 @@ def test_that_a_slot_shows_its_run_live_and_a_click_opens_it(open_runs_page: Ope
         adopt_run(store, claim.run_id, claim.token, processes.current(), {"device": "cpu"})
         claims.append(claim)
 
-    world = open_runs_page(store_runs)
+    gui = open_runs_page(store_runs)
     (claim,) = claims
-    strip = world.page.strip
-    world.until(lambda: len(strip.cards) == 1 and strip.isVisible())
+    strip = gui.page.strip
+    gui.until(lambda: len(strip.cards) == 1 and strip.isVisible())
     (card,) = strip.cards
-    with Recorder(world.store, claim.run_id, claim.token) as recorder:
+    with Recorder(gui.store, claim.run_id, claim.token) as recorder:
         recorder.progress(40, 1, 100)
-        world.until(lambda: card.facts is not None and card.facts.progress == 0.4)
+        gui.until(lambda: card.facts is not None and card.facts.progress == 0.4)
         assert "Running, tiny, seed 1" in card.accessibleName()
         card.setFocus()
         QTest.keyClick(card, Qt.Key.Key_Space)
-        assert world.heard("open_run") == [claim.run_id]
+        assert gui.heard("open_run") == [claim.run_id]
         recorder.finish(RunState.FINISHED)
-    world.until(lambda: card.facts is not None and card.facts.word == "Idle")
+    gui.until(lambda: card.facts is not None and card.facts.word == "Idle")
 
 
-def test_that_a_closed_slot_tells_why_and_leads_to_the_settings(open_runs_page: OpenRuns) -> None:
+def test_that_a_closed_slot_says_why_and_leads_to_the_settings(open_runs_page: OpenRuns) -> None:
     def store_runs(store: Store) -> None:
         add_run(store)
         key, token = hold(store)
         slots.close(store, key, token, "the device broke")
 
-    world = open_runs_page(store_runs)
-    world.until(lambda: world.page.strip.cards)
-    card = world.page.strip.cards[0]
+    gui = open_runs_page(store_runs)
+    gui.until(lambda: gui.page.strip.cards)
+    card = gui.page.strip.cards[0]
     assert "Closed, the device broke" in card.accessibleName()
     card.click()
-    assert world.heard("show_page") == ["settings"]
+    assert gui.heard("show_page") == ["settings"]
 
 
 def test_that_a_queue_without_slots_can_be_started(open_runs_page: OpenRuns) -> None:
-    world = open_runs_page(lambda store: [add_run(store, name) for name in ("one", "two")])
-    world.until(lambda: world.page.strip.cards)
-    (card,) = world.page.strip.cards
+    gui = open_runs_page(lambda store: [add_run(store, name) for name in ("one", "two")])
+    gui.until(lambda: gui.page.strip.cards)
+    (card,) = gui.page.strip.cards
     assert "2 runs wait" in card.accessibleName()
     card.click()
-    world.until(lambda: world.launched)
+    gui.until(lambda: gui.launched)
 
 
-def test_that_nothing_is_told_where_nothing_works_or_waits(open_runs_page: OpenRuns) -> None:
-    world = open_runs_page(lambda store: end(store, add_run(store), RunState.STOPPED))
-    assert not world.page.strip.isVisible()
+def test_that_nothing_is_shown_where_nothing_works_or_waits(open_runs_page: OpenRuns) -> None:
+    gui = open_runs_page(lambda store: end(store, add_run(store), RunState.STOPPED))
+    assert not gui.page.strip.isVisible()
 
 
-def test_that_slots_are_told_apart() -> None:
+def test_that_slots_have_different_names() -> None:
     keys = [SlotKey(HOST, f"GPU-{n}fa1b2c4-aaaa", 0) for n in (1, 2)]
     gpus = [replace(SLOT, key=key, device_name="NVIDIA A100", device_kind="cuda") for key in keys]
     second = replace(SLOT, key=SlotKey(HOST, "cpu", 1))
@@ -98,7 +98,7 @@ def test_that_slots_are_told_apart() -> None:
     ]
 
 
-def test_that_a_slot_that_nobody_holds_is_not_told() -> None:
+def test_that_a_slot_that_nobody_holds_is_not_shown() -> None:
     gone = replace(SLOT, held=False)
     assert slot_facts([gone], {}, 0, HOST) == []
     (waiting,) = slot_facts([gone], {}, 3, HOST)
@@ -114,7 +114,7 @@ def test_that_a_slot_that_waits_says_why() -> None:
     )
 
 
-def test_that_a_slots_run_that_is_not_read_yet_is_told_by_its_id() -> None:
+def test_that_a_slots_run_that_is_not_read_yet_is_shown_by_its_id() -> None:
     run = run_rows.run(7, state=RunState.STOPPING, step=50, elapsed_s=10.0)
     slot = replace(SLOT, run_id=run.id)
     (unknown,) = slot_facts([slot], {}, 0, HOST)

@@ -25,7 +25,7 @@ from iterand_gui.pages.settings.machine import Machine, is_named, with_gpu
 from iterand_gui.pages.settings.slot_lines import SlotLine, slot_lines
 from iterand_gui.pages.settings.slots import SlotsSection
 from iterand_gui.session.remembered import Remembered
-from tests.gui.settings_world import World, opened
+from tests.gui.open_settings_page import OpenSettingsPage, opened
 from tests.run_rows import run_row
 
 A100 = Device("GPU-3fa1b2c4-0001", "cuda", "NVIDIA A100", 80_000_000_000, 61_000_000_000, bf16=True)
@@ -34,7 +34,7 @@ GPU_IDS = ["GPU-aa1", "GPU-aa2", "GPU-bb1", "GPU-cc1"]
 
 
 @pytest.fixture
-def world(qtbot: QtBot, workspace_dir: Path, tmp_path: Path) -> Iterator[World]:
+def gui(qtbot: QtBot, workspace_dir: Path, tmp_path: Path) -> Iterator[OpenSettingsPage]:
     with opened(qtbot, workspace_dir, Remembered(tmp_path / "window.json")) as made:
         yield made
 
@@ -48,11 +48,11 @@ def with_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_places, "foreign_bytes", lambda device, ours, nvml: 0)
 
 
-def hold(world: World, *, device: str = "cpu", program: str = "") -> tuple[SlotKey, str]:
+def hold(gui: OpenSettingsPage, *, device: str = "cpu", program: str = "") -> tuple[SlotKey, str]:
     """Hold a slot of this machine, as this very process."""
     key = SlotKey(processes.host_id(), device, 0)
     token = slots.hold(
-        world.session.store,
+        gui.session.store,
         key,
         device_name="Some device",
         device_kind="cpu" if device == "cpu" else "cuda",
@@ -98,30 +98,30 @@ def test_that_a_tick_changes_one_gpu_and_nothing_else(
 
 @pytest.mark.usefixtures("with_gpus")
 def test_that_ticks_are_stored_and_shown(qtbot: QtBot, workspace_dir: Path, tmp_path: Path) -> None:
-    with opened(qtbot, workspace_dir, Remembered(tmp_path / "window.json")) as world:
-        section = world.section(SlotsSection)
+    with opened(qtbot, workspace_dir, Remembered(tmp_path / "window.json")) as gui:
+        section = gui.section(SlotsSection)
         assert [tick.isChecked() for tick in section.devices.ticks.values()] == [True, True]
         section.devices.ticks[T4.id].click()
-        world.settle()
-        assert world.stored.devices == (A100.id,)
+        gui.settle()
+        assert gui.stored.devices == (A100.id,)
         assert [line.key.device for line in section.table.lines] == [A100.id]
         section.device_row.note.button.click()
-        world.settle()
-        assert not world.stored.devices
+        gui.settle()
+        assert not gui.stored.devices
         assert section.devices.ticks[T4.id].isChecked()
         assert [line.key.device for line in section.table.lines] == [A100.id, T4.id]
 
 
-def test_that_a_driver_that_fails_is_told_and_the_cpu_is_still_shown(
-    world: World, monkeypatch: pytest.MonkeyPatch
+def test_that_a_driver_that_fails_is_reported_and_the_cpu_is_still_shown(
+    gui: OpenSettingsPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails() -> tuple[Device, ...]:
         raise UserError("The NVIDIA driver does not answer.")
 
     monkeypatch.setattr(machines, "list_devices", fails)
-    section = world.section(SlotsSection)
+    section = gui.section(SlotsSection)
     section.refresh()
-    world.settle()
+    gui.settle()
     assert section.problem.text == "The NVIDIA driver does not answer."
     assert not section.devices.ticks
 
@@ -179,16 +179,16 @@ def test_that_slots_of_other_machines_come_last_and_say_so() -> None:
 # What the buttons do
 
 
-def test_that_closed_slots_are_opened_again(world: World) -> None:
-    section = world.section(SlotsSection)
+def test_that_closed_slots_are_opened_again(gui: OpenSettingsPage) -> None:
+    section = gui.section(SlotsSection)
     assert not section.reopen.isEnabled()
-    key, token = hold(world)
-    slots.close(world.session.store, key, token, "its device failed")
-    world.until(lambda: line_of(section).is_closed)
+    key, token = hold(gui)
+    slots.close(gui.session.store, key, token, "its device failed")
+    gui.until(lambda: line_of(section).is_closed)
     assert line_of(section).why == "Its device failed."
     section.reopen.click()
-    world.until(lambda: not line_of(section).is_closed)
-    world.settle()
+    gui.until(lambda: not line_of(section).is_closed)
+    gui.settle()
     assert section.note.text == "1 slot opened again, 0 started."
     assert not section.reopen.isEnabled()
 
@@ -197,61 +197,61 @@ def test_that_closed_slots_are_opened_again(world: World) -> None:
 def test_that_of_several_closed_slots_those_chosen_are_opened(
     qtbot: QtBot, workspace_dir: Path, tmp_path: Path
 ) -> None:
-    with opened(qtbot, workspace_dir, Remembered(tmp_path / "window.json")) as world:
-        section = world.section(SlotsSection)
+    with opened(qtbot, workspace_dir, Remembered(tmp_path / "window.json")) as gui:
+        section = gui.section(SlotsSection)
         for device in (A100.id, T4.id):
-            key, token = hold(world, device=device)
-            slots.close(world.session.store, key, token, "its device failed")
-        world.until(lambda: [line.word for line in section.table.lines] == ["Closed", "Closed"])
+            key, token = hold(gui, device=device)
+            slots.close(gui.session.store, key, token, "its device failed")
+        gui.until(lambda: [line.word for line in section.table.lines] == ["Closed", "Closed"])
         section.table.selectRow(1)
         section.reopen.click()
-        world.until(lambda: not line_of(section, T4.id).is_closed)
-        world.settle()
+        gui.until(lambda: not line_of(section, T4.id).is_closed)
+        gui.settle()
         assert line_of(section, A100.id).is_closed
 
 
-def test_that_slots_of_an_earlier_program_start_anew(world: World) -> None:
-    section = world.section(SlotsSection)
+def test_that_slots_of_an_earlier_program_start_anew(gui: OpenSettingsPage) -> None:
+    section = gui.section(SlotsSection)
     assert not section.go_on.isEnabled()
-    key, token = hold(world, program="0.0.1")
+    key, token = hold(gui, program="0.0.1")
     section.refresh()
-    world.until(section.go_on.isEnabled)
+    gui.until(section.go_on.isEnabled)
     section.go_on.click()
-    world.settle()
+    gui.settle()
     assert section.note.text.startswith("1 slot will start anew with the new program")
-    assert slots.beat(world.session.store, key, token, None) == "restart"
+    assert slots.beat(gui.session.store, key, token, None) == "restart"
 
 
-def test_that_an_empty_queue_needs_no_slots(world: World) -> None:
-    section = world.section(SlotsSection)
+def test_that_an_empty_queue_needs_no_slots(gui: OpenSettingsPage) -> None:
+    section = gui.section(SlotsSection)
     section.start.click()
-    world.settle()
+    gui.settle()
     assert section.note.text == "The queue is empty. Slots start by themselves when runs are queued."
     assert line_of(section).word == "Not started"
 
 
 def test_that_missing_slots_are_started_for_queued_runs(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    gui: OpenSettingsPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Launch] = []
     monkeypatch.setattr(machines, "start_detached", started.append)
-    section = world.section(SlotsSection)
-    world.add_run()
+    section = gui.section(SlotsSection)
+    gui.add_run()
     section.start.click()
-    world.settle()
+    gui.settle()
     assert section.note.text == "1 slot started."
     (launch,) = started
     assert launch.arguments[1] == "iterand_engine.slots.process"
-    hold(world)
+    hold(gui)
     section.start.click()
-    world.settle()
+    gui.settle()
     assert section.note.text.startswith("No slot is missing. Why the first queued run waits: ")
     assert len(started) == 1
 
 
-def test_that_the_choice_is_kept_while_slots_change(world: World) -> None:
-    section = world.section(SlotsSection)
+def test_that_the_choice_is_kept_while_slots_change(gui: OpenSettingsPage) -> None:
+    section = gui.section(SlotsSection)
     section.table.selectRow(0)
-    hold(world)
-    world.until(lambda: line_of(section).word == "Idle")
+    hold(gui)
+    gui.until(lambda: line_of(section).word == "Idle")
     assert [line.key.device for line in section.table.chosen_lines()] == ["cpu"]

@@ -144,13 +144,13 @@ def test_that_an_arrangement_that_cannot_be_written_costs_nothing_else(tmp_path:
     assert memory.text("theme") == "dark"
 
 
-def test_that_the_selection_tells_changes_only(qtbot: QtBot) -> None:
+def test_that_the_selection_reports_changes_only(qtbot: QtBot) -> None:
     selection = Selection()
-    told: list[tuple[str, ...]] = []
-    selection.changed.connect(told.append)
+    changes: list[tuple[str, ...]] = []
+    selection.changed.connect(changes.append)
     selection.set(["a", "b", "a"])
     selection.set(("a", "b"))
-    assert told == [("a", "b")]
+    assert changes == [("a", "b")]
     assert selection.current == "b"
 
 

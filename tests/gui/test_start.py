@@ -39,8 +39,8 @@ def watched():
             timer.stop()
             maps = Path("/proc/self/maps")
             mapped = maps.read_text() if maps.exists() else ""
-            told = {"torch_mapped": "libtorch" in mapped, "collects_anywhere": gc.isenabled()}
-            print(json.dumps({"modules": list(sys.modules), **told}))
+            figures = {"torch_mapped": "libtorch" in mapped, "collects_anywhere": gc.isenabled()}
+            print(json.dumps({"modules": list(sys.modules), **figures}))
             application.closeAllWindows()
 
     timer.timeout.connect(look)
@@ -82,8 +82,8 @@ def start(folder: Path, until: str) -> Started:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    return Started(tuple(told["modules"]), told["torch_mapped"], told["collects_anywhere"])
+    figures = json.loads(done.stdout)
+    return Started(tuple(figures["modules"]), figures["torch_mapped"], figures["collects_anywhere"])
 
 
 @pytest.fixture(scope="module")

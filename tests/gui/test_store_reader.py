@@ -22,7 +22,7 @@ from iterand_engine.store import (
 from iterand_engine.store.queries import SqliteReader
 from iterand_engine.store.runs import adopt_run, claim_run, create_run, request_stop
 from iterand_gui.live import store_reader
-from iterand_gui.live.store_reader import RunsChange, StoreReader, Wish
+from iterand_gui.live.store_reader import RunsChange, SeriesRequest, StoreReader
 from tests.gui.stores import owned, points
 from tests.new_runs import CONFIG, new_run
 
@@ -45,13 +45,15 @@ def test_that_the_first_look_gives_everything_and_the_next_nothing(store: Store,
     assert reader.look() is None
 
 
-def test_that_an_empty_workspace_is_told_as_read(reader: StoreReader) -> None:
+def test_that_an_empty_workspace_counts_as_read(reader: StoreReader) -> None:
     first = reader.look()
     assert first is not None
     assert first.runs == RunsChange((), {}, frozenset(), is_all=True)
 
 
-def test_that_only_changed_runs_are_told_and_configurations_once(store: Store, reader: StoreReader) -> None:
+def test_that_only_changed_runs_are_returned_and_configurations_once(
+    store: Store, reader: StoreReader
+) -> None:
     one, other = create_run(store, new_run("one")), create_run(store, new_run("other"))
     reader.look()
     request_stop(store, other)
@@ -67,7 +69,7 @@ def test_that_only_changed_runs_are_told_and_configurations_once(store: Store, r
     assert [(row.id, row.tags) for row in tagged.runs.rows] == [(one, ("good",))]
 
 
-def test_that_a_run_in_the_trash_is_told_as_removed(store: Store, reader: StoreReader) -> None:
+def test_that_a_run_in_the_trash_is_returned_as_removed(store: Store, reader: StoreReader) -> None:
     from iterand_engine.store import trash
 
     run_id = create_run(store, new_run())
@@ -107,7 +109,7 @@ def test_that_a_subscription_gives_what_is_new_and_all_after_a_rewind(
 ) -> None:
     run_id = create_run(store, new_run())
     token = owned(store, run_id)
-    reader.want(1, Wish((run_id,), ("loss",)))
+    reader.want(1, SeriesRequest((run_id,), ("loss",)))
     nothing = reader.look()
     assert nothing is not None
     assert nothing.series == {1: ()}
@@ -115,23 +117,23 @@ def test_that_a_subscription_gives_what_is_new_and_all_after_a_rewind(
         recorder.declare("loss", "step", None)
         recorder.append("loss", *points(5))
         recorder.drain()
-        assert told(reader) == [(0, [0, 1, 2, 3, 4])]
+        assert positions_read(reader) == [(0, [0, 1, 2, 3, 4])]
         recorder.append("loss", *points(2, start=5))
         recorder.drain()
-        assert told(reader) == [(5, [5, 6])]
+        assert positions_read(reader) == [(5, [5, 6])]
         recorder.rewind(3)
         recorder.drain()
-        assert told(reader) == [(0, [0, 1, 2])]
+        assert positions_read(reader) == [(0, [0, 1, 2])]
         recorder.finish(RunState.STOPPED)
 
 
-def told(reader: StoreReader) -> list[tuple[int, list[int]]]:
+def positions_read(reader: StoreReader) -> list[tuple[int, list[int]]]:
     reading = reader.look()
     assert reading is not None
     return [(part.first, part.steps.tolist()) for part in reading.series.get(1, ())]
 
 
-def test_that_a_changed_subscription_does_not_tell_again_what_stays(
+def test_that_a_changed_subscription_does_not_return_again_what_stays(
     store: Store, reader: StoreReader
 ) -> None:
     ids = [create_run(store, new_run(seed=seed)) for seed in (1, 2)]
@@ -140,11 +142,11 @@ def test_that_a_changed_subscription_does_not_tell_again_what_stays(
             recorder.declare("loss", "step", None)
             recorder.append("loss", *points(3))
             recorder.finish(RunState.STOPPED)
-    reader.want(7, Wish(tuple(ids[:1]), ("loss",)))
+    reader.want(7, SeriesRequest(tuple(ids[:1]), ("loss",)))
     first = reader.look()
     assert first is not None
     assert [part.run_id for part in first.series[7]] == ids[:1]
-    reader.want(7, Wish(tuple(ids), ("loss",)))
+    reader.want(7, SeriesRequest(tuple(ids), ("loss",)))
     second = reader.look()
     assert second is not None
     assert [part.run_id for part in second.series[7]] == ids[1:]
@@ -195,7 +197,7 @@ def test_that_a_look_that_failed_is_made_up_for_whole(
         recorder.append("loss", *points(3))
         recorder.event("info", "began")
         recorder.finish(RunState.STOPPED)
-    reader.want(1, Wish((run_id,), ("loss",), events=True))
+    reader.want(1, SeriesRequest((run_id,), ("loss",), events=True))
     with monkeypatch.context() as broken:
         broken.setattr(SqliteReader, "events", raising(OSError("disk I/O error")))
         with pytest.raises(OSError, match="disk I/O error"):
@@ -205,7 +207,7 @@ def test_that_a_look_that_failed_is_made_up_for_whole(
     assert reading.runs is not None
     assert reading.runs.configs.keys() == {run_id}
     assert [part.steps.tolist() for part in reading.series[1]] == [[0, 1, 2]]
-    assert [event.text for told in reading.events[1] for event in told.events] == ["began"]
+    assert [event.text for batch in reading.events[1] for event in batch.events] == ["began"]
     assert reader.look() is None
 
 
@@ -216,10 +218,10 @@ def raising(error: Exception) -> Callable[..., object]:
     return fail
 
 
-def test_that_messages_are_told_once(store: Store, reader: StoreReader) -> None:
+def test_that_messages_are_returned_once(store: Store, reader: StoreReader) -> None:
     run_id = create_run(store, new_run())
     with Recorder(store, run_id, owned(store, run_id)) as recorder:
-        reader.want(1, Wish((run_id,), events=True))
+        reader.want(1, SeriesRequest((run_id,), events=True))
         reader.look()
         recorder.event("warning", "slow disk")
         recorder.drain()
@@ -233,10 +235,10 @@ def test_that_messages_are_told_once(store: Store, reader: StoreReader) -> None:
 def messages(reader: StoreReader) -> list[str]:
     reading = reader.look()
     assert reading is not None
-    return [event.text for told in reading.events.get(1, ()) for event in told.events]
+    return [event.text for batch in reading.events.get(1, ()) for event in batch.events]
 
 
-def test_that_sweeps_and_slots_are_told_when_they_change(store: Store, reader: StoreReader) -> None:
+def test_that_sweeps_and_slots_are_returned_when_they_change(store: Store, reader: StoreReader) -> None:
     reader.look()
     ids = [create_run(store, new_run(seed=seed)) for seed in (1, 2)]
     sweeps.add_sweep(store, "seeds", {}, {"training.seed": [1, 2]}, ids)
@@ -255,7 +257,7 @@ def test_that_sweeps_and_slots_are_told_when_they_change(store: Store, reader: S
     assert (again.slots, again.sweeps) == (None, None)
 
 
-def test_that_a_database_that_is_gone_or_another_is_told(store: Store, reader: StoreReader) -> None:
+def test_that_a_database_that_is_gone_or_another_is_reported(store: Store, reader: StoreReader) -> None:
     reader.look()
     path = store.workspace.db_path
     elsewhere = path.rename(path.with_name("elsewhere.db"))

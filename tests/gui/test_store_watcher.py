@@ -1,4 +1,4 @@
-"""The window's eye on the store: what is new is told once, by signals, without a query on the GUI thread."""
+"""Watching the store: news are signalled once, without a query on the GUI thread."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def test_that_news_arrive_as_signals_and_state_is_kept(
 ) -> None:
     with qtbot.waitSignal(watcher.runs_changed, timeout=WAIT_MS):
         watcher.start()
-    with qtbot.waitSignal(watcher.overview_changed, timeout=WAIT_MS) as told:
+    with qtbot.waitSignal(watcher.overview_changed, timeout=WAIT_MS) as signal:
         run_id = create_run(store, new_run())
-    assert told.args == [0, 1]
+    assert signal.args == [0, 1]
     assert watcher.runs[run_id].name == "run"
     assert watcher.configs[run_id]["method"] == CONFIG["method"]
 
@@ -86,7 +86,7 @@ def test_that_points_of_a_live_run_arrive_by_subscription(
     assert np.concatenate([part.steps for part in got]).tolist() == list(range(8))
 
 
-def test_that_a_damaged_database_is_told_once_and_its_repair_as_well(
+def test_that_a_damaged_database_is_reported_once_and_its_repair_as_well(
     store: Store, watcher: StoreWatcher, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = True

@@ -118,7 +118,7 @@ def test_that_what_went_wrong_is_counted_in_a_cell(model: SweepGridModel) -> Non
     assert model.index(1, 0).data(CellRole.COUNT) is None
 
 
-def test_that_a_grid_that_fills_in_tells_cells_and_not_a_new_table(
+def test_that_a_grid_that_fills_in_reports_cells_and_not_a_new_table(
     model: SweepGridModel, qtbot: QtBot
 ) -> None:
     first = two_axes({(0.1, 0.5): 0.8})

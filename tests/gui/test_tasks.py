@@ -1,4 +1,4 @@
-"""Jobs off the GUI thread: functions and commands tell how far they are and how they ended."""
+"""Jobs off the GUI thread: functions and commands report their progress and their end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def jobs(qtbot: QtBot, workspace_dir: Path) -> Iterator[Jobs]:
 
 
 class Heard:
-    """What a job told, in order, and on which threads."""
+    """What a job reported, in order, and on which threads."""
 
     def __init__(self, job: Job) -> None:
         self.said: list[Any] = []
@@ -69,7 +69,7 @@ def script_job(jobs: Jobs, script: str, title: str = "Script") -> CommandJob:
     return job
 
 
-def test_that_a_function_runs_off_the_gui_thread_and_tells_on_it(qtbot: QtBot, jobs: Jobs) -> None:
+def test_that_a_function_runs_off_the_gui_thread_and_reports_on_it(qtbot: QtBot, jobs: Jobs) -> None:
     def work(control: Control) -> tuple[str, threading.Thread]:
         control.report(1, 1, "one")
         return "result", threading.current_thread()
@@ -90,8 +90,8 @@ def test_that_a_known_error_is_one_sentence(qtbot: QtBot, jobs: Jobs, tmp_path: 
         (tmp_path / "absent").read_bytes()
 
     assert ended(qtbot, jobs.run(wrong, "Export")).said == [("failed", "The disk is full; free some space.")]
-    (told,) = ended(qtbot, jobs.run(missing, "Export")).said
-    assert told == ("failed", f"Export: No such file or directory ({tmp_path / 'absent'}).")
+    (outcome,) = ended(qtbot, jobs.run(missing, "Export")).said
+    assert outcome == ("failed", f"Export: No such file or directory ({tmp_path / 'absent'}).")
 
 
 def test_that_a_defect_is_raised_again_where_all_are_shown(qtbot: QtBot, jobs: Jobs) -> None:
@@ -122,13 +122,13 @@ def test_that_a_function_can_be_cancelled(qtbot: QtBot, jobs: Jobs) -> None:
     assert not jobs.running
 
 
-def test_that_progress_is_told_at_most_twenty_times_a_second() -> None:
-    told: list[Progress] = []
-    control = Control(told.append)
+def test_that_progress_is_reported_at_most_twenty_times_a_second() -> None:
+    reports: list[Progress] = []
+    control = Control(reports.append)
     for number in range(1, 5_001):
         control.report(number, 5_000)
-    assert told[-1] == Progress(5_000, 5_000)
-    assert len(told) < 500
+    assert reports[-1] == Progress(5_000, 5_000)
+    assert len(reports) < 500
 
 
 def test_that_a_command_gives_its_output(qtbot: QtBot, jobs: Jobs) -> None:
@@ -159,7 +159,7 @@ def test_that_a_command_works_on_the_workspace_of_the_window(
     assert output.text == f"{workspace_dir} 1"
 
 
-def test_that_a_command_tells_its_progress_while_it_runs(qtbot: QtBot, jobs: Jobs) -> None:
+def test_that_a_command_reports_its_progress_while_it_runs(qtbot: QtBot, jobs: Jobs) -> None:
     script = """
 import json, sys, time
 print("first", file=sys.stderr)
@@ -168,9 +168,9 @@ sys.stdin.close()
 time.sleep(600)
 """
     job = script_job(jobs, script)
-    with qtbot.waitSignal(job.progressed, timeout=WAIT_MS) as told:
+    with qtbot.waitSignal(job.progressed, timeout=WAIT_MS) as signal:
         pass
-    assert told.args == [Progress(1, 4, "file")]
+    assert signal.args == [Progress(1, 4, "file")]
     assert job.is_running
     job.cancel()
     assert ended(qtbot, job).said[-1] == ("cancelled",)
@@ -186,17 +186,17 @@ print(child.pid)
 time.sleep(600)
 """
     job = script_job(jobs, script)
-    with qtbot.waitSignal(job.line, timeout=WAIT_MS) as told:
+    with qtbot.waitSignal(job.line, timeout=WAIT_MS) as signal:
         pass
-    assert told.args is not None
-    child = psutil.Process(int(told.args[0].text))
+    assert signal.args is not None
+    child = psutil.Process(int(signal.args[0].text))
     job.cancel()
     job.kill()
     assert ended(qtbot, job).said[-1] == ("cancelled",)
     qtbot.waitUntil(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, timeout=WAIT_MS)
 
 
-def test_that_a_crash_is_told_with_the_last_words(qtbot: QtBot, jobs: Jobs) -> None:
+def test_that_a_crash_is_reported_with_the_last_words(qtbot: QtBot, jobs: Jobs) -> None:
     script = "import os, sys; print('last words', file=sys.stderr); os.abort()"
     ((name, sentence),) = ended(qtbot, script_job(jobs, script, "Export")).said
     assert name == "failed"

@@ -15,8 +15,9 @@ from pytestqt.qtbot import QtBot
 
 from iterand_engine.store import RunState
 from iterand_gui.look import theme
-from iterand_gui.look.colours import DARK, LIGHT, contrast
+from iterand_gui.look.colours import DARK, LIGHT
 from iterand_gui.look.theme import Theme, ThemeChoice
+from tests.gui.colour_tools import contrast
 from tests.patience import PATIENCE_S, WAIT_MS
 
 
@@ -30,7 +31,7 @@ def look(qapp: QApplication) -> Iterator[Theme]:
     qapp.setPalette(before)
 
 
-def ink(icon: QIcon, size: int = 32, mode: QIcon.Mode = QIcon.Mode.Normal) -> QColor:
+def solid_colour(icon: QIcon, size: int = 32, mode: QIcon.Mode = QIcon.Mode.Normal) -> QColor:
     """The colour of an icon's most opaque pixel; fails where it has none."""
     image = icon.pixmap(QSize(size, size), mode).toImage().convertToFormat(QImage.Format.Format_ARGB32)
     pixels = [image.pixelColor(x, y) for x in range(image.width()) for y in range(image.height())]
@@ -54,7 +55,7 @@ def test_that_the_theme_switches_while_the_window_is_open(
         assert look.choice is choice
         assert qapp.palette().color(QPalette.ColorRole.Window).name() == colours.window
         assert theme.colours() is colours
-        assert ink(picture).name() == colours.text
+        assert solid_colour(picture).name() == colours.text
         assert theme.run_colour("a run").name() in colours.runs
 
 
@@ -89,7 +90,7 @@ def test_that_a_palette_stands_for_its_colours(qapp: QApplication) -> None:
 
 
 def test_that_disabled_things_look_disabled(look: Theme) -> None:
-    assert ink(theme.icon("stop"), mode=QIcon.Mode.Disabled) != ink(theme.icon("stop"))
+    assert solid_colour(theme.icon("stop"), mode=QIcon.Mode.Disabled) != solid_colour(theme.icon("stop"))
 
 
 def test_that_every_state_has_a_word_and_a_shape_of_its_own(look: Theme) -> None:
@@ -100,12 +101,12 @@ def test_that_every_state_has_a_word_and_a_shape_of_its_own(look: Theme) -> None
 
 def test_that_a_state_has_the_colour_of_its_role(look: Theme) -> None:
     assert theme.state_colour(RunState.FAILED).name() == LIGHT.bad
-    assert ink(theme.state_icon(RunState.FAILED)).name() == LIGHT.bad
+    assert solid_colour(theme.state_icon(RunState.FAILED)).name() == LIGHT.bad
 
 
 @pytest.mark.parametrize("name", sorted(theme.ICONS))
 def test_that_every_icon_is_in_the_set(name: str, look: Theme) -> None:
-    assert ink(theme.icon(name)).name() == LIGHT.text
+    assert solid_colour(theme.icon(name)).name() == LIGHT.text
 
 
 def test_that_an_icon_that_does_not_exist_is_named(look: Theme) -> None:
@@ -114,7 +115,7 @@ def test_that_an_icon_that_does_not_exist_is_named(look: Theme) -> None:
 
 
 def test_that_messages_have_icons(look: Theme) -> None:
-    found = {ink(theme.message_icon(level)).name() for level in ("info", "warning", "error")}
+    found = {solid_colour(theme.message_icon(level)).name() for level in ("info", "warning", "error")}
     assert found == {LIGHT.accent, LIGHT.warn, LIGHT.bad}
 
 

@@ -44,7 +44,7 @@ def shown(qtbot: QtBot, sheet: Sheet) -> Sheet:
     return sheet
 
 
-def test_that_many_wishes_are_one_drawing(ticker: Ticker, qtbot: QtBot) -> None:
+def test_that_many_requests_are_one_drawing(ticker: Ticker, qtbot: QtBot) -> None:
     sheet = shown(qtbot, Sheet())
     for _ in range(100):
         ticker.ask(sheet)
@@ -52,7 +52,7 @@ def test_that_many_wishes_are_one_drawing(ticker: Ticker, qtbot: QtBot) -> None:
     assert len(sheet.drawn) == 1
 
 
-def test_that_drawings_are_apart_and_end_with_the_wishes(
+def test_that_drawings_are_apart_and_end_with_the_requests(
     ticker: Ticker, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sheet = shown(qtbot, Sheet())
@@ -119,7 +119,7 @@ def test_that_input_is_handled_between_slow_drawings(ticker: Ticker, qtbot: QtBo
     assert sum(first < at < last for at in handled) >= 2
 
 
-def test_that_a_widget_settles_once_after_the_last_wish(
+def test_that_a_widget_settles_once_after_the_last_request(
     ticker: Ticker, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sheet, now_s = shown(qtbot, Sheet()), [0.0]

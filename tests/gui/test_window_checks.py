@@ -118,7 +118,7 @@ def test_that_a_text_without_room_is_found(window: QWidget, make: Callable[[QWid
     assert cut_texts(window) == []
 
 
-def test_that_a_tooltip_that_tells_a_text_whole_is_enough(window: QWidget) -> None:
+def test_that_a_tooltip_that_shows_a_text_whole_is_enough(window: QWidget) -> None:
     label = QLabel(LONG, window)
     label.setGeometry(10, 200, 60, 20)
     label.setToolTip("What this is")

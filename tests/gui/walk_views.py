@@ -1,4 +1,4 @@
-"""Walks all views of a window and tells what is wrong; a program, so that the screen can have another scale.
+"""Walks all views of a window and prints what is wrong; a program, so that the screen can have another scale.
 
 QT_SCALE_FACTOR=2 python -m tests.gui.walk_views WORKSPACE ARRANGEMENT.json
 """

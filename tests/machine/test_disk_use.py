@@ -65,7 +65,6 @@ def test_that_a_run_is_measured_by_kind(sizes: list[int], workspace: Workspace) 
         if size:
             expected[kind] = expected.get(kind, 0) + size
     assert measure(workspace).runs[run_id] == measure_run(workspace, run_id) == expected
-    assert measure(workspace).run_bytes(run_id) == sum(sizes)
 
 
 def test_that_the_kinds_of_a_workspace_add_up_to_all_its_files(workspace: Workspace) -> None:

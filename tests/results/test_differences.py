@@ -1,4 +1,4 @@
-"""What differs between runs: just the options that do, by names that are short and still tell them apart."""
+"""What differs between runs: just the options that do, by names that are short and still unique."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_that_equal_runs_differ_in_nothing() -> None:
     assert texts(config(), config()) == ["", ""]
 
 
-def test_that_only_differing_options_are_told() -> None:
+def test_that_only_differing_options_are_reported() -> None:
     found = differences(
         {
             "a": config(model={"width_factor": 0.5}, training={"lr": 0.1}),

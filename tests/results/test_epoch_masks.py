@@ -1,4 +1,4 @@
-"""Masks of the epochs on disk: read as written, each file on the one before, and damage is told."""
+"""Masks of the epochs on disk: read as written, each file on the one before, and damage is reported."""
 
 from __future__ import annotations
 

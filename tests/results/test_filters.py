@@ -25,7 +25,7 @@ from tests.run_rows import run_row
 
 PAGE = ROOT / "docs" / "filters.md"
 NOW = 1_000_000.0
-# Of a RunRow, what a person does not ask for.
+# Of a RunRow, the fields that a user does not filter by.
 NO_FIELDS = {
     *("stored_state", "stop_requested", "test_unlocked", "owner", "heartbeat_at", "last_step_at"),
     *("revision", "rewind", "waiting", "queue_rank", "device_errors"),

@@ -78,7 +78,7 @@ def test_that_what_has_not_finished_stays_visible(states: str, text: str) -> Non
     assert group_of("key", found).text == text
 
 
-def test_that_every_state_can_be_told() -> None:
+def test_that_every_state_can_be_reported() -> None:
     found = [run_row(seed=seed, state=state) for seed, state in enumerate(RunState)]
     group = group_of("key", found)
     assert group.text.startswith(f"1 of {len(RunState)}, ")
@@ -93,7 +93,7 @@ def test_that_a_failed_repetition_does_not_hide_a_finished_run() -> None:
     assert group.runs == (failed, finished)
 
 
-def test_that_mixed_programs_and_hardware_are_told() -> None:
+def test_that_mixed_programs_and_hardware_are_reported() -> None:
     one = run_row(seed=1, git_commit="0123456789")
     other = run_row(seed=2, program_version="0.2.0", device_kind="cuda")
     group = group_of("key", [one, other])

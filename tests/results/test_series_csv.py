@@ -50,8 +50,8 @@ def read(path: Path) -> list[list[str]]:
 
 def test_that_every_point_is_written_as_it_is_stored(store: Store, tmp_path: Path) -> None:
     run_id, out = trained(store, points=12_345), tmp_path / "series.csv"
-    told: list[tuple[int, int]] = []
-    count = write_series(store, run_id, out, lambda done, total: told.append((done, total)))
+    reported: list[tuple[int, int]] = []
+    count = write_series(store, run_id, out, lambda done, total: reported.append((done, total)))
     head, *rows = read(out)
     assert tuple(head) == HEAD
     assert count == len(rows) == 12_345 + 4
@@ -65,8 +65,8 @@ def test_that_every_point_is_written_as_it_is_stored(store: Store, tmp_path: Pat
         ["flips", "conv1.weight", "7", "0.3"],
         ["flips", "fc, last", "7", "0.4"],
     ]
-    assert told[-1] == (count, count)
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert reported[-1] == (count, count)
+    assert [done for done, _ in reported] == sorted(done for done, _ in reported)
 
 
 def test_that_what_ends_the_writing_leaves_the_file_as_it_was(store: Store, tmp_path: Path) -> None:

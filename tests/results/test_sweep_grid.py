@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 
 from iterand_engine.config.axes import SEED, read_values
 from iterand_engine.results.sweep_grid import Grid, grid_of
-from iterand_engine.runs.sweeps import Plan, plan
+from iterand_engine.runs.sweeps import SweepPlan, plan
 from iterand_engine.store import RunRow, RunState
 from tests.counting import calls_in
 from tests.run_rows import run_row
 
 
-def planned(*sets: str, seeds: tuple[int, ...] = ()) -> Plan:
+def planned(*sets: str, seeds: tuple[int, ...] = ()) -> SweepPlan:
     changes = dict(map(read_values, sets)) | ({SEED: seeds} if seeds else {})
     return plan({"compute": {"precision": "fp32"}}, changes, Path("/nowhere"))
 
 
-def runs_of(found: Plan) -> list[tuple[RunRow, dict[str, Any]]]:
+def runs_of(found: SweepPlan) -> list[tuple[RunRow, dict[str, Any]]]:
     """A finished run for each cell of a plan, with its configuration as its row holds it."""
     return [
         (run_row(seed=cell.config.training.seed, val_accuracy=number / 100), cell.config.to_mapping())
@@ -31,7 +31,7 @@ def runs_of(found: Plan) -> list[tuple[RunRow, dict[str, Any]]]:
     ]
 
 
-def laid_out(found: Plan) -> Grid:
+def laid_out(found: SweepPlan) -> Grid:
     return grid_of(found.axes, runs_of(found))
 
 

@@ -33,9 +33,11 @@ def test_that_every_way_to_end_is_stored_as_a_value(workspace: Workspace) -> Non
         assert {name: row.end_kind for name, row in rows.items()} == KINDS
         runs = {name: store.reader.run(row.id) for name, row in rows.items()}
         assert advice(runs["memory"]).startswith("`iterand queue c.yaml --set training.batch_size=6` trains")
-        assert advice(runs["extension"]).startswith("mend mine.py and enable it, then `iterand queue c.yaml`")
+        assert advice(runs["extension"]).startswith(
+            "repair mine.py and enable it, then `iterand queue c.yaml`"
+        )
         for name in ("code gone", "defect", "data gone"):
-            assert advice(runs[name]).startswith("mend the cause, then `iterand queue --resume"), name
+            assert advice(runs[name]).startswith("repair the cause, then `iterand queue --resume"), name
 
         queue.enqueue(store, [runs["memory"].id])
         again = store.reader.run(runs["memory"].id)

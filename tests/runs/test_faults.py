@@ -1,4 +1,4 @@
-"""What ended a run is judged by the error itself, and told in a sentence with the size asked for."""
+"""What ended a run is judged by the error itself, and reported in a sentence with the size asked for."""
 
 from __future__ import annotations
 

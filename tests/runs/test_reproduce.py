@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from iterand_engine.cli import common
-from iterand_engine.cli.export import _tell
+from iterand_engine.cli.export import _report
 from iterand_engine.cli.train import new_run
 from iterand_engine.config.run_config import load_yaml
 from iterand_engine.errors import ExitCode
@@ -73,7 +73,7 @@ def test_that_the_first_difference_is_named_and_how_the_environments_differ(
     assert f"environments differ: program 0.0.9 / {__version__}\n" in done.err
 
 
-def test_that_unlike_networks_behind_equal_series_are_told(
+def test_that_unlike_networks_behind_equal_series_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -90,7 +90,7 @@ def test_that_a_stop_ends_the_comparison_early(tmp_path: Path) -> None:
         around = hooks(should_stop=lambda step: step == 5)
         comparison = reproduce_run(at.workspace, at.store, run_id, around=around)
     assert (comparison.steps, comparison.is_identical, comparison.was_stopped) == (5, True, True)
-    assert _tell(comparison) is ExitCode.STOPPED
+    assert _report(comparison) is ExitCode.STOPPED
 
 
 def test_that_a_run_that_did_no_step_is_refused(workspace_dir: Path) -> None:

@@ -18,7 +18,7 @@ from iterand_engine.config.axes import MAX_RUNS, SEED, parse_seeds, read_values,
 from iterand_engine.config.presets import preset
 from iterand_engine.config.yaml import parse_yaml
 from iterand_engine.errors import OptionError, UserError
-from iterand_engine.runs.sweeps import Plan, plan
+from iterand_engine.runs.sweeps import SweepPlan, plan
 from tests.paths import ROOT
 
 QUICK = preset("quickstart").mapping
@@ -43,7 +43,9 @@ VALUES = st.recursive(
 )
 
 
-def made(*sets: str, seeds: Sequence[int] = (), mapping: dict[str, Any] = QUICK, folder: Path = ROOT) -> Plan:
+def made(
+    *sets: str, seeds: Sequence[int] = (), mapping: dict[str, Any] = QUICK, folder: Path = ROOT
+) -> SweepPlan:
     changes: dict[str, Sequence[object]] = dict(map(read_values, sets))
     return plan(mapping, changes | ({SEED: seeds} if seeds else {}), folder)
 

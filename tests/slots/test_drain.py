@@ -40,7 +40,7 @@ HOST = processes.host_id()
 
 @dataclass
 class FakeNvml:
-    """The part of pynvml that tells who holds memory, by GPU and process id."""
+    """The part of pynvml that reports who holds memory, by GPU and process id."""
 
     holders: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     NVMLError: type = OSError
@@ -180,7 +180,7 @@ class Machine:
 
     def why(self, run_id: str) -> str:
         """Why a run waits."""
-        return why_waiting(self.store, Settings.load(self.workspace), self.store.reader.run(run_id))
+        return why_waiting(self.store, Settings.load(self.workspace), self.store.reader.run(run_id)).text
 
 
 @pytest.fixture
@@ -232,15 +232,11 @@ def test_that_closed_and_skipped_slots_are_not_started(machine: Machine) -> None
     machine.nvml.holders = {"GPU-2222": {1: 2 * GIB}}
     assert machine.start() == []
     assert machine.why(first) == (
-        "Slot 0 of GPU-1111 is closed: its device failed; `iterand queue --reopen GPU-1111` opens it again; "
-        "1 other slot takes none either."
+        "Slot 0 of GPU-1111 is closed: its device failed; 1 other slot takes none either."
     )
     slots.reopen(machine.store, HOST, "GPU-1")
     assert machine.start() == ["GPU-1111"]
-    assert machine.why(second) == (
-        "Slot 0 of GPU-1111 is not started: `iterand queue --continue` starts what is missing; "
-        "1 other slot takes none either."
-    )
+    assert machine.why(second) == ("Slot 0 of GPU-1111 is not started; 1 other slot takes none either.")
 
 
 def test_that_no_slot_is_started_for_a_run_that_a_process_waits_for(machine: Machine) -> None:

@@ -44,7 +44,7 @@ import psutil
 left = psutil.Process().children()
 sys.exit(f"left: {left}" if left else 0)
 """
-# Says who it is, flushes nothing, and lives until it is told to end.
+# Says who it is, flushes nothing, and lives until it is asked to end.
 CHILD = """
 import json, os, pathlib, sys, time, psutil
 print(json.dumps({
@@ -74,7 +74,7 @@ def start_and_end(module: str, launch: Launch) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def told(log: Path) -> list[str]:
+def reported(log: Path) -> list[str]:
     """The lines of a log, once there are three."""
     deadline_s = time.monotonic() + PATIENCE_S
     while len(lines := log.read_text().splitlines() if log.exists() else []) < 3:
@@ -91,7 +91,7 @@ def test_that_what_is_started_needs_nobody(
     slot.log.write_text("earlier\n")
     flag = tmp_path / "end now"
     start_and_end(module, replace(slot, arguments=("-c", CHILD, str(flag))))
-    earlier, facts, trouble = told(slot.log)
+    earlier, facts, trouble = reported(slot.log)
     child: dict[str, Any] = json.loads(facts)
     try:
         assert (earlier, trouble) == ("earlier", "trouble"), "added to the log, unbuffered, with errors"
@@ -108,7 +108,7 @@ def test_that_what_is_started_needs_nobody(
 
 @pytest.mark.parametrize("launcher", [launching.start_detached, qt.start_detached], ids=list(MODULES))
 @pytest.mark.parametrize("change", [{"program": "/no/such/program"}, {"folder": Path("/no/such/folder")}])
-def test_that_what_cannot_be_started_is_told(
+def test_that_what_cannot_be_started_is_reported(
     launcher: Callable[[Launch], None], change: dict[str, Any], workspace: Workspace
 ) -> None:
     files = psutil.Process().num_fds()

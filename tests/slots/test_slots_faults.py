@@ -20,7 +20,7 @@ from iterand_engine.store.sweeps import add_sweep
 from tests.extension_code import trusted
 from tests.slot_processes import ENDLESS, Queue, kill
 
-# Extension code that fails in its third step as devices and allocators do, or that starts a process of its own.
+# An extension that fails in its third step as devices and allocators do, or that starts a process of its own.
 FAULTY = """
 import pathlib
 import subprocess
@@ -62,7 +62,7 @@ def faulty(width_factor, spec, fault: Literal["memory", "helper", "device"] = "d
 
 @pytest.fixture
 def met(queue: Queue, tmp_path: Path) -> Iterator[Path]:
-    """Where the network `faulty`, which is extension code of the workspace, writes what it met."""
+    """Where the network `faulty`, an extension of the workspace, writes what it met."""
     trusted(queue.workspace, "faulty.py", FAULTY)
     with activated(queue.workspace):
         yield tmp_path / "met"
@@ -84,8 +84,10 @@ def drained(queue: Queue) -> tuple[list[RunState], str]:
 def test_that_a_device_error_closes_its_slot_and_the_run_goes_on_in_another(
     queue: Queue, met: Path, tmp_path: Path
 ) -> None:
-    told = tmp_path / "told"
-    queue.set(slots_per_device=2, on_end=f'echo "$ITERAND_EVENT $ITERAND_DEVICE $ITERAND_STATE" >> {told}')
+    reported = tmp_path / "reported"
+    queue.set(
+        slots_per_device=2, on_end=f'echo "$ITERAND_EVENT $ITERAND_DEVICE $ITERAND_STATE" >> {reported}'
+    )
     (run_id,) = queue.add({}, model=faulty("device", met))
     queue.start()  # one slot, because one run needs no more
     queue.until_state(run_id, RunState.FINISHED)
@@ -93,21 +95,21 @@ def test_that_a_device_error_closes_its_slot_and_the_run_goes_on_in_another(
     (closed,) = queue.slots()
     assert closed.key.position == 0
     assert closed.closed_reason == "The device failed (CUDA error: uncorrectable ECC error encountered)"
-    assert closed.closed_reason in why_waiting(queue.store, Settings(), queue.store.reader.runs()[0])
+    assert closed.closed_reason in why_waiting(queue.store, Settings(), queue.store.reader.runs()[0]).text
     run = queue.store.reader.run(run_id)
     assert (run.device_errors, len(run.environments)) == (1, 2)
     assert "Back in the queue after a device error" in "".join(
         event.text for event in queue.store.reader.events(run_id)
     )
-    queue.until(lambda: told.exists() and len(told.read_text().splitlines()) == 2)
-    assert told.read_text() == "slot cpu closed\nrun  finished\n"
+    queue.until(lambda: reported.exists() and len(reported.read_text().splitlines()) == 2)
+    assert reported.read_text() == "slot cpu closed\nrun  finished\n"
 
 
 def test_that_a_run_out_of_memory_fails_with_the_size_asked_for_and_its_slot_goes_on(
     queue: Queue, met: Path, tmp_path: Path
 ) -> None:
-    told = tmp_path / "told"
-    queue.set(on_end=f'echo "$ITERAND_EVENT $ITERAND_STATE $ITERAND_REASON" >> {told}')
+    reported = tmp_path / "reported"
+    queue.set(on_end=f'echo "$ITERAND_EVENT $ITERAND_STATE $ITERAND_REASON" >> {reported}')
     (greedy,) = queue.add({}, model=faulty("memory", met))
     (modest,) = queue.add({})
     add_sweep(queue.store, "both", {}, {}, [greedy, modest])
@@ -120,8 +122,8 @@ def test_that_a_run_out_of_memory_fails_with_the_size_asked_for_and_its_slot_goe
     )
     assert reason in said
     assert "DefaultCPUAllocator" in (queue.workspace.run_dir(greedy) / "worker.log").read_text()
-    queue.until(lambda: told.exists() and len(told.read_text().splitlines()) == 3)
-    first, *others = told.read_text().splitlines()
+    queue.until(lambda: reported.exists() and len(reported.read_text().splitlines()) == 3)
+    first, *others = reported.read_text().splitlines()
     assert first == f"run failed {reason}"
     assert sorted(others) == ["run finished ", "sweep incomplete 1 of 2 runs finished"]
 
@@ -164,11 +166,9 @@ def test_that_a_new_version_of_the_program_holds_the_queue_until_it_is_told_to_g
     package.write_text(package.read_text().replace(f'"{before}"', '"99.0"'))
     request_stop(queue.store, first)
     queue.until(lambda: (queue.slots()[0].message or "").startswith("held"))
-    sentence = (
-        f"the program changed from {before} to 99.0; `iterand queue --continue` goes on with the new one"
-    )
+    sentence = f"the program changed from {before} to 99.0"
     waiting = queue.store.reader.run(second)
-    assert why_waiting(queue.store, Settings(), waiting) == f"Slot 0 of cpu is held: {sentence}."
+    assert why_waiting(queue.store, Settings(), waiting).text == f"Slot 0 of cpu is held: {sentence}."
     assert start_missing(queue.workspace, queue.store) == [], "not even another slot"
     assert (queue.state(first), queue.state(second)) == (RunState.STOPPED, RunState.QUEUED)
     slots.ask(queue.store, [queue.slots()[0].key], "restart")
@@ -194,10 +194,10 @@ def test_that_trouble_with_the_settings_is_told_and_a_slot_goes_on_once_it_is_me
     queue.workspace.settings_path.write_text("cpu_slot: perhaps")
     said: list[str] = []
 
-    def mend(text: str) -> None:
+    def repair(text: str) -> None:
         said.append(text)
         queue.workspace.settings_path.unlink()
 
-    assert drain(queue.workspace, queue.store, wanted, say=mend) == []
+    assert drain(queue.workspace, queue.store, wanted, say=repair) == []
     (trouble,) = said
     assert trouble.startswith("Slot 0 of cpu: Setting cpu_slot cannot be 'perhaps'")

@@ -1,4 +1,4 @@
-"""`iterand train` and `resume` take their turn on a device, unless they are told not to wait."""
+"""`iterand train` and `resume` take their turn on a device, unless the user says not to wait."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ class Maker:
 
 
 def add_all(maker: Maker) -> None:
-    """A run for each way to end; one way needs extension code, which is put into the workspace and enabled."""
+    """A run for each way to end; one needs an extension, which is put into the workspace and enabled."""
     trusted(maker.workspace, "mine.py", BROKEN)
     for add in (add_trained, add_failed, add_data, add_checkpoint_gone, add_lost):
         add(maker)

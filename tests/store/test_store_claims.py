@@ -56,7 +56,7 @@ WANTS = {
     "cpu": ("cpu", "cpu"),
     "any card": ("cuda", "cuda"),
     "card a": ("cuda", "GPU-a"),
-    "card b": ("cuda", "GPU-b"),  # which nobody has
+    "card b": ("cuda", "GPU-b"),  # a GPU that no place has
 }
 EXAMPLES = 15
 LIVE = (RunState.STARTING, RunState.RUNNING)
@@ -64,15 +64,15 @@ ENDED = (RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED)
 DEAD = states.STALE_AFTER_S + 1
 
 
-def suits(wish: str, place: SlotPlace) -> bool:
-    return place.device_kind == WANTS[wish][0] and wish != "card b"
+def suits(choice: str, place: SlotPlace) -> bool:
+    return place.device_kind == WANTS[choice][0] and choice != "card b"
 
 
 @dataclass
 class Known:
     """What the model knows of a run."""
 
-    wish: str
+    choice: str
     state: RunState = RunState.QUEUED
     token: str = ""
     waiter: ProcessIdentity | None = None
@@ -112,7 +112,7 @@ class Model:
         return [id_ for id_ in self.queue if self.runs[id_].waiter]
 
     def suited(self, place: SlotPlace) -> list[str]:
-        return [id_ for id_ in self.queue if suits(self.runs[id_].wish, place)]
+        return [id_ for id_ in self.queue if suits(self.runs[id_].choice, place)]
 
     def enter(self, run_id: str, first: bool) -> None:
         """Into the queue; a waiter at the head stands behind the waiters that are there."""
@@ -155,17 +155,17 @@ class Slots(RuleBasedStateMachine):
     def pick(self, data: st.DataObject, *wanted: RunState) -> str:
         return data.draw(st.sampled_from(self.model.having(*wanted)))
 
-    @initialize(wishes=st.lists(st.sampled_from(sorted(WANTS)), min_size=2, max_size=5), waits=st.booleans())
-    def begin(self, wishes: list[str], waits: bool) -> None:
+    @initialize(choices=st.lists(st.sampled_from(sorted(WANTS)), min_size=2, max_size=5), waits=st.booleans())
+    def begin(self, choices: list[str], waits: bool) -> None:
         """A queue and slots that may look into it, so that most sequences come to claims."""
         for place in PLACES:
             self.hold(place)
-        for number, wish in enumerate(wishes):
-            self.make(wish, first=False, waits=waits and number == 0)
+        for number, choice in enumerate(choices):
+            self.make(choice, first=False, waits=waits and number == 0)
 
-    @rule(wish=st.sampled_from(sorted(WANTS)), first=st.booleans(), waits=st.booleans())
-    def make(self, wish: str, first: bool, waits: bool) -> None:
-        kind, device = WANTS[wish]
+    @rule(choice=st.sampled_from(sorted(WANTS)), first=st.booleans(), waits=st.booleans())
+    def make(self, choice: str, first: bool, waits: bool) -> None:
+        kind, device = WANTS[choice]
         config = {
             "data": {"dataset": "x"},
             "model": {"name": "x", "width_factor": 1},
@@ -173,9 +173,9 @@ class Slots(RuleBasedStateMachine):
             "compute": {"device": device},
         }
         waiter = self.process() if waits else None
-        new = NewRun(wish, config, "g", 1, kind, "fp32", "0")
+        new = NewRun(choice, config, "g", 1, kind, "fp32", "0")
         run_id = create_run(self.store, new, waiter, first)
-        self.model.runs[run_id] = Known(wish, waiter=waiter)
+        self.model.runs[run_id] = Known(choice, waiter=waiter)
         self.model.enter(run_id, first)
 
     @rule(place=st.sampled_from(PLACES))

@@ -12,7 +12,7 @@ from tests.patience import PATIENCE_S
 if TYPE_CHECKING:
     from tests.store.conftest import Place
 
-# Holds the one place there is as often as it can, and trains what it gets; a file tells of two at once.
+# Holds the one place there is as often as it can, and trains what it gets; a file shows two at once.
 SLOT = """
 from iterand_engine.store import SlotKey, slots
 me = processes.current()

@@ -247,11 +247,11 @@ def test_that_waiters_for_other_devices_do_not_hinder_each_other(place: Place) -
 def test_that_a_run_that_left_the_queue_is_waited_for_no_longer(place: Place) -> None:
     waited = place.new_run(waiter=HERE)
     request_stop(place.store, waited)
-    with pytest.raises(UserError, match="is stopped: it waits in the queue no longer"):
+    with pytest.raises(UserError, match="is stopped: it no longer waits in the queue"):
         slots.claim_waiting(place.store, waited, [CPU])
     queue.enqueue(place.store, [waited], waiter=HERE)
     place.taken(waited)
-    with pytest.raises(UserError, match="is starting: it waits"):
+    with pytest.raises(UserError, match="is starting: it no longer waits"):
         slots.claim_waiting(place.store, waited, [CPU])
 
 

@@ -45,7 +45,7 @@ def test_that_a_closed_slot_is_used_by_nobody_until_it_is_reopened(place: Place)
     assert only_slot(place).closed_reason == "the card fell off the bus"
     assert next_id(place, GPU_A, token) is None
     assert slots.release(place.store, GPU_A.key, token, only_if_idle=True)
-    with pytest.raises(UserError, match=r"is closed \(the card fell off the bus\): `iterand queue --reopen"):
+    with pytest.raises(UserError, match=r"is closed \(the card fell off the bus\): it takes no run"):
         hold(place, GPU_A)
     assert slots.claim_waiting(place.store, waited, [GPU_A]) == place.store.reader.slots()
     assert slots.reopen(place.store, HERE.host, "GPU-b") == []

@@ -1,4 +1,4 @@
-"""Sweeps keep what belongs together, and are told to have ended once."""
+"""Sweeps keep what belongs together, and are reported once when they have ended."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_that_a_defect_of_the_writing_is_raised_and_not_swallowed(place: Place, 
     recorder.event("info", "lost")
     with pytest.raises(Exception, match="no such table: event"):
         recorder.drain()
-    recorder.close()  # it has been told
+    recorder.close()  # it has been reported
 
 
 def test_that_an_error_in_training_is_not_hidden_by_one_of_recording(

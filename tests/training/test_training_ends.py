@@ -1,4 +1,4 @@
-"""How training ends: divergence with its step, chance told once, and what is kept in files."""
+"""How training ends: divergence with its step, chance reported once, and what is kept in files."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_that_a_diverged_run_is_stored_with_step_and_advice(workspace_dir: Path,
 
 
 def warnings_of(config: RunConfig, start: Checkpoint | None = None) -> list[int | None]:
-    """Steps at which accuracy at chance was told."""
+    """Steps at which accuracy at chance was reported."""
     _, sink = train(config, start=start)
     for level, text, _ in sink.events:
         assert level == "warning"

@@ -1,4 +1,4 @@
-"""What a training method is: which parameters it trains, and what it does before and after a step."""
+"""The interface of a training method: the parameters it trains, and its work before and after a step."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from iterand_engine.pruning import MaskedLayer
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a method knows of the run it serves.
+    """The facts of a run that its method needs.
 
-    total_steps: optimiser updates of the whole run; seed: of the run; weight_dtype: of frozen weights.
+    total_steps: optimiser updates of the whole run; seed: the run's; weight_dtype: that of frozen weights.
     """
 
     total_steps: int
@@ -26,8 +26,8 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class RedrawEvent:
-    """One redraw, counted from 1. Per layer, int64 on the device: how many weights were redrawn; of those
-    redrawn at the event before, how many there are and how many the mask keeps now (None at the first)."""
+    """One redraw, counted from 1. Per layer, int64 on the device: how many weights were redrawn; how many
+    were redrawn at the event before, and how many of those the mask keeps now (None at the first event)."""
 
     number: int
     redrawn: Tensor
@@ -36,7 +36,7 @@ class RedrawEvent:
 
 
 class Method(ABC):
-    """One way to train a network; made for one run, and owns nothing that a checkpoint would miss."""
+    """One way to train a network; made for one run, without state that a checkpoint would miss."""
 
     has_masks: ClassVar[bool | None] = None  # whether `layers` will have any; None where a class does not say
     layers: tuple[MaskedLayer, ...] = ()
@@ -47,13 +47,13 @@ class Method(ABC):
         """The parameters that the optimiser holds."""
 
     def before_step(self, step: int) -> RedrawEvent | None:
-        """Select once for all layers, and redraw where it is time; never waits for the device."""
+        """Select all masks, and redraw if a redraw is due; must never wait for the device."""
         return None
 
     def after_step(self, step: int) -> None:
-        """Called when the optimiser has updated."""
+        """Called after each optimiser update."""
         return
 
     def before_evaluation(self) -> None:
-        """Select once, so that the evaluation sees the masks of the scores as they are."""
+        """Select all masks, so that the evaluation uses those of the present scores."""
         return

@@ -20,5 +20,4 @@ class Dense(Method):
 
     @property
     def trained(self) -> list[nn.Parameter]:
-        """Every parameter."""
         return list(self._module.parameters())

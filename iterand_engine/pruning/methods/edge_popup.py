@@ -30,25 +30,22 @@ class EdgePopup(Method):
 
     @staticmethod
     def planned_events(options: ScoreOptions, plan: RunPlan) -> int:
-        """How many redraws the run will see."""
+        """Compute the number of redraws of the whole run."""
         return 0
 
     @property
     def trained(self) -> list[nn.Parameter]:
-        """The scores."""
         return [layer.masking.scores for layer in self.layers]
 
     def select(self) -> None:
-        """Choose every layer's mask from its scores."""
+        """Select every layer's mask from its scores."""
         with torch.no_grad():
             for layer in self.layers:
                 masking = layer.masking
                 kept_mask(masking.scores, layer.sparsity, self._ranking, out=masking.mask)
 
     def before_step(self, step: int) -> None:
-        """Select."""
         self.select()
 
     def before_evaluation(self) -> None:
-        """Select."""
         self.select()

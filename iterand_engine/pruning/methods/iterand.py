@@ -36,7 +36,7 @@ class IteRand(EdgePopup):
 
     @torch.no_grad()
     def redraw(self, event: int, step: int) -> RedrawEvent:
-        """Redraw removed weights, the masks as they are; kept weights, scores and momentum stay."""
+        """Redraw removed weights under the present masks; kept weights, scores and momentum stay."""
         before = revived = None
         if event > 1:
             before, revived = redrawn_and_revived(self.layers, event - 1)
@@ -55,9 +55,9 @@ class IteRand(EdgePopup):
             rate=self._options.randomize_rate,
             seed=self._plan.seed,
         )
-        wish = self._rule(site)
-        where = wish.where & ~masking.mask
-        values = wish.values
+        redraw = self._rule(site)
+        where = redraw.where & ~masking.mask
+        values = redraw.values
         if values is None:
             values = draw_weights(
                 self._options.weight_init,

@@ -1,6 +1,6 @@
 """What is compared: the chosen runs, those that differ only by the seed folded into one entry. No Qt.
 
-Limits: `MOST` entries; more curves than that nobody can tell apart.
+Limits: `MOST` entries; more curves than that nobody can distinguish.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Comparison:
 
     @cached_property
     def labels(self) -> Differences:
-        """What differs as names have it: what has the most values first, so that a cut name tells it."""
+        """What differs as names have it: what has the most values first, so that a cut name reports it."""
         return self.found.labels()
 
     @cached_property

@@ -203,8 +203,8 @@ class CurveFeed(QObject):
     def _points(self, run_id: str) -> Points | None:
         """The points of a run as the metric has them; None until they came."""
         track = self._tracks[run_id, self._metric.name]
-        if not self._metric.over or not track.is_told:
-            return track.points if track.is_told else None
+        if not self._metric.over or not track.is_known:
+            return track.points if track.is_known else None
         over = self._tracks[run_id, self._metric.over].values
         return (track.steps, track.values / over[0]) if len(over) and over[0] else None
 

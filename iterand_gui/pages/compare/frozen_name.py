@@ -110,11 +110,9 @@ class FrozenName(QTableView):
         painter.drawLine(right, 0, right, self.viewport().height())
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 (Qt)
-        """Scroll the table."""
         self._table.wheelEvent(event)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:  # noqa: N802 (Qt)
-        """Open the table's menu."""
         self._table.contextMenuEvent(event)
 
     def _order(self, column: int, order: Qt.SortOrder) -> None:

@@ -79,7 +79,6 @@ class ComparePage(Page):
         self._refresh()
 
     def hiding(self) -> None:
-        """Want nothing more."""
         self._is_shown = False
         self.session.selection.changed.disconnect(self._refresh)
         self.session.watcher.runs_changed.disconnect(self._runs_changed)
@@ -141,7 +140,6 @@ class ComparePage(Page):
     # What a person chooses.
 
     def choose_plot(self, mode: Mode, metric: Metric | None = None) -> None:
-        """Plot something else."""
         self.area.choose(mode, metric or self.area.curve_metric)
         self._show_choice()
         self._refresh()

@@ -28,7 +28,7 @@ from iterand_gui.plots.point_lines import PointLine
 from iterand_gui.plots.points_plot import PointsPlot
 
 _NO_RESULTS = "No points yet: each run that has finished stands here as one."
-_NAMED = 2  # so many reasons are told
+_NAMED = 2  # so many reasons are said
 
 
 class PlotArea(QStackedWidget):
@@ -73,18 +73,17 @@ class PlotArea(QStackedWidget):
     def set_log(self, log: bool) -> None:
         """Make it so; the y axis of curves, the x axis of results."""
         self._note_log(self.mode, log)
-        self._dress_plot()
+        self._style_plot()
 
     def logs(self) -> dict[str, bool]:
         """Which axes are logarithmic, by mode."""
         return {mode.value: log for mode, log in self._log.items()}
 
     def set_logs(self, logs: Mapping[str, object]) -> None:
-        """Take that up again."""
         for mode, first in ((Mode.CURVES, False), (Mode.WIDTH, False), (Mode.KEPT, True)):
             log = logs.get(mode.value)
             self._log[mode] = log if isinstance(log, bool) else first
-        self._dress_plot()
+        self._style_plot()
 
     def choose(self, mode: Mode, metric: Metric) -> None:
         """Plot something else; `show_comparison` follows."""
@@ -180,7 +179,7 @@ class PlotArea(QStackedWidget):
         plot, kept = self._results, self.mode is Mode.KEPT
         self.setCurrentWidget(plot)
         lines = result_lines(self._comparison, self.mode, self._kept if kept else _width)
-        self._dress_plot()
+        self._style_plot()
         if (self.mode, lines) != (self._lines_mode, self._lines):
             self._lines_mode, self._lines = self.mode, lines
             x_name, x_unit = ("Kept weights", Unit.COUNT) if kept else ("Width factor", Unit.NUMBER)
@@ -193,16 +192,16 @@ class PlotArea(QStackedWidget):
     def _note(self) -> str:
         """What is not in the plot, and why."""
         entries = self._comparison.entries
-        told = []
+        said = []
         if self.mode is Mode.KEPT:
             asked = [entry.lead.group_key for entry in entries]
             why = list(dict.fromkeys(self._known.no_kept[key] for key in asked if key in self._known.no_kept))
             waiting = sum(key not in self._known.kept and key not in self._known.no_kept for key in asked)
-            told += [f"counting the weights of {waiting}"] if waiting else []
-            told += why[:_NAMED]
+            said += [f"counting the weights of {waiting}"] if waiting else []
+            said += why[:_NAMED]
         open_runs = sum(len(entry.group.seeds) - entry.group.n for entry in entries)
-        told += [f"{texts.counted(open_runs, 'run')} not finished"] if open_runs else []
-        return "; ".join(told)
+        said += [f"{texts.counted(open_runs, 'run')} not finished"] if open_runs else []
+        return "; ".join(said)
 
     def _line(self, entry: ComparedEntry) -> str:
         return line_name(self._comparison, entry, self.mode)
@@ -231,7 +230,7 @@ class PlotArea(QStackedWidget):
             self._log[mode] = log
             self.log_changed.emit()
 
-    def _dress_plot(self) -> None:
+    def _style_plot(self) -> None:
         if self._curves is not None:
             self._curves.set_log(self._log[Mode.CURVES])
         if self._next is not None:

@@ -51,7 +51,6 @@ class PlotBar(QWidget):
         self._log.toggled.connect(self.log_chosen)
 
     def show_choice(self, mode: Mode, metric: Metric, *, log: bool) -> None:
-        """Show what is plotted."""
         self._mode.setCurrentIndex(self._mode.findData(mode.value))
         self._metric.setCurrentIndex(self._metric.findData(metric.name))
         curves = mode is Mode.CURVES

@@ -79,7 +79,6 @@ class SheetInputs:
 
 
 def make_sheet(comparison: Comparison, view: SheetInputs) -> ComparisonSheet:
-    """Lay out a comparison."""
     base = comparison.get(view.baseline)
     columns = _columns(comparison, view, base)
     base_accuracy = base.accuracy[0] if base is not None else None
@@ -116,8 +115,8 @@ def _columns(
     made.append(_column(SEEDS, "n", "Seeds that have finished, and what became of the others"))
     made.append(_spread(ACCURACY, "Validation accuracy", "Mean and deviation over finished seeds"))
     if base is not None:
-        told = f"Percentage points above {base.name}"
-        made.append(_column(DELTA, "Difference (points)", told, is_number=True))
+        said = f"Percentage points above {base.name}"
+        made.append(_column(DELTA, "Difference (points)", said, is_number=True))
     made.append(_spread(TEST, "Test accuracy", "Mean and deviation over finished seeds"))
     if view.known.kept:
         made.append(_column(KEPT, "Kept weights", "Convolution and linear weights kept", is_number=True))
@@ -183,11 +182,11 @@ class _Row:
     def _seeds(self) -> SheetCell:
         """What became of the seeds, and whether they compare at all."""
         group, known = self.entry.group, self.view.known
-        told = [group.text if self.entry.is_group else _state(self.entry)]
-        told += ["mixed programs"] if len(_programs(self.entry, known)) > 1 else []
-        told += ["mixed hardware"] if len(_hardware(self.entry, known)) > 1 else []
-        warns = len(told) > 1 or any(run.state in _ENDED_BADLY for run in group.seeds)
-        text = ", ".join(told)
+        said = [group.text if self.entry.is_group else _state(self.entry)]
+        said += ["mixed programs"] if len(_programs(self.entry, known)) > 1 else []
+        said += ["mixed hardware"] if len(_hardware(self.entry, known)) > 1 else []
+        warns = len(said) > 1 or any(run.state in _ENDED_BADLY for run in group.seeds)
+        text = ", ".join(said)
         return SheetCell(text, (0, float(group.n), ""), (text,), warns)
 
     def _accuracy(self) -> SheetCell:

@@ -54,7 +54,7 @@ class SheetModel(QAbstractTableModel):
         return self._sorted_by
 
     def show_sheet(self, sheet: ComparisonSheet, swatches: Mapping[str, Swatch]) -> None:
-        """Show another sheet; where it has the same rows and columns, only what changed is told."""
+        """Show another sheet; where it has the same rows and columns, only what changed is said."""
         column, descending = self._sorted_by
         keys = sheet.keys(column, descending=descending)
         same_columns = sheet.columns == self.sheet.columns
@@ -81,7 +81,6 @@ class SheetModel(QAbstractTableModel):
         self._reorder(self.sheet.keys(key, descending=descending))
 
     def row_of(self, key: str | None) -> int | None:
-        """Where an entry stands."""
         return self._keys.index(key) if key in self._keys else None
 
     def _reorder(self, keys: list[str]) -> None:
@@ -96,11 +95,9 @@ class SheetModel(QAbstractTableModel):
         self.layoutChanged.emit()
 
     def rowCount(self, parent: AnyIndex = _ROOT) -> int:  # noqa: N802 (Qt)
-        """One an entry."""
         return 0 if parent.isValid() else len(self._keys)
 
     def columnCount(self, parent: AnyIndex = _ROOT) -> int:  # noqa: N802 (Qt)
-        """Columns of the sheet."""
         return 0 if parent.isValid() else len(self.sheet.columns)
 
     def headerData(  # noqa: N802 (Qt)

@@ -26,8 +26,8 @@ from iterand_gui.pages.compare.sheet import as_csv, as_markdown
 from iterand_gui.pages.compare.sheet_model import SheetModel
 from iterand_gui.pages.compare.sheet_view import SheetView
 
-# Of what all have in common these are told first; the table has the rest when it is asked for.
-_TOLD = ("data.dataset", "model.name", "model.width_factor", "method.name", "method.sparsity")
+# Of what all have in common these are said first; the table has the rest when it is asked for.
+_COMMON = ("data.dataset", "model.name", "model.width_factor", "method.name", "method.sparsity")
 _BY_THEMSELVES = ("data.dataset", "model.name", "method.name")
 
 
@@ -115,7 +115,6 @@ class ElidedLabel(QLabel):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def set_text(self, text: str) -> None:
-        """Say something else."""
         if text != self._whole:
             self._whole = text
             self.setToolTip(text)
@@ -123,7 +122,6 @@ class ElidedLabel(QLabel):
             self._cut()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt)
-        """Cut for another width."""
         super().resizeEvent(event)
         self._cut()
 
@@ -143,12 +141,12 @@ def _words(comparison: Comparison, *, fold: bool) -> str:
         much = f"the first {len(entries)} of {much}; select fewer to see the others"
     if len(entries) < 2:
         return much
-    names, shared = short_names(_TOLD), comparison.shared
+    names, shared = short_names(_COMMON), comparison.shared
     common = [
         value_text(shared[option])
         if option in _BY_THEMSELVES
         else f"{names[option]} {value_text(shared[option])}"
-        for option in _TOLD
+        for option in _COMMON
         if option in shared
     ]
     return f"{much}; all with {', '.join(common)}" if common else much

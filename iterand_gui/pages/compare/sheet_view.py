@@ -41,7 +41,6 @@ class EntryNameDelegate(QStyledItemDelegate):
     """Draws the line of the entry, its name, and a pin at the baseline."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: AnyIndex) -> None:
-        """Draw one cell."""
         made = QStyleOptionViewItem(option)
         self.initStyleOption(made, index)
         text, rect, palette = made.text, QRect(made.rect), QPalette(made.palette)
@@ -80,7 +79,7 @@ class EntryNameDelegate(QStyledItemDelegate):
 
 
 class SheetView(QTableView):
-    """The table with its keys and menu; `picked` tells the entry whose row is current."""
+    """The table with its keys and menu; `picked` reports the entry whose row is current."""
 
     picked = Signal(object)  # key, str; None where no row is
     opened = Signal(str)  # key: the user wants to see more of it
@@ -141,7 +140,7 @@ class SheetView(QTableView):
         return tuple(self._model.keys[index.row()] for index in rows)
 
     def pick(self, key: str | None) -> None:
-        """Make an entry's row the current one, or none, without telling it."""
+        """Make an entry's row the current one, or none, without reporting it."""
         row = self._model.row_of(key)
         if self.chosen_keys() == (() if row is None else (key,)):
             return
@@ -186,7 +185,7 @@ class SheetView(QTableView):
             across.setValue(across.value() - hidden_px)
 
     def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:  # noqa: N802 (Qt)
-        """Tell which entry is chosen, where it is one."""
+        """Say which entry is chosen, where it is one."""
         super().selectionChanged(selected, deselected)
         keys = self.chosen_keys()
         self.picked.emit(keys[0] if len(keys) == 1 else None)

@@ -23,24 +23,21 @@ class Track:
         self._steps: Growing[np.int64] = Growing(np.empty(0, np.int64))
         self._values: Growing[np.float32] = Growing(np.empty(0, np.float32))
         self._changed = 0
-        self.is_told = False  # whether anything came, be it that there are no points
+        self.is_known = False  # whether anything came, be it that there are no points
 
     def __len__(self) -> int:
         return len(self.steps)
 
     @property
     def steps(self) -> Steps:
-        """Positions, rising, (n,)."""
         return self._steps.array
 
     @property
     def values(self) -> Values:
-        """Values, (n,)."""
         return self._values.array
 
     @property
     def points(self) -> Points:
-        """Steps and values."""
         return self.steps, self.values
 
     def take(self, first: int, steps: Steps, values: Values) -> bool:
@@ -51,7 +48,7 @@ class Track:
         """
         if first > len(self):
             return False
-        self.is_told = True
+        self.is_known = True
         self._changed = min(self._changed, first)
         if first == 0:
             self._steps, self._values = Growing(steps), Growing(values)

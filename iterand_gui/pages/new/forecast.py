@@ -1,6 +1,6 @@
-"""What a plan would be, bit by bit as the probe answers: asks, remembers, times steps, and tells.
+"""What a plan would be, bit by bit as the probe answers: asks, remembers, times steps, and reports.
 
-What is asked last counts; an answer to an older question is remembered but not told.
+What is asked last counts; an answer to an older question is remembered but not said.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TOPIC = "new"
 class Forecast(QObject):
     """Looks ahead of one plan at a time."""
 
-    told = Signal(object, object)  # Outlook or None, tuple[str, ...]: notes on it
+    said = Signal(object, object)  # Outlook or None, tuple[str, ...]: notes on it
     measuring = Signal(bool)  # whether steps are being timed
 
     def __init__(self, session: Session, parent: QObject) -> None:
@@ -37,7 +37,7 @@ class Forecast(QObject):
         session.probe.failed.connect(self._not_answered)
 
     def ask(self, planned: Planned) -> None:
-        """Look ahead of this plan; `told` follows, several times."""
+        """Look ahead of this plan; `said` follows, several times."""
         self.forget()
         self._planned = planned
         self._outlook = None
@@ -51,7 +51,7 @@ class Forecast(QObject):
         self._look_ahead()
 
     def forget(self) -> None:
-        """Ask and tell nothing more."""
+        """Ask and say nothing more."""
         for topic in self._asking:
             self._session.probe.forget(topic)
         self._asking.clear()
@@ -71,10 +71,10 @@ class Forecast(QObject):
     @Slot(str, str)
     def _not_answered(self, topic: str, text: str) -> None:
         missing = self._planned.missing if self._planned is not None else ()
-        told = any(text == one.sentence for one in missing)  # beside its field
-        if self._asking.pop(topic, None) is not None and not told:
+        said = any(text == one.sentence for one in missing)  # beside its field
+        if self._asking.pop(topic, None) is not None and not said:
             self._notes = tuple(dict.fromkeys((*self._notes, text)))
-            self.told.emit(self._outlook, self._notes)
+            self.said.emit(self._outlook, self._notes)
 
     def _look_ahead(self) -> None:
         planned, session = self._planned, self._session
@@ -91,7 +91,7 @@ class Forecast(QObject):
         if planned is self._planned:
             self._outlook = outlook
             of_probe = (note for answer in outlook.answers for note in answer.notes)
-            self.told.emit(outlook, tuple(dict.fromkeys((*self._notes, *of_probe))))
+            self.said.emit(outlook, tuple(dict.fromkeys((*self._notes, *of_probe))))
 
     @Slot()
     def measure(self) -> None:

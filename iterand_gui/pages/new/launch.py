@@ -71,6 +71,6 @@ class LaunchBar(QWidget):
         self.button.setEnabled(enabled)
         self.button.setToolTip(reason)
         self.button.setAccessibleDescription(reason)
-        self.trouble.tell(line)
+        self.trouble.say(line)
         self.go.setVisible(False)
         self.downloads.setVisible(False)

@@ -52,7 +52,7 @@ class Missing:
 class Planned:
     """A plan with its kinds of runs, and the data that it lacks."""
 
-    plan: sweeps.Plan
+    plan: sweeps.SweepPlan
     kinds: tuple[PlannedGroup, ...]
     missing: tuple[Missing, ...]
 
@@ -96,18 +96,18 @@ def make_plan(
     return Planned(plan, tuple(kinds.values()), tuple(_missing(workspace, plan)))
 
 
-def spread(told: Callable[[float], str], values: Sequence[float]) -> str:
+def spread(said: Callable[[float], str], values: Sequence[float]) -> str:
     """The range of values that all runs have, or several: `152 k`, `152 k to 2.40 M`.
 
     Args:
-        told: how one is written.
+        said: how one is written.
         values: at least one.
     """
-    low, high = told(min(values)), told(max(values))
+    low, high = said(min(values)), said(max(values))
     return low if low == high else f"{low} to {high}"
 
 
-def _missing(workspace: Workspace, plan: sweeps.Plan) -> Iterator[Missing]:
+def _missing(workspace: Workspace, plan: sweeps.SweepPlan) -> Iterator[Missing]:
     by_data = {(cell.config.data.dataset, cell.config.data.path): cell for cell in plan.cells}
     for (dataset, path), cell in by_data.items():
         try:

@@ -74,7 +74,7 @@ class NewPage(Page):
         self.yaml.opened.connect(self._start_from)
         self.yaml.edited.connect(self._yaml_edited)
         self.summary.measure_asked.connect(self.forecast.measure)
-        self.forecast.told.connect(self.summary.show_outlook)
+        self.forecast.said.connect(self.summary.show_outlook)
         self.forecast.measuring.connect(self.summary.show_measuring)
         session.extensions_changed.connect(self._renew)
         self._start_from(next(p for p in self._all_presets() if p.name == _QUICK_START).mapping)
@@ -85,7 +85,6 @@ class NewPage(Page):
         self._form_changed(self.form.state)
 
     def hiding(self) -> None:
-        """Ask nothing more."""
         self._is_shown = False
         self._planner.stop()
         self.forecast.forget()
@@ -112,7 +111,6 @@ class NewPage(Page):
         ]
 
     def save_state(self) -> Json:
-        """Sizes and unfolded groups."""
         return {"sizes": self._splitter.sizes(), "groups": self.form.save_open_groups()}
 
     def restore_state(self, state: Mapping[str, object]) -> None:
@@ -229,7 +227,7 @@ class NewPage(Page):
         return _Edits(entries, text) if entries.texts or text is not None else None
 
     def _offer(self, edits: _Edits | None) -> None:
-        """Tell that edits were thrown away, and offer to bring them back."""
+        """Say that edits were thrown away, and offer to bring them back."""
         if edits is None:
             return
         self._dropped = edits
@@ -294,7 +292,7 @@ class NewPage(Page):
             return
         self._planned = planned
         self.summary.show_plan(planned.plan)
-        self.form.tell({one.option: one.sentence for one in planned.missing})
+        self.form.show_problems({one.option: one.sentence for one in planned.missing})
         self._show_button()
         self.forecast.ask(planned)
         self._queue_planned()

@@ -13,7 +13,7 @@ _ROW_PX = 24
 
 
 class PresetList(QWidget):
-    """Chooses where the form starts; `chosen` tells the preset when one is clicked or Return is pressed."""
+    """Chooses where the form starts; `chosen` reports the preset when one is clicked or Return is pressed."""
 
     chosen = Signal(object)  # Preset
 

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFormLayout, QHeaderView, QLabel, QPushButton, QTa
 
 from iterand_engine.machine.texts import count, counted, duration, number, percent, size, whole
 from iterand_engine.preflight.messages import Answer
-from iterand_engine.runs.sweeps import Cell, Plan
+from iterand_engine.runs.sweeps import Cell, SweepPlan
 from iterand_gui.look import theme
 from iterand_gui.look.fusion import give_room
 from iterand_gui.pages.new.outlook import Outlook, spread
@@ -35,19 +35,16 @@ class CellsModel(QAbstractTableModel):
         self._options: tuple[str, ...] = ()
         self._cells: tuple[Cell, ...] = ()
 
-    def show_plan(self, plan: Plan | None) -> None:
-        """Show other runs."""
+    def show_plan(self, plan: SweepPlan | None) -> None:
         self.beginResetModel()
         self._options = tuple(plan.axes) if plan is not None else ()
         self._cells = plan.cells if plan is not None else ()
         self.endResetModel()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008 - Qt's
-        """Runs."""
         return 0 if parent.isValid() else len(self._cells)
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008 - Qt's
-        """Options that vary."""
         return 0 if parent.isValid() else len(self._options)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
@@ -118,7 +115,6 @@ class Summary(QWidget):
         self.show_outlook(None)
 
     def text(self, key: str) -> str:
-        """What a row says."""
         return self._values[key].text()
 
     @property
@@ -126,7 +122,7 @@ class Summary(QWidget):
         """The warnings and notes shown."""
         return self._notes.text()
 
-    def show_plan(self, plan: Plan | None) -> None:
+    def show_plan(self, plan: SweepPlan | None) -> None:
         """Show the grid of the runs, where there are several."""
         many = plan is not None and len(plan.cells) > 1
         self.cells.show_plan(plan if many else None)
@@ -200,9 +196,9 @@ def _known(answers: Sequence[Answer]) -> dict[str, str]:
     }
 
 
-def _spread(told: Callable[[float], str], values: Sequence[float | None], otherwise: str) -> str:
+def _spread(said: Callable[[float], str], values: Sequence[float | None], otherwise: str) -> str:
     known = [value for value in values if value is not None]
-    return spread(told, known) if len(known) == len(values) else otherwise
+    return spread(said, known) if len(known) == len(values) else otherwise
 
 
 def _share(share: float) -> str:

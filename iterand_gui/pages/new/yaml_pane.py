@@ -30,7 +30,7 @@ _FILES = "Configurations (*.yaml *.yml);;All files (*)"
 
 
 class YamlPane(QWidget):
-    """A text of options; `taken` and `opened` tell the mapping that the user wants in the form."""
+    """A text of options; `taken` and `opened` say the mapping that the user wants in the form."""
 
     taken = Signal(object)  # dict[str, Any]: what the text says, checked
     opened = Signal(object)  # the same of a file
@@ -95,7 +95,7 @@ class YamlPane(QWidget):
         try:
             Path(path).write_text(self.text.toPlainText(), encoding="utf-8")
         except OSError as error:
-            self.problem.tell(f"Cannot write {path} ({error.strerror}): choose another place.")
+            self.problem.say(f"Cannot write {path} ({error.strerror}): choose another place.")
 
     @Slot()
     def take(self) -> bool:
@@ -106,16 +106,16 @@ class YamlPane(QWidget):
             self._go_to_line(line_of(error, text))
         return error is None
 
-    def _try(self, read: Callable[[], dict[str, Any]], told: SignalInstance) -> UserError | None:
+    def _try(self, read: Callable[[], dict[str, Any]], said: SignalInstance) -> UserError | None:
         """Take what is read, or show the error that is returned."""
         try:
             mapping = read()
             RunConfig.from_mapping(mapping)
         except UserError as error:
-            self.problem.tell(str(error))
+            self.problem.say(str(error))
             return error
-        self.problem.tell("")
-        told.emit(mapping)
+        self.problem.say("")
+        said.emit(mapping)
         return None
 
     def _go_to_line(self, line: int | None) -> None:
@@ -134,7 +134,7 @@ class YamlPane(QWidget):
         self.text.setExtraSelections([mark])
 
     def _edited(self) -> None:
-        self.problem.tell("")
+        self.problem.say("")
         self.text.setExtraSelections([])
         self._use.setEnabled(self.is_edited)
         if self.is_edited != self._was_edited:

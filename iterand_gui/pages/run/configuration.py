@@ -61,7 +61,6 @@ class ConfigurationTab(RunTab):
         self._read()
 
     def forget(self) -> None:
-        """Show nothing."""
         self._rows = ()
         for table in (self.options, self.environment, self.files):
             table.show_rows(())
@@ -102,8 +101,8 @@ class ConfigurationTab(RunTab):
         rows = environment_rows(facts.detail.environments) if facts.detail.environments else ()
         starts = [f"Start {environment.start + 1}" for environment in facts.detail.environments]
         titles = ["", *starts] if starts else ["", ""]
-        told = [_environment_cells(row) for row in rows]
-        self.environment.show_rows(told or [[TextCell("Not started yet", muted=True), TextCell("")]], titles)
+        said = [_environment_cells(row) for row in rows]
+        self.environment.show_rows(said or [[TextCell("Not started yet", muted=True), TextCell("")]], titles)
         self.files.show_rows([_file_cells(entry.text, entry.size_bytes) for entry in facts.files])
         self._size.setText(f"{texts.size(facts.size_bytes)} in all" if facts.files else "No files yet")
         self._open.setEnabled(bool(facts.files))
@@ -134,7 +133,6 @@ class ConfigurationTab(RunTab):
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 
     def commands(self) -> list[Command]:
-        """Copying."""
         return [Command("Copy the configuration as YAML", self._copy_yaml)]
 
     def save_state(self) -> Json:
@@ -143,7 +141,6 @@ class ConfigurationTab(RunTab):
         return {"only_changed": self._only.isChecked(), "split": sizes}
 
     def restore_state(self, state: Mapping[str, object]) -> None:
-        """Take that up again."""
         self._only.setChecked(state.get("only_changed") is True)
         self._search.clear()
         split = state.get("split")

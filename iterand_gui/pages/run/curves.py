@@ -61,7 +61,6 @@ class CurvesTab(RunTab):
         return self._chosen
 
     def choose(self, keys: tuple[str, ...]) -> None:
-        """Show these panels."""
         self._chosen = known_keys(keys)
         for key, action in self._actions.items():
             action.setChecked(key in self._chosen)
@@ -88,7 +87,6 @@ class CurvesTab(RunTab):
         self._show_panels()
 
     def leave(self) -> None:
-        """Give the subscription back."""
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None
@@ -222,7 +220,6 @@ class CurvesTab(RunTab):
         }
 
     def restore_state(self, state: Mapping[str, object]) -> None:
-        """Take that up again."""
         panels, log = state.get("panels"), state.get("log")
         self.choose(tuple(panels) if isinstance(panels, list) else ())
         axis, smoothing = state.get("axis"), state.get("smoothing")

@@ -28,7 +28,7 @@ _PARTS = 1000  # of the progress bar
 
 
 class RunHeader(QWidget):
-    """Shows one run; `chosen` tells the step that a person wants."""
+    """Shows one run; `chosen` reports the step that a person wants."""
 
     chosen = Signal(object)  # StepKind
 
@@ -170,12 +170,10 @@ class _Elided(QLabel):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def setText(self, text: str) -> None:  # noqa: N802 (Qt)
-        """Show another text."""
         super().setText(text)
         self.setToolTip(text)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt)
-        """Draw what fits."""
         painter = QPainter(self)
         painter.setPen(self.palette().color(self.foregroundRole()))
         shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())

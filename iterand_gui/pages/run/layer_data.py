@@ -61,12 +61,10 @@ class GrowingRows:
 
     @property
     def steps(self) -> Steps:
-        """(n,)."""
         return self._steps[: self._count]
 
     @property
     def values(self) -> Matrix:
-        """(n, width)."""
         return self._values[: self._count]
 
     def take(self, first: int, steps: Steps, values: Matrix) -> None:

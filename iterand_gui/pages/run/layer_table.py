@@ -102,11 +102,9 @@ class LayerModel(QAbstractTableModel):
             self.dataChanged.emit(self.index(0, 0), self.index(len(lines) - 1, len(COLUMNS) - 1))
 
     def rowCount(self, parent: Index = _TOP) -> int:  # noqa: N802 (Qt)
-        """One a layer."""
         return 0 if parent.isValid() else len(self.lines)
 
     def columnCount(self, parent: Index = _TOP) -> int:  # noqa: N802 (Qt)
-        """The columns."""
         return 0 if parent.isValid() else len(COLUMNS)
 
     def headerData(  # noqa: N802 (Qt)
@@ -152,7 +150,7 @@ class _Sorted(QSortFilterProxyModel):
 
 
 class LayerTable(QTableView):
-    """Shows layers; `chosen` tells the name of the one that has the keyboard or was clicked."""
+    """Shows layers; `chosen` reports the name of the one that has the keyboard or was clicked."""
 
     chosen = Signal(object)  # name of a layer
 
@@ -182,7 +180,6 @@ class LayerTable(QTableView):
         self.selectionModel().currentRowChanged.connect(self._row_changed)
 
     def show_lines(self, lines: Sequence[LayerLine]) -> None:
-        """Show these layers."""
         self._model.show_lines(lines)
 
     def names(self) -> list[str]:
@@ -192,7 +189,6 @@ class LayerTable(QTableView):
         ]
 
     def choose(self, name: str | None) -> None:
-        """Mark a layer."""
         rows = self.names()
         if name in rows:
             self.setCurrentIndex(self._sorted.index(rows.index(name), 0))
@@ -204,7 +200,6 @@ class LayerTable(QTableView):
         return header.sortIndicatorSection(), header.sortIndicatorOrder() is Qt.SortOrder.DescendingOrder
 
     def sort_by(self, column: int, *, descending: bool) -> None:
-        """Sort by a column."""
         order = Qt.SortOrder.DescendingOrder if descending else Qt.SortOrder.AscendingOrder
         self.sortByColumn(column, order)
 

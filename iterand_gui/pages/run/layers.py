@@ -89,7 +89,6 @@ class LayersTab(RunTab):
         self._read_sizes(row)
 
     def leave(self) -> None:
-        """Give the subscription back."""
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None
@@ -97,7 +96,6 @@ class LayersTab(RunTab):
             self._listen_to_probe(False)
 
     def forget(self) -> None:
-        """Show no layers."""
         self._book, self._clock = LayerBook(), RunClock()
         self._sizes, self._sizes_epoch = {}, -1
         self._note.hide()
@@ -120,11 +118,11 @@ class LayersTab(RunTab):
 
     def _say_empty(self, row: RunRow) -> None:
         if self._has_no_masks(row):
-            told = (
+            said = (
                 f"A {row.method} run trains without masks; "
                 "runs of methods with masks, such as iterand, have layers to show."
             )
-            self._empty.say("This run has no masks", told)
+            self._empty.say("This run has no masks", said)
         elif row.state is RunState.QUEUED:
             self._empty.say(
                 "Nothing recorded yet", "The run waits in the queue; layers come with its first step."
@@ -294,7 +292,6 @@ class LayersTab(RunTab):
         }
 
     def restore_state(self, state: Mapping[str, object]) -> None:
-        """Take that up again."""
         quantity, sort, split = state.get("quantity"), state.get("sort"), state.get("split")
         self.heatmap.choose_quantity(quantity if isinstance(quantity, str) else QUANTITIES[0].key)
         self.heatmap.set_log(state.get("log") is True)

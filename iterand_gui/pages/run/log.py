@@ -70,18 +70,16 @@ class LogTab(RunTab):
         self._say_empty(row)
         self._events, self._is_unreadable = [], False
         self._subscription = self.session.watcher.subscribe([row.id], [], events=True)
-        self._subscription.told.connect(self._take_events)
+        self._subscription.messages_arrived.connect(self._take_events)
         self._look()
 
     def leave(self) -> None:
-        """Read no more."""
         self._timer.stop()
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None
 
     def forget(self) -> None:
-        """Show nothing."""
         self._position, self._events = 0, []
         self.view.forget()
         self.messages.hide()
@@ -119,7 +117,7 @@ class LogTab(RunTab):
             self._timer.start()
 
     def _cannot_read(self, sentence: str) -> None:
-        """Told once; the next time the tab comes into view, it is tried again."""
+        """Said once; the next time the tab comes into view, it is tried again."""
         self._is_unreadable = True
         self.session.messages.error(sentence)
 
@@ -138,8 +136,8 @@ class LogTab(RunTab):
         if news.has_more:
             QTimer.singleShot(0, self, self._look)
 
-    def _take_events(self, told: tuple[RunEvents, ...]) -> None:
-        self._events += [event for of_run in told if of_run.run_id == self.run_id for event in of_run.events]
+    def _take_events(self, said: tuple[RunEvents, ...]) -> None:
+        self._events += [event for of_run in said if of_run.run_id == self.run_id for event in of_run.events]
         self.messages.show_rows([_message_cells(event) for event in self._events])
         if self._events:
             self._show_messages()
@@ -155,12 +153,12 @@ class LogTab(RunTab):
 
     def _say_empty(self, row: RunRow) -> None:
         waits = row.state in (RunState.QUEUED, RunState.STARTING)
-        told = (
+        said = (
             "The log begins when the run does."
             if waits
             else "There is no log: it was deleted, or never written."
         )
-        self.view.setPlaceholderText(told)
+        self.view.setPlaceholderText(said)
 
     # Searching.
 
@@ -238,7 +236,6 @@ class LogTab(RunTab):
         column.addWidget(self._split, 1)
 
     def commands(self) -> list[Command]:
-        """Searching."""
         return [Command("Find in the log", self.start_search, "Ctrl+F")]
 
     def save_state(self) -> Json:
@@ -246,7 +243,6 @@ class LogTab(RunTab):
         return {"follow": self.follow.isChecked()}
 
     def restore_state(self, state: Mapping[str, object]) -> None:
-        """Take that up again."""
         self.follow.setChecked(state.get("follow") is not False)
         self.search.clear()
 

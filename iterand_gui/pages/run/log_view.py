@@ -45,7 +45,6 @@ class LogView(QPlainTextEdit):
             self._go_to_end()
 
     def forget(self) -> None:
-        """Show no lines."""
         self.clear()
         self._unfinished, self._is_empty = False, True
 

@@ -18,7 +18,7 @@ _UNKNOWN = "not known"
 
 @dataclass(frozen=True)
 class OptionRow:
-    """One option of a run. `default` is empty where none is known, as of extension code that is disabled now."""
+    """One option of a run. `default` is empty where none is known, as of a disabled extension."""
 
     path: str
     value: str
@@ -45,8 +45,8 @@ def _row(path: str, value: object, spec: Spec | None) -> OptionRow:
     # Which arithmetic `auto` means is fixed when the run is made: nobody changed it.
     fixed = path == PRECISION
     unit = f" {spec.unit}" if spec.unit and value is not None and not isinstance(value, str) else ""
-    told = f"{value_text(default)}, fixed when the run was made" if fixed else value_text(default)
-    return OptionRow(path, value_text(value) + unit, told, value != default and not fixed, spec.help)
+    said = f"{value_text(default)}, fixed when the run was made" if fixed else value_text(default)
+    return OptionRow(path, value_text(value) + unit, said, value != default and not fixed, spec.help)
 
 
 def _default(spec: Spec) -> object:

@@ -78,10 +78,10 @@ class Outcome(QFrame):
             return
         self._shown = stands
         explained = row.state in EXPLAINED
-        told = row.reason or _UNSAID.get(row.state, "")
+        said = row.reason or _UNSAID.get(row.state, "")
         ended = explained or (row.state is RunState.STOPPED and bool(row.reason))
-        self.setVisible(ended and bool(told))
-        self._reason.setText(told)
+        self.setVisible(ended and bool(said))
+        self._reason.setText(said)
         self._picture.show_icon(theme.state_icon(row.state))
         self._lines.clear()
         self._lines.hide()

@@ -69,7 +69,6 @@ class RunPage(Page):
 
     @property
     def tab(self) -> RunTab:
-        """The tab in view."""
         return self._tab
 
     def show_tab(self, key: str) -> None:
@@ -88,7 +87,6 @@ class RunPage(Page):
         self._tab.showing()
 
     def hiding(self) -> None:
-        """Listen no longer."""
         self._is_shown = False
         self.session.selection.changed.disconnect(self._selected)
         self.session.watcher.runs_changed.disconnect(self._runs_changed)

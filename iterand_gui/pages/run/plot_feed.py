@@ -32,7 +32,6 @@ class PlotFeed:
         self.plot = CurvePlot(panel.title, panel.unit, link=link, empty_text=panel.empty, parent=parent)
 
     def forget(self) -> None:
-        """Show no run."""
         self.plot.clear()
         self._link.report_extent(self.plot, None)
         self._marks, self._positions = None, Positions()

@@ -37,7 +37,6 @@ class RunFacts:
 
     @property
     def size_bytes(self) -> int:
-        """Of all files."""
         return sum(entry.size_bytes for entry in self.files)
 
 

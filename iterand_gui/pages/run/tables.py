@@ -58,17 +58,14 @@ class TextModel(QAbstractTableModel):
         self.endResetModel()
 
     def rowCount(self, parent: Index = _TOP) -> int:  # noqa: N802 (Qt)
-        """The rows."""
         return 0 if parent.isValid() else len(self.rows)
 
     def columnCount(self, parent: Index = _TOP) -> int:  # noqa: N802 (Qt)
-        """The columns."""
         return 0 if parent.isValid() else len(self._titles)
 
     def headerData(  # noqa: N802 (Qt)
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> object:
-        """The titles."""
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             return self._titles[section]
         if role == Qt.ItemDataRole.TextAlignmentRole:
@@ -76,7 +73,6 @@ class TextModel(QAbstractTableModel):
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        """A cell."""
         cell = self.rows[index.row()][index.column()]
         match role:
             case Qt.ItemDataRole.DisplayRole:

@@ -31,7 +31,6 @@ class Chosen:
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
-        """All runs."""
         return tuple(row.id for row in self.rows)
 
     @cached_property
@@ -50,7 +49,6 @@ class Chosen:
 
     @cached_property
     def queued(self) -> tuple[str, ...]:
-        """Runs in the queue."""
         return self._where(lambda row: row.state is RunState.QUEUED)
 
     @cached_property

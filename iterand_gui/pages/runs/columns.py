@@ -98,7 +98,6 @@ class TableHeader(QObject):
         self.restore({"sort": sort})
 
     def save(self) -> dict[str, object]:
-        """As plain values."""
         column, order = self._header.sortIndicatorSection(), self._header.sortIndicatorOrder()
         key = COLUMNS[column].key if 0 <= column < len(COLUMNS) else _SORTED_BY[0]
         kept: dict[str, object] = {

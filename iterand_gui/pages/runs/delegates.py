@@ -53,9 +53,9 @@ class LineDelegate(QStyledItemDelegate):
         whole = str(index.data(Qt.ItemDataRole.ToolTipRole) or "")
         is_cut = super().sizeHint(option, index).width() > _rect(option).width() or _differing_cells(index)
         is_short = is_cut or whole != str(index.data() or "")
-        told = whole if is_short and event.type() == QEvent.Type.ToolTip else ""
-        QToolTip.showText(event.globalPos(), told, view.viewport(), _rect(option))
-        return bool(told)
+        said = whole if is_short and event.type() == QEvent.Type.ToolTip else ""
+        QToolTip.showText(event.globalPos(), said, view.viewport(), _rect(option))
+        return bool(said)
 
 
 class StateDelegate(LineDelegate):
@@ -68,7 +68,6 @@ class StateDelegate(LineDelegate):
             option.text = ""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: AnyIndex) -> None:
-        """Draw the cell."""
         super().paint(painter, option, index)
         area, palette, is_selected = _rect(option), _palette(option), _is_selected(option)
         cells = _differing_cells(index)
@@ -85,7 +84,6 @@ class NameDelegate(LineDelegate):
     """Names; those of sweeps and groups stand out by weight, as they hold others."""
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: AnyIndex) -> None:  # noqa: N802 - Qt's name
-        """Choose the font."""
         super().initStyleOption(option, index)
         option.textElideMode = Qt.TextElideMode.ElideMiddle  # alike ones differ at their ends
         if index.data(LineRole.KIND) == LineKind.SWEEP:
@@ -96,7 +94,7 @@ def draw_bar(
     painter: QPainter, area: QRect, share: float, palette: QPalette, *, is_selected: bool = False
 ) -> None:
     """A thin bar, full from the left by a share of 0-1."""
-    full = _ink(palette, "accent", is_selected=is_selected)
+    full = _colour_of(palette, "accent", is_selected=is_selected)
     empty = theme.mixed(full, _ground(palette, is_selected=is_selected), 0.25)
     painter.fillRect(area, empty)
     painter.fillRect(QRect(area.left(), area.top(), round(area.width() * share), area.height()), full)
@@ -120,21 +118,21 @@ def draw_squares(
     for number, state in enumerate(states[: rows * columns]):
         row, column = divmod(number, columns)
         corner = QPointF(area.left() + column * pitch, top + row * pitch)
-        ink = _ink(palette, theme.STATE_LOOKS[state].role, is_selected=is_selected)
-        draw_square(painter, QRectF(corner, QSizeF(side, side)), state, ink)
+        colour = _colour_of(palette, theme.STATE_LOOKS[state].role, is_selected=is_selected)
+        draw_square(painter, QRectF(corner, QSizeF(side, side)), state, colour)
     painter.restore()
 
 
-def draw_square(painter: QPainter, area: QRectF, state: RunState, ink: QColor) -> None:
+def draw_square(painter: QPainter, area: QRectF, state: RunState, colour: QColor) -> None:
     """The sign of one state."""
     frame = area.adjusted(0.5, 0.5, -0.5, -0.5)
-    painter.setPen(QPen(ink, 1))
+    painter.setPen(QPen(colour, 1))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.drawRect(frame)
     if state is RunState.FINISHED:
-        painter.fillRect(area, ink)
+        painter.fillRect(area, colour)
     elif state.is_live:
-        painter.fillRect(QRectF(area.left(), area.center().y(), area.width(), area.height() / 2), ink)
+        painter.fillRect(QRectF(area.left(), area.center().y(), area.width(), area.height() / 2), colour)
     elif state in _WRONG:
         painter.drawLine(frame.topLeft(), frame.bottomRight())
         painter.drawLine(frame.topRight(), frame.bottomLeft())
@@ -142,7 +140,7 @@ def draw_square(painter: QPainter, area: QRectF, state: RunState, ink: QColor) -
         painter.drawLine(frame.bottomLeft(), frame.topRight())
 
 
-def _ink(palette: QPalette, role: theme.Role, *, is_selected: bool) -> QColor:
+def _colour_of(palette: QPalette, role: theme.Role, *, is_selected: bool) -> QColor:
     if is_selected:
         return palette.color(QPalette.ColorRole.HighlightedText)
     return theme.colour(role)

@@ -13,6 +13,7 @@ from iterand_engine.machine.workspace import Workspace
 from iterand_engine.slots.drain import why_waiting
 from iterand_engine.store import RunState, Store
 from iterand_engine.store.records import Locked
+from iterand_gui.look.advice import sentence_of
 
 LOG_LINES = 6
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", re.MULTILINE)  # too wide for the panel
@@ -43,7 +44,7 @@ class Details:
 
 
 def read(workspace: Workspace, store: Store, settings: Settings, wanted: Wanted) -> Details:
-    """Read it; a run that has gone meanwhile has nothing to tell."""
+    """Read it; a run that has gone meanwhile has nothing to say."""
     noted = [row.id for row in store.reader.runs(ids=[wanted.notes_of])] if wanted.notes_of else []
     return Details(
         store.reader.run(noted[0]).notes if noted else "",
@@ -62,10 +63,10 @@ def _waits(store: Store, settings: Settings, run_id: str) -> dict[str, str]:
     if not _is_queued(store, run_id):
         return {}
     try:
-        why = why_waiting(store, settings, store.reader.run(run_id))
+        why = sentence_of(why_waiting(store, settings, store.reader.run(run_id)))
     except UserError as error:
         why = str(error)  # the devices cannot be read: that is why
-    # A slot may have taken it meanwhile, and be the very one that is told to be busy.
+    # A slot may have taken it meanwhile, and be the very one that is said to be busy.
     return {run_id: why} if _is_queued(store, run_id) else {}
 
 

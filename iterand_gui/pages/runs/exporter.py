@@ -1,7 +1,7 @@
 """Writes what runs leave: masks, series as CSV, and pruned networks by `iterand export`; one after the other.
 
-Nothing blocks: where to is asked by a dialog that stays beside the work, and what was written is told at the
-end, with what was left out or cancelled. A run that cannot be exported is told, and the others go on.
+Nothing blocks: where to is asked by a dialog that stays beside the work, and what was written is said at the
+end, with what was left out or cancelled. A run that cannot be exported is said, and the others go on.
 """
 
 from __future__ import annotations
@@ -82,7 +82,6 @@ class Exporter(QObject):
 
     @property
     def text(self) -> str:
-        """What is being written."""
         if self._piece is None:
             return ""
         of = len(self._written) + self._failed + 1 + len(self._waiting)
@@ -104,7 +103,7 @@ class Exporter(QObject):
         Args:
             kind: what.
             rows: the runs that have it.
-            of: how many were chosen; that the others are left out is told.
+            of: how many were chosen; that the others are left out is said.
         """
         if len(rows) == 1:
             dialog = QFileDialog(self._widget, f"Write the {kind.value.words} to", str(self._folder))
@@ -151,7 +150,7 @@ class Exporter(QObject):
     def _next(self) -> None:
         self._job = self._piece = None
         if not self._waiting:
-            self._tell()
+            self._report()
             return
         piece = self._piece = self._waiting.popleft()
         self._share = 0.0
@@ -190,7 +189,7 @@ class Exporter(QObject):
         self._failed += 1
         self._session.messages.error(text)
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         """Say what was written, what was left out, and whether it was cancelled."""
         written, cancelled, left_out = self._written, self._cancelled, self._left_out
         self._written, self._left_out, self._failed, self._cancelled = [], [], 0, 0
@@ -198,17 +197,17 @@ class Exporter(QObject):
         messages, folder = self._session.messages, self._folder
         if cancelled:
             whole = f"{len(written)} of {shown.counted(cancelled, 'file')} written"
-            told = [f"Export cancelled: {whole}{f' in {folder}' if written else ''}", *left_out]
+            said = [f"Export cancelled: {whole}{f' in {folder}' if written else ''}", *left_out]
         elif written:
             files = f"{shown.counted(len(written), 'file')} in {folder}"
-            told = [f"Written: {written[0] if len(written) == 1 else files}", *left_out]
+            said = [f"Written: {written[0] if len(written) == 1 else files}", *left_out]
         else:
             return
         action = ("Open the folder", lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))))
-        messages.say("; ".join(told), action if written else None)
+        messages.say("; ".join(said), action if written else None)
 
 
 def file_name(row: RunRow, kind: ExportKind) -> str:
-    """A name that tells runs apart: `conv6-x1-iterand-seed3-1a2b3c4d.csv`."""
+    """A name that distinguishes runs: `conv6-x1-iterand-seed3-1a2b3c4d.csv`."""
     name = _UNSAFE.sub("-", row.name).strip("-.")[:_LONGEST_NAME] or "run"
     return f"{name}-seed{row.seed}-{row.id[:8]}{kind.value.suffix}"

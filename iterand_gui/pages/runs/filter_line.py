@@ -1,6 +1,6 @@
 """The line that filters the table: text and conditions, fields completed while they are typed.
 
-A line that makes no filter changes nothing in the table; why is told once the typing pauses.
+A line that makes no filter changes nothing in the table; why is said once the typing pauses.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from iterand_gui.pages.runs.completion import Completions
 from iterand_gui.widgets.run_badge import Picture
 
 APPLY_AFTER_MS = 60
-TELL_AFTER_MS = 600
+REPORT_AFTER_MS = 600
 _ROWS = 10  # of the list of completions
 
 
 class FilterLine(QLineEdit):
-    """Tells a filter when the text makes one, and what is wrong with it when it does not."""
+    """Reports a filter when the text makes one, and what is wrong with it when it does not."""
 
     filter_changed = Signal(object)  # Filter
     problem_changed = Signal(str)  # a sentence; empty where all is well
@@ -52,8 +52,8 @@ class FilterLine(QLineEdit):
         self._completer.activated[str].connect(self._complete)  # type: ignore[index]
         self._apply_soon = QTimer(self, singleShot=True, interval=APPLY_AFTER_MS)
         self._apply_soon.timeout.connect(self._apply)
-        self._tell_soon = QTimer(self, singleShot=True, interval=TELL_AFTER_MS)
-        self._tell_soon.timeout.connect(self._tell)
+        self._report_soon = QTimer(self, singleShot=True, interval=REPORT_AFTER_MS)
+        self._report_soon.timeout.connect(self._report)
         self.textChanged.connect(self._text_changed)
         self.textEdited.connect(self._offer)
         self.returnPressed.connect(self._settle)
@@ -83,12 +83,12 @@ class FilterLine(QLineEdit):
 
     def _text_changed(self, _text: str) -> None:
         self._apply_soon.start()
-        self._tell_soon.start()
+        self._report_soon.start()
 
     def _settle(self) -> None:
-        """Apply and tell at once."""
+        """Apply and say at once."""
         self._apply()
-        self._tell()
+        self._report()
 
     def _apply(self) -> None:
         self._apply_soon.stop()
@@ -98,13 +98,13 @@ class FilterLine(QLineEdit):
             self.problem = str(error)
             return
         self.problem, self.applied = "", self.text()
-        self._tell()
+        self._report()
         if wanted != self.filter:
             self.filter = wanted
             self.filter_changed.emit(wanted)
 
-    def _tell(self) -> None:
-        self._tell_soon.stop()
+    def _report(self) -> None:
+        self._report_soon.stop()
         self.problem_changed.emit(self.problem)
 
     def _offer(self, _text: str, *, asked: bool = False) -> None:
@@ -153,11 +153,10 @@ class Problem(QWidget):
 
     @property
     def text(self) -> str:
-        """The sentence."""
         return self._text.text()
 
     def say(self, text: str) -> None:
-        """Tell a sentence, or with an empty one nothing."""
+        """Say a sentence, or with an empty one nothing."""
         self._text.setText(text)
         self.setAccessibleName(f"Error: {text}" if text else "")
         self.setVisible(bool(text))

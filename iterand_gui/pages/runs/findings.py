@@ -1,6 +1,6 @@
 """How chosen runs stand and what to do next: `4 interrupted: Resume all`, `1 of 3 diverged`. No Qt.
 
-What can be done with one run is decided by `next_steps`; several runs that stand alike are told together.
+What can be done with one run is decided by `next_steps`; several runs that stand alike are said together.
 """
 
 from __future__ import annotations
@@ -45,28 +45,27 @@ class RunFinding:
 
     @property
     def run_id(self) -> str:
-        """The newest run."""
         return self.ids[0]
 
 
 def findings(rows: Sequence[RunRow], configs: Mapping[str, Json]) -> tuple[RunFinding, ...]:
-    """What is to be told of runs.
+    """What is to be said of runs.
 
     Args:
         rows: the runs.
         configs: configurations by run id.
     Returns:
-        One for each state that needs telling, what needs somebody first.
+        One for each state that needs reporting, what needs somebody first.
     """
     by_state: dict[RunState, list[RunRow]] = {}
     for row in sorted(rows, key=lambda row: row.created_at, reverse=True):
         by_state.setdefault(row.state, []).append(row)
-    told = [state for state in _ORDER if state in by_state]
-    return tuple(_finding(state, by_state[state], len(rows), configs) for state in told)
+    said = [state for state in _ORDER if state in by_state]
+    return tuple(_finding(state, by_state[state], len(rows), configs) for state in said)
 
 
 def in_need(rows: Iterable[RunRow], configs: Mapping[str, Json]) -> tuple[RunFinding, ...]:
-    """What is to be told while no run is chosen: which of all wait for somebody to let them go on."""
+    """What is to be said while no run is chosen: which of all wait for somebody to let them go on."""
     waiting = [row for row in rows if row.state in _IN_NEED]
     return tuple(replace(one, has_log=False) for one in findings(waiting, configs))
 

@@ -37,7 +37,6 @@ class FlowLayout(QLayout):
         return Qt.Orientation(0)
 
     def hasHeightForWidth(self) -> bool:  # noqa: N802 - Qt's name
-        """The narrower, the higher."""
         return True
 
     def heightForWidth(self, width: int) -> int:  # noqa: N802 - Qt's name
@@ -45,7 +44,6 @@ class FlowLayout(QLayout):
         return self._place(QRect(0, 0, width, 0), is_trial=True)
 
     def setGeometry(self, area: QRect) -> None:  # noqa: N802 - Qt's name
-        """Place the widgets."""
         super().setGeometry(area)
         self._place(area, is_trial=False)
 

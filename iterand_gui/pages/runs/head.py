@@ -77,14 +77,14 @@ class Head(QWidget):
         return self._problem.text
 
     def show_counts(self, found: int, of: int) -> None:
-        """Tell how many runs there are.
+        """Say how many runs there are.
 
         Args:
             found: those that meet the filter.
             of: all of them.
         """
-        told = shown.counted(of, "run") if found == of else f"{found:,} of {shown.counted(of, 'run')}"
-        self._count.setText(told)
+        said = shown.counted(of, "run") if found == of else f"{found:,} of {shown.counted(of, 'run')}"
+        self._count.setText(said)
 
 
 def _flat_button(action: QAction, parent: QWidget) -> QToolButton:

@@ -83,7 +83,6 @@ class LabelsPart(QWidget):
             self.notes.setReadOnly(False)
 
     def save(self) -> None:
-        """Tell what was changed."""
         self._save_tags()
         text = self.notes.toPlainText()
         if self._noted is not None and self._notes_known not in (None, text):
@@ -101,11 +100,10 @@ class LabelsPart(QWidget):
 
 
 class _Notes(QPlainTextEdit):
-    """Tells when the keyboard leaves it."""
+    """Reports when the keyboard leaves it."""
 
     left = Signal()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802 - Qt's name
-        """Tell it."""
         super().focusOutEvent(event)
         self.left.emit()

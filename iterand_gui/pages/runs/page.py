@@ -91,7 +91,6 @@ class RunsPage(Page):
         )
 
     def showing(self) -> None:
-        """Listen, and catch up."""
         self._is_shown = True
         watcher, selection = self.session.watcher, self.session.selection
         for signal, slot in self._heard:
@@ -140,7 +139,6 @@ class RunsPage(Page):
         }
 
     def restore_state(self, state: Mapping[str, object]) -> None:
-        """Take that up again."""
         table, text, width_px = state.get("table"), state.get("filter"), state.get("details_px")
         self.table.columns.restore(table if isinstance(table, Mapping) else {})
         self.filter.set_text(text if isinstance(text, str) else "")
@@ -153,7 +151,7 @@ class RunsPage(Page):
     def _runs_changed(self, change: RunsChange) -> None:
         selected = self.session.selection.ids
         if not change.removed.isdisjoint(selected):
-            self._tell(run_id for run_id in selected if run_id not in change.removed)
+            self._report(run_id for run_id in selected if run_id not in change.removed)
         if any(card.facts is not None and card.facts.run_id for card in self.strip.cards):
             self._show_slots()
         touches = change.configs or change.removed or not self._looked_at
@@ -193,8 +191,8 @@ class RunsPage(Page):
         if is_empty:
             clear, applied = Offer("&Clear filter", self._clear_filter), self.filter.applied
             if self.filter.problem:
-                told = f"{applied} still holds, as there is a mistake in what is written now."
-                self.nothing.say("No run meets the filter before this one", told, (clear,))
+                said = f"{applied} still holds, as there is a mistake in what is written now."
+                self.nothing.say("No run meets the filter before this one", said, (clear,))
             else:
                 self.nothing.say("No run meets this filter", applied, (clear,))
 
@@ -223,9 +221,9 @@ class RunsPage(Page):
         """Let other pages follow what is chosen and shown; the current run stays the current one."""
         ids = self.chosen().ids
         last = [run_id for run_id in self._held[-1:] if run_id in ids]
-        self._tell([*(run_id for run_id in ids if run_id not in last), *last])
+        self._report([*(run_id for run_id in ids if run_id not in last), *last])
 
-    def _tell(self, run_ids: Iterable[str]) -> None:
+    def _report(self, run_ids: Iterable[str]) -> None:
         self._is_telling = True
         self.session.selection.set(run_ids)
         self._is_telling = False

@@ -1,4 +1,4 @@
-"""The facts that the side panel tells of runs, as names and values. No Qt."""
+"""The facts that the side panel reports of runs, as names and values. No Qt."""
 
 from __future__ import annotations
 

@@ -42,21 +42,19 @@ class Title(QLabel):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def setText(self, text: str) -> None:  # noqa: N802 - Qt's name
-        """Show another text."""
         super().setText(text)
         self.setToolTip(text)
         self.setAccessibleName(text)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
-        """Draw what fits."""
         painter = QPainter(self)
         painter.setPen(self.palette().color(self.foregroundRole()))
-        told = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, self.width())
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, told)
+        said = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, self.width())
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, said)
 
 
 class ColourMark(QWidget):
-    """The colour that a run or group has in plots; hidden where several things are told of."""
+    """The colour that a run or group has in plots; hidden where several things are said of."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -70,7 +68,6 @@ class ColourMark(QWidget):
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
-        """Draw it."""
         if self._key:
             painter = QPainter(self)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -112,7 +109,6 @@ class FactList(QWidget):
 
     @property
     def facts(self) -> tuple[Fact, ...]:
-        """What is shown."""
         return self._facts
 
     def show_facts(self, facts: Sequence[Fact]) -> None:
@@ -154,7 +150,6 @@ class QuietSteps(QWidget):
         self._row.setContentsMargins(0, 0, 0, 0)
 
     def show_steps(self, steps: Sequence[Step]) -> None:
-        """Offer these instead."""
         self.setVisible(bool(steps))
         if tuple(steps) == self._steps:
             return
@@ -223,7 +218,7 @@ class FindingView(QFrame):
         """Show a finding.
 
         Args:
-            finding: what is to be told.
+            finding: what is to be said.
             more: a sentence behind its reason.
             log: the last lines of the log.
         """

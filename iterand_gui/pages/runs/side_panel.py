@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from iterand_engine.machine import texts as shown
@@ -48,8 +48,6 @@ class SidePanel(QScrollArea):
         session: the window's.
         parent: of the widget.
     """
-
-    filter_asked = Signal(str)
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -138,7 +136,7 @@ class SidePanel(QScrollArea):
         self._say(newest.name, panel_facts.about(newest))
         self.facts.show_facts(panel_facts.group_facts(group, self._details.tests))
         rows = [self._session.watcher.runs.get(row.id, row) for row in group.seeds]
-        self._tell(findings(rows, self._session.watcher.configs))
+        self._report(findings(rows, self._session.watcher.configs))
         noted = group.runs[-1]
         title = f"N&otes, kept with seed {noted.seed}" if len(group.runs) > 1 else "N&otes"
         self._show_labels([row.id for row in group.runs], noted, title)
@@ -153,11 +151,11 @@ class SidePanel(QScrollArea):
         groups = list({group.key: group for group in grid.cells.values()}.values())
         self.facts.show_facts(panel_facts.sweep_facts(sweep, groups))
         self.grid.show_grid(grid)
-        told = (shown.counted(len(rows), "run"), "validation accuracy in %", self.grid.caption)
-        self._say(sweep.name, " · ".join(told))
+        said = (shown.counted(len(rows), "run"), "validation accuracy in %", self.grid.caption)
+        self._say(sweep.name, " · ".join(said))
         self.grid.setFixedHeight(min(self.grid.sizeHint().height(), _HIGHEST_GRID_PX))
         self._show_cell(self.grid.group)
-        self._tell(findings(rows, watcher.configs))
+        self._report(findings(rows, watcher.configs))
 
     def _show_cell(self, group: Group | None) -> None:
         self.cell_title.setText(self.grid.words)
@@ -169,14 +167,14 @@ class SidePanel(QScrollArea):
         rows = self._chosen.rows
         self._say(shown.counted(len(rows), "run"), f"in {shown.counted(self._chosen.lines, 'line')}")
         self.facts.show_facts(panel_facts.several_facts(rows))
-        self._tell(findings(rows, self._session.watcher.configs))
+        self._report(findings(rows, self._session.watcher.configs))
         self._show_labels(self._chosen.ids, None, "")
 
     def _show_nothing(self) -> None:
-        self._say("No run is chosen", "Choose lines in the table: what is known of them is told here.")
+        self._say("No run is chosen", "Choose lines in the table: what is known of them is said here.")
         self.facts.show_facts(())
         watcher = self._session.watcher
-        self._tell(in_need(watcher.runs.values(), watcher.configs))
+        self._report(in_need(watcher.runs.values(), watcher.configs))
         self._show_labels((), None, "")
 
     def _say(self, title: str, about: str) -> None:
@@ -189,7 +187,7 @@ class SidePanel(QScrollArea):
         common = sorted(set.intersection(*tags)) if tags else []
         self.labels.show_runs(ids, common, noted.id if noted is not None else None, title)
 
-    def _tell(self, found: Sequence[RunFinding]) -> None:
+    def _report(self, found: Sequence[RunFinding]) -> None:
         while len(self.findings) > len(found):
             view = self.findings.pop()
             self._findings_box.removeWidget(view)
@@ -221,7 +219,7 @@ class SidePanel(QScrollArea):
                     do(session, step.kind, row, session.watcher.configs.get(row.id, {}))
 
     def _quiet_steps(self) -> list[Step]:
-        """What finished runs of one line offer; others have it beside what is told of them."""
+        """What finished runs of one line offer; others have it beside what is said of them."""
         row, is_alike = self._chosen.current, self._chosen.lines == 1 and self._chosen.sweep is None
         if row is None or not is_alike or self.findings:
             return []
@@ -250,14 +248,14 @@ class SidePanel(QScrollArea):
 
     def _to_read(self) -> Wanted:
         group, chosen = self.group, self._chosen
-        told = [view.finding for view in self.findings if view.finding is not None]
-        queued = next((one.run_id for one in told if one.state is RunState.QUEUED), None)
+        said = [view.finding for view in self.findings if view.finding is not None]
+        queued = next((one.run_id for one in said if one.state is RunState.QUEUED), None)
         return Wanted(
             notes_of=group.runs[-1].id if group is not None and chosen.sweep is None else None,
             tests_of=tuple(row.id for row in group.counted) if group is not None else (),
-            logs_of=tuple(one.run_id for one in told if one.has_log) if chosen.lines else (),
+            logs_of=tuple(one.run_id for one in said if one.has_log) if chosen.lines else (),
             waiting=queued if chosen.lines == 1 else None,
-            stand=tuple((one.state, one.ids) for one in told) if queued and chosen.lines == 1 else (),
+            stand=tuple((one.state, one.ids) for one in said) if queued and chosen.lines == 1 else (),
         )
 
     def _read(self) -> None:

@@ -61,15 +61,15 @@ def slot_facts(
         host: this machine.
     Returns:
         Those of this machine first. Where runs wait and no slot is there to take them, an entry that says so;
-        nothing where there is nothing to tell.
+        nothing where there is nothing to say.
     """
-    told = [slot for slot in slots if slot.held or slot.run_id is not None or slot.closed_reason]
-    names = _names(told, host)
+    said = [slot for slot in slots if slot.held or slot.run_id is not None or slot.closed_reason]
+    names = _names(said, host)
     facts = [
         _facts(slot, names[slot.key], runs)
-        for slot in sorted(told, key=lambda s: (s.key.host != host, s.key))
+        for slot in sorted(said, key=lambda s: (s.key.host != host, s.key))
     ]
-    if queued and not any(slot.held for slot in told):
+    if queued and not any(slot.held for slot in said):
         waiting = shown.counted(queued, "run waits", "runs wait")
         start = "Click to start the slots that are missing"
         facts.append(

@@ -52,7 +52,6 @@ class SlotCard(QAbstractButton):
         return QSize(300, high)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
-        """Draw the card."""
         facts = self.facts
         if facts is None:
             return
@@ -90,12 +89,12 @@ class SlotCard(QAbstractButton):
         painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, right[0])
         room = area.adjusted(0, 0, -(metrics.horizontalAdvance(right[0]) + theme.SPACE_M), 0)
         painter.setPen(theme.colour(left[1]))
-        told = metrics.elidedText(left[0], Qt.TextElideMode.ElideRight, room.width())
-        painter.drawText(room, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, told)
+        said = metrics.elidedText(left[0], Qt.TextElideMode.ElideRight, room.width())
+        painter.drawText(room, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, said)
 
 
 class SlotStrip(QScrollArea):
-    """The cards side by side; hidden while there is nothing to tell."""
+    """The cards side by side; hidden while there is nothing to say."""
 
     clicked = Signal(object)  # SlotFacts
 

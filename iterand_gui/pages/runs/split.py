@@ -32,7 +32,6 @@ class PanelSplit(QSplitter):
         self.setSizes([max(1, room - width_px), width_px])
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
-        """Keep the panel's width."""
         super().resizeEvent(event)
         self.give_panel(self.panel_px)
 

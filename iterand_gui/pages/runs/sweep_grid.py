@@ -141,7 +141,6 @@ class SweepGridModel(QAbstractTableModel):
         return [f"{axis.name} {axis.labels[at]}" if with_names else axis.labels[at] for axis, at in values]
 
     def data(self, index: AnyIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """What a cell says."""
         if not index.isValid():
             return None
         place = self.place(index)
@@ -170,11 +169,11 @@ class SweepGridModel(QAbstractTableModel):
         where = self.words(index)
         if line is None:
             return f"{where}: {NO_RUN}"
-        told = [_accuracy(line)] if line.accuracy.mean is not None else []
-        told += ["so far"] if told and line.is_preliminary else []
-        told += [f"{line.n_text} finished" if line.n else theme.state_word(line.state).lower()]
-        told += ["the best cell"] if self.place(index) == self._best else []
-        return f"{where}: {', '.join(told)}"
+        said = [_accuracy(line)] if line.accuracy.mean is not None else []
+        said += ["so far"] if said and line.is_preliminary else []
+        said += [f"{line.n_text} finished" if line.n else theme.state_word(line.state).lower()]
+        said += ["the best cell"] if self.place(index) == self._best else []
+        return f"{where}: {', '.join(said)}"
 
     def _tint(self, line: RunLine) -> float | None:
         low, high = self._range
@@ -196,7 +195,7 @@ class SweepGridModel(QAbstractTableModel):
 
 
 class SweepGrid(QTableView):
-    """Shows a sweep; the current cell is told, Return opens its newest run."""
+    """Shows a sweep; the current cell is said, Return opens its newest run."""
 
     cell_chosen = Signal(object)  # Group, or None where a cell has no run
     open_asked = Signal(object)  # Group
@@ -245,7 +244,6 @@ class SweepGrid(QTableView):
 
     @property
     def caption(self) -> str:
-        """Which axis runs where."""
         return self._cells.caption
 
     def copy_text(self) -> str:
@@ -297,7 +295,6 @@ class _CellDelegate(QStyledItemDelegate):
     """Accuracy above, seeds below; the better, the more colour, and the best one framed."""
 
     def paint(self, painter: QPainter, option: Any, index: AnyIndex) -> None:
-        """Draw a cell."""
         area: QRect = option.rect.adjusted(1, 1, -1, -1)
         palette: QPalette = option.palette
         selected = bool(option.state & QStyle.StateFlag.State_Selected)
@@ -328,8 +325,8 @@ class _CellDelegate(QStyledItemDelegate):
         if count:
             painter.setFont(font)
             painter.setPen(theme.colour("muted"))
-            told = painter.fontMetrics().elidedText(count, Qt.TextElideMode.ElideRight, lower.width())
-            painter.drawText(lower, Qt.AlignmentFlag.AlignCenter, told)
+            said = painter.fontMetrics().elidedText(count, Qt.TextElideMode.ElideRight, lower.width())
+            painter.drawText(lower, Qt.AlignmentFlag.AlignCenter, said)
 
 
 def _accuracy(line: RunLine) -> str:

@@ -1,6 +1,6 @@
 """The table of all runs: unfolds, keeps the chosen lines through every change, and answers to keys.
 
-What is chosen is told as lines of the model; a selection that comes from elsewhere is shown by run id.
+What is chosen is said as lines of the model; a selection that comes from elsewhere is shown by run id.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class _Gpu:
     """What a GPU is offered: `missing` says what its data lacks, empty where they are here."""
 
     name: str
-    plan: sweeps.Plan
+    plan: sweeps.SweepPlan
     missing: str
 
 
@@ -113,7 +113,7 @@ class Welcome(QWidget):
         else:
             self._queue(self._gpu.plan)
 
-    def _queue(self, plan: sweeps.Plan) -> None:
+    def _queue(self, plan: sweeps.SweepPlan) -> None:
         if not self._is_waiting:
             self._is_waiting = True
             job = self._session.actions.queue(plan)
@@ -177,7 +177,6 @@ class OfferCard(QAbstractButton):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def say(self, about: str) -> None:
-        """A line about it."""
         self._about = about
         self.setAccessibleName(self.text().replace("&", ""))
         self.setAccessibleDescription(about)
@@ -185,7 +184,6 @@ class OfferCard(QAbstractButton):
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """Two lines."""
         return QSize(_WIDTH_PX, 2 * self.fontMetrics().height() + theme.SPACE_XS + 2 * theme.SPACE_M)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
@@ -193,7 +191,6 @@ class OfferCard(QAbstractButton):
         return QSize(0, self.sizeHint().height())
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
-        """Draw it."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         colours = theme.colours(self.palette())
@@ -220,5 +217,5 @@ class OfferCard(QAbstractButton):
         painter.drawText(QRect(area.left(), area.top(), area.width(), high), mnemonic, self.text())
         painter.setFont(self.font())
         painter.setPen(theme.colour("muted"))
-        told = self.fontMetrics().elidedText(self._about, Qt.TextElideMode.ElideRight, area.width())
-        painter.drawText(QRect(area.left(), area.bottom() - high + 1, area.width(), high), 0, told)
+        said = self.fontMetrics().elidedText(self._about, Qt.TextElideMode.ElideRight, area.width())
+        painter.drawText(QRect(area.left(), area.bottom() - high + 1, area.width(), high), 0, said)

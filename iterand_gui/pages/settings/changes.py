@@ -60,7 +60,7 @@ class SettingRow(QWidget):
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _Request:
     """A change that waits to be stored; without a row the settings are only read anew."""
 
     key: str
@@ -82,9 +82,9 @@ class SettingChanges(QObject):
     def __init__(self, session: Session, parent: QObject) -> None:
         super().__init__(parent)
         self._session = session
-        self._waiting: list[_Wish] = []
-        self._now: _Wish | None = None
-        self._undo: dict[SettingRow, _Wish] = {}
+        self._waiting: list[_Request] = []
+        self._now: _Request | None = None
+        self._undo: dict[SettingRow, _Request] = {}
 
     def row(self, label: str, control: QWidget, help: str, parent: QWidget) -> SettingRow:
         """A row whose changes can be undone."""
@@ -102,27 +102,27 @@ class SettingChanges(QObject):
         Args:
             key: the setting.
             change: makes the new settings of the present ones; raises UserError with what is wrong.
-            row: where it is told how it went.
+            row: where it is said how it went.
         """
-        self._add(_Wish(key, change, row))
+        self._add(_Request(key, change, row))
 
     def read(self) -> None:
         """Read the settings anew: another program may have changed them."""
-        self._add(_Wish("", lambda settings: settings, None))
+        self._add(_Request("", lambda settings: settings, None))
 
-    def _add(self, wish: _Wish) -> None:
-        self._waiting.append(wish)
+    def _add(self, request: _Request) -> None:
+        self._waiting.append(request)
         self._next()
 
     def _next(self) -> None:
         if self._now is not None or not self._waiting:
             return
-        self._now = wish = self._waiting.pop(0)
+        self._now = request = self._waiting.pop(0)
         workspace = self._session.workspace
 
         def store(_: Control) -> tuple[Settings, Settings]:
             before = Settings.load(workspace)
-            after = wish.change(before)
+            after = request.change(before)
             if after != before:
                 after.save(workspace)
             return before, after
@@ -134,18 +134,20 @@ class SettingChanges(QObject):
 
     @Slot(object)
     def _stored(self, both: tuple[Settings, Settings]) -> None:
-        assert self._now is not None  # its job tells this
-        wish, (before, after) = self._now, both
+        assert self._now is not None  # its job reports this
+        request, (before, after) = self._now, both
         self._session.take_settings(after)
-        if wish.row is not None:
-            self._tell(wish, wish.row, before, after)
+        if request.row is not None:
+            self._report(request, request.row, before, after)
 
-    def _tell(self, wish: _Wish, row: SettingRow, before: Settings, after: Settings) -> None:
-        old = getattr(before, wish.key)
-        if wish.is_undo:
+    def _report(self, request: _Request, row: SettingRow, before: Settings, after: Settings) -> None:
+        old = getattr(before, request.key)
+        if request.is_undo:
             row.note.say("Undone.")
-        elif old != getattr(after, wish.key):
-            back = _Wish(wish.key, lambda now: now.model_copy(update={wish.key: old}), row, is_undo=True)
+        elif old != getattr(after, request.key):
+            back = _Request(
+                request.key, lambda now: now.model_copy(update={request.key: old}), row, is_undo=True
+            )
             self._undo[row] = back
             row.note.say("Stored.", action="Undo")
         else:
@@ -153,7 +155,7 @@ class SettingChanges(QObject):
 
     @Slot(str)
     def _refused(self, text: str) -> None:
-        assert self._now is not None  # its job tells this
+        assert self._now is not None  # its job reports this
         if self._now.row is None:
             self._session.messages.error(text)
             return

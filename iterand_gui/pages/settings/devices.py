@@ -17,7 +17,7 @@ from iterand_gui.widgets.run_badge import Picture
 
 
 class DeviceList(QWidget):
-    """Shows devices as they were last found; a tick tells, and the section stores."""
+    """Shows devices as they were last found; a tick reports, and the section stores."""
 
     ticked = Signal(str, bool)  # id of a GPU, whether runs may have it
 

@@ -18,7 +18,7 @@ from iterand_gui.pages.settings.section import Section
 from iterand_gui.session.command import Command
 from iterand_gui.session.session import Session
 
-_LISTED = 200  # of the trash; of the rest the number is told
+_LISTED = 200  # of the trash; of the rest the number is said
 _ROWS_IN_VIEW = 8
 _SETTLE_MS = 500  # several runs that are deleted one after the other are measured once
 
@@ -48,7 +48,6 @@ class DiskSection(Section):
         self._add_large()
 
     def showing(self) -> None:
-        """Follow what is deleted."""
         super().showing()
         self.session.watcher.runs_changed.connect(self._runs_changed)
 
@@ -74,7 +73,6 @@ class DiskSection(Section):
 
     @Slot()
     def measure(self) -> None:
-        """Measure the workspace anew."""
         if self._job is not None or not self.is_in_view:
             self._once_more = self.is_in_view
             return

@@ -98,7 +98,7 @@ def empty_trash(workspace: Workspace, store: Store, wanted: Sequence[Trashed], c
     Args:
         workspace, store: the trash's.
         wanted: what a person saw and agreed to.
-        control: told before each thing; ends the emptying where it is cancelled.
+        control: said before each thing; ends the emptying where it is cancelled.
     """
     done = 0
 

@@ -64,7 +64,6 @@ class KindBars(QWidget):
         self._grid.setColumnStretch(3, 3)
 
     def show_facts(self, facts: DiskFacts) -> None:
-        """Show another measurement."""
         while (item := self._grid.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.hide()

@@ -51,7 +51,6 @@ class ExtensionsSection(Section):
         self.column.addLayout(button_row([self.folder]))
 
     def refresh(self, *, asked: bool = False) -> None:
-        """Look at the files."""
         if self._looking or not self.is_in_view:
             return
         self._looking = True

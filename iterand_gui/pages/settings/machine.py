@@ -26,6 +26,7 @@ from iterand_engine.slots.places import CPU, OfferedPlace, our_processes, places
 from iterand_engine.store import Store, slots
 from iterand_engine.store.records import SlotKey, SlotRow
 from iterand_gui.live.launcher import start_detached
+from iterand_gui.look.advice import sentence_of
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def start_missing(workspace: Workspace, store: Store) -> str:
     if not queued:
         return "The queue is empty. Slots start by themselves when runs are queued."
     why = drain.why_waiting(store, Settings.load(workspace), queued[0])
-    return f"No slot is missing. Why the first queued run waits: {why}"
+    return f"No slot is missing. Why the first queued run waits: {sentence_of(why)}"
 
 
 def reopen(workspace: Workspace, store: Store, devices: Collection[str]) -> str:

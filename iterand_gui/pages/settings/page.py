@@ -65,7 +65,6 @@ class SettingsPage(Page):
 
     @property
     def section(self) -> Section | None:
-        """The section in view."""
         view = self._stack.currentWidget()
         return view.section if isinstance(view, SectionView) else None
 
@@ -106,7 +105,6 @@ class SettingsPage(Page):
         return [*here, Command("Look again", self.refresh, "F5"), *ways]
 
     def save_state(self) -> Json:
-        """The section in view."""
         return {"section": self.section.key if self.section is not None else SECTIONS[0].key}
 
     def restore_state(self, state: Mapping[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""Small widgets that every section of the Settings page uses: texts, a line that tells, a question in place.
+"""Small widgets that every section of the Settings page uses: texts, a note, a question in place.
 
 Limits: all texts are plain text; colours come from roles of the palette, so that they follow the theme.
 """
@@ -78,7 +78,6 @@ class Note(QWidget):
 
     @property
     def text(self) -> str:
-        """What it tells now."""
         return self._text.text()
 
     @property
@@ -87,7 +86,7 @@ class Note(QWidget):
         return self._button
 
     def say(self, text: str, tone: Tone = "good", action: str = "") -> None:
-        """Tell something.
+        """Say something.
 
         Args:
             text: a sentence.
@@ -107,7 +106,6 @@ class Note(QWidget):
         self.setVisible(bool(text))
 
     def clear(self) -> None:
-        """Tell nothing."""
         self.say("")
 
 
@@ -142,7 +140,6 @@ class Question(QFrame):
 
     @property
     def text(self) -> str:
-        """What is asked."""
         return self._text.text()
 
     def ask(self, text: str, yes: str) -> None:
@@ -161,7 +158,6 @@ class Question(QFrame):
             QTimer.singleShot(0, self, self._come_into_view)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
-        """Escape is no."""
         if event.key() == Qt.Key.Key_Escape:
             self._decline()
         else:

@@ -48,7 +48,6 @@ class RootList(QWidget):
         self._grid.setColumnStretch(1, 1)
 
     def show_roots(self, roots: Sequence[Root]) -> None:
-        """Show other folders."""
         if tuple(roots) == self._shown:
             return
         self._shown = tuple(roots)

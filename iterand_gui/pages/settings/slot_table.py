@@ -46,7 +46,6 @@ class SlotTable(QTableWidget):
 
     @property
     def lines(self) -> list[SlotLine]:
-        """What is shown."""
         return self._lines
 
     def chosen_lines(self) -> list[SlotLine]:
@@ -54,7 +53,6 @@ class SlotTable(QTableWidget):
         return [self._lines[index.row()] for index in self.selectionModel().selectedRows()]
 
     def show_lines(self, lines: Sequence[SlotLine]) -> None:
-        """Show other lines."""
         if list(lines) == self._lines:
             return
         chosen = {line.key for line in self.chosen_lines()}

@@ -53,14 +53,12 @@ class SlotsSection(Section):
         self._add_settings(self.part("What runs get"))
 
     def showing(self) -> None:
-        """Follow the slots."""
         super().showing()
         self.session.watcher.slots_changed.connect(self._show_slots)
         self._timer.start()
         self._show_slots()
 
     def hiding(self) -> None:
-        """Follow them no more."""
         super().hiding()
         self.session.watcher.slots_changed.disconnect(self._show_slots)
         self._timer.stop()
@@ -82,7 +80,6 @@ class SlotsSection(Section):
         job.ended.connect(self._looked)
 
     def commands(self) -> list[Command]:
-        """What the buttons do."""
         return [
             Command("Start missing slots", self.start.click, enabled=self.start.isEnabled),
             Command("Reopen closed slots", self.reopen.click, enabled=self.reopen.isEnabled),

@@ -44,7 +44,7 @@ _ROW_GAP_FROM_PX = 8.0  # rows that high have a thin line between them
 
 @dataclass(frozen=True)
 class HeatData:
-    """What is drawn: steps (n,), rising, and values (n, layers); `unit` says what they are."""
+    """The data of a heatmap: steps (n,), rising; values (n, layers) in `unit`."""
 
     layers: tuple[str, ...]
     steps: Steps
@@ -77,12 +77,12 @@ class HeatArea(QWidget):
 
     @property
     def scale(self) -> Scale:
-        """Which values the colours stand for."""
+        """The values that the colours stand for."""
         return self._scale
 
     @property
     def columns(self) -> HeatColumns:
-        """What is drawn, by columns of pixels."""
+        """The data reduced to columns of pixels."""
         return self._columns
 
     def refresh(self, data: HeatData, positions: Positions, *, log: bool, changed: int) -> None:
@@ -115,7 +115,7 @@ class HeatArea(QWidget):
         self.update()
 
     def value_text(self, place: float, row: int) -> str:
-        """What a row has at a place of the axis; the greatest where a column of pixels has several points."""
+        """The value of a row at a place of the axis; the greatest one of a column with several points."""
         steps, unit = self._data.steps, self._data.unit
         low, high = self._link.view
         if not low <= place <= high or not self._columns.values.size:
@@ -142,7 +142,6 @@ class HeatArea(QWidget):
         self._paint_bar(painter, inside, colours)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt)
-        """Draw everything."""
         painter = QPainter(self)
         colours = theme.colours(self.palette())
         painter.fillRect(self.rect(), QColor(colours.base))
@@ -150,12 +149,12 @@ class HeatArea(QWidget):
         self._paint_crosshair(painter, colours)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt)
-        """There are more or fewer columns."""
+        """Reduce again: the number of columns changed."""
         super().resizeEvent(event)
         self.resized.emit()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt)
-        """Say where the pointer is, or move the view."""
+        """Emit place and row of the pointer, or move the view while a button is held."""
         inside, at = self._inside(), event.position()
         if self._drag_x is not None:
             self._link.pan((self._drag_x - at.x()) / inside.width())
@@ -166,7 +165,7 @@ class HeatArea(QWidget):
             self.hovered.emit(None, None)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt)
-        """Begin to move, and choose a row."""
+        """Choose a row, and begin to move the view."""
         if event.button() == Qt.MouseButton.LeftButton:
             self._drag_x = event.position().x()
             if self._inside().top() <= event.position().y() < self._inside().bottom():
@@ -174,29 +173,24 @@ class HeatArea(QWidget):
         super().mousePressEvent(event)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt)
-        """Moved enough."""
         self._drag_x = None
         super().mouseReleaseEvent(event)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt)
-        """Show everything again."""
         self._link.show_all()
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 (Qt)
-        """Zoom around the pointer."""
         factor = _ZOOM_A_NOTCH ** (event.angleDelta().y() / _NOTCH)
         self._link.zoom(factor, self._place(event.position().x()))
         event.accept()
 
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt)
-        """The pointer is elsewhere."""
         self.hovered.emit(None, None)
         super().leaveEvent(event)
 
     # Places.
 
     def _inside(self, size: QSize | None = None) -> QRectF:
-        """Where the rows are."""
         width, height = (size or self.size()).width(), (size or self.size()).height()
         metrics = QFontMetricsF(theme.number_font(self.font()))
         widest = max((metrics.horizontalAdvance(name) for name in self._data.layers), default=0.0)

@@ -23,7 +23,7 @@ COLOURS = 255  # colours of the scale; the index behind them means: no value
 _ROUND = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12)
 _DECADES = 4.0  # of a logarithmic scale at most: what is smaller has the lowest colour
 
-# Viridis, every 32nd of its 256 colours: even steps for the eye, also without colour vision and in grey.
+# Viridis, every 32nd of its 256 colours: steps look even, also without colour vision and in grey.
 # By Nathaniel Smith and Stefan van der Walt, public domain (CC0).
 _VIRIDIS = (
     (68, 1, 84),
@@ -46,7 +46,7 @@ class HeatColumns:
         self.values: Matrix = np.empty((0, 0), np.float32)
 
     def reduce(self, steps: Steps, values: Matrix, edges: Steps, changed: int) -> int:
-        """Bring `values`, (layers, columns), up to date; NaN where there is nothing.
+        """Bring `self.values`, (layers, columns), up to date; NaN marks columns without a value.
 
         Args:
             steps: of the points, rising, (n,).
@@ -90,7 +90,7 @@ def last_shown(steps: Steps) -> int:
 
 @dataclass(frozen=True)
 class Scale:
-    """Which values the first and the last colour stand for; logarithmic or not."""
+    """The values of the first and the last colour, and whether the scale between them is logarithmic."""
 
     low: float
     high: float
@@ -98,7 +98,7 @@ class Scale:
 
     @classmethod
     def of(cls, values: Matrix, *, log: bool) -> Scale:
-        """One that holds all values and rarely changes while more come.
+        """A scale that contains all values and rarely changes while values are added.
 
         Args:
             values: any shape, NaN and infinities among them.
@@ -118,7 +118,7 @@ class Scale:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """As an axis has them: logarithms on a logarithmic scale."""
+        """The bounds for an axis: logarithms on a logarithmic scale."""
         return (math.log10(self.low), math.log10(self.high)) if self.log else (self.low, self.high)
 
     def colours(self, values: Matrix) -> NDArray[np.uint8]:
@@ -134,7 +134,7 @@ class Scale:
 
 
 def _round_up(value: float) -> float:
-    """The next round number."""
+    """The least of the round numbers (`_ROUND` times a power of ten) that is not below a value."""
     if value <= 0:
         return 0.0
     power = 10.0 ** math.floor(math.log10(value))
@@ -171,7 +171,7 @@ class MatrixTable:
 
     @property
     def row_count(self) -> int:
-        """How many rows there are."""
+        """One row for each step."""
         return len(self.steps)
 
     def rows(self, first: int, end: int) -> list[tuple[Cell, ...]]:

@@ -11,33 +11,22 @@ from dataclasses import dataclass
 
 import numpy as np
 from PySide6.QtCore import QPoint, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPalette
-from PySide6.QtWidgets import (
-    QComboBox,
-    QHBoxLayout,
-    QLabel,
-    QMenu,
-    QStackedWidget,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtGui import QColor, QKeyEvent, QPainter
+from PySide6.QtWidgets import QComboBox, QMenu, QVBoxLayout, QWidget
 
 from iterand_engine.config.metrics import Unit
 from iterand_engine.machine import texts
 from iterand_gui.look import theme
 from iterand_gui.look.colours import LIGHT
 from iterand_gui.plots import saving
-from iterand_gui.plots.files import PlotFiles
+from iterand_gui.plots.header import PlotHeader
 from iterand_gui.plots.heat.area import HeatArea, HeatData
 from iterand_gui.plots.heat.columns import MatrixTable, last_shown
-from iterand_gui.plots.heat.sheet import PlotSheet
 from iterand_gui.plots.link import PlotLink
-from iterand_gui.plots.table_view import PlotTable
+from iterand_gui.plots.sheet import PlotSheet
 from iterand_gui.plots.x_axis import Positions
 
 _LEAST_SIZE = QSize(320, 200)
-_TABLE_AFTER_S = 1.0
 _ZOOM_A_KEY, _PAN_A_KEY = 0.7, 0.15
 
 
@@ -63,30 +52,22 @@ class Heatmap(PlotSheet):
         parent: of the widget.
     """
 
-    saved = Signal(str)  # path of a file that was written
-    failed = Signal(str)  # a sentence for the user
     quantity_chosen = Signal(str)  # key
     row_chosen = Signal(object)  # layer's name
 
     def __init__(
         self, title: str, quantities: Sequence[Quantity], link: PlotLink, parent: QWidget | None = None
     ) -> None:
-        super().__init__(title, parent)
+        super().__init__(title, "heatmap", "", parent)
         self.link = link
         self._quantities = tuple(quantities)
         self._data: HeatData | None = None
         self._positions = Positions()
         self._changed_from = 0
         self.setMinimumSize(_LEAST_SIZE)
-        self.setAccessibleName(f"{title} heatmap")
         self._area = HeatArea(link, self)
-        self._empty = QLabel(self)
-        self._table_view = PlotTable(title, self)
-        self._stack = QStackedWidget(self)
         self.chooser = QComboBox(self)
         self._colours = QComboBox(self)
-        self.files = _HeatFiles(self)
-        self._make_actions()
         self._lay_out()
         self._connect()
 
@@ -94,7 +75,6 @@ class Heatmap(PlotSheet):
 
     @property
     def quantity(self) -> Quantity:
-        """What is shown."""
         return self._quantities[max(0, self.chooser.currentIndex())]
 
     def choose_quantity(self, key: str) -> None:
@@ -111,15 +91,6 @@ class Heatmap(PlotSheet):
     def set_log(self, log: bool) -> None:
         """Make the colours logarithmic, or not."""
         self._colours.setCurrentIndex(int(log))
-
-    @property
-    def shows_table(self) -> bool:
-        """Whether the table is seen instead of the picture."""
-        return self.table_action.isChecked()
-
-    def show_as_table(self, table: bool) -> None:
-        """Show the points as a table, or as a picture."""
-        self.table_action.setChecked(table)
 
     def show_data(self, data: HeatData | None, positions: Positions, changed: int = 0) -> None:
         """Show points.
@@ -157,7 +128,6 @@ class Heatmap(PlotSheet):
 
     @property
     def area(self) -> HeatArea:
-        """The drawing area."""
         return self._area
 
     # Drawing.
@@ -169,24 +139,14 @@ class Heatmap(PlotSheet):
         if data is None:
             self._stack.setCurrentWidget(self._empty)
         elif self.shows_table:
-            if self._stack.currentWidget() is self._table_view:
-                self.ticker.settle(self, _TABLE_AFTER_S)
-            else:
-                self._table_view.show_table(self.table())
-                self._stack.setCurrentWidget(self._table_view)
+            self._show_table()
         else:
             self._stack.setCurrentWidget(self._area)
             self._area.refresh(data, self._positions, log=self.log, changed=self._changed_from)
             self._changed_from = len(data.steps)
         self._describe()
 
-    def settle(self) -> None:
-        """Nothing came for a while: bring the table up to date."""
-        if self.shows_table and self._data is not None:
-            self._table_view.show_table(self.table())
-
     def table(self) -> MatrixTable:
-        """All points."""
         data = self._data or HeatData((), np.empty(0, np.int64), np.empty((0, 0), np.float32), Unit.NUMBER)
         return MatrixTable(data.layers, data.steps, data.values, data.unit, self._positions)
 
@@ -218,56 +178,48 @@ class Heatmap(PlotSheet):
         first, last = self._positions.places(self.link.axis, ends).tolist()
         return first, last
 
+    def reset(self) -> None:
+        """Show all of the x axis in all linked plots."""
+        self.link.show_all()
+
+    def make_menu(self) -> QMenu:
+        """All that can be done with it."""
+        menu = self._empty_menu()
+        menu.addActions([self.reset_action, self.table_action, self.copy_action, self.save_action])
+        return menu
+
+    @contextmanager
+    def picture(self, scale: float) -> Iterator[tuple[QSize, saving.Painter]]:
+        """Title, quantity and the drawing area as it is seen."""
+        margin, head = theme.SPACE_M, theme.SPACE_XL
+
+        def paint(painter: QPainter) -> None:
+            painter.setFont(theme.title_font(self.font()))
+            painter.setPen(QColor(LIGHT.text))
+            painter.drawText(QPoint(margin, margin + head // 2), f"{self.title}: {self.quantity.name}")
+            painter.translate(margin, margin + head)
+            self._area.paint_picture(painter, self._area.size(), LIGHT)
+
+        yield QSize(self._area.width() + 2 * margin, self._area.height() + 2 * margin + head), paint
+
     # Parts.
 
-    def _make_actions(self) -> None:
-        self.reset_action = self.make_action("Show &all", "Home", self.link.show_all, "reset")
-        self.table_action = self.make_action("Show as &table", "T", icon="table")
-        self.table_action.setCheckable(True)
-        self.table_action.toggled.connect(self._ask_all)
-        self.save_action = self.make_action("&Save as ...", "S", self.files.ask_path, "save")
-        self.copy_action = self.make_action("&Copy picture", "C", self.files.copy, "copy")
-        self.make_action("Logarithmic colours", "L", self._toggle_log)
-
     def _lay_out(self) -> None:
-        title = QLabel(self.title, self)
-        title.setFont(theme.title_font(self.font()))
         self.chooser.setAccessibleName(f"{self.title}: quantity")
         self.chooser.setToolTip("What the colours show")
         for quantity in self._quantities:
             self.chooser.addItem(quantity.name, quantity.key)
         self._colours.addItems(["Linear colours", "Logarithmic colours"])
         self._colours.setAccessibleName(f"{self.title}: colours")
-        self._colours.setToolTip("By the logarithm, small values are told apart (L)")
-        self._empty.setTextFormat(theme.PLAIN)
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._empty.setWordWrap(True)
-        self._empty.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        header = QHBoxLayout()
-        header.setSpacing(theme.SPACE_S)
-        header.addWidget(title)
-        header.addWidget(self.chooser)
-        header.addWidget(self._colours)
-        header.addStretch(1)
-        for action in (self.reset_action, self.table_action):
-            header.addWidget(self.button(action))
-        header.addWidget(self._menu_button())
-        for widget in (self._empty, self._area, self._table_view):
-            self._stack.addWidget(widget)
+        self._colours.setToolTip("By the logarithm, small values stay distinct (L)")
+        actions, choices = (self.reset_action, self.table_action), (self.chooser, self._colours)
+        header = PlotHeader(self.title, actions, self, choices, "Saving and copying")
+        header.menu_asked.connect(self._open_menu)
+        self._stack.addWidget(self._area)
         column = QVBoxLayout(self)
-        column.setContentsMargins(theme.SPACE_M, theme.SPACE_XS, theme.SPACE_XS, theme.SPACE_XS)
-        column.setSpacing(theme.SPACE_XS)
-        column.addLayout(header)
+        self._set_margins(column)
+        column.addWidget(header)
         column.addWidget(self._stack, 1)
-
-    def _menu_button(self) -> QToolButton:
-        self._more = QToolButton(self)
-        self._more.setIcon(theme.icon("more"))
-        self._more.setAutoRaise(True)
-        self._more.setAccessibleName(f"{self.title}: more")
-        self._more.setToolTip("Saving and copying")
-        self._more.clicked.connect(self._open_menu)
-        return self._more
 
     def _connect(self) -> None:
         self.chooser.currentIndexChanged.connect(self._quantity_changed)
@@ -277,8 +229,8 @@ class Heatmap(PlotSheet):
         self._area.hovered.connect(self._hover)
         self._area.clicked.connect(self._click)
         self._area.resized.connect(self.ask)
-        self.files.saved.connect(self.saved)
-        self.files.failed.connect(self.failed)
+        self.table_action.toggled.connect(self._ask_all)
+        self._action("Logarithmic colours", "L", self._toggle_log)
 
     # What happens.
 
@@ -308,12 +260,6 @@ class Heatmap(PlotSheet):
         self._area.row = row
         self.setFocus()
         self.row_chosen.emit(self.row)
-
-    def _open_menu(self) -> None:
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addActions([self.reset_action, self.table_action, self.copy_action, self.save_action])
-        menu.popup(self._more.mapToGlobal(QPoint(0, self._more.height())))
 
     def _move_row(self, by: int) -> None:
         if self._data is not None:
@@ -350,25 +296,3 @@ class Heatmap(PlotSheet):
                 self.link.set_cursor(None)
             case _:
                 super().keyPressEvent(event)
-
-
-class _HeatFiles(PlotFiles):
-    """Saves a heatmap: as it is seen in the light colours (PNG, SVG), or all points (CSV)."""
-
-    def __init__(self, heatmap: Heatmap) -> None:
-        super().__init__(heatmap, heatmap)  # type: ignore[arg-type]  # it gives its picture itself, below
-        self._heatmap = heatmap
-
-    @contextmanager
-    def _picture(self, scale: float) -> Iterator[tuple[QSize, saving.Painter]]:
-        heatmap, area = self._heatmap, self._heatmap.area
-        margin, head = theme.SPACE_M, theme.SPACE_XL
-
-        def paint(painter: QPainter) -> None:
-            painter.setFont(theme.title_font(heatmap.font()))
-            painter.setPen(QColor(LIGHT.text))
-            painter.drawText(QPoint(margin, margin + head // 2), f"{heatmap.title}: {heatmap.quantity.name}")
-            painter.translate(margin, margin + head)
-            area.paint_picture(painter, area.size(), LIGHT)
-
-        yield QSize(area.width() + 2 * margin, area.height() + 2 * margin + head), paint

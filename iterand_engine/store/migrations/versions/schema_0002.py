@@ -1,4 +1,4 @@
-"""Schema 2: the queue and who waits in it, slots, the trash, extension code, notes, tags, ended sweeps.
+"""Schema 2: the queue and who waits in it, slots, the trash, extensions, notes, tags, ended sweeps.
 
 Released steps never change. They stand alone, so that later edits of `schema.py` cannot reach them.
 """

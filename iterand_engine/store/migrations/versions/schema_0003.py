@@ -60,7 +60,7 @@ _run = sa.table(
 
 
 def upgrade() -> None:
-    """Add the columns, and fill in what the rows themselves can tell."""
+    """Add the columns, and fill in the values that the rows themselves imply."""
     op.add_column("run", sa.Column("fingerprint", sa.Text))
     op.add_column("run", sa.Column("behaviour", sa.JSON))
     op.add_column("run", sa.Column("end_kind", sa.Text))

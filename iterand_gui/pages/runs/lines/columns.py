@@ -48,8 +48,8 @@ def states_text(line: RunLine) -> str:
     """A state as a word; of several how many there are of each."""
     if len(line.states) == 1:
         return theme.state_word(line.state)
-    told = sorted(line.states, key=URGENCY.index)
-    return ", ".join(f"{line.states[state]} {theme.state_word(state).lower()}" for state in told)
+    said = sorted(line.states, key=URGENCY.index)
+    return ", ".join(f"{line.states[state]} {theme.state_word(state).lower()}" for state in said)
 
 
 def seeds_text(seeds: Sequence[int]) -> str:

@@ -1,7 +1,7 @@
 """The runs of the workspace as a table that unfolds: sweeps, groups of seeds, runs; sorted and filtered.
 
 It follows the store watcher and never queries. Lines keep their identity through every change, so that what
-is selected or unfolded stays so; values that change are told as one range a tick. What takes long with
+is selected or unfolded stays so; values that change are said as one range a tick. What takes long with
 thousands of runs (the first listing, what differs) is worked out beside the GUI thread.
 """
 
@@ -135,7 +135,7 @@ class RunTableModel(QAbstractItemModel):
 
     @Slot()
     def refresh_times(self) -> None:
-        """Tell that the ages read anew; for a slow timer of whoever shows the table."""
+        """Say that the ages read anew; for a slow timer of whoever shows the table."""
         for above, order in self._ordered.items():
             if len(order):
                 self._tell_range(above, 0, len(order) - 1, min(_TIMES), max(_TIMES))
@@ -155,10 +155,6 @@ class RunTableModel(QAbstractItemModel):
         """The shown runs that lines stand for, each once, in the order of the lines."""
         numbers = dict.fromkeys(index.internalId() for index in indexes if index.isValid())
         return list(dict.fromkeys(one for number in numbers for one in self._tree.run_ids(number)))
-
-    def run_at(self, index: AnyIndex) -> RunRow:
-        """The run of a line, the newest of several."""
-        return self._tree.line(index.internalId()).lead
 
     def group_at(self, index: AnyIndex) -> Group | None:
         """The group of a line, also where it has one run only; None for a sweep or a run of a group."""
@@ -195,7 +191,6 @@ class RunTableModel(QAbstractItemModel):
         return len(COLUMNS)
 
     def hasChildren(self, parent: AnyIndex = _ROOT) -> bool:  # noqa: N802 - Qt's name
-        """Whether a line unfolds."""
         return parent.internalId() in self._tree.unfolding and parent.column() <= 0
 
     def headerData(  # noqa: N802 - Qt's name
@@ -227,7 +222,6 @@ class RunTableModel(QAbstractItemModel):
                 asked.setData(said)
 
     def data(self, index: AnyIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """What a cell says."""
         role = int(role)
         if role in UNUSED or not index.isValid():
             return None
@@ -300,7 +294,7 @@ class RunTableModel(QAbstractItemModel):
                 self._tree.take(change)
             self._find_differences()
             return
-        self._tell(self._tree.take(change))
+        self._report(self._tree.take(change))
         if COLUMNS[self._column].changes and not self._sort_again.isActive():
             self._sort_again.start()
 
@@ -317,7 +311,7 @@ class RunTableModel(QAbstractItemModel):
         self.layoutChanged.emit()
         self.counts_changed.emit(*self.counts)
 
-    def _tell(self, numbers: Collection[int]) -> None:
+    def _report(self, numbers: Collection[int]) -> None:
         """Lines read anew: one range at the top, and one in each line that was unfolded."""
         rows: dict[int, list[int]] = {}
         for number in numbers:

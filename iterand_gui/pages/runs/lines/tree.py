@@ -227,7 +227,6 @@ class RunTree:
         return [run_id for each in members for run_id in self.run_ids(each)]
 
     def line(self, number: int) -> RunLine:
-        """What a line says."""
         node = self._nodes[number]
         if node.line is None:
             node.line = self._make_line(node)

@@ -26,7 +26,7 @@ from tests.patience import WAIT_MS
 SIZE = (1280, 720)
 
 
-class World:
+class OpenRunPage:
     """A session and its Run page."""
 
     def __init__(self, qtbot: QtBot, folder: Path) -> None:
@@ -131,8 +131,8 @@ class World:
 
 
 @pytest.fixture
-def world(qtbot: QtBot, workspace_dir: Path) -> Iterator[World]:
+def gui(qtbot: QtBot, workspace_dir: Path) -> Iterator[OpenRunPage]:
     """An empty workspace; the page is not shown yet."""
-    made = World(qtbot, workspace_dir)
+    made = OpenRunPage(qtbot, workspace_dir)
     yield made
     made.close()

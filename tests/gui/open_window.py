@@ -29,8 +29,8 @@ from tests.slot_processes import Queue
 SIZE = (1280, 720)
 
 
-class World:
-    """A window, and what a person does with it: everything by clicks and keys on what it shows.
+class OpenWindow:
+    """A window, and what a user does with it: everything by clicks and keys on what it shows.
 
     Args:
         queue: whose workspace it shows.
@@ -75,7 +75,7 @@ class World:
         assert isinstance(curves, CurvesTab)
         return curves.feed("accuracy").plot
 
-    # What a person does.
+    # What a user does.
 
     def queue_from_form(self, changes: Mapping[str, str], button: str = "&Queue 1 run") -> list[str]:
         """Type into the form of a tiny run, queue it, and see it on the Runs page; gives the new runs."""
@@ -135,7 +135,7 @@ def click(widget: QWidget) -> None:
 
 
 @contextmanager
-def open_window(queue: Queue, folder: Path, qtbot: QtBot) -> Iterator[World]:
+def open_window(queue: Queue, folder: Path, qtbot: QtBot) -> Iterator[OpenWindow]:
     """The window as it starts, on a queue's workspace; closed and gone at the end.
 
     Args:
@@ -153,7 +153,7 @@ def open_window(queue: Queue, folder: Path, qtbot: QtBot) -> Iterator[World]:
         with qtbot.waitExposed(window):
             window.show()
         qtbot.waitUntil(lambda: window.session.watcher.has_read, timeout=WAIT_MS)
-        yield World(queue, window, qtbot)
+        yield OpenWindow(queue, window, qtbot)
     finally:
         window.close()
         put_away(window, theme)

@@ -100,7 +100,7 @@ def add_sweep(store: Store, name: str, ids: Sequence[str], **axes: Sequence[floa
     return store.reader.sweeps()[0]
 
 
-class World:
+class OpenRunsPage:
     """A workspace, its session and its Runs page, in view."""
 
     def __init__(self, qtbot: QtBot, folder: Path, monkeypatch: Any) -> None:
@@ -180,15 +180,15 @@ class World:
 @contextmanager
 def opened(
     qtbot: QtBot, folder: Path, monkeypatch: Any, store_runs: Callable[[Store], object]
-) -> Iterator[World]:
-    """A world whose page is in view; `store_runs` fills the store before."""
-    world = World(qtbot, folder, monkeypatch)
+) -> Iterator[OpenRunsPage]:
+    """A gui whose page is in view; `store_runs` fills the store before."""
+    gui = OpenRunsPage(qtbot, folder, monkeypatch)
     try:
-        store_runs(world.store)
-        world.open()
-        yield world
+        store_runs(gui.store)
+        gui.open()
+        yield gui
     finally:
-        world.close()
+        gui.close()
 
 
-OpenRuns = Callable[[Callable[[Store], object]], World]  # the fixture `open_runs_page`
+OpenRuns = Callable[[Callable[[Store], object]], OpenRunsPage]  # the fixture `open_runs_page`

@@ -25,7 +25,7 @@ from tests.patience import WAIT_MS
 S = TypeVar("S", bound=Section)
 
 
-class World:
+class OpenSettingsPage:
     """A workspace, its session and its Settings page, in view."""
 
     def __init__(self, qtbot: QtBot, folder: Path, memory: Remembered) -> None:
@@ -84,12 +84,12 @@ class World:
 
 
 @contextmanager
-def opened(qtbot: QtBot, folder: Path, memory: Remembered) -> Iterator[World]:
-    """A world whose page is in view."""
-    world = World(qtbot, folder, memory)
+def opened(qtbot: QtBot, folder: Path, memory: Remembered) -> Iterator[OpenSettingsPage]:
+    """A gui whose page is in view."""
+    gui = OpenSettingsPage(qtbot, folder, memory)
     try:
-        world.open()
-        yield world
+        gui.open()
+        yield gui
     finally:
-        world.close()
+        gui.close()
         deactivate()

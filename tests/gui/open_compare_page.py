@@ -110,7 +110,7 @@ def add_group(
     return [add_run(store, config, value) for config, value in zip(configs, accuracies, strict=True)]
 
 
-class World:
+class OpenComparePage:
     """A session and its Compare page."""
 
     def __init__(self, qtbot: QtBot, folder: Path) -> None:
@@ -222,8 +222,8 @@ class World:
 
 
 @pytest.fixture
-def world(qtbot: QtBot, workspace_dir: Path) -> Iterator[World]:
+def gui(qtbot: QtBot, workspace_dir: Path) -> Iterator[OpenComparePage]:
     """An empty workspace with the Compare page."""
-    made = World(qtbot, workspace_dir)
+    made = OpenComparePage(qtbot, workspace_dir)
     yield made
     made.close()
