@@ -131,7 +131,7 @@ def _name(target: Any, given: str | None) -> str:
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", target.__name__).strip("_").replace("_", "-").lower()
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise DeclarationError(
-            f"the name {name!r} is not allowed; use small letters, digits, - and ., e.g. my-net"
+            f"the name {name!r} is not valid; allowed: small letters, digits, - and ., e.g. my-net"
         )
     return name
 

@@ -32,7 +32,7 @@ class MyMethod(IteRand):
         super().__init__(module, options, plan)
         self.last_step = until * plan.total_steps
 
-    # What a method may override: `trained`, the list of parameters that the optimiser holds; before_step(step),
+    # What a method may override: `trained`, a list of parameters that the optimiser holds; before_step(step),
     # after_step(step), before_evaluation(); of EdgePopup also select(), which chooses every layer's mask from
     # its scores, in place (self.layers: layer.weight, layer.masking.scores, layer.masking.mask). A run is
     # resumed from the network's parameters and buffers and the step: keep nothing else from step to step.

@@ -125,7 +125,8 @@ MISTAKES: list[tuple[str, str]] = [
     ("raise SystemExit('no')", "line 3: SystemExit: no."),
     (
         "def tiny(): ...",
-        "mine.py declares nothing: put @model, @dataset, @method or @redraw_rule before the function or class",
+        "mine.py declares nothing: put @model, @dataset, @method or @redraw_rule before the function "
+        "or class that it adds.",
     ),
     (
         "@redraw_rule\ndef mine(layer, rate=0.1): ...",
@@ -214,7 +215,7 @@ MISTAKES: list[tuple[str, str]] = [
     ),
     (
         "@model(name='My net')\ndef tiny(width_factor, spec): ...",
-        "the name 'My net' is not allowed; use: small letters",
+        "the name 'My net' is not valid; allowed: small letters",
     ),
     ("model(3)", "line 3: a decorator stands before a function or class, not 3."),
     (
