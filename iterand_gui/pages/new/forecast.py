@@ -58,7 +58,7 @@ class Forecast(QObject):
         self._planned = None
 
     def renew(self) -> None:
-        """Extension code was enabled or disabled: other answers."""
+        """Ask again: an extension was enabled or disabled."""
         self.answers.clear()
 
     @Slot(str, object)

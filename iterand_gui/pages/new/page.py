@@ -268,7 +268,7 @@ class NewPage(Page):
 
     @Slot()
     def _renew(self) -> None:
-        """Extension code was enabled or disabled: other options, other answers."""
+        """Take up other options and answers: an extension was enabled or disabled."""
         self.forecast.renew()
         self.form.renew()
 

@@ -17,7 +17,7 @@ _ALIASES_OF = {field: alias for alias, field in ALIASES.items()}
 
 
 class Completions:
-    """Knows the fields as they are now; made anew when extension code brought others."""
+    """Knows the fields as they are now; made anew when an extension brought others."""
 
     def __init__(self) -> None:
         options = option_fields()

@@ -64,7 +64,7 @@ class FilterLine(QLineEdit):
         self._settle()
 
     def forget_fields(self) -> None:
-        """Look for the fields anew: extension code has changed."""
+        """Look for the fields anew: an extension has changed."""
         self._completions = None
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name

@@ -27,7 +27,7 @@ KINDS = {
     DiskKind.DATA: ("Datasets", "in this workspace; folders elsewhere are not counted"),
     DiskKind.DATABASE: ("Database", "runs and everything they recorded, and copies made before upgrades"),
     DiskKind.TRASH: ("Trash", "deleted runs"),
-    DiskKind.OTHER: ("Other", "settings, configurations, extension code"),
+    DiskKind.OTHER: ("Other", "settings, configurations, extensions"),
 }
 
 

@@ -1,4 +1,4 @@
-"""One file of extension code: how it stands, what it declares, and enabling it after a look at its hash."""
+"""One extension: how it stands, what it declares, and enabling it after a look at its hash."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Extensions: the files of extension code in the workspace, enabled by their hash.
+"""Extensions: the files of the workspace, enabled by their hash.
 
-The window never runs extension code: enabling is a command, which runs the file in a process of its own.
+The window never runs an extension: enabling is a command, which runs the file in a process of its own.
 """
 
 from __future__ import annotations
