@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 import compileall
 import contextlib
+import hashlib
+import json
 import os
 import random
 import re
@@ -241,7 +243,36 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--report", type=Path, help="file for figures and survivors, renewed after each mutant"
     )
+    parser.add_argument("--kept", type=Path, help="file of results; those that it has are not tried again")
     return parser.parse_args()
+
+
+class Kept:
+    """Results in a file, a line of JSON for each mutant, so that a sample can be tried in several goes.
+
+    Args:
+        file: or None to keep nothing; of this very tree.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        self.file = file
+        lines = file.read_text(encoding="utf-8").splitlines() if file and file.exists() else []
+        self._ends = {(one["path"], one["text"]): str(one["end"]) for one in map(json.loads, lines)}
+
+    def end_of(self, mutant: Mutant) -> str | None:
+        """What became of a mutant, None where it was not tried."""
+        return self._ends.get(self._name(mutant))
+
+    def add(self, mutant: Mutant, end: str) -> None:
+        """Keep one result more."""
+        if self.file:
+            path, text = self._name(mutant)
+            with self.file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"path": path, "text": text, "end": end, "said": mutant.said}) + "\n")
+
+    @staticmethod
+    def _name(mutant: Mutant) -> tuple[str, str]:
+        return mutant.path, hashlib.sha256(mutant.text.encode()).hexdigest()
 
 
 def main() -> None:
@@ -251,12 +282,16 @@ def main() -> None:
     sample = random.Random(said.seed).sample(mutants, min(said.count, len(mutants)))
     ends_s = time.monotonic() + said.minutes * 60
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, contextlib.suppress(KeyboardInterrupt):
-        trial = Trial(Covered(said.data), Copy(Path(folder), said.limit_s))
+        trial, kept = Trial(Covered(said.data), Copy(Path(folder), said.limit_s)), Kept(said.kept)
         for number, mutant in enumerate(sample, 1):
+            if before := kept.end_of(mutant):
+                trial.became[mutant] = before
+                continue
             if time.monotonic() > ends_s:
                 break
             began_s = time.monotonic()
             end = trial.settle(mutant)
+            kept.add(mutant, end)
             taken = f"{time.monotonic() - began_s:.0f} s"
             print(f"{number}/{len(sample)} {end} ({taken}): {mutant.said}", file=sys.stderr, flush=True)
             if said.report:

@@ -62,12 +62,13 @@ class Numerics:
         # cuBLAS reads this when CUDA starts; without it deterministic products raise.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         threads = torch.get_num_threads()
-        deterministic = torch.are_deterministic_algorithms_enabled()
+        deterministic = torch.get_deterministic_debug_mode()
         benchmark = torch.backends.cudnn.benchmark
         products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
         try:
             torch.set_num_threads(self.threads)
-            torch.use_deterministic_algorithms(self.deterministic)
+            # `use_deterministic_algorithms` would do the same, and import torch._inductor, which is slow.
+            torch.set_deterministic_debug_mode("error" if self.deterministic else "default")
             torch.backends.cudnn.benchmark = not self.deterministic
             tf32 = self.precision == "tf32"
             torch.set_float32_matmul_precision("high" if tf32 else "highest")
@@ -75,7 +76,7 @@ class Numerics:
             yield
         finally:
             torch.set_num_threads(threads)
-            torch.use_deterministic_algorithms(deterministic)
+            torch.set_deterministic_debug_mode(deterministic)
             torch.backends.cudnn.benchmark = benchmark
             torch.set_float32_matmul_precision(products)
             torch.backends.cudnn.allow_tf32 = convolutions

@@ -4,24 +4,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from inspect import unwrap
+from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import Optimizer
+from torch.optim import SGD, AdamW, Optimizer
 
 from iterand_engine.config.run_config import TrainingConfig
+
+
+class _Uncompiled(Optimizer):
+    """An optimiser that does without torch._dynamo.
+
+    torch wraps these methods for programs that compile, and the wrappers import torch._dynamo: over a second
+    of CPU in each process that trains. What they wrap is the same arithmetic.
+    """
+
+    add_param_group = unwrap(Optimizer.add_param_group)
+    zero_grad = unwrap(Optimizer.zero_grad)
+    state_dict = unwrap(Optimizer.state_dict)
+    load_state_dict = unwrap(Optimizer.load_state_dict)
+
+
+class _Sgd(_Uncompiled, SGD):
+    step: Any = torch.no_grad()(unwrap(SGD.step))
+
+
+class _AdamW(_Uncompiled, AdamW):
+    step: Any = torch.no_grad()(unwrap(AdamW.step))
 
 
 def make_optimizer(parameters: Sequence[nn.Parameter], config: TrainingConfig) -> Optimizer:
     """Make the optimiser of a method's trained parameters; the trainer sets its learning rate each epoch."""
     match config.optimizer:
         case "sgd":
-            return torch.optim.SGD(
-                parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
-            )
+            return _Sgd(parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
         case "adamw":
             betas = (config.momentum, 0.999)
-            return torch.optim.AdamW(parameters, lr=config.lr, betas=betas, weight_decay=config.weight_decay)
+            return _AdamW(parameters, lr=config.lr, betas=betas, weight_decay=config.weight_decay)
 
 
 def learning_rate(config: TrainingConfig, epoch: int) -> float:

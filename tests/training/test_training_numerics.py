@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from iterand_engine.training.numerics import Numerics, Precision
+from tests.paths import ROOT
 from tests.training_tasks import ListSink, config_of, state_bytes, task_of, train
 
 CPU = torch.device("cpu")
@@ -155,3 +156,17 @@ with Numerics(torch.device("cpu")).active():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     default, kept = map(int, done.stdout.split())
     assert kept * 4 < default or default < 100  # huge pages leave nothing to see
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_that_training_imports_nothing_that_only_compiling_needs(optimizer: str) -> None:
+    script = f"""
+import sys
+from tests.training_tasks import config_of, train
+train(config_of("iterand", training={{"optimizer": "{optimizer}"}}))
+print("torch" in sys.modules, sorted({{"torch._dynamo", "torch._inductor", "sympy"}} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.split() == ["True", "[]"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from iterand_engine.config.presets import preset
 from iterand_engine.config.run_config import RunConfig, TrainingConfig
@@ -55,6 +58,37 @@ def test_that_warm_up_and_final_epochs_frame_every_schedule() -> None:
 def test_that_warm_up_and_final_epochs_may_be_all() -> None:
     assert rates(epochs=3, lr=1.0, warmup_epochs=2, final_epochs=1, final_lr=0.1) == [0.5, 1.0, 0.1]
     assert rates(epochs=1, lr=1.0, warmup_epochs=1) == [1.0]
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_that_the_optimisers_compute_what_torchs_do(name: str) -> None:
+    config = TrainingConfig.model_validate(
+        {"optimizer": name, "lr": 0.1, "momentum": 0.9, "weight_decay": 1e-3}
+    )
+
+    def stepped(make: Callable[[list[nn.Parameter]], Optimizer]) -> list[torch.Tensor]:
+        """Parameters and state after some steps, half of them after a state was stored and loaded."""
+        generator = torch.Generator().manual_seed(1)
+        parameters = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((7, 3), (5,))]
+        first, second = make(parameters), make(parameters)
+        for step in range(10):
+            optimizer = first if step < 5 else second
+            if step == 5:
+                second.load_state_dict(first.state_dict())
+            sum((parameter.sin() ** 2).sum() for parameter in parameters).backward()  # type: ignore[union-attr]
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        state = second.state_dict()["state"]
+        return [*parameters, *(state[number][key] for number in state for key in sorted(state[number]))]
+
+    def torchs(parameters: list[nn.Parameter]) -> Optimizer:
+        if name == "sgd":
+            return torch.optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=1e-3)
+        return torch.optim.AdamW(parameters, lr=0.1, betas=(0.9, 0.999), weight_decay=1e-3)
+
+    ours, theirs = stepped(partial(make_optimizer, config=config)), stepped(torchs)
+    assert len(ours) == len(theirs) > 2
+    assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
 
 
 def test_that_the_optimisers_take_the_configured_numbers() -> None:
