@@ -4,6 +4,9 @@
 SHELL := /bin/bash
 .PHONY: run demo test steady coverage lint screenshots clean
 
+# Tests start many processes: each would compile the sources anew where this is set.
+unexport PYTHONDONTWRITEBYTECODE
+
 ifdef PYTHON
 python := $(PYTHON)
 ready := build/ready$(subst /,-,$(PYTHON))

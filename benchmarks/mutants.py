@@ -243,6 +243,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--report", type=Path, help="file for figures and survivors, renewed after each mutant"
     )
+    parser.add_argument("--part", default="1/1", help="of the sample, as 2/3: every third from the second on")
     parser.add_argument("--kept", type=Path, help="file of results; those that it has are not tried again")
     return parser.parse_args()
 
@@ -279,7 +280,8 @@ def main() -> None:
     """Try the sample and print the report; Ctrl+C ends it with a report of the mutants tried so far."""
     said = parsed()
     mutants = all_mutants(said.rooms)
-    sample = random.Random(said.seed).sample(mutants, min(said.count, len(mutants)))
+    part, parts = map(int, said.part.split("/"))
+    sample = random.Random(said.seed).sample(mutants, min(said.count, len(mutants)))[part - 1 :: parts]
     ends_s = time.monotonic() + said.minutes * 60
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, contextlib.suppress(KeyboardInterrupt):
         trial, kept = Trial(Covered(said.data), Copy(Path(folder), said.limit_s)), Kept(said.kept)
