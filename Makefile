@@ -31,7 +31,7 @@ demo: $(ready)
 	$(scripts)/iterand demo
 
 test: $(ready)
-	QT_QPA_PLATFORM=offscreen $(python) -m pytest -n 2 --dist loadfile --max-worker-restart 1
+	QT_QPA_PLATFORM=offscreen $(python) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 1
 
 # The tests three times beside four busy processes: what fails here awaits too little.
 steady: $(ready)
@@ -41,7 +41,7 @@ steady: $(ready)
 coverage: $(ready)
 	rm -rf build/coverage
 	COVERAGE_FILE=$(CURDIR)/build/coverage/data COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml \
-		QT_QPA_PLATFORM=offscreen $(python) -m pytest -n 2 --dist loadfile --cov --cov-context=test \
+		QT_QPA_PLATFORM=offscreen $(python) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-context=test \
 		--cov-report=term:skip-covered --cov-report=html:build/coverage/html
 
 lint: $(ready)

@@ -25,6 +25,8 @@ from iterand_engine.store import Store
 from iterand_gui.live.collector import collect_due
 from tests.slot_processes import Queue, copy_of_the_program, queue_in
 
+# The files that take longest are begun first: the last that is begun decides when all are done.
+LONGEST = ("test_slots.py", "test_every_view.py", "slots", "test_proof.py", "test_probe_process.py")
 LEAK_GRACE_S = 30.0  # a thread or process that is about to end may take this long
 
 # A loaded machine is slow now and then; that is not what a test is about. And a change is judged by the same
@@ -120,6 +122,12 @@ def _children() -> set[psutil.Process]:
     # multiprocessing keeps one helper for the whole process; it is nobody's leak.
     helper = getattr(multiprocessing.resource_tracker._resource_tracker, "_pid", None)
     return {child for child in psutil.Process().children(recursive=True) if child.pid != helper}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: min(ranks.get(part, len(ranks)) for part in item.path.parts))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
