@@ -20,6 +20,7 @@ from iterand_engine.config.dataset_files import Download
 from iterand_engine.data.downloads import sources
 from iterand_engine.data.file_cache import md5_of
 from iterand_engine.errors import UserError
+from iterand_engine.machine import own_files
 
 Progress = Callable[[str, int, int | None], None]  # file name, bytes so far, bytes in all if known
 
@@ -77,8 +78,11 @@ def _download(url: str, target: Path, md5: str, progress: Progress) -> str | Non
     partial = target.with_name(f"{target.name}.part")
     request = urllib.request.Request(url, headers={"User-Agent": "iterand-workbench"})
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response, partial.open("wb") as stream:
+        own_files.make_folder(target.parent)
+        with (
+            urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response,
+            own_files.open_anew(partial) as stream,
+        ):
             digest = _copy(response, stream, target.name, progress)
             stream.flush()
             os.fsync(stream.fileno())
@@ -88,8 +92,8 @@ def _download(url: str, target: Path, md5: str, progress: Progress) -> str | Non
     except (OSError, http.client.HTTPException) as error:  # URLError is an OSError, and so is a full disk
         return str(error.reason) if isinstance(error, urllib.error.URLError) else str(error)
     finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
+        with contextlib.suppress(OSError, UserError):
+            own_files.remove(partial)
     return None
 
 
