@@ -92,7 +92,11 @@ COMMANDS = (  # in the order in which `--help` lists them
         "delete", "trash", "Put runs into the trash, with their files, until `iterand clean` empties it."
     ),
     CommandEntry("undelete", "trash", "Bring runs back from the trash; alone: list what is in it."),
-    CommandEntry("clean", "trash", "List what is large, first the trash, and empty the trash."),
+    CommandEntry(
+        "clean",
+        "trash",
+        "List what is large, first the trash, and remove the trash and what killed writers left.",
+    ),
     CommandEntry(
         "unlock", "settings", "Let the test accuracy of runs be seen under the test lock; this is recorded."
     ),

@@ -49,12 +49,6 @@ def open_to_append(path: Path) -> BinaryIO:
     return _opened_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, "ab")
 
 
-def open_anew(path: Path) -> BinaryIO:
-    """Open an empty file in place of one of that name, which is removed first; raises as `open_to_read`."""
-    remove(path)
-    return _opened_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb")
-
-
 def read(path: Path) -> bytes:
     """The content of a file; raises as `open_to_read`."""
     with open_to_read(path) as file:
@@ -138,9 +132,9 @@ def is_link(path: Path) -> bool:
     return _is_link(status)
 
 
-def leftovers(folder: Path) -> list[Path]:
-    """The files in a folder that a killed writer left beside those it was about to replace."""
-    return [folder / name for name in names(folder) if _PART.fullmatch(name)]
+def is_part(name: str) -> bool:
+    """Whether a name is one under which a file is written; if its writer was killed, it stays."""
+    return _PART.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)

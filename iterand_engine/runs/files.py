@@ -84,11 +84,11 @@ class RunFiles:
             if name.endswith(".pt"):
                 own_files.remove(folder / name)
 
-    def remove_leftovers(self) -> None:
-        """Remove the parts of files that an earlier start, which was killed, did not write to their end."""
+    def remove_parts(self) -> None:
+        """Remove the files that an earlier start, which was killed, had not written to their end."""
         for folder in (self._folder, self._folder / "checkpoints", self.masks_folder):
-            for path in own_files.leftovers(folder):
-                own_files.remove(path)
+            for name in filter(own_files.is_part, own_files.names(folder)):
+                own_files.remove(folder / name)
 
     def wait(self) -> None:
         """Block until everything queued is written; raises an error of the writing."""

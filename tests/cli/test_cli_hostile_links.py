@@ -109,8 +109,8 @@ def test_that_no_command_follows_a_link(how: str, workspace_dir: Path, tmp_path:
     ):
         done = tried(*words)
         assert (done.code, done.out, done.err.count("\n")) == (2, "", 1), (words, done)
-    for words in (("show", run_id), ("stop", run_id), ("undelete",)):
-        assert tried(*words).code == 0
+    for command in (("show", run_id), ("stop", run_id), ("undelete",)):
+        assert tried(*command).code == 0
     config = config_file(tmp_path, training={"epochs": 1}, method={"name": "dense"})
     assert tried("train", config).code == 0
     for command in (("delete", run_id), ("undelete", run_id), ("delete", run_id), ("clean", "--yes")):

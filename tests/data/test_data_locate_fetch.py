@@ -261,7 +261,7 @@ def test_that_a_place_that_cannot_be_written_is_named(
     tmp_path: Path, published_mnist: dict[str, bytes]
 ) -> None:
     (tmp_path / "mnist").write_text("a file where the folder should be")
-    with pytest.raises(UserError, match="Cannot download"):
+    with pytest.raises(UserError, match=r"/mnist' is no folder, .*: move it away"):
         fetch("mnist", tmp_path)
 
 

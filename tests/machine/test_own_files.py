@@ -20,13 +20,11 @@ IN_A_FILE: dict[str, Callable[[Path], object]] = {
 }
 BELOW_A_FOLDER: dict[str, Callable[[Path], object]] = {
     **IN_A_FILE,
-    "open_anew": lambda path: own_files.open_anew(path).close(),
     "write": lambda path: own_files.write(path, b"x"),
     "remove": own_files.remove,
     "remove_tree": own_files.remove_tree,
     "make_folder": lambda path: own_files.make_folder(path.parent / "made"),
     "names": lambda path: own_files.names(path.parent),
-    "leftovers": lambda path: own_files.leftovers(path.parent),
 }
 
 
@@ -74,15 +72,13 @@ def test_that_no_pipe_and_no_folder_is_opened(name: str, kind: str, tmp_path: Pa
 
 
 def test_that_links_are_replaced_and_removed_as_links(tmp_path: Path, sentinel: Path) -> None:
-    for name in ("written", "anew", "removed", "tree"):
+    for name in ("written", "removed", "tree"):
         (tmp_path / name).symlink_to(sentinel if name == "tree" else sentinel / "file.pt")
     own_files.write(tmp_path / "written", b"mine")
-    with own_files.open_anew(tmp_path / "anew") as file:
-        file.write(b"mine")
     own_files.remove(tmp_path / "removed")
     own_files.remove_tree(tmp_path / "tree")
-    assert own_files.names(tmp_path) == ["anew", "outside", "written"]
-    assert (own_files.read(tmp_path / "written"), own_files.read(tmp_path / "anew")) == (b"mine", b"mine")
+    assert own_files.names(tmp_path) == ["outside", "written"]
+    assert own_files.read(tmp_path / "written") == b"mine"
     assert untouched(sentinel)
 
 
@@ -93,10 +89,3 @@ def test_that_a_tree_is_removed_and_links_in_it_as_links(tmp_path: Path, sentine
     own_files.remove_tree(tmp_path / "tree")  # nothing is there any more
     assert own_files.names(tmp_path) == ["outside"]
     assert untouched(sentinel)
-
-
-def test_that_only_what_a_killed_writer_left_is_a_leftover(tmp_path: Path) -> None:
-    left = tmp_path / f".step.pt.{'0a' * 8}.part"
-    for path in (left, tmp_path / "step.pt", tmp_path / "mine.part", tmp_path / ".hidden.part"):
-        path.touch()
-    assert own_files.leftovers(tmp_path) == [left]
