@@ -54,8 +54,8 @@ class DiskUse:
     All by name: `runs` has the bytes of each folder below `runs/` by kind, without deleted runs; `trash`
     those of each deleted run and each entry of `trash/`; `data` those of each entry of `data/`; `backups`
     those of each copy of the database that an upgrade left; `parts`, by path, those of files that were not
-    written to their end and have not changed for an hour, as their writer was killed. `unreadable` lists what could not be read, which
-    counts as 0. `free_bytes` may still be written.
+    written to their end and have not changed for an hour, as their writer was killed. `unreadable` lists what
+    could not be read, which counts as 0. `free_bytes` may still be written.
     """
 
     by_kind: Sizes
@@ -106,9 +106,8 @@ def measure(
         else:
             by_kind.update(walk.by_suffix(entry))
     sizes = {kind: by_kind[kind] for kind in DiskKind}
-    return DiskUse(
-        *(sizes, runs, trash, data, backups, walk.parts, tuple(walk.unreadable)), free_bytes(workspace.root)
-    )
+    free, unreadable = free_bytes(workspace.root), tuple(walk.unreadable)
+    return DiskUse(sizes, runs, trash, data, backups, walk.parts, unreadable, free)
 
 
 def measure_run(workspace: Workspace, run_id: str) -> Sizes:
