@@ -16,16 +16,20 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine import launch as launching
 from iterand_engine.machine import processes
 from iterand_engine.machine.launch import Launch
+from iterand_engine.machine.run_log import log_path
+from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import TOP_FOLDERS, Workspace, find_workspace_dir
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import work
+from iterand_engine.slots.held_slot import take_hold
 from iterand_engine.slots.launches import slot_launch, worker_launch
 from iterand_engine.store import RunState
-from iterand_engine.store.records import Claim, SlotKey
+from iterand_engine.store.records import Claim, SlotKey, SlotPlace
 from iterand_engine.store.runs import claim_run
 from iterand_engine.training.hooks import Hooks
 from iterand_gui.live import launcher as qt
-from tests.command_line import TINY, Done, config_file, iterand, opened
+from iterand_gui.pages.run.log_reader import read_news
+from tests.command_line import TINY, Done, config_file, iterand, opened, until
 
 CPU = SlotKey(processes.host_id(), "cpu", 0)
 KEPT_FILES = ("worker.log", "best.safetensors", "final.safetensors", ".config.yaml.00000000000000aa.part")
@@ -111,6 +115,8 @@ def test_that_no_command_follows_a_link(how: str, workspace_dir: Path, tmp_path:
         assert (done.code, done.out, done.err.count("\n")) == (2, "", 1), (words, done)
     for command in (("show", run_id), ("stop", run_id), ("undelete",)):
         assert tried(*command).code == 0
+    with pytest.raises(UserError, match="is a link to"):  # as the window's tab of the log does
+        read_news(log_path(Workspace(workspace_dir), run_id), run_id, 0)
     config = config_file(tmp_path, training={"epochs": 1}, method={"name": "dense"})
     assert tried("train", config).code == 0
     for command in (("delete", run_id), ("undelete", run_id), ("delete", run_id), ("clean", "--yes")):
@@ -135,6 +141,35 @@ def _refuses_to_start(workspace: Workspace, run_id: str) -> None:
     for start, launch in starters:
         with pytest.raises(UserError, match="is a link to"):
             start(launch)
+
+
+def test_that_a_slot_goes_on_after_a_run_whose_log_is_a_link(
+    workspace_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iterand_engine.slots.held_slot.TROUBLE_S", 0.0)
+    monkeypatch.setattr("iterand_engine.slots.held_slot.LOOK_S", 0.0)
+    mine = tmp_path / "mine"
+    mine.write_bytes(b"a user's own")
+    with opened(workspace_dir) as (workspace, store):
+        Settings(cpu_slot=True).save(workspace)
+        run_id = make_run(workspace, store, RunConfig.from_mapping(TINY))
+        log_path(workspace, run_id).symlink_to(mine)
+        place = SlotPlace(CPU, "CPU", "cpu")
+        said: list[str] = []
+        held = take_hold(workspace, store, place, said.append, launching.start_detached)
+        assert held is not None
+
+        def ended() -> bool:
+            held.tick(0.0)
+            return held.is_done
+
+        until(ended)
+        run = store.reader.run(run_id)
+        assert run.state is RunState.FAILED
+        assert run.reason is not None
+        assert "could not be started 3 times" in run.reason
+        assert "worker.log' is a link to" in run.reason
+    assert mine.read_bytes() == b"a user's own"
 
 
 def test_that_a_stored_path_that_is_no_checkpoint_of_the_run_is_neither_read_nor_deleted(
