@@ -92,7 +92,11 @@ COMMANDS = (  # in the order in which `--help` lists them
         "delete", "trash", "Put runs into the trash, with their files, until `iterand clean` empties it."
     ),
     CommandEntry("undelete", "trash", "Bring runs back from the trash; alone: list what is in it."),
-    CommandEntry("clean", "trash", "List what is large, first the trash, and empty the trash."),
+    CommandEntry(
+        "clean",
+        "trash",
+        "List what is large, first the trash, and remove the trash and what killed writers left.",
+    ),
     CommandEntry(
         "unlock", "settings", "Let the test accuracy of runs be seen under the test lock; this is recorded."
     ),
@@ -117,6 +121,9 @@ COMMANDS = (  # in the order in which `--help` lists them
         "check",
         "extensions",
         "Run an extension in small trainings, and check whether it keeps its contract.",
+    ),
+    CommandEntry(
+        "allow", "allow", "Trust links in this workspace, on this machine, as they are now; alone: list them."
     ),
     CommandEntry("settings", "settings", "Show or change the workspace's settings.", is_group=True),
     CommandEntry("data", "data", "List and download datasets.", is_group=True),

@@ -18,8 +18,9 @@ from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.extensions.active import activated
 from iterand_engine.extensions.checks import run_checks
 from iterand_engine.extensions.files import disable, enable, extension_files, named_file
+from iterand_engine.machine.own_files import write_atomic
 from iterand_engine.machine.resources import resource
-from iterand_engine.machine.workspace import Workspace, write_atomic
+from iterand_engine.machine.workspace import Workspace
 
 FileArgument = Annotated[
     str, typer.Argument(metavar="FILE", help="Name of a file in the workspace's extensions folder.")

@@ -17,6 +17,7 @@ from iterand_engine.data.locate import located
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import check_code
 from iterand_engine.machine import processes
+from iterand_engine.machine.run_log import check_files
 from iterand_engine.machine.settings import data_roots
 from iterand_engine.runs.make import make_run
 from iterand_engine.store import RunState
@@ -76,6 +77,7 @@ def resume(run: RunArgument, now: NowOption = False, workspace: WorkspaceOption 
         if before not in GOES_ON:
             raise UserError(f"Run {run_id} is {before}: only one that is {', '.join(GOES_ON)} can go on.")
         check_code(at.workspace, run_id, found.extensions)
+        check_files(at.workspace, run_id)
         if not now:
             store_queue.enqueue(at.store, [run_id], first=True, waiter=processes.current())
         raise typer.Exit(train_here(at, run_id, before=before, now=now))

@@ -23,6 +23,7 @@ from iterand_engine.cli.common import (
 )
 from iterand_engine.cli.which_runs import RUNS_HELP, meant_runs
 from iterand_engine.errors import UserError
+from iterand_engine.machine import own_files
 from iterand_engine.machine.disk_use import DiskUse, LargeThing, largest, measure_run
 from iterand_engine.machine.texts import counted
 from iterand_engine.runs.trash import TrashEntry, disk_use, empty, entries, undelete_runs
@@ -75,23 +76,32 @@ def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list; remove nothing.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """List what is large, first the trash, and empty the trash."""
+    """List what is large, first the trash, and remove the trash and what killed writers left."""
     with opened(workspace) as at:
         use = disk_use(at.workspace, at.store)
         found = sorted(entries(at.workspace, at.store), key=lambda entry: -use.trash.get(entry.run_id, 0))
         _show_trash(found, use)
         _show_largest(at, largest(use, LARGEST, LARGE_BYTES))
         _report([f"Cannot look into {place}." for place in use.unreadable])
-        if not found or dry_run:
+        parts = f"{counted(len(use.parts), 'half-written file')} ({size(sum(use.parts.values()))})"
+        if use.parts:
+            result(f"\nLeft by writers that were killed: {parts}")
+        if not (found or use.parts) or dry_run:
             return
         freed = f"{counted(len(found), 'run')} ({size(_trash_bytes(found, use))})"
+        freed = " and ".join([freed] * bool(found) + [parts] * bool(use.parts))
         if not yes and not _agreed(freed):
             result("Nothing was removed.")
             return
+        for path in use.parts:
+            own_files.remove(path)
         _report(empty(at.workspace, at.store, found))
         left = {entry.run_id for entry in entries(at.workspace, at.store)}
         gone = [entry for entry in found if entry.run_id not in left]
-    result(f"Removed {counted(len(gone), 'run')} ({size(_trash_bytes(gone, use))}).")
+    if use.parts:
+        result(f"Removed {parts}.")
+    if found:
+        result(f"Removed {counted(len(gone), 'run')} ({size(_trash_bytes(gone, use))}).")
 
 
 def _agreed(what: str) -> bool:
@@ -101,9 +111,7 @@ def _agreed(what: str) -> bool:
         UserError: there is no terminal to ask in.
     """
     if not _somebody_is_there():
-        raise UserError(
-            f"Nobody can be asked here, so the trash with {what} was not emptied: add --yes to empty it."
-        )
+        raise UserError(f"Nobody can be asked here, so {what} stayed: add --yes to remove that.")
     print(f"Remove {what} for good? [y/N] ", end="", file=sys.stderr, flush=True)
     try:
         answer = sys.stdin.readline()

@@ -5,10 +5,8 @@ Source: the addresses and checksums of `sources`.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import http.client
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -20,11 +18,16 @@ from iterand_engine.config.dataset_files import Download
 from iterand_engine.data.downloads import sources
 from iterand_engine.data.file_cache import md5_of
 from iterand_engine.errors import UserError
+from iterand_engine.machine import own_files
 
 Progress = Callable[[str, int, int | None], None]  # file name, bytes so far, bytes in all if known
 
 _TIMEOUT_S = 30
 _CHUNK_BYTES = 1 << 18
+
+
+class _WrongContentError(Exception):
+    """What an address gave is not the file that was published."""
 
 
 def fetch(name: str, root: Path, progress: Progress | None = None) -> Path:
@@ -74,26 +77,22 @@ def _fetch_file(source: Download, folder: Path, progress: Progress) -> None:
 
 def _download(url: str, target: Path, md5: str, progress: Progress) -> str | None:
     """Try one address; the reason why it failed, or None."""
-    partial = target.with_name(f"{target.name}.part")
     request = urllib.request.Request(url, headers={"User-Agent": "iterand-workbench"})
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response, partial.open("wb") as stream:
-            digest = _copy(response, stream, target.name, progress)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if digest != md5:
-            return f"the file's MD5 checksum is {digest}, not {md5}"
-        os.replace(partial, target)
+        own_files.make_folder(target.parent)
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
+            own_files.write(target, lambda stream: _copy(response, stream, target.name, md5, progress))
+    except _WrongContentError as error:
+        return str(error)
     except (OSError, http.client.HTTPException) as error:  # URLError is an OSError, and so is a full disk
         return str(error.reason) if isinstance(error, urllib.error.URLError) else str(error)
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
     return None
 
 
-def _copy(response: http.client.HTTPResponse, stream: IO[bytes], name: str, progress: Progress) -> str:
+def _copy(
+    response: http.client.HTTPResponse, stream: IO[bytes], name: str, md5: str, progress: Progress
+) -> None:
+    """Copy what comes to a file; raises _WrongContentError where it is not what was published."""
     length = response.headers.get("Content-Length")
     total_bytes = int(length) if length is not None else None
     digest = hashlib.md5(usedforsecurity=False)
@@ -103,7 +102,8 @@ def _copy(response: http.client.HTTPResponse, stream: IO[bytes], name: str, prog
         digest.update(chunk)
         done_bytes += len(chunk)
         progress(name, done_bytes, total_bytes)
-    return digest.hexdigest()
+    if digest.hexdigest() != md5:
+        raise _WrongContentError(f"the file's MD5 checksum is {digest.hexdigest()}, not {md5}")
 
 
 def _silent(name: str, done_bytes: int, total_bytes: int | None) -> None:

@@ -37,7 +37,8 @@ from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.files import ExtensionFile, FileState, extension_files, is_file_name
 from iterand_engine.extensions.trust import Trust
-from iterand_engine.machine.workspace import Workspace, write_atomic
+from iterand_engine.machine import own_files
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store.records import ExtensionUse
 
 _NO_PARENT = "iterand_engine.config.method_options:MethodOptions"
@@ -123,8 +124,8 @@ def copy_into(run_folder: Path, code: dict[str, bytes]) -> None:
     """Write the code that a run uses into its folder, as `used_code` read it."""
     for file, content in code.items():
         folder = run_folder / FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / file, content)
+        own_files.make_folder(folder)
+        own_files.write(folder / file, content)
 
 
 def entries_of_file(source: Source, declarations: Iterable[Declaration]) -> tuple[Entry, ...]:
@@ -189,6 +190,7 @@ def _of_run(workspace: Workspace, run_id: str, use: ExtensionUse, trust: Trust) 
             f"run `iterand extensions enable {path}`."
         )
     source = Source(use.file, use.sha256, path)
+    own_files.refuse_link(path)
     _content(source)
     return entries_of_file(source, known)
 

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from iterand_engine.config.extension_code import Declaration
 from iterand_engine.errors import UserError
-from iterand_engine.machine.workspace import Workspace, write_atomic
+from iterand_engine.machine.own_files import write_atomic
+from iterand_engine.machine.workspace import Workspace
 
 
 class TrustedFile(BaseModel):

@@ -11,13 +11,21 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
-from iterand_engine.machine.workspace import Workspace, write_atomic
+from iterand_engine.machine.own_files import write_atomic
+
+
+class InFolder(Protocol):
+    """A workspace, of which only its folder counts here (opening one asks what is allowed in it)."""
+
+    @property
+    def root(self) -> Path: ...
 
 
 class Allowed(BaseModel):
@@ -35,7 +43,7 @@ class Allowed(BaseModel):
     links: Mapping[str, str] = {}
 
     @classmethod
-    def load(cls, workspace: Workspace) -> Allowed:
+    def load(cls, workspace: InFolder) -> Allowed:
         """Read what is allowed in a workspace; nothing where there is no record, or one of another machine.
 
         Raises:
@@ -66,7 +74,7 @@ class Allowed(BaseModel):
         """A copy that lets a folder of the workspace be a link that leads to `target`."""
         return self.model_copy(update={"links": {**self.links, name: str(target)}})
 
-    def save(self, workspace: Workspace) -> None:
+    def save(self, workspace: InFolder) -> None:
         """Write the record atomically.
 
         Raises:
@@ -83,7 +91,7 @@ class Allowed(BaseModel):
             ) from None
 
 
-def _path(workspace: Workspace) -> Path:
+def _path(workspace: InFolder) -> Path:
     key = _sha256(os.path.normcase(workspace.root))[:32]
     return platformdirs.user_config_path("iterand", appauthor=False) / "allowed" / f"{key}.json"
 

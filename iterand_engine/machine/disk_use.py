@@ -9,6 +9,7 @@ wherever they are. The caller passes which runs are deleted: the store knows.
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,10 +17,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
+from iterand_engine.machine import own_files
 from iterand_engine.machine.filesystems import free_bytes
 from iterand_engine.machine.workspace import Workspace
 
 _MOUNT_POINT = 0xA0000003  # a folder that Windows shows here and keeps elsewhere (a junction)
+
+
+PART_AGE_S = 3600.0  # a file that is still being written changes sooner
 
 
 class DiskKind(StrEnum):
@@ -48,8 +53,9 @@ class DiskUse:
 
     All by name: `runs` has the bytes of each folder below `runs/` by kind, without deleted runs; `trash`
     those of each deleted run and each entry of `trash/`; `data` those of each entry of `data/`; `backups`
-    those of each copy of the database that an upgrade left. `unreadable` lists what could not be read, which
-    counts as 0. `free_bytes` may still be written.
+    those of each copy of the database that an upgrade left; `parts`, by path, those of files that were not
+    written to their end and have not changed for an hour, as their writer was killed. `unreadable` lists what
+    could not be read, which counts as 0. `free_bytes` may still be written.
     """
 
     by_kind: Sizes
@@ -57,6 +63,7 @@ class DiskUse:
     trash: Mapping[str, int]
     data: Mapping[str, int]
     backups: Mapping[str, int]
+    parts: Mapping[Path, int]
     unreadable: tuple[str, ...]
     free_bytes: int
 
@@ -99,7 +106,8 @@ def measure(
         else:
             by_kind.update(walk.by_suffix(entry))
     sizes = {kind: by_kind[kind] for kind in DiskKind}
-    return DiskUse(sizes, runs, trash, data, backups, tuple(walk.unreadable), free_bytes(workspace.root))
+    free, unreadable = free_bytes(workspace.root), tuple(walk.unreadable)
+    return DiskUse(sizes, runs, trash, data, backups, walk.parts, unreadable, free)
 
 
 def measure_run(workspace: Workspace, run_id: str) -> Sizes:
@@ -143,6 +151,8 @@ class _Walk:
     def __init__(self, before_folder: Callable[[], None]) -> None:
         self._before_folder = before_folder
         self.unreadable: list[str] = []
+        self.parts: dict[Path, int] = {}
+        self._part_before_s = time.time() - PART_AGE_S
 
     def entries(self, folder: Path | str) -> list[os.DirEntry[str]]:
         """The entries of a folder; none where it does not exist, or vanishes meanwhile."""
@@ -196,7 +206,12 @@ class _Walk:
         try:
             if _is_folder(entry):
                 return None
-            return 0 if entry.is_symlink() else entry.stat(follow_symlinks=False).st_size
+            if entry.is_symlink():
+                return 0
+            status = entry.stat(follow_symlinks=False)
+            if own_files.is_part(entry.name) and status.st_mtime < self._part_before_s:
+                self.parts[Path(entry.path)] = status.st_size
+            return status.st_size
         except FileNotFoundError:
             return 0  # deleted while we look
         except OSError:

@@ -16,16 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iterand_engine.errors import UserError
+from iterand_engine.machine import own_files
 from iterand_engine.machine.environment import CHECKOUT
 from iterand_engine.machine.workspace import Workspace
 
-# Starts its arguments and ends at once, so that the child has no parent here and nobody must wait for it.
+# Starts its arguments with its own output, and ends at once, so that the child has no parent here and nobody
+# must wait for it.
 _STARTER = """
 import os, subprocess, sys
 detached = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-with open(sys.argv[1], "ab") as log:
-    subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                     creationflags=detached)
+subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True,
+                 creationflags=detached)
 os._exit(0)
 """
 
@@ -48,19 +49,21 @@ def start_detached(launch: Launch) -> None:
     """Start a program that is no child of this process and outlives it.
 
     Raises:
-        UserError: the program cannot be started.
+        UserError: the program cannot be started, or its log is a link or no file.
     """
-    starter = (sys.executable, "-I", "-S", "-c", _STARTER, str(launch.log))
+    starter = (sys.executable, "-I", "-S", "-c", _STARTER)
     try:
-        done = subprocess.run(
-            (*starter, launch.program, *launch.arguments),
-            cwd=launch.folder,
-            env=dict(launch.environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        with own_files.open_to_append(launch.log) as log:
+            done = subprocess.run(
+                (*starter, launch.program, *launch.arguments),
+                cwd=launch.folder,
+                env=dict(launch.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
     except OSError as error:
         raise _cannot_start(launch, str(error)) from error
     if done.returncode != 0:
@@ -72,9 +75,10 @@ def start_child(launch: Launch) -> subprocess.Popen[bytes]:
     """Start a program whose end this process waits for, and which survives the death of this process.
 
     Raises:
+        UserError: its log is a link or no file.
         OSError: the program cannot be started, or its log cannot be written.
     """
-    with launch.log.open("ab") as log:
+    with own_files.open_to_append(launch.log) as log:
         return subprocess.Popen(
             (launch.program, *launch.arguments),
             cwd=launch.folder,

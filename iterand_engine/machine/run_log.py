@@ -6,13 +6,17 @@ written ends no run; one sentence reports it.
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
+from iterand_engine.errors import UserError
+from iterand_engine.machine import own_files
 from iterand_engine.machine.workspace import Workspace
 
 POLL_S = 0.2
@@ -25,12 +29,27 @@ def log_path(workspace: Workspace, run_id: str) -> Path:
     return workspace.run_dir(run_id) / "worker.log"
 
 
+def check_files(workspace: Workspace, run_id: str) -> None:
+    """Make a run's folder if need be, and check before a start that its files can be written there.
+
+    Raises:
+        UserError: a folder of the run or its log is a link, or of another kind.
+    """
+    workspace.make_run_dir(run_id)
+    path = log_path(workspace, run_id)
+    own_files.refuse_link(path)
+    with suppress(OSError), own_files.open_to_read(path):
+        pass
+
+
 class RunLog:
     """Adds lines to a log, at once visible to readers; a context manager.
 
     Args:
         path: of the log; its folder exists.
         on_failure: gets one sentence if the log cannot be written.
+    Raises:
+        UserError: on entering, the log is a link or no file.
     """
 
     def __init__(self, path: Path, on_failure: Callable[[str], None]) -> None:
@@ -39,7 +58,10 @@ class RunLog:
 
     def __enter__(self) -> RunLog:
         try:
-            self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+            file = own_files.open_to_append(self._path)
+            self._file = io.TextIOWrapper(
+                file, encoding="utf-8", errors="backslashreplace", line_buffering=True
+            )
         except OSError as error:
             self._give_up(error)
         return self
@@ -91,9 +113,11 @@ def read_from(path: Path, position: int) -> tuple[str, int]:
 
     Returns:
         The text, empty where there is none, and the position after it.
+    Raises:
+        UserError: the log is a link or no file.
     """
     try:
-        with path.open("rb") as file:
+        with own_files.open_to_read(path) as file:
             file.seek(position)
             content = file.read()
     except FileNotFoundError:
@@ -110,13 +134,16 @@ def last_lines(path: Path, *, since: int = 0, count: int = 12) -> str:
         since: position in bytes; only lines behind it count.
         count: how many lines at most.
     Returns:
-        The lines without a final line end; empty where there are none, or the log cannot be read.
+        The lines without a final line end; empty where there are none, or the log cannot be read. Where it is
+        a link or no file, the sentence that says so.
     """
     try:
-        with path.open("rb") as file:
+        with own_files.open_to_read(path) as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(since, end - _TAIL_BYTES))
             text = file.read().decode("utf-8", errors="replace")
     except OSError:
         return ""
+    except UserError as error:
+        return str(error)
     return "\n".join(text.rstrip().splitlines()[-count:])[-_TAIL_CHARACTERS:]

@@ -10,7 +10,8 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from iterand_engine.errors import UserError, suggestion
-from iterand_engine.machine.workspace import Workspace, write_atomic
+from iterand_engine.machine.own_files import write_atomic
+from iterand_engine.machine.workspace import Workspace
 
 Auto = Literal["auto"]
 

@@ -5,36 +5,41 @@
     slots/  logs of the processes that work through the queue
     trash/<id>/  the same, of runs that an older version deleted
 
-Paths are stored relative to it, so the folder can be moved. A file is written under another name, fsynced,
-and renamed.
+Paths are stored relative to it, so the folder can be moved. The folders at its top may be links to a larger
+disk where this user allowed that on this machine (`iterand allow`); no other link is followed (`own_files`).
 """
 
 from __future__ import annotations
 
 import os
 import re
-import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import platformdirs
 
 from iterand_engine.errors import Advice, UserError
+from iterand_engine.machine import own_files
+from iterand_engine.machine.allowed import Allowed
 from iterand_engine.machine.filesystems import filesystem_warning
 
 ENVIRONMENT_VARIABLE = "ITERAND_WORKSPACE"
 _RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Auto = Literal["auto"]
 RUN_FOLDERS = ("checkpoints", "masks", "exports")
+TOP_FOLDERS = ("runs", "data", "extensions", "slots", "trash")
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where everything of one workspace is. Made by `open_workspace_dir`; `root` is absolute."""
+    """Where everything of one workspace is. Made by `open_workspace_dir`; `root` is absolute, without links.
+
+    `links` has, by the name of a folder at the top that is an allowed link, where that link leads.
+    """
 
     root: Path
+    links: tuple[tuple[str, Path], ...] = ()
 
     @property
     def db_path(self) -> Path:
@@ -49,27 +54,27 @@ class Workspace:
     @property
     def data_dir(self) -> Path:
         """The folder into which datasets are downloaded, the last data root."""
-        return self.root / "data"
+        return self._top("data")
 
     @property
     def extensions_dir(self) -> Path:
         """The folder of the user's extension files."""
-        return self.root / "extensions"
+        return self._top("extensions")
 
     @property
     def runs_dir(self) -> Path:
         """The folder that holds one folder per run, named by its id."""
-        return self.root / "runs"
+        return self._top("runs")
 
     @property
     def slots_dir(self) -> Path:
         """The folder of the slots' logs; absent until a slot is started."""
-        return self.root / "slots"
+        return self._top("slots")
 
     @property
     def trash_dir(self) -> Path:
         """Where older versions put the folders of deleted runs; nothing is put there any more."""
-        return self.root / "trash"
+        return self._top("trash")
 
     def run_dir(self, run_id: str) -> Path:
         """Folder of one run (not made here).
@@ -82,11 +87,18 @@ class Workspace:
         return self.runs_dir / run_id
 
     def make_run_dir(self, run_id: str) -> Path:
-        """Make a run's folder with `checkpoints`, `masks` and `exports` below; fine if they exist."""
+        """Make a run's folder with `checkpoints`, `masks` and `exports` below; fine if they exist.
+
+        Raises:
+            UserError: one of them is a link or a file.
+        """
         folder = self.run_dir(run_id)
         for name in RUN_FOLDERS:
-            (folder / name).mkdir(parents=True, exist_ok=True)
+            own_files.make_folder(folder / name)
         return folder
+
+    def _top(self, name: str) -> Path:
+        return dict(self.links).get(name, self.root / name)
 
     def relative(self, path: Path) -> str:
         """A path inside the workspace as it is stored: relative to the root, with forward slashes.
@@ -94,7 +106,11 @@ class Workspace:
         Raises:
             ValueError: `path` lies outside.
         """
-        return Path(os.path.abspath(path)).relative_to(self.root).as_posix()
+        absolute = Path(os.path.abspath(path))
+        for name, target in self.links:
+            if absolute.is_relative_to(target):
+                return (name / absolute.relative_to(target)).as_posix()
+        return absolute.relative_to(self.root).as_posix()
 
     def absolute(self, relpath: str) -> Path:
         """The file behind a stored path.
@@ -105,7 +121,8 @@ class Workspace:
         path = Path(os.path.normpath(self.root / relpath))
         if not path.is_relative_to(self.root):
             raise ValueError(f"stored path {relpath!r} leads outside the workspace {self.root}")
-        return path
+        top, *rest = path.relative_to(self.root).parts or ("",)
+        return self._top(top).joinpath(*rest)
 
     def warning(self) -> str | None:
         """One sentence where the folder is on a network or synced drive, on which a database is not safe."""
@@ -123,8 +140,14 @@ def find_workspace_dir(path: Path | str | None = None) -> Workspace:
     Args:
         path: the folder asked for (`--workspace`); None = ITERAND_WORKSPACE, else the user's data folder.
     Raises:
-        UserError: the place is a file.
+        UserError: the place is a file, or a folder in it is a link that is not allowed.
     """
+    workspace = named_workspace(path)
+    return Workspace(workspace.root, tuple(_links(workspace)))
+
+
+def named_workspace(path: Path | str | None = None) -> Workspace:
+    """As `find_workspace_dir`, without a look at the links in it; for what only says or allows them."""
     chosen = (
         path
         or os.environ.get(ENVIRONMENT_VARIABLE)
@@ -138,18 +161,43 @@ def find_workspace_dir(path: Path | str | None = None) -> Workspace:
     return workspace
 
 
+def link_target(workspace: Workspace, name: str) -> Path | None:
+    """Where a folder at the top of a workspace leads; None where it is no link."""
+    path = workspace.root / name
+    return Path(os.path.realpath(path)) if own_files.is_link(path) else None
+
+
+def _links(workspace: Workspace) -> list[tuple[str, Path]]:
+    found = [(name, link_target(workspace, name)) for name in TOP_FOLDERS]
+    links = [(name, target) for name, target in found if target is not None]
+    allowed = Allowed.load(workspace).links if links else {}
+    for name, target in links:
+        if allowed.get(name) != str(target):
+            raise UserError(
+                f"The folder {name!r} of the workspace {workspace.root} is a link to {str(target)!r}, which "
+                f"you did not allow on this machine: remove the link, or trust it by `iterand allow {name}`."
+            )
+        if not target.is_dir():
+            raise UserError(
+                f"The folder {name!r} of the workspace {workspace.root} is a link to {str(target)!r}, which "
+                "is no folder now: bring it back (is its disk there?), or remove the link."
+            )
+    return links
+
+
 def open_workspace_dir(path: Path | str | None = None) -> Workspace:
     """Find the workspace and make its folders.
 
     Args:
         path: as in `find_workspace_dir`.
     Raises:
-        UserError: the place is a file, or cannot be made or written.
+        UserError: as `find_workspace_dir`, or the place cannot be made or written.
     """
     workspace = find_workspace_dir(path)
     try:
+        workspace.root.mkdir(parents=True, exist_ok=True)
         for folder in (workspace.data_dir, workspace.extensions_dir, workspace.runs_dir):
-            folder.mkdir(parents=True, exist_ok=True)
+            own_files.make_folder(folder)
     except OSError as error:
         raise UserError(
             f"Cannot make the workspace {workspace.root} ({error.strerror}): name another folder.",
@@ -162,38 +210,3 @@ def open_workspace_dir(path: Path | str | None = None) -> Workspace:
             Advice.OTHER_WORKSPACE,
         )
     return workspace
-
-
-def write_atomic(path: Path, content: bytes | Callable[[BinaryIO], None]) -> None:
-    """Write a file atomically: a reader, even after a power cut, sees either the old or the new content.
-
-    Args:
-        path: the file; its folder exists.
-        content: the bytes, or a function that writes them to the open file it is given.
-    Raises:
-        OSError: as writing does (disk full, no permission); `path` is then as it was.
-    """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
-    try:
-        with beside.open("xb") as file:
-            if isinstance(content, bytes):
-                file.write(content)
-            else:
-                content(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if not hasattr(os, "O_DIRECTORY"):
-        return  # Windows: a rename needs no sync of its folder, and folders cannot be opened
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

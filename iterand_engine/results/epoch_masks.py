@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from iterand_engine.config.catalog import METHODS
 from iterand_engine.errors import UserError
-from iterand_engine.machine.workspace import Workspace, write_atomic
+from iterand_engine.machine import own_files
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results import stored_mask
 from iterand_engine.results.stored_mask import Arrays, LayerMask, UnknownMaskError
 from iterand_engine.store import RunRow
@@ -62,8 +63,11 @@ def has_masks(workspace: Workspace, run: RunRow) -> bool | None:
     entry = METHODS.get(run.method)
     if entry is not None and entry.has_masks is not None:
         return entry.has_masks
-    if stored_epochs(workspace.run_dir(run.id) / "masks"):
-        return True
+    try:
+        if stored_epochs(workspace.run_dir(run.id) / "masks"):
+            return True
+    except UserError:  # the folder is a link; who reads the masks is told so
+        return None
     return False if run.step else None
 
 
@@ -72,10 +76,8 @@ def epoch_path(folder: Path, epoch: int) -> Path:
 
 
 def stored_epochs(folder: Path) -> list[int]:
-    """List the epochs whose masks are on disk, ascending."""
-    if not folder.is_dir():
-        return []
-    found = (_NAME.fullmatch(path.name) for path in folder.iterdir())
+    """List the epochs whose masks are on disk, ascending; raises UserError if the folder is a link."""
+    found = (_NAME.fullmatch(name) for name in own_files.names(folder))
     return sorted(int(match[1]) for match in found if match)
 
 
@@ -97,7 +99,7 @@ def write_epoch(folder: Path, masks: EpochMasks, previous: EpochMasks | None) ->
             arrays[f"range{index}"] = np.array([histogram.low, histogram.high, histogram.threshold])
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    write_atomic(epoch_path(folder, masks.epoch), buffer.getvalue())
+    own_files.write(epoch_path(folder, masks.epoch), buffer.getvalue())
 
 
 def _followed(previous: EpochMasks | None, masks: EpochMasks) -> dict[str, LayerMask] | None:
@@ -146,7 +148,7 @@ class _Frame:
 def _read_frame(folder: Path, epoch: int, *, asked: int) -> _Frame:
     path = epoch_path(folder, epoch)
     try:
-        content = path.read_bytes()
+        content = own_files.read(path)
     except FileNotFoundError:
         known = stored_epochs(folder)
         said = f"{known[0]} to {known[-1]}" if known else "none"

@@ -7,6 +7,7 @@ of every epoch. Torch-free.
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
@@ -14,7 +15,8 @@ import numpy as np
 
 from iterand_engine.config.metrics import VAL_ACCURACY, metric_of
 from iterand_engine.errors import Advice, UserError, suggestion
-from iterand_engine.machine.workspace import Workspace, write_atomic
+from iterand_engine.machine import own_files
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results import stored_mask
 from iterand_engine.results.epoch_masks import EpochMasks, has_masks, read_epoch, stored_epochs
 from iterand_engine.store import RunDetail, Store
@@ -47,7 +49,7 @@ def export_masks(
         UserError: the run has no such masks, or the file cannot be written.
     """
     detail = store.reader.run(run_id)
-    check_target(out, replace=replace)
+    check_target(workspace, out, replace=replace)
     number = masks_epoch(workspace, store, detail, epoch)
     write_export(out, masks_bytes(read_epoch(workspace.run_dir(run_id) / "masks", number)))
     return number
@@ -56,7 +58,7 @@ def export_masks(
 def write_export(out: Path, content: bytes) -> None:
     """Write a file under another name and rename it; raises UserError if that fails."""
     try:
-        write_atomic(out, content)
+        own_files.write_atomic(out, content)
     except OSError as error:
         said = f"Cannot write {str(out)!r}: {error.strerror}; name another file."
         raise UserError(said, Advice.OTHER_FILE) from None
@@ -72,12 +74,15 @@ def known_format(text: str) -> ExportFormat:
         raise UserError(f"The format {text!r} is not known{near} (allowed: {', '.join(allowed)}).") from None
 
 
-def check_target(out: Path, *, replace: bool) -> None:
+def check_target(workspace: Workspace, out: Path, *, replace: bool) -> None:
     """Check that a file may be written.
 
     Raises:
-        UserError: it is a folder, its folder is missing, or it exists and `replace` is not set.
+        UserError: it is a folder, its folder is missing, it exists and `replace` is not set, or it lies in
+            the workspace and a link is on the way to it.
     """
+    with suppress(ValueError):  # outside the workspace: there, links are the user's
+        own_files.refuse_link(workspace.absolute(workspace.relative(out)))
     if out.is_dir():
         raise UserError(f"{str(out)!r} is a folder; name a file in it.")
     if not out.absolute().parent.is_dir():

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from iterand_engine.errors import UserError
-from iterand_engine.machine.workspace import write_atomic
+from iterand_engine.machine.own_files import write_atomic
 from iterand_engine.store import Series, Store
 
 HEAD = ("series", "layer", "step", "value")

@@ -6,11 +6,13 @@ accuracy and at the end. See docs/store.md for the layout.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from iterand_engine.errors import UserError
-from iterand_engine.machine.workspace import Workspace, write_atomic
+from iterand_engine.machine import own_files
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.epoch_masks import EpochMasks, epoch_path, read_epoch, stored_epochs, write_epoch
 from iterand_engine.runs.background_writer import BackgroundWriter
 from iterand_engine.store import PublishedCheckpoint as StoredCheckpoint
@@ -20,6 +22,7 @@ from iterand_engine.training.checkpoint import Checkpoint
 from iterand_engine.training.final_state import FinalState
 
 KEPT_CHECKPOINTS = 2
+_CHECKPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.pt")
 
 
 class RunFiles:
@@ -52,7 +55,7 @@ class RunFiles:
         """
         for later in stored_epochs(self.masks_folder):
             if later > epoch:
-                epoch_path(self.masks_folder, later).unlink()
+                own_files.remove(epoch_path(self.masks_folder, later))
         self._previous = None
         if epoch in stored_epochs(self.masks_folder):
             try:
@@ -72,12 +75,20 @@ class RunFiles:
     def add_network(self, name: str, state: FinalState) -> None:
         """Queue a network to be written as `name`.safetensors."""
         path = self._folder / f"{name}.safetensors"
-        self._writer.submit(lambda: write_atomic(path, final_state.to_bytes(state)))
+        self._writer.submit(lambda: own_files.write(path, final_state.to_bytes(state)))
 
     def remove_checkpoint_files(self) -> None:
         """Remove all checkpoint files of a finished run, whose entries the store no longer has."""
-        for path in (self._folder / "checkpoints").glob("*.pt"):
-            path.unlink(missing_ok=True)
+        folder = self._folder / "checkpoints"
+        for name in own_files.names(folder):
+            if name.endswith(".pt"):
+                own_files.remove(folder / name)
+
+    def remove_parts(self) -> None:
+        """Remove the files that an earlier start, which was killed, had not written to their end."""
+        for folder in (self._folder, self._folder / "checkpoints", self.masks_folder):
+            for name in filter(own_files.is_part, own_files.names(folder)):
+                own_files.remove(folder / name)
 
     def wait(self) -> None:
         """Block until everything queued is written; raises an error of the writing."""
@@ -91,7 +102,7 @@ class RunFiles:
         content = checkpoint.to_bytes(state)
         position = state.position
         path = self._folder / "checkpoints" / f"step-{position.step:09d}-epoch-{position.epoch:05d}.pt"
-        write_atomic(path, content)
+        own_files.write(path, content)
         relpath = self._workspace.relative(path)
         self._recorder.publish_checkpoint(
             position.step, position.epoch, relpath, checkpoint.checksum(content), "training"
@@ -101,13 +112,20 @@ class RunFiles:
     def _prune(self, keep: int) -> None:
         for old in stored_checkpoints(self._store, self._run_id)[keep:]:
             self._recorder.forget_checkpoint(old.relpath)
-            self._workspace.absolute(old.relpath).unlink(missing_ok=True)
+            if _is_checkpoint_of(self._run_id, old.relpath):
+                own_files.remove(self._workspace.absolute(old.relpath))
 
 
 def stored_checkpoints(store: Store, run_id: str) -> list[StoredCheckpoint]:
     """Find the published checkpoints of a run, newest first."""
     found = store.reader.checkpoints(run_id)
     return sorted(found, key=lambda entry: (entry.step, entry.epoch), reverse=True)
+
+
+def _is_checkpoint_of(run_id: str, relpath: str) -> bool:
+    """Whether a stored path, which anybody may have written, is that of a checkpoint of the run."""
+    start, _, name = relpath.rpartition("/")
+    return start == f"runs/{run_id}/checkpoints" and _CHECKPOINT.fullmatch(name) is not None
 
 
 def load_checkpoint(
@@ -128,6 +146,11 @@ def load_checkpoint(
     problems: list[UserError] = []
     for entry in stored_checkpoints(store, run_id):
         try:
+            if not _is_checkpoint_of(run_id, entry.relpath):
+                raise UserError(
+                    f"The database names {entry.relpath!r} as a checkpoint of run {run_id}, which is none of "
+                    "its files, so it was not opened."
+                )
             found = checkpoint.read(workspace.absolute(entry.relpath), entry.sha256)
         except UserError as error:
             problems.append(error)

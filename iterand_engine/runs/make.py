@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from iterand_engine.config.run_config import RunConfig, to_yaml
 from iterand_engine.data.fingerprint import dataset_fingerprint
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import copy_into, used_by, used_code
+from iterand_engine.machine import own_files
 from iterand_engine.machine.devices import Device, cpu_device, find_device, list_devices, resolve_precision
 from iterand_engine.machine.environment import git_commit
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.machine.settings import Settings, data_roots
-from iterand_engine.machine.workspace import Workspace, write_atomic
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.runs.fingerprints import note_fingerprint
 from iterand_engine.runs.group_key import behaviour_of, group_key
 from iterand_engine.slots.places import my_devices
@@ -136,10 +136,11 @@ def _written(workspace: Workspace, made: Sequence[_Made]) -> Iterator[None]:
     try:
         for one in made:
             folder = workspace.make_run_dir(one.id)
-            write_atomic(folder / "config.yaml", to_yaml(one.config).encode())
+            own_files.write(folder / "config.yaml", to_yaml(one.config).encode())
             copy_into(folder, one.code)
         yield
     except BaseException:
         for one in made:
-            shutil.rmtree(workspace.run_dir(one.id), ignore_errors=True)
+            with suppress(OSError, UserError):
+                own_files.remove_tree(workspace.run_dir(one.id))
         raise

@@ -175,6 +175,7 @@ class RunSession(Hooks):
         with concerning("disk"):
             start = load_checkpoint(self._workspace, self._store, self._run_id, self._say)
         position = start.position if start else Position()
+        self._files.remove_parts()
         self._recorder.rewind(position.step)
         self._recorder.progress(position.step, position.epoch, task.total_steps)
         self._files.keep_masks_until(position.epoch if start else -1, self._say)

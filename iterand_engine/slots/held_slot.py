@@ -205,12 +205,12 @@ class HeldSlot:
         return f"held: the program changed from {self._program} to {now}"
 
     def _start(self, claim: Claim) -> None:
-        launch = worker_launch(self._workspace, claim, self._threads)
-        log_start = launch.log.stat().st_size if launch.log.exists() else 0
         try:
+            launch = worker_launch(self._workspace, claim, self._threads)
+            log_start = launch.log.stat().st_size if launch.log.exists() else 0
             process = start_child(launch)
-        except OSError as error:
-            reason = f"its worker could not be started ({error})"
+        except (OSError, UserError) as error:
+            reason = f"its worker could not be started ({str(error).rstrip('.')})"
             store_queue.died(self._store, claim.run_id, claim.token, reason, "")
             raise UserError(f"Run {claim.run_id}: {reason}.") from error
         self._worker = Worker(claim, process, log_start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from iterand_engine.machine import own_files
 from iterand_engine.machine.launch import Launch, python_launch
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store.records import Claim, SlotKey
@@ -13,7 +14,7 @@ TOKEN_VARIABLE = "ITERAND_RUN_TOKEN"  # no argument, because every user of the m
 
 def slot_launch(workspace: Workspace, key: SlotKey) -> Launch:
     """Describe the launch of a slot's process, and make the folder of its log."""
-    workspace.slots_dir.mkdir(exist_ok=True)
+    own_files.make_folder(workspace.slots_dir)
     words = ("--workspace", str(workspace.root), "--device", key.device, "--position", str(key.position))
     log = workspace.slots_dir / f"{key.device}-{key.position}.log"
     return python_launch("iterand_engine.slots.process", words, workspace, log)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from iterand_engine.machine import own_files
 from iterand_engine.machine.launch import Launch, Launcher
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
@@ -74,7 +75,7 @@ def _sweep_facts(sweep: SweepRow, runs: Sequence[RunRow]) -> dict[str, str]:
 
 
 def _run(workspace: Workspace, command: str, facts: dict[str, str], launcher: Launcher) -> None:
-    workspace.slots_dir.mkdir(exist_ok=True)
+    own_files.make_folder(workspace.slots_dir)
     shell = ("/bin/sh", "-c") if os.name == "posix" else (os.environ.get("COMSPEC", "cmd.exe"), "/c")
     variables = {f"ITERAND_{name}": facts.get(name, "") for name in FACTS}
     environment = {**os.environ, "ITERAND_WORKSPACE": str(workspace.root), **variables}

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from iterand_engine.errors import UserError
+from iterand_engine.machine import own_files
 from iterand_engine.store import dialect
 from iterand_engine.store.schema import SCHEMA_REVISION
 from iterand_engine.store.states import live_ids
@@ -36,8 +37,9 @@ def prepare_database(
         The path of the backup where an older database was upgraded, else None.
     Raises:
         UserError: the file is no such database, is newer than this program, has live runs to be upgraded, or
-            its disk refuses a write-ahead log.
+            its disk refuses a write-ahead log; or one of its files is a link.
     """
+    _refuse_links(path)
     with _troubles_said(path):
         found = _revision_of(path)
         if found == head:
@@ -53,8 +55,10 @@ def check_database(path: Path, *, head: str = SCHEMA_REVISION) -> None:
         path: the database file.
         head: the schema that this program reads.
     Raises:
-        UserError: there is no database yet, its schema is older or newer, or the file is no such database.
+        UserError: there is no database yet, its schema is older or newer, one of its files is a link, or the
+            file is no such database.
     """
+    _refuse_links(path)
     with _troubles_said(path):
         found = _revision_of(path)
         if found == head:
@@ -66,6 +70,12 @@ def check_database(path: Path, *, head: str = SCHEMA_REVISION) -> None:
         f"The workspace's database {path} has the older schema {int(found)} and is only read here:"
         " `iterand runs` upgrades it, and keeps a copy."
     )
+
+
+def _refuse_links(path: Path) -> None:
+    """SQLite would write through a link to whatever it leads to, also in place of the files beside."""
+    for end in ("", "-wal", "-shm", "-journal"):
+        own_files.refuse_link(path.with_name(path.name + end))
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from iterand_engine.errors import UserError
+from iterand_engine.machine import own_files
 
 FORMAT = 1
 
@@ -94,10 +95,10 @@ def read(path: Path, sha256: str) -> Checkpoint:
     """Read a checkpoint file.
 
     Raises:
-        UserError: the file is missing, damaged or of a newer format.
+        UserError: the file is missing, a link, damaged or of a newer format.
     """
     try:
-        content = path.read_bytes()
+        content = own_files.read(path)
     except OSError as error:
         raise UserError(f"Cannot read the checkpoint {path}: {error.strerror}.") from None
     if checksum(content) != sha256:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from iterand_engine.errors import UserError
+from iterand_engine.machine import own_files
 from iterand_engine.pruning import MaskedLayer
 from iterand_engine.results import stored_mask
 from iterand_engine.results.stored_mask import LayerMask, UnknownMaskError
@@ -75,9 +76,8 @@ def read(path: Path) -> FinalState:
         UserError: the file is missing or damaged, or its masks are of an unknown kind.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            names = file.keys()
-            state = FinalState({name: file.get_tensor(name) for name in names}, dict(file.metadata() or {}))
+        content = own_files.read(path)
+        state = FinalState(dict(sorted(load(content).items())), _facts(content))
         _ = state.masks
         return state
     except FileNotFoundError:
@@ -88,6 +88,12 @@ def read(path: Path) -> FinalState:
         raise UserError(f"Cannot read {path}: {error}.") from None
     except (SafetensorError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(f"Cannot read {path}: {error}; the file is damaged.") from None
+
+
+def _facts(content: bytes) -> dict[str, str]:
+    """The facts in the header of a safetensors file, which `load` does not give."""
+    length = int.from_bytes(content[:8], "little")
+    return dict(json.loads(content[8 : 8 + length]).get("__metadata__", {}))
 
 
 def digest(state: FinalState) -> str:

@@ -29,7 +29,7 @@ def export_network(
     finished.
     """
     detail = store.reader.run(run_id)
-    check_target(out, replace=replace)
+    check_target(workspace, out, replace=replace)
     state, number = _network(workspace, store, detail, epoch)
     about = {
         "run": detail.id,

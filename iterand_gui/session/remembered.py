@@ -13,7 +13,7 @@ from typing import Any
 
 import platformdirs
 
-from iterand_engine.machine.workspace import write_atomic
+from iterand_engine.machine.own_files import write_atomic
 
 RECENT = 8
 

@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from iterand_engine.errors import ExitCode, UserError
+from iterand_engine.machine import own_files
 from iterand_engine.machine.supported import require_supported
-from iterand_engine.machine.workspace import find_workspace_dir, open_workspace_dir
+from iterand_engine.machine.workspace import named_workspace, open_workspace_dir
 from iterand_gui.live import collector
 from iterand_gui.shell.no_display import QT_PACKAGES, become_demo, demo_instead_of_abort, no_display
 
@@ -167,7 +168,7 @@ class Workbench:
             for folder in self._memory.texts("workspaces")[:1]:
                 if Path(folder).is_dir():
                     return Path(folder)
-        return find_workspace_dir().root
+        return named_workspace().root
 
     def open(self, folder: Path) -> None:
         """Show a workspace in place of the one shown.
@@ -220,9 +221,9 @@ class DefectReporter:
         text = "".join(traceback.format_exception(kind, error, trace))
         sys.stderr.write(text)
         try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(text)
-        except OSError:
+            with own_files.open_to_append(self._path) as file:
+                file.write(text.encode("utf-8", "backslashreplace"))
+        except (OSError, UserError):
             pass  # it went to stderr
         if isinstance(error, UserError):
             self._window.session.messages.error(str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -150,6 +151,33 @@ def test_that_yes_empties_the_trash_for_good(workspace_dir: Path) -> None:
     assert iterand("undelete", gone, "--workspace", workspace_dir).code == 2
     done = clean(workspace_dir)  # nothing to ask for
     assert (done.code, done.out.splitlines()[0]) == (0, "The trash is empty.")
+
+
+def test_that_clean_removes_what_killed_writers_left(workspace_dir: Path) -> None:
+    new_run(workspace_dir, "kept")
+    names = (
+        "data/mnist/.train.gz",
+        f"runs/{new_run(workspace_dir, 'one')}/checkpoints/.step.pt",
+        ".settings.yaml",
+    )
+    left = [workspace_dir / f"{name}.{number:016x}.part" for number, name in enumerate(names)]
+    now = workspace_dir / "data" / "mnist" / f".train.gz.{'f' * 16}.part"  # a download that goes on
+    users = workspace_dir / "data" / "mnist" / "mine.part"
+    for path in (*left, now, users):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes(1000))
+        if path != now:
+            os.utime(path, (1e9, 1e9))
+    listed = clean(workspace_dir, "--dry-run")
+    assert "\nLeft by writers that were killed: 3 half-written files (3.0 kB)\n" in listed.out
+    assert clean(workspace_dir).err.startswith(
+        "Nobody can be asked here, so 3 half-written files (3.0 kB) stayed"
+    )
+    assert all(path.exists() for path in left)
+    done = clean(workspace_dir, "--yes")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.endswith("\nRemoved 3 half-written files (3.0 kB).\n")
+    assert [path.exists() for path in (*left, now, users)] == [False, False, False, True, True]
 
 
 @pytest.mark.parametrize(

@@ -261,8 +261,23 @@ def test_that_a_place_that_cannot_be_written_is_named(
     tmp_path: Path, published_mnist: dict[str, bytes]
 ) -> None:
     (tmp_path / "mnist").write_text("a file where the folder should be")
-    with pytest.raises(UserError, match="Cannot download"):
+    with pytest.raises(UserError, match=r"/mnist' is no folder, .*: move it away"):
         fetch("mnist", tmp_path)
+
+
+def test_that_nothing_is_downloaded_through_a_link(
+    tmp_path: Path, published_mnist: dict[str, bytes], site: Site
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "mnist").symlink_to(elsewhere)
+    with pytest.raises(UserError, match=r"/mnist' is a link to '.*elsewhere'"):
+        fetch("mnist", tmp_path)
+    assert list(elsewhere.iterdir()) == []
+    assert site.asked == []
+    for name, data in published_mnist.items():  # somebody who has the files may link them
+        (elsewhere / name).write_bytes(data)
+    assert fetch("mnist", tmp_path) == tmp_path / "mnist"
 
 
 @pytest.mark.parametrize(

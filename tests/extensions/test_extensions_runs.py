@@ -140,6 +140,9 @@ def test_that_a_copy_that_was_tampered_with_is_not_run(workspace: Workspace, tmp
     assert reason_of(workspace, run_id)[0] is RunState.FAILED
     copy.unlink()
     assert "Cannot read the extension" in trained(workspace, run_id).err
+    (tmp_path / "net.py").write_text(NET)
+    copy.symlink_to(tmp_path / "net.py")
+    assert "is a link to" in trained(workspace, run_id).err
     assert not marker.exists()
 
 

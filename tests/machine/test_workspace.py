@@ -15,8 +15,9 @@ import pytest
 
 from iterand_engine.errors import UserError
 from iterand_engine.machine.filesystems import filesystem_warning, folder_bytes, free_bytes
+from iterand_engine.machine.own_files import write_atomic
 from iterand_engine.machine.settings import Settings
-from iterand_engine.machine.workspace import Workspace, open_workspace_dir, write_atomic
+from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from tests.paths import ROOT
 
 RUN_ID = "6f1f7c1e-4d8f-4b57-9f5b-0c8e5b6a7d11"
@@ -123,7 +124,7 @@ def test_that_a_process_killed_while_it_writes_leaves_the_old_file(tmp_path: Pat
     script = """
 import os, signal, sys
 from pathlib import Path
-from iterand_engine.machine.workspace import write_atomic
+from iterand_engine.machine.own_files import write_atomic
 def half(file):
     file.write(b"half")
     file.flush()

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from iterand_engine.machine import own_files
+
 MOST_BYTES: Final = 4_000_000  # of a log that is opened: more than the view keeps
 _CHUNK_BYTES: Final = 1_000_000  # a look; the rest comes with the next
 
@@ -40,9 +42,10 @@ def read_news(path: Path, run_id: str, position: int) -> LogNews:
         position: that of the look before; 0 at first.
     Raises:
         OSError: the log cannot be read.
+        UserError: it is a link or no file.
     """
     try:
-        with path.open("rb") as file:
+        with own_files.open_to_read(path) as file:
             end = file.seek(0, 2)
             anew = position == 0 or end < position
             begin = max(0, end - MOST_BYTES) if anew else position

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from iterand_engine.machine import texts
+from iterand_engine.machine import own_files, texts
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.results.differences import value_text
 from iterand_engine.store import RunDetail, Store
@@ -56,7 +56,7 @@ def read_facts(workspace: Workspace, store: Store, run_id: str) -> RunFacts:
     """Read what is stored of a run and list its files.
 
     Raises:
-        UserError: there is no such run.
+        UserError: there is no such run, or its folder is a link.
     """
     return RunFacts(store.reader.run(run_id), tuple(_entries(workspace.run_dir(run_id))))
 
@@ -83,13 +83,15 @@ def _flat(snapshot: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 
 def _entries(folder: Path) -> Iterator[FileEntry]:
     """Files first, then folders, each by name; what vanishes as we look is left out."""
+    own_files.refuse_link(folder)
     try:
-        found = sorted(os.scandir(folder), key=lambda entry: (entry.is_dir(), entry.name))
+        found = sorted(os.scandir(folder), key=lambda one: (one.is_dir(follow_symlinks=False), one.name))
     except OSError:
         return
     for entry in found:
         if entry.is_dir(follow_symlinks=False):
-            sizes = [_size(path) for path in Path(entry.path).rglob("*") if not path.is_dir()]
+            below = (Path(place) / name for place, _, names in os.walk(entry.path) for name in names)
+            sizes = [_size(path) for path in below]
             if sizes:
                 yield FileEntry(f"{entry.name}/", len(sizes), sum(sizes))
         else:
