@@ -23,7 +23,7 @@ from iterand_engine.config.catalog import entries_of
 from iterand_engine.config.extension_code import FOLDER, WORDS, CodeKind, Declaration, Source, sha256_of
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.extensions.trust import Trust, TrustedFile
-from iterand_engine.machine.launch import python_environment
+from iterand_engine.machine.launch import SAFE_FOLDER, python_environment
 from iterand_engine.machine.workspace import Workspace
 
 DESCRIBE_S = 120.0  # running a file includes importing torch, which may take long on a slow disk
@@ -272,10 +272,11 @@ def describe(path: Path) -> Description:
         UserError: the file cannot be run, declares nothing, or declares something that is not allowed.
     """
     with tempfile.TemporaryDirectory(prefix="iterand-describe-") as folder:
-        answer = Path(folder, "answer.json")
+        answer = Path(folder, "answer.json").absolute()
         try:
             done = subprocess.run(
-                [*child_command(), "describe", str(path), str(answer)],
+                [*child_command(), "describe", str(path.absolute()), str(answer)],
+                cwd=SAFE_FOLDER,
                 env=child_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from PySide6.QtCore import QIODevice, QProcess, QProcessEnvironment
 
 from iterand_engine.errors import UserError
-from iterand_engine.machine.launch import Launch
+from iterand_engine.machine.launch import SAFE_FOLDER, Launch
 
 
 def start_detached(launch: Launch) -> None:
@@ -20,7 +20,7 @@ def start_detached(launch: Launch) -> None:
     process = QProcess()
     process.setProgram(launch.program)
     process.setArguments(list(launch.arguments))
-    process.setWorkingDirectory(str(launch.folder))
+    process.setWorkingDirectory(str(SAFE_FOLDER))
     environment = QProcessEnvironment()
     for name, value in launch.environment.items():
         environment.insert(name, value)
@@ -30,4 +30,4 @@ def start_detached(launch: Launch) -> None:
     process.setStandardOutputFile(str(launch.log), append)
     process.setStandardErrorFile(str(launch.log), append)
     if not process.startDetached():
-        raise UserError(f"Cannot start {launch.program} in {launch.folder}: {process.errorString()}.")
+        raise UserError(f"Cannot start {launch.program}: {process.errorString()}.")
