@@ -164,18 +164,19 @@ def open_workspace_dir(path: Path | str | None = None) -> Workspace:
     return workspace
 
 
-def write_atomic(path: Path, content: bytes | Callable[[BinaryIO], None]) -> None:
+def write_atomic(path: Path, content: bytes | Callable[[BinaryIO], None], *, mode: int = 0o666) -> None:
     """Write a file atomically: a reader, even after a power cut, sees either the old or the new content.
 
     Args:
         path: the file; its folder exists.
         content: the bytes, or a function that writes them to the open file it is given.
+        mode: the file's permissions, from its first moment on, before the umask.
     Raises:
         OSError: as writing does (disk full, no permission); `path` is then as it was.
     """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with beside.open("xb") as file:
+        with open(beside, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             if isinstance(content, bytes):
                 file.write(content)
             else:
