@@ -118,6 +118,7 @@ COMMANDS = (  # in the order in which `--help` lists them
         "extensions",
         "Run an extension in small trainings, and check whether it keeps its contract.",
     ),
+    CommandEntry("allow", "allow", "Allow what came with a workspace, as it is now and on this machine."),
     CommandEntry("settings", "settings", "Show or change the workspace's settings.", is_group=True),
     CommandEntry("data", "data", "List and download datasets.", is_group=True),
     CommandEntry("extensions", "extensions", "List, enable and disable extensions.", is_group=True),

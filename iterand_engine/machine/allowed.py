@@ -12,12 +12,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
-from iterand_engine.machine.workspace import Workspace, write_atomic
+from iterand_engine.machine.private_files import read_record, user_file, write_private
+from iterand_engine.machine.workspace import Workspace
+
+HOW_TO_ALLOW = "`iterand settings get on_end` shows it; if you trust it, `iterand allow on_end` lets it run."
 
 
 class Allowed(BaseModel):
@@ -39,11 +41,11 @@ class Allowed(BaseModel):
         """Read what is allowed in a workspace; nothing where there is no record, or one of another machine.
 
         Raises:
-            UserError: the record is damaged or cannot be read.
+            UserError: the record is damaged, cannot be read, or another user could have written it.
         """
         path, nothing = _path(workspace), cls(workspace=str(workspace.root))
         try:
-            found = cls.model_validate_json(path.read_bytes())
+            found = cls.model_validate_json(read_record(path))
         except FileNotFoundError:
             return nothing
         except (OSError, ValidationError) as error:
@@ -74,8 +76,7 @@ class Allowed(BaseModel):
         """
         path = _path(workspace)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, self.model_dump_json(indent=1).encode())
+            write_private(path, self.model_dump_json(indent=1).encode())
         except OSError as error:
             raise UserError(
                 f"Cannot write {str(path)!r}, which says what is allowed in the workspace {workspace.root}: "
@@ -83,9 +84,36 @@ class Allowed(BaseModel):
             ) from None
 
 
+def allow_command(workspace: Workspace, command: str) -> None:
+    """Let a command, which the user wrote or looked at, run when a run ends here; an empty one allows none.
+
+    Raises:
+        UserError: the record cannot be read or written.
+    """
+    Allowed.load(workspace).with_command(command).save(workspace)
+
+
+def why_command_is_off(workspace: Workspace, command: str) -> str:
+    """One sentence where the command `on_end` of the settings does not run; empty where it does, or is empty.
+
+    A record that cannot be used allows nothing, and its sentence says so.
+    """
+    try:
+        if not command or Allowed.load(workspace).allows_command(command):
+            return ""
+    except UserError as error:
+        return f"on_end does not run. {error}"
+    return "on_end does not run: nobody allowed this command in this workspace on this machine."
+
+
+def visible_command(command: str) -> str:
+    """A command on one line, in which nothing can hide: what is not printed is written as an escape."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in command)
+
+
 def _path(workspace: Workspace) -> Path:
     key = _sha256(os.path.normcase(workspace.root))[:32]
-    return platformdirs.user_config_path("iterand", appauthor=False) / "allowed" / f"{key}.json"
+    return user_file("allowed", f"{key}.json")
 
 
 def _sha256(text: str) -> str:
