@@ -25,15 +25,16 @@ HOW_TO_ALLOW = "`iterand settings get on_end` shows it; if you trust it, `iteran
 class Allowed(BaseModel):
     """What is allowed in one workspace.
 
-    `on_end` is the SHA-256 of the command that may run. `links` has, by the name of a folder at the top of
-    the workspace, where the link led when it was allowed.
+    `on_end` has the SHA-256 of the commands that may run: the one that was allowed last and the one before
+    it, so that a change can be undone. `links` has, by the name of a folder at the top of the workspace,
+    where the link led when it was allowed.
     """
 
     model_config = ConfigDict(frozen=True)
 
     workspace: str
     machine: str = Field(default_factory=processes.machine_id)
-    on_end: str | None = None
+    on_end: tuple[str, ...] = ()
     links: Mapping[str, str] = {}
 
     @classmethod
@@ -58,11 +59,12 @@ class Allowed(BaseModel):
 
     def allows_command(self, command: str) -> bool:
         """Whether a command may run when a run ends."""
-        return self.on_end == _sha256(command)
+        return _sha256(command) in self.on_end
 
     def with_command(self, command: str) -> Allowed:
-        """A copy that lets one command run when a run ends, and no other."""
-        return self.model_copy(update={"on_end": _sha256(command) if command else None})
+        """A copy that lets one command run when a run ends; of earlier ones, the last stays allowed."""
+        newest = dict.fromkeys((_sha256(command), *self.on_end))
+        return self.model_copy(update={"on_end": tuple(newest)[:2]})
 
     def with_link(self, name: str, target: Path) -> Allowed:
         """A copy that lets a folder of the workspace be a link that leads to `target`."""
@@ -85,7 +87,7 @@ class Allowed(BaseModel):
 
 
 def allow_command(workspace: Workspace, command: str) -> None:
-    """Let a command, which the user wrote or looked at, run when a run ends here; an empty one allows none.
+    """Let a command run here when a run ends, because the user wrote it or looked at it.
 
     Raises:
         UserError: the record cannot be read or written.

@@ -113,6 +113,14 @@ def test_that_the_command_at_the_end_is_stored_when_it_was_typed(gui: OpenSettin
     assert Allowed.load(gui.workspace).allows_command("notify 'a run, done'")
     assert slots.on_end_off.text == ""
     assert not slots.allow.isVisible()
+    slots.on_end.clear()
+    QTest.keyClicks(slots.on_end, "another")
+    QTest.keyClick(slots.on_end, Qt.Key.Key_Return)
+    gui.settle()
+    slots.on_end_row.note.button.click()
+    gui.settle()
+    assert gui.stored.on_end == "notify 'a run, done'"
+    assert slots.on_end_off.text == "", "what was allowed is so again after an undo"
 
 
 def test_that_a_command_that_came_with_the_workspace_is_off_until_it_is_allowed(
@@ -130,6 +138,14 @@ def test_that_a_command_that_came_with_the_workspace_is_off_until_it_is_allowed(
     gui.settle()
     assert gui.stored.on_end == command, "nobody wrote what the line made of it"
     assert not Allowed.load(gui.workspace).allows_command(command)
+    slots.on_end.clear()
+    QTest.keyClicks(slots.on_end, "mine")
+    QTest.keyClick(slots.on_end, Qt.Key.Key_Return)
+    gui.settle()
+    slots.on_end_row.note.button.click()
+    gui.settle()
+    assert gui.stored.on_end == command
+    assert not Allowed.load(gui.workspace).allows_command(command), "nor does an undo allow it"
     QTest.mouseClick(slots.allow, Qt.MouseButton.LeftButton)
     gui.settle()
     assert Allowed.load(gui.workspace).allows_command(command)

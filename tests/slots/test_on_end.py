@@ -62,6 +62,11 @@ def test_that_a_slot_runs_just_the_command_that_was_allowed(workspace: Workspace
         announced(workspace)
     received(workspace, "")
     assert announced(workspace) == []
+    for later in ("first", "second"):
+        allow_command(workspace, later)
+    received(workspace, f"touch {mark}")
+    with pytest.raises(UserError, match="nobody allowed"):
+        announced(workspace)
 
 
 def test_that_what_was_allowed_is_not_allowed_elsewhere(workspace: Workspace, tmp_path: Path) -> None:
