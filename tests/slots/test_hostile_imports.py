@@ -19,6 +19,7 @@ from PySide6.QtCore import QProcess
 from pytestqt.qtbot import QtBot
 
 from iterand_engine.cli import doctor
+from iterand_engine.config.extension_code import sha256_of
 from iterand_engine.config.run_config import DataConfig, RunConfig
 from iterand_engine.data.dataset import Split
 from iterand_engine.data.open import open_dataset
@@ -111,7 +112,7 @@ def test_that_looking_at_an_extension_imports_nothing_of_the_workspace(
     path = workspace.extensions_dir / "net.py"
     path.write_text(NET)
     seen_from_here = path.relative_to(workspace.root)
-    assert [one.name for one in describe(seen_from_here).declarations] == ["net"]
+    assert [one.name for one in describe(seen_from_here, sha256_of(NET.encode())).declarations] == ["net"]
     monkeypatch.setattr(checks, "child_command", lambda: [sys.executable, "-c", CHECK])
     (result,) = run_checks(seen_from_here, Path("data"))
     assert result.detail == f"{SAFE_FOLDER} {path} {workspace.root / 'data'}"
