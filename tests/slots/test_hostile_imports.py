@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,11 +28,17 @@ from iterand_engine.errors import UserError
 from iterand_engine.extensions import checks
 from iterand_engine.extensions.checks import run_checks
 from iterand_engine.extensions.files import describe
-from iterand_engine.machine.launch import SAFE_FOLDER, python_environment, safe_imports
+from iterand_engine.machine.allowed import allow_command
+from iterand_engine.machine.environment import git_commit
+from iterand_engine.machine.launch import SAFE_FOLDER, python_environment, safe_imports, start_detached
+from iterand_engine.machine.processes import host_id
+from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.preflight import probe_client
 from iterand_engine.preflight.probe_client import ProbeClient
+from iterand_engine.slots.on_end import announce_closed
 from iterand_engine.store import RunState
+from iterand_engine.store.records import SlotKey
 from iterand_gui.live.tasks import Jobs, make_process
 from iterand_gui.shell import no_display
 from tests.command_line import TINY
@@ -180,6 +187,31 @@ def test_that_the_demo_instead_of_a_window_imports_nothing_of_the_workspace(
     )
     assert done.returncode == 0, done.stderr
     assert executed() == []
+
+
+def test_that_no_program_of_the_workspace_is_taken_for_another(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, checkout = tmp_path / "executed", tmp_path / "checkout"
+    (checkout / ".git").mkdir(parents=True)
+    for name in ("git", "tell-me"):
+        (workspace.root / name).write_text(f"#!/bin/sh\necho $0 >> {seen}\n")
+        (workspace.root / name).chmod(0o755)
+    monkeypatch.chdir(workspace.root)
+    monkeypatch.setenv("PATH", os.pathsep.join(["", os.environ["PATH"]]))
+    assert subprocess.run(["tell-me"], check=False).returncode == 0, "the exploit works here"
+    seen.unlink()
+    assert git_commit(checkout) is None
+    allow_command(workspace, "tell-me")
+    Settings(on_end="tell-me").save(workspace)
+    announce_closed(workspace, SlotKey(host_id(), "cpu", 0), "its device failed", start_detached)
+    log = workspace.slots_dir / "on_end.log"
+    deadline_s = time.monotonic() + PATIENCE_S
+    while "tell-me: not found" not in (said := log.read_text() if log.exists() else ""):
+        assert time.monotonic() < deadline_s, said
+        assert not seen.exists()
+        time.sleep(0.02)
+    assert not seen.exists()
 
 
 def test_that_of_a_search_path_what_is_named_in_full_stays(
