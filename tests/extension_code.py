@@ -97,9 +97,9 @@ def enable_here(workspace: Workspace, name: str) -> ExtensionFile:
         return enable(workspace, name)
 
 
-def describe_here(path: Path) -> Description:
+def describe_here(path: Path, sha256: str) -> Description:
     """As `extension_files.describe`, in this process."""
-    found = described(path)
+    found = described(path, sha256)
     extension_code._State.loaded.clear()  # as if it had been run elsewhere
     if found.error is not None:
         raise UserError(found.error)

@@ -18,6 +18,7 @@ import pytest
 
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine import environment, launch
+from iterand_engine.machine.allowed import allow_command
 from iterand_engine.machine.run_log import last_lines
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
@@ -68,8 +69,10 @@ class Queue:
         return make_runs(self.workspace, self.store, configs)
 
     def set(self, **settings: Any) -> None:
-        """Change settings."""
-        Settings.load(self.workspace).model_copy(update=settings).save(self.workspace)
+        """Change settings, and allow their command."""
+        changed = Settings.load(self.workspace).model_copy(update=settings)
+        allow_command(self.workspace, changed.on_end)
+        changed.save(self.workspace)
 
     def start(self) -> None:
         """Start the slots that are missing."""

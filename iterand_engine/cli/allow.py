@@ -1,4 +1,4 @@
-"""`iterand allow`: what this user trusts in a workspace on this machine, and is not used otherwise."""
+"""`iterand allow`: what came with a workspace and counts only once its user looked at it and said so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import typer
 
 from iterand_engine.cli.common import WorkspaceOption, add_row, make_table, result, show_table
 from iterand_engine.errors import UserError, suggestion
-from iterand_engine.machine.allowed import Allowed
+from iterand_engine.machine.allowed import Allowed, visible_command
+from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import TOP_FOLDERS, Workspace, link_target, named_workspace
 
 
@@ -21,8 +22,8 @@ class Allowable:
 
     Attributes:
         name: as typed.
-        noun: the words before what it is now, e.g. `a link to`.
-        now: as it is in a workspace, or None where it is not there.
+        noun: the words before what it is now, e.g. `a link to `.
+        now: as it is in a workspace, or None where it is not there. Shown with all of it visible.
         is_allowed: whether that is allowed.
         allow: gives a record that allows it.
     """
@@ -41,14 +42,24 @@ def _link(name: str) -> Allowable:
 
     return Allowable(
         name,
-        "a link to",
+        "a link to ",
         now,
         lambda allowed, target: allowed.links.get(name) == target,
         lambda allowed, target: allowed.with_link(name, Path(target)),
     )
 
 
-ALLOWABLE = tuple(_link(name) for name in TOP_FOLDERS)
+def _on_end() -> Allowable:
+    return Allowable(
+        "on_end",
+        "",
+        lambda workspace: Settings.load(workspace).on_end or None,
+        Allowed.allows_command,
+        Allowed.with_command,
+    )
+
+
+ALLOWABLE = (_on_end(), *(_link(name) for name in TOP_FOLDERS))
 
 
 def allow(
@@ -61,7 +72,7 @@ def allow(
     ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Trust links in this workspace, on this machine, as they are now; alone: list them."""
+    """Trust a command or links of this workspace, on this machine, as they are now; alone: list them."""
     place = named_workspace(workspace)
     allowed = Allowed.load(place)
     if not what:
@@ -70,7 +81,9 @@ def allow(
     for word in dict.fromkeys(what):
         one, now = _meant(place, word)
         allowed = one.allow(allowed, now)
-        result(f"Allowed on this machine, as long as it stays so: {one.name}, {one.noun} {now}.")
+        # As it is: `result` adds the workspace to commands in backticks.
+        print(f"{one.name}: {one.noun}{visible_command(now)}", flush=True)
+        result("Allowed on this machine, as long as it stays so.")
     allowed.save(place)
 
 
@@ -79,14 +92,13 @@ def _meant(place: Workspace, word: str) -> tuple[Allowable, str]:
     one = next((one for one in ALLOWABLE if one.name == word), None)
     if one is None:
         raise UserError(
-            f"There is nothing called {word!r} to allow{suggestion(word, names)} (there may be: "
-            f"{', '.join(names)})."
+            f"Cannot allow {word!r}{suggestion(word, names)} (what can be allowed: {', '.join(names)})."
         )
     now = one.now(place)
     if now is None:
         raise UserError(
-            f"There is nothing to allow: {word!r} is not {one.noun} anything in the workspace {place.root}; "
-            "`iterand allow` lists what there is."
+            f"There is nothing to allow as {word!r} in the workspace {place.root}; `iterand allow` lists what"
+            " there is."
         )
     return one, now
 
@@ -98,5 +110,10 @@ def _show(place: Workspace, allowed: Allowed) -> None:
         return
     table = make_table("what", "is now", "allowed")
     for one, now in found:
-        add_row(table, one.name, f"{one.noun} {now}", "yes" if one.is_allowed(allowed, now) else "no")
+        add_row(
+            table,
+            one.name,
+            f"{one.noun}{visible_command(now)}",
+            "yes" if one.is_allowed(allowed, now) else "no",
+        )
     show_table(table)

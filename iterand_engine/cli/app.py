@@ -123,7 +123,9 @@ COMMANDS = (  # in the order in which `--help` lists them
         "Run an extension in small trainings, and check whether it keeps its contract.",
     ),
     CommandEntry(
-        "allow", "allow", "Trust links in this workspace, on this machine, as they are now; alone: list them."
+        "allow",
+        "allow",
+        "Trust a command or links of this workspace, on this machine, as they are now; alone: list them.",
     ),
     CommandEntry("settings", "settings", "Show or change the workspace's settings.", is_group=True),
     CommandEntry("data", "data", "List and download datasets.", is_group=True),

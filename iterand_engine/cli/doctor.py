@@ -11,8 +11,10 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import typer
@@ -21,8 +23,11 @@ from iterand_engine.cli.common import WorkspaceOption, result, size
 from iterand_engine.config.catalog import DATASETS
 from iterand_engine.data.locate import locate_all
 from iterand_engine.errors import ExitCode, UserError
+from iterand_engine.extensions.files import FileState, extension_files
+from iterand_engine.machine.allowed import HOW_TO_ALLOW, why_command_is_off
 from iterand_engine.machine.devices import cpu_device, default_threads, list_devices
 from iterand_engine.machine.filesystems import filesystem_warning, folder_bytes, free_bytes
+from iterand_engine.machine.launch import SAFE_FOLDER, python_environment
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.texts import counted
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
@@ -113,6 +118,8 @@ def _torch() -> Iterator[Finding]:
     try:
         done = subprocess.run(
             [sys.executable, "-c", _TRY_TORCH],
+            cwd=SAFE_FOLDER,
+            env=python_environment(),
             capture_output=True,
             text=True,
             timeout=_TORCH_TIMEOUT_S,
@@ -157,10 +164,12 @@ def _devices() -> Iterator[Finding]:
 
 
 def _qt() -> Finding:
-    try:
-        return Finding("Qt", True, f"PySide6 {metadata.version('PySide6')}")
-    except metadata.PackageNotFoundError:
-        return Finding("Qt", None, "not installed; the command line does without")
+    for package in ("PySide6", "PySide6_Essentials"):  # the window needs no more than the second
+        with suppress(metadata.PackageNotFoundError):
+            return Finding("Qt", True, f"PySide6 {metadata.version(package)}")
+    if find_spec("PySide6") is not None:  # by the system's packages, which have no such record
+        return Finding("Qt", True, "PySide6")
+    return Finding("Qt", None, "not installed; the command line does without")
 
 
 def _workspace(workspace: Workspace) -> Iterator[Finding]:
@@ -170,13 +179,30 @@ def _workspace(workspace: Workspace) -> Iterator[Finding]:
         yield Finding("file system", False, warning)
     yield _store(workspace)
     try:
-        Settings.load(workspace)
+        settings = Settings.load(workspace)
+        yield from _not_allowed(workspace, settings)
     except UserError as error:
         yield Finding("settings", False, str(error), is_needed=True)
     free = free_bytes(workspace.root)
     says = f"{size(free)} free, {size(folder_bytes(workspace.runs_dir))} in runs"
     little = free < LITTLE_BYTES
     yield Finding("disk", not little, says, "free some space, or use another workspace" if little else "")
+
+
+def _not_allowed(workspace: Workspace, settings: Settings) -> Iterator[Finding]:
+    """What came with the workspace and does not run; a record that cannot be used is a problem by itself."""
+    why_off = why_command_is_off(workspace, settings.on_end)
+    if why_off:
+        yield Finding("on_end", None, why_off, HOW_TO_ALLOW)
+    try:
+        files = extension_files(workspace)
+    except UserError as error:
+        yield Finding("extensions", False, str(error))
+        return
+    off = [f"{file.file} ({file.state})" for file in files if file.state is not FileState.ENABLED]
+    if off:
+        advice = "look at a file, then `iterand extensions enable FILE` lets it run"
+        yield Finding("extensions", None, f"not in use: {', '.join(off)}", advice)
 
 
 def _store(workspace: Workspace) -> Finding:

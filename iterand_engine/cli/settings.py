@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
-from iterand_engine.cli.common import WorkspaceOption, opened, result, workspace_at
+from iterand_engine.cli.common import WorkspaceOption, opened, result, say, workspace_at
 from iterand_engine.cli.which_runs import RUNS_HELP, meant_runs
+from iterand_engine.machine.allowed import HOW_TO_ALLOW, allow_command, why_command_is_off
 from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store.runs import unlock_runs
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Name of the setting.")]
@@ -29,14 +31,20 @@ def list_settings(context: typer.Context, workspace: WorkspaceOption = None) -> 
     """Show or change the workspace's settings; alone: show all."""
     context.obj = workspace
     if context.invoked_subcommand is None:
-        settings = Settings.load(workspace_at(workspace))
+        place = workspace_at(workspace)
+        settings = Settings.load(place)
         for key in Settings.model_fields:
             result(f"{key}: {_text(settings.get(key))}")
+        _say_what_is_off(place, settings)
 
 
 def get_setting(context: typer.Context, key: KeyArgument, workspace: WorkspaceOption = None) -> None:
     """Show one setting."""
-    result(_text(Settings.load(workspace_at(_folder(context, workspace))).get(key)))
+    place = workspace_at(_folder(context, workspace))
+    settings = Settings.load(place)
+    result(_text(settings.get(key)))
+    if key == "on_end":
+        _say_what_is_off(place, settings)
 
 
 def set_setting(
@@ -50,6 +58,8 @@ def set_setting(
     """Change one setting."""
     place = workspace_at(_folder(context, workspace))
     settings = Settings.load(place).with_value(key, value)
+    if key == "on_end":  # who writes a command here allows it
+        allow_command(place, settings.on_end)
     settings.save(place)
     result(f"{key}: {_text(settings.get(key))}")
 
@@ -69,6 +79,12 @@ def unlock(
 def _folder(context: typer.Context, workspace: Path | None) -> Path | None:
     """The folder given after the command, or else after `settings`."""
     return workspace or context.obj
+
+
+def _say_what_is_off(place: Workspace, settings: Settings) -> None:
+    why_off = why_command_is_off(place, settings.on_end)
+    if why_off:
+        say(f"{why_off} {HOW_TO_ALLOW}")
 
 
 def _text(value: object) -> str:

@@ -32,6 +32,7 @@ from iterand_engine.data.transforms.decode import (
 )
 from iterand_engine.data.transforms.normalize import Normalizer
 from iterand_engine.errors import UserError
+from iterand_engine.machine.launch import safe_imports
 from iterand_engine.models.spec import InputSpec
 
 
@@ -137,7 +138,9 @@ class StreamedDataset(Dataset):
         parts = torch.split(order, batch_size)[first:]
         plan, loader = self._loader(split)
         plan.orders = partial(self._orders, split, epoch, parts)
-        for samples, views in zip(parts, loader, strict=True):
+        with safe_imports():  # here its processes start
+            all_views = iter(loader)
+        for samples, views in zip(parts, all_views, strict=True):
             if isinstance(views, UserError):
                 raise views
             images = views.to(self._device, non_blocking=True).permute(0, 3, 1, 2)

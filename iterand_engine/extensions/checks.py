@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from iterand_engine.config.extension_code import FOLDER
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.files import child_command, child_environment
+from iterand_engine.machine.launch import SAFE_FOLDER
 
 CHECKED = "checked"  # the checking process's last line
 _END_WITHIN_S = 60.0  # a process that has loaded torch takes seconds to end, on a busy machine many
@@ -45,9 +46,10 @@ def run_checks(path: Path, data: Path | None = None) -> Iterator[CheckResult]:
     Raises:
         UserError: the file cannot be run, or ended the process.
     """
-    words = [*child_command(), "check", str(path), *([str(data)] if data else [])]
+    words = [*child_command(), "check", str(path.absolute()), *([str(data.absolute())] if data else [])]
     with subprocess.Popen(
         words,
+        cwd=SAFE_FOLDER,
         env={**child_environment(), "OMP_NUM_THREADS": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

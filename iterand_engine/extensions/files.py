@@ -23,7 +23,7 @@ from iterand_engine.config.catalog import entries_of
 from iterand_engine.config.extension_code import FOLDER, WORDS, CodeKind, Declaration, Source, sha256_of
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.extensions.trust import Trust, TrustedFile
-from iterand_engine.machine.launch import python_environment
+from iterand_engine.machine.launch import SAFE_FOLDER, python_environment
 from iterand_engine.machine.workspace import Workspace
 
 DESCRIBE_S = 120.0  # running a file includes importing torch, which may take long on a slow disk
@@ -170,8 +170,7 @@ def enable(workspace: Workspace, text: str, sha256: str = "") -> ExtensionFile:
     """
     path = named_file(workspace, text)
     is_copy = path.parent != workspace.extensions_dir
-    _check_hash(path, sha256)
-    described = describe(path)
+    described = describe(path, _checked_hash(path, sha256))
     source = Source(path.name, described.sha256, path)
     taken = {
         (one.kind, one.name): other.file
@@ -191,7 +190,8 @@ def enable(workspace: Workspace, text: str, sha256: str = "") -> ExtensionFile:
     return ExtensionFile(path.name, FileState.ENABLED, source, described.declarations)
 
 
-def _check_hash(path: Path, wanted: str) -> None:
+def _checked_hash(path: Path, wanted: str) -> str:
+    """The hash of a file's present content, which must begin as wanted."""
     try:
         found = sha256_of(path.read_bytes())
     except OSError as error:
@@ -201,6 +201,7 @@ def _check_hash(path: Path, wanted: str) -> None:
             f"{str(path)!r} was not run: its sha256 begins with {found[:12]}, not with {wanted[:12]}, so it "
             "is not what you looked at; look again."
         )
+    return found
 
 
 def disable(workspace: Workspace, text: str) -> str:
@@ -265,17 +266,22 @@ def _names_meant(text: str) -> tuple[str, str]:
     return f"{stem}.py", f"{stem.replace('-', '_')}.py"
 
 
-def describe(path: Path) -> Description:
+def describe(path: Path, sha256: str) -> Description:
     """Run a file in a separate process and return what it declares.
 
+    Args:
+        path: the file.
+        sha256: of the content to run; no other content is, whoever writes the file meanwhile.
     Raises:
-        UserError: the file cannot be run, declares nothing, or declares something that is not allowed.
+        UserError: the file has other content by now, cannot be run, declares nothing, or declares something
+            that is not allowed.
     """
     with tempfile.TemporaryDirectory(prefix="iterand-describe-") as folder:
-        answer = Path(folder, "answer.json")
+        answer = Path(folder, "answer.json").absolute()
         try:
             done = subprocess.run(
-                [*child_command(), "describe", str(path), str(answer)],
+                [*child_command(), "describe", str(path.absolute()), sha256, str(answer)],
+                cwd=SAFE_FOLDER,
                 env=child_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -11,12 +11,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from iterand_engine.config.extension_code import Declaration
 from iterand_engine.errors import UserError
-from iterand_engine.machine.own_files import write_atomic
+from iterand_engine.machine.private_files import read_record, user_file, write_private
 from iterand_engine.machine.workspace import Workspace
 
 
@@ -42,11 +41,11 @@ class Trust(BaseModel):
         """Read what is trusted in a workspace; an empty record where there is no file.
 
         Raises:
-            UserError: the record is damaged or cannot be read.
+            UserError: the record is damaged, cannot be read, or another user could have written it.
         """
         path = _path(workspace)
         try:
-            trust = cls.model_validate_json(path.read_bytes())
+            trust = cls.model_validate_json(read_record(path))
         except FileNotFoundError:
             return cls(workspace=str(workspace.root))
         except (OSError, ValidationError) as error:
@@ -73,8 +72,7 @@ class Trust(BaseModel):
         """
         path = _path(workspace)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, self.model_dump_json(indent=1).encode())
+            write_private(path, self.model_dump_json(indent=1).encode())
         except OSError as error:
             raise UserError(
                 f"Cannot write {str(path)!r}, which says which extensions are enabled: {error.strerror}."
@@ -83,4 +81,4 @@ class Trust(BaseModel):
 
 def _path(workspace: Workspace) -> Path:
     key = hashlib.sha256(os.path.normcase(workspace.root).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return platformdirs.user_config_path("iterand", appauthor=False) / "extensions" / f"{key}.json"
+    return user_file("extensions", f"{key}.json")

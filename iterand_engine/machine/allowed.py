@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
-from iterand_engine.machine.own_files import write_atomic
+from iterand_engine.machine.private_files import read_record, user_file, write_private
+
+HOW_TO_ALLOW = "`iterand settings get on_end` shows it; if you trust it, `iterand allow on_end` lets it run."
 
 
 class InFolder(Protocol):
@@ -31,15 +32,16 @@ class InFolder(Protocol):
 class Allowed(BaseModel):
     """What is allowed in one workspace.
 
-    `on_end` is the SHA-256 of the command that may run. `links` has, by the name of a folder at the top of
-    the workspace, where the link led when it was allowed.
+    `on_end` has the SHA-256 of the commands that may run: the one that was allowed last and the one before
+    it, so that a change can be undone. `links` has, by the name of a folder at the top of the workspace,
+    where the link led when it was allowed.
     """
 
     model_config = ConfigDict(frozen=True)
 
     workspace: str
     machine: str = Field(default_factory=processes.machine_id)
-    on_end: str | None = None
+    on_end: tuple[str, ...] = ()
     links: Mapping[str, str] = {}
 
     @classmethod
@@ -47,11 +49,11 @@ class Allowed(BaseModel):
         """Read what is allowed in a workspace; nothing where there is no record, or one of another machine.
 
         Raises:
-            UserError: the record is damaged or cannot be read.
+            UserError: the record is damaged, cannot be read, or another user could have written it.
         """
         path, nothing = _path(workspace), cls(workspace=str(workspace.root))
         try:
-            found = cls.model_validate_json(path.read_bytes())
+            found = cls.model_validate_json(read_record(path))
         except FileNotFoundError:
             return nothing
         except (OSError, ValidationError) as error:
@@ -64,11 +66,12 @@ class Allowed(BaseModel):
 
     def allows_command(self, command: str) -> bool:
         """Whether a command may run when a run ends."""
-        return self.on_end == _sha256(command)
+        return _sha256(command) in self.on_end
 
     def with_command(self, command: str) -> Allowed:
-        """A copy that lets one command run when a run ends, and no other."""
-        return self.model_copy(update={"on_end": _sha256(command) if command else None})
+        """A copy that lets one command run when a run ends; of earlier ones, the last stays allowed."""
+        newest = dict.fromkeys((_sha256(command), *self.on_end))
+        return self.model_copy(update={"on_end": tuple(newest)[:2]})
 
     def with_link(self, name: str, target: Path) -> Allowed:
         """A copy that lets a folder of the workspace be a link that leads to `target`."""
@@ -82,8 +85,7 @@ class Allowed(BaseModel):
         """
         path = _path(workspace)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, self.model_dump_json(indent=1).encode())
+            write_private(path, self.model_dump_json(indent=1).encode())
         except OSError as error:
             raise UserError(
                 f"Cannot write {str(path)!r}, which says what is allowed in the workspace {workspace.root}: "
@@ -91,9 +93,36 @@ class Allowed(BaseModel):
             ) from None
 
 
+def allow_command(workspace: InFolder, command: str) -> None:
+    """Let a command run here when a run ends, because the user wrote it or looked at it.
+
+    Raises:
+        UserError: the record cannot be read or written.
+    """
+    Allowed.load(workspace).with_command(command).save(workspace)
+
+
+def why_command_is_off(workspace: InFolder, command: str) -> str:
+    """One sentence where the command `on_end` of the settings does not run; empty where it does, or is empty.
+
+    A record that cannot be used allows nothing, and its sentence says so.
+    """
+    try:
+        if not command or Allowed.load(workspace).allows_command(command):
+            return ""
+    except UserError as error:
+        return f"on_end does not run. {error}"
+    return "on_end does not run: nobody allowed this command in this workspace on this machine."
+
+
+def visible_command(command: str) -> str:
+    """A command on one line, in which nothing can hide: what is not printed is written as an escape."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in command)
+
+
 def _path(workspace: InFolder) -> Path:
     key = _sha256(os.path.normcase(workspace.root))[:32]
-    return platformdirs.user_config_path("iterand", appauthor=False) / "allowed" / f"{key}.json"
+    return user_file("allowed", f"{key}.json")
 
 
 def _sha256(text: str) -> str:

@@ -98,9 +98,9 @@ def git_commit(checkout: Path = CHECKOUT) -> str | None:
     if not (checkout / ".git").exists():  # an installed wheel may lie inside somebody else's repository
         return None
     describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    command = ["git", "--no-optional-locks", "-C", str(checkout), *describe]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    command = ["git", "--no-optional-locks", *describe]
+    try:  # there, so that an empty entry of PATH never means a workspace
+        done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None

@@ -61,17 +61,18 @@ def write(path: Path, content: Content) -> None:
         _write(folder, path.name, content)
 
 
-def write_atomic(path: Path, content: Content) -> None:
+def write_atomic(path: Path, content: Content, *, mode: int = 0o666) -> None:
     """Write a file atomically where the user said: a reader, even after a power cut, sees the old or the new.
 
     Args:
         path: the file; its folder exists.
         content: the bytes, or a function that writes them to the open file it is given.
+        mode: the file's permissions, from its first moment on, before the umask.
     Raises:
         OSError: as writing does (disk full, no permission); `path` is then as it was.
     """
     with _opened(Path(os.path.realpath(path.parent))) as folder:
-        _write(folder, path.name, content)
+        _write(folder, path.name, content, mode)
 
 
 def remove(path: Path) -> None:
@@ -148,8 +149,8 @@ class _Folder:
         """What calls take that are given `number` as well."""
         return name if self.number is not None else str(self.path / name)
 
-    def open(self, name: str, flags: int) -> int:
-        return os.open(self.at(name), flags, 0o666, dir_fd=self.number)
+    def open(self, name: str, flags: int, mode: int = 0o666) -> int:
+        return os.open(self.at(name), flags, mode, dir_fd=self.number)
 
     def names(self) -> list[str]:
         if self.number is None:
@@ -247,9 +248,9 @@ def _opened_file(path: Path, flags: int, mode: str) -> BinaryIO:
         return cast(BinaryIO, os.fdopen(number, mode))
 
 
-def _write(folder: _Folder, name: str, content: Content) -> None:
+def _write(folder: _Folder, name: str, content: Content, mode: int = 0o666) -> None:
     beside = f".{name}.{secrets.token_hex(8)}.part"
-    number = folder.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE)
+    number = folder.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE, mode)
     try:
         with os.fdopen(number, "wb") as file:
             if isinstance(content, bytes):

@@ -127,8 +127,11 @@ class Settings(BaseModel):
 
 
 def data_roots(workspace: Workspace, settings: Settings) -> list[Path]:
-    """The folders in which datasets are searched: those of the settings, then the workspace's data folder."""
-    return [*settings.data_roots, workspace.data_dir]
+    """The folders in which datasets are searched: those of the settings, then the workspace's data folder.
+
+    One that somebody wrote into the file as a relative path is seen from the workspace.
+    """
+    return [*(workspace.root / root for root in settings.data_roots), workspace.data_dir]
 
 
 def _plain_value(text: str) -> object:

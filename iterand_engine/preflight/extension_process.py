@@ -1,6 +1,6 @@
 """The process that runs an extension to describe or to check it; the program starts it as a child.
 
-    python -m iterand_engine.preflight.extension_process describe FILE ANSWER.json
+    python -m iterand_engine.preflight.extension_process describe FILE SHA256 ANSWER.json
     python -m iterand_engine.preflight.extension_process check FILE [DATA]
 
 `describe` writes a Description; `check` prints one CheckResult a line as JSON, then a line that says all are
@@ -28,8 +28,8 @@ from iterand_engine.extensions.files import Description
 def main() -> int:
     """Do what the arguments say; returns the exit code."""
     match sys.argv[1:]:
-        case ["describe", file, answer]:
-            Path(answer).write_text(described(Path(file)).model_dump_json(), encoding="utf-8")
+        case ["describe", file, sha256, answer]:
+            Path(answer).write_text(described(Path(file), sha256).model_dump_json(), encoding="utf-8")
             return 0
         case ["check", file, *data]:
             return _check(Path(file), Path(data[0]) if data else None)
@@ -37,26 +37,36 @@ def main() -> int:
             raise SystemExit(__doc__)
 
 
-def described(path: Path) -> Description:
-    """Run a file and describe what it declares, or say in one sentence why it cannot be used."""
+def described(path: Path, sha256: str | None = None) -> Description:
+    """Run a file and describe what it declares, or say in one sentence why it cannot be used.
+
+    Args:
+        path: the file.
+        sha256: the only content that is run; by default what the file has.
+    """
     try:
-        with running_file(path) as loaded:
+        with running_file(path, sha256) as loaded:
             return Description(sha256=loaded.source.sha256, declarations=tuple(loaded.declarations))
     except UserError as error:
         return Description(error=str(error))
 
 
 @contextmanager
-def running_file(path: Path) -> Iterator[Loaded]:
+def running_file(path: Path, sha256: str | None = None) -> Iterator[Loaded]:
     """Run a file as it is now, and permit this process to run that content within the context.
 
+    Args:
+        path: the file.
+        sha256: the only content that is run; by default what the file has.
     Raises:
-        UserError: it cannot be read or run, or declares nothing.
+        UserError: it has other content, cannot be read or run, or declares nothing.
     """
     try:
         source = Source(path.name, sha256_of(path.read_bytes()), path)
     except OSError as error:
         raise UserError(f"Cannot read the extension {str(path)!r}: {error.strerror}.") from None
+    if sha256 not in (None, source.sha256):
+        raise UserError(f"{source.at(None)} changed while it was being enabled, and was not run; look again.")
     with permitted([source.sha256]):
         loaded = load(source)
         if not loaded.declarations:

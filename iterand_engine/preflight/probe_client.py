@@ -23,7 +23,7 @@ import psutil
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.errors import UserError
 from iterand_engine.machine.devices import Device, find_device
-from iterand_engine.machine.launch import python_environment
+from iterand_engine.machine.launch import SAFE_FOLDER, python_environment
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.preflight.estimates import disk_warning, memory_warning
@@ -91,6 +91,7 @@ class _Child:
         self._said = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - what extensions print
         self._process = subprocess.Popen(
             probe_command(workspace),
+            cwd=SAFE_FOLDER,
             env=probe_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

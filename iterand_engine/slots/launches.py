@@ -1,4 +1,4 @@
-"""The launch of a slot's and of a worker's process: command line, folder, environment, log."""
+"""The launch of a slot's and of a worker's process: command line, environment, log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def slot_launch(workspace: Workspace, key: SlotKey) -> Launch:
     own_files.make_folder(workspace.slots_dir)
     words = ("--workspace", str(workspace.root), "--device", key.device, "--position", str(key.position))
     log = workspace.slots_dir / f"{key.device}-{key.position}.log"
-    return python_launch("iterand_engine.slots.process", words, workspace, log)
+    return python_launch("iterand_engine.slots.process", words, log)
 
 
 def worker_launch(workspace: Workspace, claim: Claim, threads: int) -> Launch:
@@ -37,6 +37,4 @@ def worker_launch(workspace: Workspace, claim: Claim, threads: int) -> Launch:
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
     }
     words = ("--workspace", str(workspace.root), "--run", claim.run_id, "--device", device)
-    return python_launch(
-        "iterand_engine.runs.worker_process", words, workspace, folder / "worker.log", visible
-    )
+    return python_launch("iterand_engine.runs.worker_process", words, folder / "worker.log", visible)

@@ -1,8 +1,9 @@
 """Runs the user's command `on_end` when a run or a sweep has ended or a slot was closed.
 
-The command gets its facts by environment variables, its output goes to `slots/on_end.log`, and no process
-waits for it. Limits: the command is not run for a run whose slot died before it, or that was stopped in the
-queue.
+It runs only where the user allowed just this command (`machine/allowed.py`), since settings come with a
+workspace from anybody. It gets its facts by environment variables, its output goes to `slots/on_end.log`,
+and no process waits for it. Limits: the command is not run for a run whose slot died before it, or that was
+stopped in the queue.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from iterand_engine.errors import UserError
 from iterand_engine.machine import own_files
-from iterand_engine.machine.launch import Launch, Launcher
+from iterand_engine.machine.allowed import HOW_TO_ALLOW, why_command_is_off
+from iterand_engine.machine.launch import Launch, Launcher, python_environment
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store import RunRow, RunState, Store
@@ -30,13 +33,13 @@ def announce_run(workspace: Workspace, store: Store, run_id: str, launcher: Laun
         run_id: the run's id.
         launcher: starts the command.
     Raises:
-        UserError: the settings cannot be read, or the command cannot be started.
+        UserError: the settings cannot be read, or the command is not allowed here or cannot be started.
     """
     found = store.reader.runs(ids=[run_id])
     if not found or found[0].state.is_live or found[0].state is RunState.QUEUED:
         return
     ended = sweeps_ended_by(store, run_id)
-    command = Settings.load(workspace).on_end
+    command = _allowed_command(workspace)
     if not command:
         return
     _run(workspace, command, _run_facts(found[0]), launcher)
@@ -47,10 +50,19 @@ def announce_run(workspace: Workspace, store: Store, run_id: str, launcher: Laun
 
 def announce_closed(workspace: Workspace, key: SlotKey, reason: str, launcher: Launcher) -> None:
     """Run `on_end` for a slot that was closed; raises as `announce_run`."""
-    command = Settings.load(workspace).on_end
+    command = _allowed_command(workspace)
     if command:
         facts = {"EVENT": "slot", "DEVICE": key.device, "STATE": "closed", "REASON": reason}
         _run(workspace, command, facts, launcher)
+
+
+def _allowed_command(workspace: Workspace) -> str:
+    """The command; empty where there is none."""
+    command = Settings.load(workspace).on_end
+    why_off = why_command_is_off(workspace, command)
+    if why_off:
+        raise UserError(f"{why_off} {HOW_TO_ALLOW}")
+    return command
 
 
 def _run_facts(run: RunRow) -> dict[str, str]:
@@ -78,6 +90,6 @@ def _run(workspace: Workspace, command: str, facts: dict[str, str], launcher: La
     own_files.make_folder(workspace.slots_dir)
     shell = ("/bin/sh", "-c") if os.name == "posix" else (os.environ.get("COMSPEC", "cmd.exe"), "/c")
     variables = {f"ITERAND_{name}": facts.get(name, "") for name in FACTS}
-    environment = {**os.environ, "ITERAND_WORKSPACE": str(workspace.root), **variables}
+    environment = {**python_environment(), "ITERAND_WORKSPACE": str(workspace.root), **variables}
     log = workspace.slots_dir / "on_end.log"
-    launcher(Launch(shell[0], (shell[1], command), workspace.root, environment, log))
+    launcher(Launch(shell[0], (shell[1], command), environment, log))

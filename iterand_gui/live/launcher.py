@@ -14,7 +14,7 @@ from PySide6.QtCore import QIODevice, QProcess, QProcessEnvironment
 
 from iterand_engine.errors import UserError
 from iterand_engine.machine import own_files
-from iterand_engine.machine.launch import Launch
+from iterand_engine.machine.launch import SAFE_FOLDER, Launch
 
 
 def start_detached(launch: Launch) -> None:
@@ -26,7 +26,7 @@ def start_detached(launch: Launch) -> None:
     process = QProcess()
     process.setProgram(launch.program)
     process.setArguments(list(launch.arguments))
-    process.setWorkingDirectory(str(launch.folder))
+    process.setWorkingDirectory(str(SAFE_FOLDER))
     environment = QProcessEnvironment()
     for name, value in launch.environment.items():
         environment.insert(name, value)
@@ -38,7 +38,7 @@ def start_detached(launch: Launch) -> None:
         process.setStandardErrorFile(name, append)
         is_started = process.startDetached()
     if not is_started:
-        raise UserError(f"Cannot start {launch.program} in {launch.folder}: {process.errorString()}.")
+        raise UserError(f"Cannot start {launch.program}: {process.errorString()}.")
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from PySide6.QtCore import (
 )
 
 from iterand_engine.errors import ExitCode, UserError
-from iterand_engine.machine.launch import python_environment
+from iterand_engine.machine.launch import SAFE_FOLDER, python_environment
 from iterand_engine.machine.workspace import ENVIRONMENT_VARIABLE
 from iterand_gui.live.lines import LineReader, Progress, TextLine, read_progress
 
@@ -323,13 +323,14 @@ def make_process(words: Sequence[str], environment: Mapping[str, str], parent: Q
     """A process that is not started yet; in a session of its own, so that its children can be ended with it.
 
     Args:
-        words: the program and its arguments.
+        words: the program and its arguments; its paths are absolute, as it starts in `SAFE_FOLDER`.
         environment: the whole of it.
         parent: of the object.
     """
     process = QProcess(parent)
     process.setProgram(words[0])
     process.setArguments(list(words[1:]))
+    process.setWorkingDirectory(str(SAFE_FOLDER))
     whole = QProcessEnvironment()
     for name, value in environment.items():
         whole.insert(name, value)

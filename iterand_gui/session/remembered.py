@@ -11,16 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
-from iterand_engine.machine.own_files import write_atomic
+from iterand_engine.machine.private_files import user_file, write_private
 
 RECENT = 8
 
 
 def default_path() -> Path:
     """Where the arrangement is kept."""
-    return platformdirs.user_config_path("iterand", appauthor=False) / "window.json"
+    return user_file("window.json")
 
 
 class Remembered:
@@ -66,7 +64,6 @@ class Remembered:
     def save(self) -> None:
         """Write the file; an error is ignored, because it must not keep the window from closing."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(self._path, json.dumps(self._values, indent=1).encode())
+            write_private(self._path, json.dumps(self._values, indent=1).encode())
         except OSError:
             return

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
+from iterand_engine.machine.launch import python_environment
+
 if TYPE_CHECKING:
     from PySide6.QtCore import QMessageLogContext, QtMsgType
 
@@ -41,7 +43,8 @@ def become_demo(why: str, arguments: Sequence[str] = ()) -> NoReturn:
     """Say why there is no window, and go on as `iterand demo`: the same process, its exit code too."""
     print(f"There is no window: {why}. The demo runs without one.", file=sys.stderr, flush=True)
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "iterand_engine.cli", "demo", *arguments])
+    words = [sys.executable, "-m", "iterand_engine.cli", "demo", *arguments]
+    os.execve(sys.executable, words, python_environment())
 
 
 @contextmanager

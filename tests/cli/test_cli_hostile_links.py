@@ -246,7 +246,7 @@ def test_that_a_folder_at_the_top_may_be_a_link_once_it_was_allowed(
     assert f"`iterand allow {name} --workspace" in done.err
     assert "no" in iterand("allow", "--workspace", workspace_dir).out.split()
     assert iterand("allow", name, "--workspace", workspace_dir).out == (
-        f"Allowed on this machine, as long as it stays so: {name}, a link to {disk}.\n"
+        f"{name}: a link to {disk}\nAllowed on this machine, as long as it stays so.\n"
     )
     assert "yes" in iterand("allow", "--workspace", workspace_dir).out.split()
     assert iterand("runs", "--workspace", workspace_dir).code == 0

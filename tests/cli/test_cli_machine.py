@@ -8,6 +8,7 @@ import io
 import json
 import signal
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ from iterand_engine.config.dataset_files import Download
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data import fetch
 from iterand_engine.machine import devices
+from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import Workspace
 from iterand_engine.store import RunState
 from iterand_engine.training.hooks import TrainingProgress
 from iterand_engine.version import __version__
@@ -102,6 +105,33 @@ def test_that_doctor_says_what_does_not_work_and_what_to_do(
     assert any(line.startswith("BROKEN  store: ") for line in lines)
     assert "BROKEN  data root: /no/such/root is not there" in lines
     assert lines[-1] == "Training does not work here yet."
+
+
+def test_that_doctor_names_what_came_with_a_workspace_and_does_not_run(workspace: Workspace) -> None:
+    assert list(doctor._not_allowed(workspace, Settings())) == []
+    (workspace.extensions_dir / "net.py").write_text("import os; os._exit(1)\n")
+    command, extensions = doctor._not_allowed(workspace, Settings(on_end="true"))
+    assert "nobody allowed this command" in command.says
+    assert "`iterand allow on_end`" in command.advice
+    assert extensions.says == "not in use: net.py (disabled)"
+    assert "`iterand extensions enable FILE`" in extensions.advice
+
+
+@pytest.mark.parametrize("there", ["PySide6", "PySide6_Essentials"])
+def test_that_doctor_finds_qt_by_whatever_it_was_installed(
+    monkeypatch: pytest.MonkeyPatch, there: str
+) -> None:
+    def version(name: str) -> str:
+        if name != there:
+            raise metadata.PackageNotFoundError(name)
+        return "6.10.0"
+
+    monkeypatch.setattr(metadata, "version", version)
+    assert doctor._qt() == doctor.Finding("Qt", True, "PySide6 6.10.0")
+    there = "nothing"
+    assert doctor._qt().works, "the window runs here, whatever the records say"
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    assert doctor._qt().works is None
 
 
 def test_that_doctor_lists_gpus_by_the_id_that_a_configuration_takes(monkeypatch: pytest.MonkeyPatch) -> None:

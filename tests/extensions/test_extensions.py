@@ -12,10 +12,11 @@ import pytest
 
 from iterand_engine.config import catalog
 from iterand_engine.config.catalog import MODELS, extension_entries, find
-from iterand_engine.config.extension_code import permitted
+from iterand_engine.config.extension_code import permitted, sha256_of
 from iterand_engine.errors import UserError
+from iterand_engine.extensions import files
 from iterand_engine.extensions.active import activate, activated, allowed
-from iterand_engine.extensions.files import FileState, disable, enable, extension_files
+from iterand_engine.extensions.files import Description, FileState, disable, enable, extension_files
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from tests.command_line import iterand
 from tests.extension_code import DATA, METHOD, NET, RULE, enable_here, trusted, workspace_with, write
@@ -54,6 +55,24 @@ def test_that_a_file_goes_through_its_states(workspace: Workspace) -> None:
     assert disable(workspace, "mine") == "mine.py"
     assert states(workspace) == {}
     path.write_text(RULE)
+    assert states(workspace) == {"mine.py": "disabled"}
+
+
+def test_that_what_replaces_a_file_while_it_is_being_enabled_is_not_run(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(workspace, "mine.py", RULE)
+    mark, real = tmp_path / "executed", files.describe
+
+    def replaced(path: Path, sha256: str) -> Description:
+        path.write_text(f"{RULE}\nopen({str(mark)!r}, 'w')\n")
+        return real(path, sha256)
+
+    monkeypatch.setattr(files, "describe", replaced)
+    looked_at = sha256_of(path.read_bytes())
+    with pytest.raises(UserError, match=r"mine\.py changed while it was being enabled, and was not run"):
+        enable(workspace, "mine.py", looked_at)
+    assert not mark.exists()
     assert states(workspace) == {"mine.py": "disabled"}
 
 

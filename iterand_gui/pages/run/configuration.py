@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QGuiApplication, QPalette
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication, QPalette
 from PySide6.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
@@ -27,6 +27,7 @@ from iterand_gui.pages.run.tab import RunTab
 from iterand_gui.pages.run.tables import BLANK, TextCell, TextTable
 from iterand_gui.session.command import Command, Json
 from iterand_gui.session.session import Session
+from iterand_gui.widgets.folder import show_folder
 
 _CHANGED = "pencil-simple"
 
@@ -130,7 +131,7 @@ class ConfigurationTab(RunTab):
     def _open_folder(self) -> None:
         if self.row is not None:
             folder = self.session.workspace.run_dir(self.row.id)
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+            show_folder(folder, self.session.messages)
 
     def commands(self) -> list[Command]:
         return [Command("Copy the configuration as YAML", self._copy_yaml)]

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from PySide6.QtCore import QUrl
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
 from iterand_engine.machine import texts
@@ -30,6 +29,7 @@ from iterand_gui.session.command import Command, Json
 from iterand_gui.session.next_steps import do
 from iterand_gui.session.session import Session
 from iterand_gui.widgets.empty_state import EmptyState, Offer
+from iterand_gui.widgets.folder import show_folder
 
 _LONGEST = 40  # characters of a name on a button
 
@@ -224,7 +224,7 @@ class RunPage(Page):
     def _open_folder(self) -> None:
         if self._row is not None:
             folder = self.session.workspace.run_dir(self._row.id)
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+            show_folder(folder, self.session.messages)
 
     def _copy_id(self) -> None:
         if self._row is not None:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from iterand_engine.machine import texts as shown
@@ -24,6 +23,7 @@ from iterand_engine.store import RunRow
 from iterand_gui.live.lines import Progress
 from iterand_gui.live.tasks import Job
 from iterand_gui.session.session import Session
+from iterand_gui.widgets.folder import show_folder
 
 _UNSAFE = re.compile(r"[^\w.=+-]+")
 _LONGEST_NAME = 60
@@ -203,7 +203,7 @@ class Exporter(QObject):
             said = [f"Written: {written[0] if len(written) == 1 else files}", *left_out]
         else:
             return
-        action = ("Open the folder", lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))))
+        action = ("Open the folder", lambda: show_folder(folder, messages))
         messages.say("; ".join(said), action if written else None)
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QObject, Qt, QUrl
-from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication, QKeySequence
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QMenu, QWidget
 
 from iterand_engine.store import RunRow
@@ -19,6 +19,7 @@ from iterand_gui.pages.runs.exporter import Exporter, ExportKind
 from iterand_gui.session.command import Command
 from iterand_gui.session.next_steps import compared
 from iterand_gui.session.session import Session
+from iterand_gui.widgets.folder import show_folder
 
 SEEDS = 2  # that "+2 seeds" adds
 _MENU = (
@@ -297,7 +298,7 @@ class RunActions(QObject):
     def _open_folder(self, chosen: Chosen) -> None:
         if chosen.current is not None:
             folder = self._session.workspace.run_dir(chosen.current.id)
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+            show_folder(folder, self._session.messages)
 
     def _copy_ids(self, chosen: Chosen) -> None:
         QGuiApplication.clipboard().setText("\n".join(chosen.ids))

@@ -38,7 +38,7 @@ _CAN_DISABLE = (FileState.ENABLED, FileState.CHANGED, FileState.MISSING)
 class ExtensionRow(QWidget):
     """Shows a file; asks to enable or disable it."""
 
-    enable_asked = Signal(str, str)  # file, beginning of the sha256 that was shown
+    enable_asked = Signal(str, str)  # file, sha256 of what was shown
     disable_asked = Signal(str)  # file
 
     def __init__(self, file: ExtensionFile, parent: QWidget) -> None:
@@ -140,7 +140,8 @@ class ExtensionRow(QWidget):
     @Slot()
     def _agreed(self) -> None:
         self.question.hide()
-        self.enable_asked.emit(self.file.file, self.sha256)
+        shown = self.file.source
+        self.enable_asked.emit(self.file.file, shown.sha256 if shown is not None else "")
 
     @Slot()
     def _declined(self) -> None:

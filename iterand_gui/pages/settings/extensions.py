@@ -5,8 +5,7 @@ The window never runs an extension: enabling is a command, which runs the file i
 
 from __future__ import annotations
 
-from PySide6.QtCore import QUrl, Slot
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from iterand_engine.extensions.files import ExtensionFile, disable, extension_files
@@ -17,6 +16,7 @@ from iterand_gui.pages.settings.extension_row import ExtensionRow
 from iterand_gui.pages.settings.parts import Note, Text, button_row
 from iterand_gui.pages.settings.section import Section
 from iterand_gui.session.session import Session
+from iterand_gui.widgets.folder import show_folder
 
 
 class ExtensionsSection(Section):
@@ -112,4 +112,4 @@ class ExtensionsSection(Section):
 
     @Slot()
     def _open_folder(self) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.session.workspace.extensions_dir)))
+        show_folder(self.session.workspace.extensions_dir, self.session.messages)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QSignalBlocker, QTimer, Slot
 from PySide6.QtWidgets import QLineEdit, QPushButton, QVBoxLayout, QWidget
 
+from iterand_engine.machine.allowed import allow_command, visible_command, why_command_is_off
 from iterand_engine.machine.settings import Settings
 from iterand_gui.live.tasks import Control
 from iterand_gui.pages.settings import machine as machines
@@ -45,6 +46,7 @@ class SlotsSection(Section):
     def __init__(self, session: Session, changes: SettingChanges, parent: QWidget) -> None:
         super().__init__(session, changes, parent)
         self._machine: Machine | None = None
+        self._off_command = ""
         self._looking = False
         self._timer = QTimer(self, interval=LOOK_EVERY_MS)
         self._timer.timeout.connect(self.refresh)
@@ -65,7 +67,8 @@ class SlotsSection(Section):
 
     @Slot()
     def refresh(self, *, asked: bool = False) -> None:
-        """Look at devices and at what the settings offer."""
+        """Look at devices, at what the settings offer, and whether their command may run."""
+        self._look_at_command()
         if self._looking:
             return
         self._looking = True
@@ -142,6 +145,12 @@ class SlotsSection(Section):
         self.on_end_row = row("When a run &ends", self.on_end, _ON_END_HELP, self)
         for each in (self.per_device_row, self.cpu_slot_row, self.cpu_share_row, self.on_end_row):
             column.addWidget(each)
+        self.on_end_off = Note(self)
+        self.allow = QPushButton("&Allow this command", self)
+        self.allow.clicked.connect(self._allow)
+        self.allow.hide()
+        column.addWidget(self.on_end_off)
+        column.addLayout(button_row([self.allow]))
 
     def _add_slots(self, column: QVBoxLayout) -> None:
         self.table = SlotTable(self)
@@ -229,9 +238,50 @@ class SlotsSection(Section):
 
     @Slot()
     def _store_on_end(self) -> None:
-        if self.on_end.text() != self.session.settings.on_end:
-            self.changes.put("on_end", self.on_end.text(), self.on_end_row)
+        # A line shows other text than the settings have where that has several lines: nobody wrote it.
+        is_written, written = self.on_end.isModified(), self.on_end.text()
         self.on_end.setModified(False)
+        if not is_written or written == self.session.settings.on_end:
+            return
+        workspace = self.session.workspace
+
+        def change(now: Settings) -> Settings:
+            allow_command(workspace, written)  # who writes a command here allows it
+            return now.with_value("on_end", written)
+
+        self.changes.apply("on_end", change, self.on_end_row)
+
+    def _look_at_command(self) -> None:
+        workspace, command = self.session.workspace, self.session.settings.on_end
+        if not command:
+            self._show_command(("", ""))
+            return
+        job = self.session.jobs.run(
+            lambda _: (command, why_command_is_off(workspace, command)), "Look at the command"
+        )
+        job.succeeded.connect(self._show_command)
+
+    @Slot(object)
+    def _show_command(self, found: tuple[str, str]) -> None:
+        self._off_command, why_off = found
+        whole = f"{why_off} The command: {visible_command(self._off_command)}"
+        self.on_end_off.say(whole if why_off else "", "warn")
+        self.allow.setVisible(bool(why_off))
+
+    @Slot()
+    def _allow(self) -> None:
+        workspace, command = self.session.workspace, self._off_command
+        job = self.session.jobs.run(lambda _: allow_command(workspace, command), "Allow the command")
+        job.failed.connect(self._not_allowed)
+        job.succeeded.connect(self._allowed)
+
+    @Slot(str)
+    def _not_allowed(self, text: str) -> None:
+        self.on_end_off.say(text, "bad")
+
+    @Slot(object)
+    def _allowed(self, _: object) -> None:
+        self._look_at_command()
 
     # Slots
 
