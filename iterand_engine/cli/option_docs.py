@@ -12,7 +12,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 
 from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, RULES, Entry
@@ -21,6 +20,7 @@ from iterand_engine.config.options import OptionInfo, Options, describe, with_ar
 from iterand_engine.config.run_config import RunConfig, method_options_class, to_yaml
 from iterand_engine.extensions.active import activated
 from iterand_engine.machine.workspace import find_workspace_dir
+from iterand_engine.machine.yaml import yaml_text
 
 _TOP = """\
 # Configuration
@@ -130,7 +130,7 @@ def _default(info: OptionInfo) -> str:
 def _yaml(value: Any) -> str:
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     plain = list(plain) if isinstance(plain, tuple) else plain
-    return yaml.safe_dump(plain, default_flow_style=True).removesuffix("...\n").strip()
+    return yaml_text(plain, flow=True)
 
 
 def _first_line(options: type[Options]) -> str:

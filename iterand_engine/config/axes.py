@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
+from yaml import SequenceNode
 
 from iterand_engine.config.options import wrong_value
 from iterand_engine.config.run_config import (
@@ -21,6 +21,7 @@ from iterand_engine.config.run_config import (
 )
 from iterand_engine.config.sets import Change, apply_changes, read_value, split_change
 from iterand_engine.errors import OptionError, UserError
+from iterand_engine.machine.yaml import YamlError, compose_yaml
 
 MAX_RUNS = 10_000  # what lists and the window stay fluid with
 SEED = "training.seed"
@@ -106,10 +107,10 @@ def split_values(text: str) -> tuple[str, ...]:
         return (text,)
     inside = f"[{text}\n]"  # the line break ends a comment
     try:
-        node = yaml.compose(inside, Loader=yaml.SafeLoader)
-    except yaml.YAMLError:
+        node = compose_yaml(inside)
+    except YamlError:
         node = None
-    if not isinstance(node, yaml.SequenceNode) or text.rstrip().endswith(","):
+    if not isinstance(node, SequenceNode) or text.rstrip().endswith(","):
         raise UserError(
             f"{text!r} is not a list of values with commas between them; a text that holds a comma or a"
             " bracket needs quotes, a list of numbers brackets."

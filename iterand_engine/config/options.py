@@ -77,6 +77,7 @@ class Choices:
     names: Mapping[str, object]
 
 
+_SHOWN = 200  # characters of a value in a sentence
 _RELEASED = object()  # of options that every group key has
 
 
@@ -314,10 +315,11 @@ def _unknown_option(error: ErrorDetails, model: type[BaseModel], section: str) -
 
 
 def shown(value: Any) -> str:
-    """A value as a configuration file writes it: null, true, 'text', 3."""
+    """A value as a configuration file writes it, its beginning where it is long: null, true, 'text', 3."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return repr(value)
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _said(place: _Place, otherwise: str = "see docs/configuration.md") -> str:

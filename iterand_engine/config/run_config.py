@@ -10,7 +10,6 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     AfterValidator,
     Field,
@@ -32,11 +31,10 @@ from iterand_engine.config.options import (
     with_arguments,
     wrong_value,
 )
-from iterand_engine.config.yaml import parse_yaml
 from iterand_engine.errors import OptionError, UserError
+from iterand_engine.machine.yaml import read_yaml, yaml_text
 
 Auto = Literal["auto"]
-_LINE_BREAKS = {"\x85", "\u2028", "\u2029"}
 _CHOICE_OF = {"data": "dataset", "model": "name"}  # which option of a section decides what others it has
 
 
@@ -284,11 +282,9 @@ def read_mapping(path: Path) -> dict[str, Any]:
         UserError: the file cannot be read or is not a YAML mapping.
     """
     try:
-        mapping = parse_yaml(path.read_text(encoding="utf-8"))
-    except OSError as error:
+        mapping = read_yaml(path, "The configuration")
+    except FileNotFoundError as error:
         raise UserError(f"Cannot read the configuration {str(path)!r}: {error.strerror}.") from None
-    except ValueError as error:  # also text that is not UTF-8
-        raise UserError(f"The configuration {str(path)!r} is not valid YAML: {error}.") from None
     if mapping is None:
         mapping = {}
     if not isinstance(mapping, dict):
@@ -313,8 +309,4 @@ def load_yaml(path: Path) -> RunConfig:
 
 def to_yaml(config: RunConfig) -> str:
     """Write a complete configuration as YAML, in the declared order."""
-    mapping = config.to_mapping()
-    text = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
-    if set(text) & _LINE_BREAKS:  # which YAML reads as spaces unless they are escaped
-        return yaml.safe_dump(mapping, sort_keys=False)
-    return text
+    return yaml_text(config.to_mapping())

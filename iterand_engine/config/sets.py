@@ -13,8 +13,8 @@ from typing import Any
 
 from iterand_engine.config.catalog import DATASETS, MODELS, RULES, Entry
 from iterand_engine.config.run_config import anchor_data_path, method_options_class
-from iterand_engine.config.yaml import parse_yaml
 from iterand_engine.errors import OptionError, UserError
+from iterand_engine.machine.yaml import parse_yaml
 
 Change = tuple[str, Any]  # a dotted option and its value
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.machine.workspace import Workspace, write_atomic
+from iterand_engine.machine.yaml import YamlError, parse_yaml, read_yaml, yaml_text
 
 Auto = Literal["auto"]
 
@@ -50,18 +50,12 @@ class Settings(BaseModel):
         """Read the settings; defaults where there is no file.
 
         Raises:
-            UserError: the file is not YAML, has an unknown setting or a wrong value.
+            UserError: the file cannot be read, is not YAML, has an unknown setting or a wrong value.
         """
         try:
-            text = workspace.settings_path.read_text(encoding="utf-8")
+            mapping = read_yaml(workspace.settings_path, "The file of settings", "repair or delete it")
         except FileNotFoundError:
             return cls()
-        try:
-            mapping = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UserError(
-                f"{workspace.settings_path} is not valid YAML ({_first_line(error)}): repair or delete it."
-            ) from error
         if mapping is None:
             return cls()
         if not isinstance(mapping, dict):
@@ -72,8 +66,7 @@ class Settings(BaseModel):
 
     def save(self, workspace: Workspace) -> None:
         """Write all settings atomically; raises OSError where the file cannot be written."""
-        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-        write_atomic(workspace.settings_path, text.encode())
+        write_atomic(workspace.settings_path, yaml_text(self.model_dump(mode="json")).encode())
 
     def get(self, key: str) -> object:
         """Value of a setting as plain values (paths as text). Raises UserError for an unknown name."""
@@ -132,8 +125,8 @@ def data_roots(workspace: Workspace, settings: Settings) -> list[Path]:
 
 def _plain_value(text: str) -> object:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return parse_yaml(text)
+    except YamlError:
         return text  # no setting's value, and refused as what the user wrote
 
 
@@ -158,7 +151,3 @@ def _parts(text: str) -> list[str]:
 
 
 _PARSERS: dict[str, Callable[[str], object]] = {"data_roots": _folders, "devices": _parts, "on_end": str}
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

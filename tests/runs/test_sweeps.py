@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from iterand_engine.config.axes import MAX_RUNS, SEED, parse_seeds, read_values, split_values
 from iterand_engine.config.presets import preset
-from iterand_engine.config.yaml import parse_yaml
 from iterand_engine.errors import OptionError, UserError
+from iterand_engine.machine import yaml as iterand_yaml
+from iterand_engine.machine.yaml import parse_yaml
 from iterand_engine.runs.sweeps import SweepPlan, plan
 from tests.paths import ROOT
 
@@ -302,8 +303,7 @@ def test_that_a_thousand_cells_are_planned_from_values_without_reading_texts(
 
         return parse_and_count
 
-    monkeypatch.setattr(yaml, "load", counted(yaml.load))
-    monkeypatch.setattr(yaml, "compose", counted(yaml.compose))
+    monkeypatch.setattr(iterand_yaml, "_read", counted(iterand_yaml._read))
     sets = [
         "method.name=iterand,edge-popup",
         "method.sparsity=0.1,0.3,0.5,0.7,0.9",
