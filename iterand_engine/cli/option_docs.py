@@ -31,6 +31,14 @@ Made by `python -m iterand_engine.cli.option_docs docs/configuration.md` from th
 
 - `iterand train CONFIG.yaml --set training.lr=0.05` changes single options; the value is read as YAML.
 - A relative `data.path` is seen from the YAML file, with `--set` from the current folder.
+- A number is plain decimal digits: `300`, `0.1`, `.5`, `1e-3`. For a whole number `1e3` is 1000, and `1.0`
+  and `1.000` are refused. All else is a text, and refused where a number is meant: `010`, `0x10`, `1_000`,
+  `1:30`, `50%`. No number is infinite, or too large or too small to be held.
+- Commas separate values: `--set training.lr=0.1,0.2` makes two runs. `0,1` for a number that need not be
+  whole is refused, as it may mean `0.1` or `[0, 1]`; both of those are taken, and so is `0, 1`.
+- A truth value is `true` or `false`, or `yes`, `no`, `on`, `off`. Where a text is meant, those words are
+  texts, and so are dates.
+- A file has at most 1 MB, 20,000 values and 50 levels, and no tags (`!!...`).
 - Sparsity is always the share REMOVED; what is kept is 1 - sparsity. All shares are from 0 to 1.
 - Where `--set` changes `method.name`, options that the new method does not have are dropped and named.
 

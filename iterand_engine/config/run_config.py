@@ -22,15 +22,8 @@ from pydantic import (
 
 from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, Entry, find, load_target
 from iterand_engine.config.method_options import IteRandOptions, MethodOptions
-from iterand_engine.config.options import (
-    Choices,
-    Options,
-    option,
-    option_error,
-    shown,
-    with_arguments,
-    wrong_value,
-)
+from iterand_engine.config.option_errors import option_error, shown, wrong_value
+from iterand_engine.config.options import Choices, Options, option, with_arguments
 from iterand_engine.errors import OptionError, UserError
 from iterand_engine.machine.yaml import read_yaml, yaml_text
 

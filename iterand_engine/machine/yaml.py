@@ -34,6 +34,7 @@ _REAL = (
     rf"(?:{_WHOLE}\.[0-9]*|[-+]?\.[0-9]+)(?:[eE][-+]?[0-9]+)?|{_WHOLE}[eE][-+]?[0-9]+"
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
+_NUMBER = re.compile(f"{_WHOLE}|{_REAL}")
 _LINE_BREAKS = {"\x85", "\u2028", "\u2029"}
 _TAG = "tag:yaml.org,2002:"
 _TOO_LONG = f"it is longer than {MAX_BYTES:,} bytes"
@@ -55,6 +56,15 @@ def parse_yaml(text: str) -> Any:
             here; the text is one line with the place.
     """
     return _read(text, _Loader.get_single_data)
+
+
+def number_of(text: str) -> int | float | None:
+    """The number that a text is, as `parse_yaml` reads numbers; None of any other text."""
+    try:
+        value = parse_yaml(text) if _NUMBER.fullmatch(text.strip()) else None
+    except YamlError:  # too large, or too small
+        return None
+    return value if isinstance(value, int | float) else None
 
 
 def compose_yaml(text: str) -> yaml.Node | None:

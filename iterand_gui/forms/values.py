@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iterand_engine.config.axes import SEED, parse_seeds, split_values, value_key
-from iterand_engine.config.options import wrong_value
+from iterand_engine.config.axes import SEED, parse_seeds, split_option, split_values, value_key
+from iterand_engine.config.option_errors import wrong_value
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.config.sets import apply_changes
 from iterand_engine.errors import OptionError, UserError, upwards
@@ -27,7 +27,7 @@ Json = Mapping[str, Any]
 Changes = Mapping[str, tuple[object, ...]]  # by dotted option its values
 WHOLE = ""  # the place of a problem that belongs to no single option
 _VALUES_CHECKED = 24  # of each option; whoever makes the runs checks all
-_SEEDS = re.compile(r"(?=.*-)\d+(-\d+)?(\s*,\s*\d+(-\d+)?)*")
+_SEEDS = re.compile(r"(?=.*-)[0-9]+(-[0-9]+)?(\s*,\s*[0-9]+(-[0-9]+)?)*")
 _ABSENT = object()
 
 
@@ -130,7 +130,7 @@ def values_of(spec: Spec, text: str) -> tuple[object, ...]:
     text = text.rstrip(" ,")  # more is about to be typed
     if spec.path == SEED and _SEEDS.fullmatch(text):
         return parse_seeds(text)
-    values = (_value(spec, part.strip()) for part in split_values(text))
+    values = (_value(spec, part.strip()) for part in split_option(spec.path, text))
     return tuple({value_key(value): value for value in values}.values())
 
 

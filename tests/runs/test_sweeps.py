@@ -148,7 +148,7 @@ def test_that_seeds_alone_are_a_group_and_no_sweep() -> None:
 
 
 def test_that_the_whole_grid_comes_for_one_seed_before_the_next() -> None:
-    found = made("training.lr=1,2", "model.width_factor=0.5,1", seeds=[7, 3])
+    found = made("training.lr=[1, 2]", "model.width_factor=0.5,1", seeds=[7, 3])
     order = [(c.config.training.seed, c.config.training.lr, c.config.model.width_factor) for c in found.cells]
     grid = [(1, 0.5), (1, 1), (2, 0.5), (2, 1)]
     assert order == [(seed, *cell) for seed in (7, 3) for cell in grid]
