@@ -7,6 +7,7 @@ the hash of their options. Recipes live in presets. Torch-free, so that the wind
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +26,7 @@ from iterand_engine.config.method_options import IteRandOptions, MethodOptions
 from iterand_engine.config.option_errors import option_error, shown, wrong_value
 from iterand_engine.config.options import Choices, Options, option, with_arguments
 from iterand_engine.errors import OptionError, UserError
+from iterand_engine.machine.user_path import user_path
 from iterand_engine.machine.yaml import read_yaml, yaml_text
 
 Auto = Literal["auto"]
@@ -65,6 +67,16 @@ class DataConfig(Options):
     train_limit: Annotated[int, Field(ge=1)] | None = option(
         None, help="train on this many images only", unit="images"
     )
+
+    @field_validator("path")
+    @classmethod
+    def _possible_path(cls, value: str | None) -> str | None:
+        try:
+            if value is not None:
+                user_path(value, "data.path")
+        except UserError as error:
+            raise OptionError(str(error), option="data.path", value=value) from None
+        return value
 
 
 class ModelConfig(Options):
@@ -274,6 +286,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file cannot be read or is not a YAML mapping.
     """
+    path = user_path(path, "The configuration")
     try:
         mapping = read_yaml(path, "The configuration")
     except FileNotFoundError as error:
@@ -289,10 +302,11 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 def anchor_data_path(mapping: MutableMapping[str, Any], folder: Path) -> None:
-    """Make a relative data.path in a mapping absolute, starting at `folder`."""
+    """Make a relative data.path in a mapping absolute, from `folder`; an impossible one stays as it is."""
     data = mapping.get("data")
     if isinstance(data, MutableMapping) and isinstance(data.get("path"), str):
-        data["path"] = str((folder / Path(data["path"]).expanduser()).absolute())
+        with suppress(UserError):
+            data["path"] = str((folder / user_path(data["path"], "data.path")).absolute())
 
 
 def load_yaml(path: Path) -> RunConfig:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from iterand_engine.errors import UserError, suggestion
+from iterand_engine.machine.user_path import user_path
 from iterand_engine.machine.workspace import Workspace, write_atomic
 from iterand_engine.machine.yaml import YamlError, parse_yaml, read_yaml, yaml_text
 
@@ -135,7 +136,7 @@ def _folders(text: str) -> list[Path]:
 
 
 def _existing(folder: Path) -> Path:
-    absolute = folder.expanduser().absolute()
+    absolute = user_path(folder, "The data root").absolute()
     if not absolute.is_dir():
         raise UserError(f"Cannot use {absolute} as a data root: there is no such folder.")
     return absolute

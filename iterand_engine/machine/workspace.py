@@ -23,6 +23,7 @@ import platformdirs
 
 from iterand_engine.errors import Advice, UserError
 from iterand_engine.machine.filesystems import filesystem_warning
+from iterand_engine.machine.user_path import user_path
 
 ENVIRONMENT_VARIABLE = "ITERAND_WORKSPACE"
 _RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -123,7 +124,7 @@ def find_workspace_dir(path: Path | str | None = None) -> Workspace:
     Args:
         path: the folder asked for (`--workspace`); None = ITERAND_WORKSPACE, else the user's data folder.
     Raises:
-        UserError: the place is a file.
+        UserError: the place is a file, or no folder can have this path.
     """
     chosen = (
         path
@@ -131,7 +132,7 @@ def find_workspace_dir(path: Path | str | None = None) -> Workspace:
         or platformdirs.user_data_path("iterand", appauthor=False)
     )
     # realpath as well, so that two names of one folder are one workspace
-    workspace = Workspace(Path(os.path.realpath(Path(chosen).expanduser())))
+    workspace = Workspace(Path(os.path.realpath(user_path(chosen, "The workspace"))))
     if workspace.root.exists() and not workspace.root.is_dir():
         said = f"The workspace {workspace.root} is a file: name a folder."
         raise UserError(said, Advice.OTHER_WORKSPACE)
