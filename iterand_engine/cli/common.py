@@ -16,7 +16,7 @@ from iterand_engine.cli.table import CliTable
 from iterand_engine.cli.words import as_typed, note_workspace
 from iterand_engine.machine import texts
 from iterand_engine.machine.settings import Settings
-from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.machine.workspace import Workspace, find_workspace_dir, open_workspace_dir
 from iterand_engine.store.records import Locked
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def workspace_at(folder: Path | None) -> Workspace:
     Raises:
         UserError: the folder cannot be used.
     """
-    is_new = folder is not None and not folder.exists()
+    is_new = folder is not None and not find_workspace_dir(folder).root.exists()
     workspace = open_workspace_dir(folder)
     if is_new:
         say(f"There was no workspace {workspace.root}: a new one was made there.")

@@ -12,6 +12,7 @@ from iterand_engine.cli.common import RunArgument, WorkspaceOption, opened, resu
 from iterand_engine.cli.progress import progress_display
 from iterand_engine.errors import ExitCode
 from iterand_engine.machine.signals import StopSignals
+from iterand_engine.machine.user_path import user_path
 from iterand_engine.results.mask_export import ExportFormat, export_masks, known_format
 from iterand_engine.runs.report import Watched
 
@@ -32,6 +33,7 @@ def export(
     """Write a run's masks (numpy), or its pruned network (safetensors)."""
     with opened(workspace) as at:
         run_id = at.store.reader.resolve(run)
+        out = user_path(out, "--out")
         write = _writer(known_format(format))
         number = write(at.workspace, at.store, run_id, out, epoch=epoch, replace=force)
     result(f"{format} of run {run_id}, epoch {number}: {out} ({size(out.stat().st_size)})")

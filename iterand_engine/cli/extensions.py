@@ -20,6 +20,7 @@ from iterand_engine.extensions.checks import run_checks
 from iterand_engine.extensions.files import disable, enable, extension_files, named_file
 from iterand_engine.machine.own_files import write_atomic
 from iterand_engine.machine.resources import resource
+from iterand_engine.machine.user_path import user_path
 from iterand_engine.machine.workspace import Workspace
 
 FileArgument = Annotated[
@@ -114,8 +115,9 @@ def check(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Run an extension in small trainings, and check whether it keeps its contract."""
+    data = user_path(path, "--path") if path is not None else None
     failed = 0
-    for found in run_checks(named_file(workspace_at(workspace), file), path):
+    for found in run_checks(named_file(workspace_at(workspace), file), data):
         failed += not found.passed
         result(f"{'ok  ' if found.passed else 'FAIL'}  {found.entry}: {found.check}: {found.detail}")
     raise typer.Exit(ExitCode.FAILED if failed else ExitCode.OK)

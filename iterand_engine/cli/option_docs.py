@@ -12,7 +12,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 
 from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, RULES, Entry
@@ -21,6 +20,7 @@ from iterand_engine.config.options import OptionInfo, Options, describe, with_ar
 from iterand_engine.config.run_config import RunConfig, method_options_class, to_yaml
 from iterand_engine.extensions.active import activated
 from iterand_engine.machine.workspace import find_workspace_dir
+from iterand_engine.machine.yaml import yaml_text
 
 _TOP = """\
 # Configuration
@@ -31,6 +31,14 @@ Made by `python -m iterand_engine.cli.option_docs docs/configuration.md` from th
 
 - `iterand train CONFIG.yaml --set training.lr=0.05` changes single options; the value is read as YAML.
 - A relative `data.path` is seen from the YAML file, with `--set` from the current folder.
+- A number is plain decimal digits: `300`, `0.1`, `.5`, `1e-3`. For a whole number `1e3` is 1000, and `1.0`
+  and `1.000` are refused. All else is a text, and refused where a number is meant: `010`, `0x10`, `1_000`,
+  `1:30`, `50%`. No number is infinite, or too large or too small to be held.
+- Commas separate values: `--set training.lr=0.1,0.2` makes two runs. `0,1` for a number that need not be
+  whole is refused, as it may mean `0.1` or `[0, 1]`; both of those are taken, and so is `0, 1`.
+- A truth value is `true` or `false`, or `yes`, `no`, `on`, `off`. Where a text is meant, those words are
+  texts, and so are dates.
+- A file has at most 1 MB, 20,000 values and 50 levels, and no tags (`!!...`).
 - Sparsity is always the share REMOVED; what is kept is 1 - sparsity. All shares are from 0 to 1.
 - Where `--set` changes `method.name`, options that the new method does not have are dropped and named.
 
@@ -130,7 +138,7 @@ def _default(info: OptionInfo) -> str:
 def _yaml(value: Any) -> str:
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     plain = list(plain) if isinstance(plain, tuple) else plain
-    return yaml.safe_dump(plain, default_flow_style=True).removesuffix("...\n").strip()
+    return yaml_text(plain, flow=True)
 
 
 def _first_line(options: type[Options]) -> str:

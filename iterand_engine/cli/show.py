@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import yaml
-
 from iterand_engine.cli.common import (
     JsonOption,
     Opened,
@@ -25,6 +23,7 @@ from iterand_engine.cli.run_json import RunDocument
 from iterand_engine.cli.table import CliTable
 from iterand_engine.cli.wait_for_slot import waiting_words
 from iterand_engine.machine.run_log import last_lines, log_path
+from iterand_engine.machine.yaml import yaml_text
 from iterand_engine.store import Event, Locked, RunDetail, RunState
 from iterand_engine.store.records import SweepRow
 
@@ -134,5 +133,5 @@ def _readable(values: dict[str, float]) -> dict[str, float]:
 
 
 def _indented(mapping: dict[str, object] | dict[str, float]) -> str:
-    text = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True).rstrip()
+    text = yaml_text(mapping).rstrip()
     return "\n".join(f"  {line}" for line in text.splitlines())

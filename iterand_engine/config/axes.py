@@ -10,17 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
+from yaml import SequenceNode
 
-from iterand_engine.config.options import wrong_value
+from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, RULES
+from iterand_engine.config.method_options import rule_options_class
+from iterand_engine.config.option_errors import decimal_comma, wrong_value
+from iterand_engine.config.options import takes_real_number
 from iterand_engine.config.run_config import (
+    RunConfig,
     data_options_class,
     method_options_class,
     model_options_class,
 )
 from iterand_engine.config.sets import Change, apply_changes, read_value, split_change
 from iterand_engine.errors import OptionError, UserError
+from iterand_engine.machine.yaml import YamlError, compose_yaml
 
 MAX_RUNS = 10_000  # what lists and the window stay fluid with
 SEED = "training.seed"
@@ -31,8 +36,10 @@ _CLASSES: Mapping[str, Callable[[str], type[BaseModel]]] = {
     "model": model_options_class,
     "data": data_options_class,
 }
+_CHOICES: Mapping[str, Iterable[str]] = {"method": METHODS, "model": MODELS, "data": DATASETS}
 _FIRST = {*CHOICES, *CHOICES.values()}
-_SEEDS = re.compile(r"(\d{1,19})(?:-(\d{1,19}))?")
+_SEED = "(0|[1-9][0-9]{0,18})"
+_SEEDS = re.compile(rf"{_SEED}(?:-{_SEED})?")
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ def read_values(text: str) -> tuple[str, tuple[object, ...]]:
     """
     option, raw = split_change(text)
     # A name is for people and may hold commas.
-    pieces = (raw,) if option == "name" else _split(option, raw)
+    pieces = (raw,) if option == "name" else split_option(option, raw)
     return option, tuple(read_value(option, piece) for piece in pieces)
 
 
@@ -106,15 +113,48 @@ def split_values(text: str) -> tuple[str, ...]:
         return (text,)
     inside = f"[{text}\n]"  # the line break ends a comment
     try:
-        node = yaml.compose(inside, Loader=yaml.SafeLoader)
-    except yaml.YAMLError:
+        node = compose_yaml(inside)
+    except YamlError:
         node = None
-    if not isinstance(node, yaml.SequenceNode) or text.rstrip().endswith(","):
+    if not isinstance(node, SequenceNode) or text.rstrip().endswith(","):
         raise UserError(
             f"{text!r} is not a list of values with commas between them; a text that holds a comma or a"
             " bracket needs quotes, a list of numbers brackets."
         )
     return tuple(inside[part.start_mark.index : part.end_mark.index] for part in node.value)
+
+
+def split_option(option: str, text: str) -> tuple[str, ...]:
+    """As `split_values`, for an option; a real number takes `[0, 1]` as two values, and `0,1` is refused.
+
+    Raises:
+        OptionError: as `split_values`, or the text may mean one number or two.
+    """
+    try:
+        pieces = split_values(text)
+        if "," not in text or not _takes_real_number(option):
+            return pieces
+        if error := decimal_comma(option, text):
+            raise error
+        only = pieces[0].strip()
+        return split_values(only[1:-1]) if len(pieces) == 1 and only.startswith("[") else pieces
+    except OptionError:
+        raise
+    except UserError as error:
+        raise OptionError(f"{option}: {error}", option=option, value=text) from None
+
+
+def _takes_real_number(option: str) -> bool:
+    """Whether an option of this name, of any choice that has it, is a real number."""
+    above, _, name = option.rpartition(".")
+    section = RunConfig.model_fields.get(above)
+    classes: Iterable[Any] = [section.annotation] if section is not None else []
+    if above in _CLASSES:
+        classes = map(_CLASSES[above], _CHOICES[above])
+    elif above == "method.rule":
+        classes = map(rule_options_class, RULES)
+    fields = (options.model_fields.get(name) for options in classes)
+    return any(field is not None and takes_real_number(field) for field in fields)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -139,13 +179,6 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 def value_key(value: object) -> str:
     """A text that is equal for two values exactly where they are the same option value."""
     return json.dumps(value, sort_keys=True, default=str)
-
-
-def _split(option: str, raw: str) -> tuple[str, ...]:
-    try:
-        return split_values(raw)
-    except UserError as error:
-        raise OptionError(f"{option}: {error}", option=option, value=raw) from None
 
 
 def _axis(option: str, values: Sequence[object], folder: Path) -> Axis:

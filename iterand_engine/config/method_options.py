@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, ValidationError, model_serializer, model_validator
 
 from iterand_engine.config.catalog import RULES, Entry, find
-from iterand_engine.config.options import Options, option, option_error, with_arguments
+from iterand_engine.config.option_errors import option_error
+from iterand_engine.config.options import Options, option, with_arguments
 from iterand_engine.errors import OptionError, suggestion
 
 WeightInit = Literal["kaiming-uniform", "kaiming-normal", "signed-constant"]

@@ -1,23 +1,29 @@
 """Declare options: each once, with its default, bounds, unit and help.
 
-Files, the command line, the window's form and the documentation all read these declarations. This module also
-turns each validation error into one sentence. Torch-free.
+Files, the command line, the window's form and the documentation all read these declarations. Torch-free.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeGuard, TypeVar, Union, get_args, get_origin
 
 import annotated_types
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    create_model,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, PydanticCustomError, to_jsonable_python
+from pydantic_core import PydanticCustomError, to_jsonable_python
 
-from iterand_engine.errors import OptionError, first_of, suggestion
+from iterand_engine.machine.yaml import number_of
 
 S = TypeVar("S", bound="Options")
 ArgumentKind = Literal["int", "float", "bool", "str", "choice"]
@@ -56,18 +62,39 @@ class Options(BaseModel):
         """The clause that sentences use for a value of this class: `a mapping with ...`."""
         return f"a mapping with {', '.join(cls.model_fields)}"
 
-    @model_validator(mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _no_truth_for_a_number(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and bool in map(type, value.values()):
-            for name, field in cls.model_fields.items():
-                if isinstance(value.get(name), bool) and bool not in _plain_types(field.annotation):
-                    raise PydanticCustomError(
-                        "truth_value",
-                        "{option}: {value} is a truth value",
-                        {"option": name, "value": shown(value[name])},
-                    )
+    def _as_it_is_written(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what pydantic would take for a number or a truth value though it is written as neither."""
+        kinds, literals = _scalar_kinds(cls, str(info.field_name))
+        if kinds == {bool}:
+            if isinstance(value, str) and value.lower() in _TRUTH_WORDS:
+                return _TRUTH_WORDS[value.lower()]
+            if not isinstance(value, bool):
+                raise PydanticCustomError("kind", "not a truth value")
+        elif kinds & {int, float}:
+            if isinstance(value, bool) and bool not in kinds:
+                raise PydanticCustomError("truth_value", "a truth value")
+            number = number_of(value) if isinstance(value, str) and value not in literals else value
+            is_none = number is None and value is not None
+            if is_none or (isinstance(number, float) and float not in kinds):
+                raise PydanticCustomError("kind", "not a number of this kind")
+            return number
         return value
+
+
+@cache
+def _scalar_kinds(options: type[Options], name: str) -> tuple[set[Any], tuple[str, ...]]:
+    """The types of an option that takes no list, other than null and literals, and the literals."""
+    annotation = options.model_fields[name].annotation
+    if get_origin(annotation) in (tuple, list):
+        return set(), ()
+    return set(plain_types(annotation)) - {NoneType, str}, _literals(annotation)
+
+
+def takes_real_number(field: FieldInfo) -> bool:
+    """Whether an option's value is a single number that need not be whole."""
+    return get_origin(field.annotation) not in (tuple, list) and float in plain_types(field.annotation)
 
 
 @dataclass(frozen=True)
@@ -77,6 +104,7 @@ class Choices:
     names: Mapping[str, object]
 
 
+_TRUTH_WORDS = {"yes": True, "on": True, "no": False, "off": False}
 _RELEASED = object()  # of options that every group key has
 
 
@@ -201,7 +229,7 @@ def allowed(field: FieldInfo) -> str:
         return " | ".join(choices)
     if get_origin(field.annotation) in (tuple, list):
         return _allowed_list(field.annotation)
-    kinds = _plain_types(field.annotation)
+    kinds = plain_types(field.annotation)
     null = " | null" if type(None) in kinds else ""
     text = "a number" if float in kinds else "a whole number" if int in kinds else ""
     if not text:
@@ -215,7 +243,7 @@ def allowed(field: FieldInfo) -> str:
 def _allowed_list(annotation: Any) -> str:
     element = get_args(annotation)[0]
     each = allowed(FieldInfo.from_annotation(element))
-    if int in _plain_types(element):
+    if int in plain_types(element):
         return f"a list of whole numbers, each{each.removeprefix('a whole number').lstrip(',')}"
     return f"a list, each {each}"
 
@@ -226,115 +254,12 @@ def _options_text(kind: Any) -> str:
     return str(kind.__name__)
 
 
-def option_error(error: ValidationError, model: type[BaseModel], section: str = "") -> OptionError:
-    """The first mistake that a validation found; its `others` are the rest.
-
-    Args:
-        error: what pydantic raised.
-        model: the class that was validated.
-        section: the option that holds the class, e.g. "method"; empty for the whole configuration.
-    """
-    return first_of(_option_error(one, model, section) for one in error.errors(include_url=False))
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where an error is: its dotted path, the option if it is one, and the class that would declare it."""
-
-    path: str
-    field: FieldInfo | None
-    owner: type[BaseModel] | None
-
-    def inner(self, name: str) -> _Place:
-        fields = self.owner.model_fields if self.owner else {}
-        path = f"{self.path}.{name}" if self.path else name
-        return _Place(path, fields.get(name), _nested(fields[name]) if name in fields else None)
-
-
-def _place(model: type[BaseModel], loc: tuple[int | str, ...], section: str) -> _Place:
-    """Follow pydantic's location, leaving out the tags that it adds for each type of a union."""
-    place = _Place(section, None, model)
-    for part in loc:
-        if isinstance(part, int):
-            place = replace(place, path=f"{place.path}[{part}]")
-        elif place.owner is not None:
-            place = place.inner(part)
-    return place
-
-
-def _did_you_mean(model: type[BaseModel], name: str) -> str:
-    """A clause that names the options of this name in any section; an empty text where there is none."""
-    found = [info.path for info in describe(model) if info.path.endswith(f".{name}")]
-    return f"; did you mean {' or '.join(map(repr, found))}?" if found else ""
-
-
-def _option_error(error: ErrorDetails, model: type[BaseModel], section: str) -> OptionError:
-    """Turn one error of pydantic's into a sentence: what, the value, what is allowed."""
-    place, value = _place(model, error["loc"], section), error["input"]
-    match error["type"]:
-        case "value_error" if isinstance(raised := error["ctx"]["error"], OptionError):
-            return raised
-        case "extra_forbidden" | "invalid_key":
-            return _unknown_option(error, model, section)
-        case "missing":
-            said = f"The option {place.path!r} is missing; give it a value ({_said(place)})."
-            return OptionError(said, option=place.path, allowed=_said(place), wrong="missing")
-        case "truth_value":
-            inner = place.inner(error["ctx"]["option"])
-            said = f"{inner.path} is {error['ctx']['value']}, a truth value; allowed: {_said(inner)}."
-            truth = error["ctx"]["value"] == shown(True)
-            return OptionError(
-                said, option=inner.path, value=truth, allowed=_said(inner), wrong="truth value"
-            )
-        case "finite_number":
-            return wrong_value(place.path, value, _said(place).replace("a number", "a finite number"))
-        case _:
-            return wrong_value(place.path, value, _said(place, error["msg"]))
-
-
-def wrong_value(option: str, value: object, allowed: str) -> OptionError:
-    """The error of an option whose value is not allowed.
-
-    Args:
-        option: its dotted path.
-        value: what was given.
-        allowed: in words, without a full stop.
-    """
-    said = f"{option} is {shown(value)}; allowed: {allowed}."
-    return OptionError(said, option=option, value=value, allowed=allowed)
-
-
-def _unknown_option(error: ErrorDetails, model: type[BaseModel], section: str) -> OptionError:
-    name, above = str(error["loc"][-1]), _place(model, error["loc"][:-1], section)
-    known = list(above.owner.model_fields) if above.owner else []
-    path = above.inner(name).path
-    near = suggestion(name, known) or _did_you_mean(model, name)
-    said = f"Unknown option {path!r}{near} (known here: {', '.join(known)})."
-    return OptionError(said, option=path, value=error["input"], allowed=", ".join(known), wrong="unknown")
-
-
-def shown(value: Any) -> str:
-    """A value as a configuration file writes it: null, true, 'text', 3."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return repr(value)
-
-
-def _said(place: _Place, otherwise: str = "see docs/configuration.md") -> str:
-    return allowed(place.field) if place.field else otherwise
-
-
-def _nested(field: FieldInfo) -> type[BaseModel] | None:
-    kinds = _plain_types(field.annotation)
-    return next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
-
-
-def _plain_types(annotation: Any) -> tuple[Any, ...]:
+def plain_types(annotation: Any) -> tuple[Any, ...]:
     origin = get_origin(annotation)
     if origin is Annotated:
-        return _plain_types(get_args(annotation)[0])
+        return plain_types(get_args(annotation)[0])
     if origin in (Union, UnionType, tuple, list):
-        return tuple(kind for part in get_args(annotation) if part is not ... for kind in _plain_types(part))
+        return tuple(kind for part in get_args(annotation) if part is not ... for kind in plain_types(part))
     if origin is Literal:
         return (str,)
     return (annotation,)
@@ -350,7 +275,7 @@ def _literals(annotation: Any) -> tuple[str, ...]:
 
 
 def _choices(field: FieldInfo) -> tuple[str, ...]:
-    kinds = _plain_types(field.annotation)
+    kinds = plain_types(field.annotation)
     if not {int, float} & set(kinds) and _literals(field.annotation):
         return _literals(field.annotation)
     return next((tuple(item.names) for item in field.metadata if isinstance(item, Choices)), ())

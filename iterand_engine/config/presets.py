@@ -14,12 +14,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
 from iterand_engine.config.catalog import MODELS
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.machine.resources import resource
+from iterand_engine.machine.yaml import read_yaml
 
 Mappings = dict[str, dict[str, Any]]
 
@@ -89,7 +89,7 @@ def _all_presets() -> tuple[Preset, ...]:
 
 
 def _read(path: Path) -> Iterator[Preset]:
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = read_yaml(path, "The file of presets")
     if "mapping" in content:
         single = _Single.model_validate(content)
         yield Preset(path.stem, single.title, single.description, single.mapping)

@@ -7,10 +7,10 @@ the hash of their options. Recipes live in presets. Torch-free, so that the wind
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     AfterValidator,
     Field,
@@ -23,20 +23,13 @@ from pydantic import (
 
 from iterand_engine.config.catalog import DATASETS, METHODS, MODELS, Entry, find, load_target
 from iterand_engine.config.method_options import IteRandOptions, MethodOptions
-from iterand_engine.config.options import (
-    Choices,
-    Options,
-    option,
-    option_error,
-    shown,
-    with_arguments,
-    wrong_value,
-)
-from iterand_engine.config.yaml import parse_yaml
+from iterand_engine.config.option_errors import option_error, shown, wrong_value
+from iterand_engine.config.options import Choices, Options, option, with_arguments
 from iterand_engine.errors import OptionError, UserError
+from iterand_engine.machine.user_path import user_path
+from iterand_engine.machine.yaml import read_yaml, yaml_text
 
 Auto = Literal["auto"]
-_LINE_BREAKS = {"\x85", "\u2028", "\u2029"}
 _CHOICE_OF = {"data": "dataset", "model": "name"}  # which option of a section decides what others it has
 
 
@@ -74,6 +67,16 @@ class DataConfig(Options):
     train_limit: Annotated[int, Field(ge=1)] | None = option(
         None, help="train on this many images only", unit="images"
     )
+
+    @field_validator("path")
+    @classmethod
+    def _possible_path(cls, value: str | None) -> str | None:
+        try:
+            if value is not None:
+                user_path(value, "data.path")
+        except UserError as error:
+            raise OptionError(str(error), option="data.path", value=value) from None
+        return value
 
 
 class ModelConfig(Options):
@@ -283,12 +286,11 @@ def read_mapping(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file cannot be read or is not a YAML mapping.
     """
+    path = user_path(path, "The configuration")
     try:
-        mapping = parse_yaml(path.read_text(encoding="utf-8"))
-    except OSError as error:
+        mapping = read_yaml(path, "The configuration")
+    except FileNotFoundError as error:
         raise UserError(f"Cannot read the configuration {str(path)!r}: {error.strerror}.") from None
-    except ValueError as error:  # also text that is not UTF-8
-        raise UserError(f"The configuration {str(path)!r} is not valid YAML: {error}.") from None
     if mapping is None:
         mapping = {}
     if not isinstance(mapping, dict):
@@ -300,10 +302,11 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 def anchor_data_path(mapping: MutableMapping[str, Any], folder: Path) -> None:
-    """Make a relative data.path in a mapping absolute, starting at `folder`."""
+    """Make a relative data.path in a mapping absolute, from `folder`; an impossible one stays as it is."""
     data = mapping.get("data")
     if isinstance(data, MutableMapping) and isinstance(data.get("path"), str):
-        data["path"] = str((folder / Path(data["path"]).expanduser()).absolute())
+        with suppress(UserError):
+            data["path"] = str((folder / user_path(data["path"], "data.path")).absolute())
 
 
 def load_yaml(path: Path) -> RunConfig:
@@ -313,8 +316,4 @@ def load_yaml(path: Path) -> RunConfig:
 
 def to_yaml(config: RunConfig) -> str:
     """Write a complete configuration as YAML, in the declared order."""
-    mapping = config.to_mapping()
-    text = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
-    if set(text) & _LINE_BREAKS:  # which YAML reads as spaces unless they are escaped
-        return yaml.safe_dump(mapping, sort_keys=False)
-    return text
+    return yaml_text(config.to_mapping())

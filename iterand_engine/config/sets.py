@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from iterand_engine.config.catalog import DATASETS, MODELS, RULES, Entry
+from iterand_engine.config.option_errors import shown
 from iterand_engine.config.run_config import anchor_data_path, method_options_class
-from iterand_engine.config.yaml import parse_yaml
 from iterand_engine.errors import OptionError, UserError
+from iterand_engine.machine.yaml import parse_yaml
 
 Change = tuple[str, Any]  # a dotted option and its value
 
@@ -51,7 +52,9 @@ def read_value(option: str, text: str) -> Any:
         return parse_yaml(text)
     except ValueError as error:
         raise OptionError(
-            f"{f'{option}={text}'!r}: {text!r} is not a YAML value ({error}).", option=option, value=text
+            f"{shown(f'{option}={text}')}: {shown(text)} is not a YAML value ({error}).",
+            option=option,
+            value=text,
         ) from None
 
 

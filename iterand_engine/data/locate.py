@@ -74,9 +74,13 @@ def located(name: str, roots: Sequence[Path], path: Path | str | None = None) ->
     """Find a dataset; see `locate`.
 
     Raises:
-        UserError: the dataset was not found; the sentence says which files to put where.
+        UserError: the dataset was not found, and the sentence says which files to put where; or a place
+            cannot be read.
     """
-    entry, location = find("dataset", DATASETS, name), locate(name, roots, path)
+    try:
+        entry, location = find("dataset", DATASETS, name), locate(name, roots, path)
+    except OSError as error:
+        raise UserError(f"Cannot read {error.filename!r}: {error.strerror}.") from None
     if location.path is not None:
         return location.path
     if entry.needs_path or entry.origin is not None:

@@ -24,6 +24,7 @@ from iterand_engine.config.extension_code import FOLDER, WORDS, CodeKind, Declar
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.extensions.trust import Trust, TrustedFile
 from iterand_engine.machine.launch import SAFE_FOLDER, python_environment
+from iterand_engine.machine.user_path import user_path
 from iterand_engine.machine.workspace import Workspace
 
 DESCRIBE_S = 120.0  # running a file includes importing torch, which may take long on a slow disk
@@ -233,7 +234,7 @@ def named_file(workspace: Workspace, text: str) -> Path:
     Raises:
         UserError: there is none, or it is neither in the workspace's extensions/ nor a run's copy.
     """
-    given = Path(text).expanduser().absolute()
+    given = user_path(text, "The extension").absolute()
     for path in (given, workspace.root / text):
         if path.is_file() and _holds_extensions(workspace, path.parent):
             return path.parent.resolve() / path.name

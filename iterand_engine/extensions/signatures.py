@@ -21,14 +21,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from iterand_engine.config.extension_code import DeclarationError
-from iterand_engine.config.options import (
-    Argument,
-    ArgumentKind,
-    Bound,
-    Options,
-    option_error,
-    with_arguments,
-)
+from iterand_engine.config.option_errors import option_error
+from iterand_engine.config.options import Argument, ArgumentKind, Bound, Options, with_arguments
 
 _KINDS: dict[type, ArgumentKind] = {int: "int", float: "float", bool: "bool", str: "str"}
 _EXAMPLES = {int: "4", float: "0.1", bool: "False", str: "'soft'"}

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from iterand_engine.errors import UserError, suggestion
-from iterand_engine.machine.own_files import write_atomic
+from iterand_engine.machine import own_files
+from iterand_engine.machine.user_path import user_path
 from iterand_engine.machine.workspace import Workspace
+from iterand_engine.machine.yaml import YamlError, parse_yaml, read_yaml, yaml_text
 
 Auto = Literal["auto"]
 
@@ -51,18 +52,13 @@ class Settings(BaseModel):
         """Read the settings; defaults where there is no file.
 
         Raises:
-            UserError: the file is not YAML, has an unknown setting or a wrong value.
+            UserError: the file cannot be read, is not YAML, has an unknown setting or a wrong value.
         """
+        own_files.refuse_link(workspace.settings_path)
         try:
-            text = workspace.settings_path.read_text(encoding="utf-8")
+            mapping = read_yaml(workspace.settings_path, "The file of settings", "repair or delete it")
         except FileNotFoundError:
             return cls()
-        try:
-            mapping = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UserError(
-                f"{workspace.settings_path} is not valid YAML ({_first_line(error)}): repair or delete it."
-            ) from error
         if mapping is None:
             return cls()
         if not isinstance(mapping, dict):
@@ -73,8 +69,7 @@ class Settings(BaseModel):
 
     def save(self, workspace: Workspace) -> None:
         """Write all settings atomically; raises OSError where the file cannot be written."""
-        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-        write_atomic(workspace.settings_path, text.encode())
+        own_files.write(workspace.settings_path, yaml_text(self.model_dump(mode="json")).encode())
 
     def get(self, key: str) -> object:
         """Value of a setting as plain values (paths as text). Raises UserError for an unknown name."""
@@ -136,8 +131,8 @@ def data_roots(workspace: Workspace, settings: Settings) -> list[Path]:
 
 def _plain_value(text: str) -> object:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return parse_yaml(text)
+    except YamlError:
         return text  # no setting's value, and refused as what the user wrote
 
 
@@ -146,7 +141,7 @@ def _folders(text: str) -> list[Path]:
 
 
 def _existing(folder: Path) -> Path:
-    absolute = folder.expanduser().absolute()
+    absolute = user_path(folder, "The data root").absolute()
     if not absolute.is_dir():
         raise UserError(f"Cannot use {absolute} as a data root: there is no such folder.")
     return absolute
@@ -162,7 +157,3 @@ def _parts(text: str) -> list[str]:
 
 
 _PARSERS: dict[str, Callable[[str], object]] = {"data_roots": _folders, "devices": _parts, "on_end": str}
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

@@ -23,6 +23,7 @@ from iterand_engine.errors import Advice, UserError
 from iterand_engine.machine import own_files
 from iterand_engine.machine.allowed import Allowed
 from iterand_engine.machine.filesystems import filesystem_warning
+from iterand_engine.machine.user_path import user_path
 
 ENVIRONMENT_VARIABLE = "ITERAND_WORKSPACE"
 _RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -140,7 +141,8 @@ def find_workspace_dir(path: Path | str | None = None) -> Workspace:
     Args:
         path: the folder asked for (`--workspace`); None = ITERAND_WORKSPACE, else the user's data folder.
     Raises:
-        UserError: the place is a file, or a folder in it is a link that is not allowed.
+        UserError: the place is a file, no folder can have this path, or a folder in it is a link that is not
+            allowed.
     """
     workspace = named_workspace(path)
     return Workspace(workspace.root, tuple(_links(workspace)))
@@ -154,7 +156,7 @@ def named_workspace(path: Path | str | None = None) -> Workspace:
         or platformdirs.user_data_path("iterand", appauthor=False)
     )
     # realpath as well, so that two names of one folder are one workspace
-    workspace = Workspace(Path(os.path.realpath(Path(chosen).expanduser())))
+    workspace = Workspace(Path(os.path.realpath(user_path(chosen, "The workspace"))))
     if workspace.root.exists() and not workspace.root.is_dir():
         said = f"The workspace {workspace.root} is a file: name a folder."
         raise UserError(said, Advice.OTHER_WORKSPACE)

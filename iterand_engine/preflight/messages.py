@@ -162,12 +162,16 @@ class Answer(ProbeMessage):
 
 
 class Reply(ProbeMessage):
-    """The reply to the request `id`: its answer, or one sentence that says why there is none."""
+    """The reply to the request `id`: its answer, or one sentence that says why there is none.
+
+    `cannot_train` is whether the reason is one that a run would end with too.
+    """
 
     id: int
     ok: bool = True
     answer: Answer | None = None
     error: str | None = None
+    cannot_train: bool = False
 
 
 def encode(message: ProbeMessage) -> bytes:

@@ -76,6 +76,10 @@ def why_not_started(died: str) -> str:
     return f"The probe did not start {how}: `iterand doctor` checks the installation."
 
 
+class CannotTrain(UserError):  # noqa: N818 - a finding, not a fault of this program
+    """The probe has found what would end a run of the configuration before its first step."""
+
+
 class _Died(Exception):  # noqa: N818 - an event, which the user reads in other words
     """The probe's process has ended."""
 
@@ -179,6 +183,7 @@ class ProbeClient:
             timeout_s: for the answer; the start of a probe has its own deadline.
             devices: of this machine, where they are known already.
         Raises:
+            CannotTrain: a run of this configuration would end at its start; the sentence says why.
             UserError: there is no answer; the sentence says why.
         """
         with self._lock:
@@ -198,6 +203,8 @@ class ProbeClient:
         child = self._child or self._started()
         child.send(request)
         reply = child.reply(request.id, timeout_s)
+        if reply.cannot_train:
+            raise CannotTrain(str(reply.error))
         if reply.answer is None:
             raise UserError(reply.error or "The probe gave no answer.")
         return reply.answer
@@ -224,34 +231,52 @@ class ProbeClient:
 
 
 def check_before_queueing(workspace: Workspace, configs: Sequence[RunConfig]) -> list[str]:
-    """Warn of what is likely not to fit when these runs are queued; runs with equal needs share a question.
+    """Refuse runs that cannot train, and warn of what is likely not to fit; equal needs share a question.
 
     Args:
         workspace: where they are queued.
         configs: of the runs, checked.
     Returns:
         Sentences to show; none where all fits. What cannot be found out is such a sentence, never an error.
+    Raises:
+        UserError: some of them cannot train, so that none should be queued; or the settings cannot be read.
     """
+    at_once = Settings.load(workspace).slots_per_device
     alike: dict[str, list[RunConfig]] = {}
     for config in configs:
         alike.setdefault(_needs(config), []).append(config)
     found: list[str] = []
     needed: list[tuple[Answer, int]] = []
+    wrong: list[tuple[RunConfig, int, CannotTrain]] = []
     with ProbeClient(workspace) as probe:
         for group in alike.values():
             network = f"{group[0].model.name} x{group[0].model.width_factor:g}"
             try:
-                at_once = Settings.load(workspace).slots_per_device
                 answer = probe.ask(group[0], timeout_s=QUEUEING_S)
                 device = find_device(group[0].compute.device)
+            except CannotTrain as error:
+                wrong.append((group[0], len(group), error))
+                continue
             except UserError as error:
                 found.append(f"{network}: memory not known: {error}")
                 continue
             needed.append((answer, len(group)))
             warning = memory_warning(answer, device, at_once=at_once)
             found += [f"{network}: {text}" for text in (*answer.notes, warning) if text]
+    if wrong:
+        raise UserError(_why_none(wrong, len(configs)))
     warning = disk_warning(needed, psutil.disk_usage(str(workspace.root)).free)
     return found if warning is None else [*found, warning]
+
+
+def _why_none(wrong: Sequence[tuple[RunConfig, int, CannotTrain]], runs: int) -> str:
+    """The sentence that refuses runs; it gives the reason of the first that cannot train."""
+    config, _, error = wrong[0]
+    if runs == 1:
+        return str(error)
+    count = sum(alike for _, alike, _ in wrong)
+    which = f"{count} of {runs} runs cannot train, {config.display_name!r} first"
+    return f"Nothing is queued, since {which}: {error}"
 
 
 def _needs(config: RunConfig) -> str:

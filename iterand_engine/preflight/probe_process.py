@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 import torch
 
+from iterand_engine.config.extension_code import ExtensionError
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.facts import data_facts
 from iterand_engine.errors import UserError
@@ -87,10 +88,15 @@ def reply(workspace: Workspace, request: Request) -> Reply:
         with allowed(workspace):  # anew for each request: files are enabled and disabled while it lives
             return Reply(id=request.id, answer=answer(workspace, request))
     except UserError as error:
-        sentence = str(error)
+        return Reply(id=request.id, ok=False, error=str(error), cannot_train=True)
+    except ExtensionError as error:
+        return Reply(id=request.id, ok=False, error=_not_looked_at(error), cannot_train=True)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - an extension may raise anything
-        sentence = f"This configuration cannot be looked at. {in_brief(error)}."
-    return Reply(id=request.id, ok=False, error=sentence)
+        return Reply(id=request.id, ok=False, error=_not_looked_at(error))
+
+
+def _not_looked_at(error: BaseException) -> str:
+    return f"This configuration cannot be looked at. {in_brief(error)}."
 
 
 class Inbox:

@@ -22,8 +22,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from iterand_engine.errors import UserError
+from iterand_engine.machine.user_path import user_path
 from iterand_gui.forms.error_line import ErrorLine
-from iterand_gui.forms.specs import Spec
+from iterand_gui.forms.specs import PATH, Spec
 from iterand_gui.forms.values import text_of
 from iterand_gui.look import theme
 
@@ -235,7 +237,10 @@ class OptionField(QWidget):
         dialog = QFileDialog(self, f"Choose {self.spec.label}")
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setFileMode(mode)
-        now = Path(self.text.strip("\"'")).expanduser()
+        try:
+            now = user_path(self.text.strip("\"'"), PATH)
+        except UserError:
+            now = Path.home()
         dialog.setDirectory(str(now.parent if now.parent.is_dir() else Path.home()))
         dialog.fileSelected.connect(self.put_path)
         dialog.open()

@@ -15,21 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from iterand_engine.config.axes import SEED, parse_seeds, split_values, value_key
-from iterand_engine.config.options import wrong_value
+from iterand_engine.config.axes import SEED, parse_seeds, split_option, split_values, value_key
+from iterand_engine.config.option_errors import wrong_value
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.config.sets import apply_changes
-from iterand_engine.config.yaml import parse_yaml
 from iterand_engine.errors import OptionError, UserError, upwards
+from iterand_engine.machine.yaml import parse_yaml, yaml_text
 from iterand_gui.forms.specs import CHOOSING, METHOD, NAME, RULE, Chosen, Spec, specs
 
 Json = Mapping[str, Any]
 Changes = Mapping[str, tuple[object, ...]]  # by dotted option its values
 WHOLE = ""  # the place of a problem that belongs to no single option
 _VALUES_CHECKED = 24  # of each option; whoever makes the runs checks all
-_SEEDS = re.compile(r"(?=.*-)\d+(-\d+)?(\s*,\s*\d+(-\d+)?)*")
+_SEEDS = re.compile(r"(?=.*-)[0-9]+(-[0-9]+)?(\s*,\s*[0-9]+(-[0-9]+)?)*")
 _ABSENT = object()
 
 
@@ -117,7 +115,7 @@ def text_of(spec: Spec, value: object) -> str:
     if isinstance(value, str):
         plain = spec.path == NAME or not spec.literal or _reads_as_one(value)
         return value if plain else json.dumps(value, ensure_ascii=False)
-    return _flow(value)
+    return yaml_text(value, flow=True)
 
 
 def values_of(spec: Spec, text: str) -> tuple[object, ...]:
@@ -132,7 +130,7 @@ def values_of(spec: Spec, text: str) -> tuple[object, ...]:
     text = text.rstrip(" ,")  # more is about to be typed
     if spec.path == SEED and _SEEDS.fullmatch(text):
         return parse_seeds(text)
-    values = (_value(spec, part.strip()) for part in split_values(text))
+    values = (_value(spec, part.strip()) for part in split_option(spec.path, text))
     return tuple({value_key(value): value for value in values}.values())
 
 
@@ -170,12 +168,7 @@ def varying(state: FormState) -> dict[str, str]:
 
 
 def _written(value: object) -> str:
-    return value if isinstance(value, str) else str(_flow(value))
-
-
-def _flow(value: object) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=math.inf, sort_keys=False)
-    return str(text).removesuffix("\n...\n").strip()
+    return value if isinstance(value, str) else yaml_text(value, flow=True)
 
 
 def check(base: Json, texts: Mapping[str, str], folder: Path) -> Checked:

@@ -16,6 +16,7 @@ from iterand_engine.config.axes import SEED
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.texts import counted
 from iterand_engine.machine.workspace import Workspace
+from iterand_engine.preflight.probe_client import check_before_queueing
 from iterand_engine.results.groups import by_experiment
 from iterand_engine.runs import sweeps
 from iterand_engine.runs.trash import undelete_runs
@@ -176,14 +177,29 @@ class Actions(QObject):
         self._say(work, "Add seeds")
 
     def queue(
-        self, plan: sweeps.SweepPlan, *, first: bool = False, on_done: Callable[[], None] | None = None
+        self,
+        plan: sweeps.SweepPlan,
+        *,
+        checked: bool,
+        first: bool = False,
+        on_done: Callable[[], None] | None = None,
     ) -> Job:
-        """Queue the runs of a plan and start the slots that are missing; the job is under way."""
+        """Queue the runs of a plan and start the slots that are missing; the job is under way.
+
+        Args:
+            plan: the runs; none is queued if one of them cannot train.
+            checked: whether it is known already that all can train.
+            first: at the head of the queue.
+            on_done: called when they are queued.
+        """
 
         def work(_: Control) -> str:
+            said: list[str] = []
+            if not checked:
+                said = check_before_queueing(self._workspace, [cell.config for cell in plan.cells])
             ids = self._queue(plan, first=first)
             what = f"sweep {plan.name!r}" if plan.is_sweep else plan.name
-            return f"{counted(len(ids), 'run')} queued: {what}"
+            return " ".join([f"{counted(len(ids), 'run')} queued: {what}", *said])
 
         job = self._say(work, "Queue")
         if on_done is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import activate
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace
@@ -30,7 +31,7 @@ class Session(QObject):
         parent: of the object.
         memory: the user's arrangement; pages only read it (theme, recent workspaces).
     Raises:
-        UserError: its settings or its database cannot be used.
+        UserError: its database cannot be used.
     """
 
     settings_changed = Signal(object)  # Settings
@@ -42,7 +43,13 @@ class Session(QObject):
         super().__init__(parent)
         self.workspace = workspace
         self.memory = memory
-        self._settings = Settings.load(workspace)
+        self._settings_problem: str | None = None
+        try:
+            self._settings = Settings.load(workspace)
+        except UserError as error:
+            # The window shows this. What trains or executes reads the file itself, and refuses it.
+            self._settings_problem = str(error)
+            self._settings = Settings(test_lock=True)  # it may have been locked
         self.extension_notes: tuple[str, ...] = tuple(activate(workspace))
         self.store = Store.open(workspace)
         self.messages = Messages(self)
@@ -55,7 +62,9 @@ class Session(QObject):
         self._probe: QtProbeClient | None = None
 
     def start(self) -> None:
-        """Begin to watch the store, and warn of extensions of the workspace that cannot be used."""
+        """Begin to watch the store, and warn of settings and extensions that cannot be used."""
+        if self._settings_problem is not None:
+            self.messages.error(self._settings_problem)
         for note in self.extension_notes:
             self.messages.warn(note)
         self.watcher.start()

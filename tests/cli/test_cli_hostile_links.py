@@ -288,7 +288,7 @@ def test_that_a_link_that_leads_nowhere_is_said(workspace_dir: Path, tmp_path: P
 
 
 def test_that_what_is_not_there_cannot_be_allowed(workspace_dir: Path) -> None:
-    for word, said in (("run", "did you mean 'runs'?"), ("data", "'data' is not a link to anything")):
+    for word, said in (("run", "did you mean 'runs'?"), ("data", "nothing to allow as 'data'")):
         done = iterand("allow", word, "--workspace", workspace_dir)
         assert (done.code, done.out) == (2, "")
         assert said in done.err

@@ -372,3 +372,18 @@ def test_that_a_failed_run_is_offered_what_can_help(
     command = text.partition("`iterand queue ")[2].partition("`")[0]
     did(no_slots, "queue", *command.split())
     assert [again.name for again in queued(no_slots)] == [run.name]
+
+
+def test_that_nothing_is_queued_where_a_run_of_a_sweep_cannot_train(workspace_dir: Path) -> None:
+    wrong = [
+        "model.width_factor=1,0.001",
+        "data.train_limit=null,1000000",
+        "method.layers=[],[{match: 'z*'}]",
+    ]
+    sets = [word for change in wrong for word in ("--set", change)]
+    done = iterand("queue", "--preset", "quickstart", *sets, "--workspace", workspace_dir)
+    assert (done.code, done.out) == (2, "")
+    said = " ".join(done.err.split())
+    assert "Nothing is queued, since 7 of 8 runs cannot train, " in said
+    assert "no layer of this network; use conv, linear, or a glob over its layers" in said
+    assert queued(workspace_dir) == []

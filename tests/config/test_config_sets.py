@@ -83,8 +83,7 @@ def test_that_a_foreign_option_set_after_the_method_is_refused() -> None:
         ),
         (
             "name=[1",
-            "'name=[1': '[1' is not a YAML value "
-            "(line 1, column 3: expected ',' or ']', but got '<stream end>').",
+            "'name=[1': '[1' is not a YAML value (line 1: did not find expected ',' or ']').",
         ),
         (
             "method.name=iterant",

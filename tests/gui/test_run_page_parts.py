@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from iterand_engine.config.catalog import METHODS
 from iterand_engine.config.run_config import RunConfig
-from iterand_engine.config.yaml import parse_yaml
+from iterand_engine.machine.yaml import parse_yaml
 from iterand_engine.results.next_steps import StepKind
 from iterand_engine.store import RunState, Series, Store
 from iterand_engine.store.records import Environment

@@ -12,8 +12,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu
 
 from iterand_engine.config.run_config import RunConfig
-from iterand_engine.config.yaml import parse_yaml
 from iterand_engine.extensions.active import activated
+from iterand_engine.machine.yaml import parse_yaml
 from iterand_engine.results.epoch_masks import has_masks
 from iterand_engine.store import RunState
 from iterand_gui.pages.runs.chosen import Chosen

@@ -233,7 +233,9 @@ def test_that_what_was_queued_elsewhere_is_chosen_when_the_page_is_shown(open_ru
     gui = open_runs_page(lambda store: ids.append(add_run(store)))
     gui.choose(*ids)
     gui.page.hiding()
-    job = gui.session.actions.queue(plan(config(seed=7).to_mapping(), {SEED: (7, 8)}, Path.cwd()))
+    job = gui.session.actions.queue(
+        plan(config(seed=7).to_mapping(), {SEED: (7, 8)}, Path.cwd()), checked=True
+    )
     with gui.qtbot.waitSignal(job.ended, timeout=WAIT_MS):
         pass
     assert gui.session.selection.ids == tuple(ids), "while another page is in view, it stays as it is"

@@ -49,9 +49,9 @@ def test_that_a_private_file_is_private_from_its_first_moment(
     seen: list[int] = []
     place, replace = tmp_path / "file", os.replace
 
-    def look(source: Path, target: Path) -> None:
-        seen.append(mode(source))
-        replace(source, target)
+    def look(source: str, target: str, **folders: int) -> None:
+        seen.append(mode(tmp_path / source))
+        replace(source, target, **folders)
 
     place.touch()  # an older version wrote it for everybody
     monkeypatch.setattr(os, "open", _noting(seen))
@@ -65,8 +65,8 @@ def test_that_a_private_file_is_private_from_its_first_moment(
 def _noting(seen: list[int]) -> object:
     real = os.open
 
-    def opened(path: str, flags: int, mode: int = 0o777) -> int:
-        handle = real(path, flags, mode)
+    def opened(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        handle = real(path, flags, mode, dir_fd=dir_fd)
         if flags & os.O_CREAT:
             seen.append(stat.S_IMODE(os.fstat(handle).st_mode))
         return handle

@@ -204,7 +204,7 @@ def test_that_settings_of_slots_are_kept_as_written(
         (
             "slots_per_device",
             "yes",
-            "Setting slots_per_device cannot be True; allowed: a whole number from 1",
+            "Setting slots_per_device cannot be 'yes'; allowed: a whole number from 1",
         ),
         ("data_roots", "/nowhere/at/all", "Cannot use /nowhere/at/all as a data root"),
     ],
@@ -226,11 +226,24 @@ def test_that_an_unknown_setting_is_not_read_either() -> None:
         ("test_lock: 7", "Setting test_lock cannot be 7"),
         ("- test_lock", "must hold `setting: value` lines"),
         ("test_lock: [", "is not valid YAML"),
+        ("cpu_share: 2020-13-99", "Setting cpu_share cannot be '2020-13-99'; allowed: from 1 to 1024 cores"),
+        ("cpu_share: !!timestamp x", "is not valid YAML: line 1, column 12: the tag !!timestamp"),
+        ("slots_per_device: 010", "Setting slots_per_device cannot be '010'"),
+        (
+            "on_end: Gr\xfc\xdfe",
+            "is not valid YAML: byte 11 is not UTF-8; save it as UTF-8; repair",
+        ),
     ],
 )
 def test_that_a_spoilt_settings_file_is_refused(workspace: Workspace, text: str, message: str) -> None:
-    workspace.settings_path.write_text(text)
+    workspace.settings_path.write_text(text, encoding="latin-1")
     with pytest.raises(UserError, match=message):
+        Settings.load(workspace)
+
+
+def test_that_a_folder_in_place_of_the_settings_is_refused(workspace: Workspace) -> None:
+    workspace.settings_path.mkdir()
+    with pytest.raises(UserError, match=r"settings.yaml' is a folder: repair or delete it"):
         Settings.load(workspace)
 
 

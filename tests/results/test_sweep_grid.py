@@ -94,7 +94,7 @@ def test_that_lists_whole_numbers_and_words_are_values_too() -> None:
         planned(
             "training.schedule=multistep",
             "training.milestones=[30],[30, 60]",
-            "model.width_factor=1,2",
+            "model.width_factor=1, 2",
             "compute.threads=auto,2",
             "data.train_limit=null,100",
         )

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from iterand_engine.config.axes import MAX_RUNS, SEED, parse_seeds, read_values, split_values
 from iterand_engine.config.presets import preset
-from iterand_engine.config.yaml import parse_yaml
 from iterand_engine.errors import OptionError, UserError
+from iterand_engine.machine import yaml as iterand_yaml
+from iterand_engine.machine.yaml import parse_yaml
 from iterand_engine.runs.sweeps import SweepPlan, plan
 from tests.paths import ROOT
 
@@ -147,7 +148,7 @@ def test_that_seeds_alone_are_a_group_and_no_sweep() -> None:
 
 
 def test_that_the_whole_grid_comes_for_one_seed_before_the_next() -> None:
-    found = made("training.lr=1,2", "model.width_factor=0.5,1", seeds=[7, 3])
+    found = made("training.lr=[1, 2]", "model.width_factor=0.5,1", seeds=[7, 3])
     order = [(c.config.training.seed, c.config.training.lr, c.config.model.width_factor) for c in found.cells]
     grid = [(1, 0.5), (1, 1), (2, 0.5), (2, 1)]
     assert order == [(seed, *cell) for seed in (7, 3) for cell in grid]
@@ -302,8 +303,7 @@ def test_that_a_thousand_cells_are_planned_from_values_without_reading_texts(
 
         return parse_and_count
 
-    monkeypatch.setattr(yaml, "load", counted(yaml.load))
-    monkeypatch.setattr(yaml, "compose", counted(yaml.compose))
+    monkeypatch.setattr(iterand_yaml, "_read", counted(iterand_yaml._read))
     sets = [
         "method.name=iterand,edge-popup",
         "method.sparsity=0.1,0.3,0.5,0.7,0.9",

@@ -50,6 +50,10 @@ class Forecast(QObject):
                 self._session.probe.ask(config, topic)
         self._look_ahead()
 
+    def knows(self, planned: Planned) -> bool:
+        """Whether the probe has answered for every run of a plan, so that all of them can train."""
+        return all(kind_key(kind.config) in self.answers for kind in planned.kinds)
+
     def forget(self) -> None:
         """Ask and say nothing more."""
         for topic in self._asking:

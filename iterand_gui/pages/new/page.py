@@ -144,7 +144,8 @@ class NewPage(Page):
         if self._planned.missing:
             self._go_to_problem()
         else:
-            self.session.actions.queue(self._planned.plan, on_done=self._queued)
+            checked = self.forecast.knows(self._planned)
+            self.session.actions.queue(self._planned.plan, checked=checked, on_done=self._queued)
 
     def _queued(self) -> None:
         self.session.actions.show_page.emit("runs")

@@ -20,8 +20,8 @@ from PySide6.QtWidgets import (
 )
 
 from iterand_engine.config.run_config import RunConfig, read_mapping, to_yaml
-from iterand_engine.config.yaml import YamlError, parse_yaml
 from iterand_engine.errors import OptionError, UserError, upwards
+from iterand_engine.machine.yaml import YamlError, compose_yaml, parse_yaml
 from iterand_gui.forms.error_line import ErrorLine
 from iterand_gui.look import theme
 
@@ -173,8 +173,8 @@ def line_of(error: UserError, text: str) -> int | None:
     if not isinstance(error, OptionError):
         return None
     try:
-        lines = dict(_entries(yaml.compose(text, Loader=yaml.SafeLoader)))
-    except (yaml.YAMLError, RecursionError):
+        lines = dict(_entries(compose_yaml(text)))
+    except YamlError:
         return None
     options = (option for named in (error.option, *error.beside) for option in upwards(named))
     return next((lines[option] for option in options if option in lines), None)

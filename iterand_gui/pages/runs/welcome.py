@@ -116,7 +116,7 @@ class Welcome(QWidget):
     def _queue(self, plan: sweeps.SweepPlan) -> None:
         if not self._is_waiting:
             self._is_waiting = True
-            job = self._session.actions.queue(plan)
+            job = self._session.actions.queue(plan, checked=True)  # a recipe of the program's
             job.ended.connect(self._no_longer_waiting)
 
     @Slot()
