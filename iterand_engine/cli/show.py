@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import yaml
-
 from iterand_engine.cli.common import (
     JsonOption,
     Opened,
@@ -24,10 +22,12 @@ from iterand_engine.cli.next_steps import next_step
 from iterand_engine.cli.run_json import RunDocument
 from iterand_engine.cli.table import CliTable
 from iterand_engine.cli.wait_for_slot import waiting_words
+from iterand_engine.config.yaml import write_yaml
 from iterand_engine.machine.run_log import last_lines, log_path
 from iterand_engine.store import Event, Locked, RunDetail, RunState
 from iterand_engine.store.records import SweepRow
 
+_LONG = ("state", "waits", "next", "notes")  # facts that may take several lines
 _ENDED_BADLY = (RunState.INTERRUPTED, RunState.FAILED)
 
 
@@ -125,7 +125,7 @@ def _facts(found: _Found) -> CliTable:
     }
     for name, value in facts.items():
         if value:
-            add_row(table, name, value)
+            add_row(table, name, value, lines=name in _LONG)
     return table
 
 
@@ -134,5 +134,5 @@ def _readable(values: dict[str, float]) -> dict[str, float]:
 
 
 def _indented(mapping: dict[str, object] | dict[str, float]) -> str:
-    text = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True).rstrip()
+    text = write_yaml(mapping).rstrip()
     return "\n".join(f"  {line}" for line in text.splitlines())

@@ -104,7 +104,7 @@ def _agreed(what: str) -> bool:
         raise UserError(
             f"Nobody can be asked here, so the trash with {what} was not emptied: add --yes to empty it."
         )
-    print(f"Remove {what} for good? [y/N] ", end="", file=sys.stderr, flush=True)
+    say(f"Remove {what} for good? [y/N] ", end="")
     try:
         answer = sys.stdin.readline()
     except KeyboardInterrupt:

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError, to_jsonable_python
 
 from iterand_engine.errors import OptionError, first_of, suggestion
+from iterand_engine.machine.plain_text import half_character_in
 
 S = TypeVar("S", bound="Options")
 ArgumentKind = Literal["int", "float", "bool", "str", "choice"]
@@ -67,6 +68,16 @@ class Options(BaseModel):
                         "{option}: {value} is a truth value",
                         {"option": name, "value": shown(value[name])},
                     )
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_that_can_be_written(cls, value: Any) -> Any:
+        """Halves of characters stand for bytes that are no text, e.g. in the name of a file."""
+        for name, text in value.items() if isinstance(value, Mapping) else ():
+            if isinstance(text, str) and (half := half_character_in(text)) is not None:
+                found = {"option": name, "half": half}
+                raise PydanticCustomError("half_character", "{option} has {half}", found)
         return value
 
 
@@ -285,6 +296,11 @@ def _option_error(error: ErrorDetails, model: type[BaseModel], section: str) -> 
             truth = error["ctx"]["value"] == shown(True)
             return OptionError(
                 said, option=inner.path, value=truth, allowed=_said(inner), wrong="truth value"
+            )
+        case "half_character":
+            inner = place.inner(name := error["ctx"]["option"])
+            return wrong_value(
+                inner.path, value[name], f"text, which has no character {error['ctx']['half']}"
             )
         case "finite_number":
             return wrong_value(place.path, value, _said(place).replace("a number", "a finite number"))

@@ -10,7 +10,6 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     AfterValidator,
     Field,
@@ -32,11 +31,11 @@ from iterand_engine.config.options import (
     with_arguments,
     wrong_value,
 )
-from iterand_engine.config.yaml import parse_yaml
+from iterand_engine.config.yaml import parse_yaml, write_yaml
 from iterand_engine.errors import OptionError, UserError
+from iterand_engine.machine.plain_text import unfit_in
 
 Auto = Literal["auto"]
-_LINE_BREAKS = {"\x85", "\u2028", "\u2029"}
 _CHOICE_OF = {"data": "dataset", "model": "name"}  # which option of a section decides what others it has
 
 
@@ -53,6 +52,12 @@ def _known_device(name: str) -> str:
         return name
     allowed = "auto | cpu | cuda | GPU-<start of its UUID>, as `iterand doctor` lists them"
     raise wrong_value("compute.device", name, allowed)
+
+
+def _plain_name(name: str) -> str:
+    if (character := unfit_in(name)) is not None:
+        raise wrong_value("name", name, f"text on one line, which has no character {character} | null")
+    return name
 
 
 class DataConfig(Options):
@@ -166,7 +171,9 @@ class RecordingConfig(Options):
 class RunConfig(Options):
     """Everything that decides what one run does."""
 
-    name: str | None = option(None, help="null is made from network, width and method")
+    name: Annotated[str, AfterValidator(_plain_name)] | None = option(
+        None, help="null is made from network, width and method"
+    )
     data: SerializeAsAny[DataConfig] = DataConfig()
     model: SerializeAsAny[ModelConfig] = ModelConfig()
     method: SerializeAsAny[MethodOptions] = IteRandOptions()
@@ -313,8 +320,4 @@ def load_yaml(path: Path) -> RunConfig:
 
 def to_yaml(config: RunConfig) -> str:
     """Write a complete configuration as YAML, in the declared order."""
-    mapping = config.to_mapping()
-    text = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
-    if set(text) & _LINE_BREAKS:  # which YAML reads as spaces unless they are escaped
-        return yaml.safe_dump(mapping, sort_keys=False)
-    return text
+    return write_yaml(config.to_mapping())

@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from iterand_engine.config.axes import SEED, parse_seeds, split_values, value_key
 from iterand_engine.config.options import wrong_value
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.config.sets import apply_changes
-from iterand_engine.config.yaml import parse_yaml
+from iterand_engine.config.yaml import parse_yaml, write_yaml
 from iterand_engine.errors import OptionError, UserError, upwards
 from iterand_gui.forms.specs import CHOOSING, METHOD, NAME, RULE, Chosen, Spec, specs
 
@@ -174,8 +172,8 @@ def _written(value: object) -> str:
 
 
 def _flow(value: object) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=math.inf, sort_keys=False)
-    return str(text).removesuffix("\n...\n").strip()
+    text = write_yaml(value, default_flow_style=True, width=math.inf)
+    return text.removesuffix("\n...\n").strip()
 
 
 def check(base: Json, texts: Mapping[str, str], folder: Path) -> Checked:

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import yaml
-
+from iterand_engine.config.yaml import write_yaml
 from iterand_engine.results.differences import value_text
 from iterand_gui.forms.specs import CHOOSING, METHOD, RULE, Spec, specs
 
@@ -35,7 +34,7 @@ def option_rows(config: Mapping[str, object]) -> tuple[OptionRow, ...]:
 
 def yaml_of(config: Mapping[str, object]) -> str:
     """A stored configuration as the text of a file that makes the same run."""
-    return str(yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True))
+    return write_yaml(_plain(config))
 
 
 def _row(path: str, value: object, spec: Spec | None) -> OptionRow:
