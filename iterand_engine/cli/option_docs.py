@@ -30,8 +30,8 @@ that does not exist, or a value that is not allowed, is refused with a sentence 
 Made by `python -m iterand_engine.cli.option_docs docs/configuration.md` from the program's own declarations.
 
 - `iterand train CONFIG.yaml --set training.lr=0.05` changes single options; the value is read as YAML.
-- `name` and `data.path` are texts, whatever they look like: `2026-01-01`, `1e3` and `yes` are names, `null` is
-  none. A name is one line without control characters.
+- `name` and `data.path` are texts, whatever they look like: `2026-01-01`, `1e3` and `yes` are names, `null`
+  is none. A name is one line without control characters.
 - A relative `data.path` is seen from the YAML file, with `--set` from the current folder.
 - Sparsity is always the share REMOVED; what is kept is 1 - sparsity. All shares are from 0 to 1.
 - Where `--set` changes `method.name`, options that the new method does not have are dropped and named.
