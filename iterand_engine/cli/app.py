@@ -2,13 +2,18 @@
 
 A command is one function with typed arguments; a line in `COMMANDS` makes it known. Its module is imported
 when it is called: `--help` and shell completion read the table alone. Known errors become one sentence and
-exit code 2. Any other error is a defect and shows its traceback.
+exit code 2. Any other error is a defect and shows its traceback. What a terminal would obey or cannot show is
+made visible in all of them.
 """
 
 from __future__ import annotations
 
+import io
 import platform
-from collections.abc import Sequence
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
@@ -18,6 +23,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from iterand_engine.cli.words import forget, sentence_with
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
+from iterand_engine.machine.plain_text import visible
 from iterand_engine.version import __version__
 
 _HELP = (
@@ -135,6 +141,8 @@ COMMANDS = (  # in the order in which `--help` lists them
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and leave with its exit code; arguments as for `iterand_engine.cli.main`."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # stderr does this anyway
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         make_program()(args=None if arguments is None else list(arguments), prog_name="iterand")
     except UserError as error:
@@ -143,6 +151,9 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     except OwnershipLost as error:
         _say(f"Stopped without writing more: {error}.")
         raise SystemExit(ExitCode.FAILED) from None
+    except Exception:  # noqa: BLE001 - a process edge: Python would print it as it is
+        _say(traceback.format_exc().rstrip())
+        raise SystemExit(ExitCode.FAILED) from None
     finally:
         forget()
     raise SystemExit(ExitCode.OK)
@@ -150,13 +161,36 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def make_program() -> TyperGroup:
     """Make the program with all commands, none of which is imported yet."""
-    app = typer.Typer(help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False)
+    app = typer.Typer(cls=_Program, help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback()(_program)
     program = typer.main.get_command(app)
     assert isinstance(program, TyperGroup)
     for command in COMMANDS:
         program.add_command(_Listed(command))
     return program
+
+
+class _Program(TyperGroup):
+    """The program, which repeats what was typed only in plain text."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _plain_messages():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, *args: Any, **kwargs: Any) -> Any:
+        with _plain_messages():
+            return super().invoke(*args, **kwargs)
+
+
+@contextmanager
+def _plain_messages() -> Iterator[None]:
+    """Make the messages of the parser plain; it raises them with an attribute `message`, and prints that."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(message := vars(error).get("message"), str):
+            vars(error)["message"] = visible(message)
+        raise
 
 
 class _Listed(TyperCommand):

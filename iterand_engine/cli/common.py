@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import typer
 from iterand_engine.cli.table import CliTable
 from iterand_engine.cli.words import as_typed, note_workspace
 from iterand_engine.machine import texts
+from iterand_engine.machine.plain_text import unfit_in, visible
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.workspace import Workspace, find_workspace_dir, open_workspace_dir
 from iterand_engine.store.records import Locked
@@ -106,20 +108,40 @@ def results_alone() -> Iterator[None]:
         yield
 
 
-def say(text: str) -> None:
-    """Print a notice on stderr, unchanged; a closed terminal is no error."""
+def say(text: str, end: str = "\n") -> None:
+    """Print a notice on stderr; a closed terminal is no error."""
     with suppress(OSError):
-        print(as_typed(text), file=sys.stderr, flush=True)
+        print(as_typed(text), end=end, file=sys.stderr, flush=True)
 
 
 def result(text: str) -> None:
-    """Print a result on stdout, unchanged."""
+    """Print a result on stdout."""
     print(as_typed(text), flush=True)
 
 
+def log_result(text: str) -> None:
+    """Print a piece of a log on stdout, with its own line ends; what a terminal obeys is made visible."""
+    print(visible(text.replace("\r\n", "\n")), end="", flush=True)
+
+
 def json_result(text: str) -> None:
-    """Print a result for programs on stdout, as it is."""
-    print(text, flush=True)
+    """Print a result for programs on stdout; what a terminal would obey or cannot show is escaped as JSON."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    is_plain = unfit_in(text, lines=True) is None and _can_be_written(text, encoding)
+    print(text if is_plain else "".join(map(_json_escaped, text)), flush=True)
+
+
+def _can_be_written(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _json_escaped(character: str) -> str:
+    """A character as it may stand in JSON of ASCII; only texts hold others, and JSON's own line ends stay."""
+    return character if character == "\n" or " " <= character <= "~" else json.dumps(character)[1:-1]
 
 
 def show_table(table: CliTable) -> None:
@@ -137,9 +159,9 @@ def make_table(*columns: str, right: tuple[str, ...] = ()) -> CliTable:
     return CliTable(columns, right)
 
 
-def add_row(table: CliTable, *cells: object) -> None:
-    """Add a row; its cells are shown as plain text."""
-    table.add([as_typed(str(cell)) for cell in cells])
+def add_row(table: CliTable, *cells: object, lines: bool = False) -> None:
+    """Add a row; its cells are shown as plain text, on several lines only where `lines` allows them."""
+    table.add([as_typed(str(cell), lines=lines) for cell in cells])
 
 
 def share(value: float | Locked | None) -> str:

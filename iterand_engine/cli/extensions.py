@@ -66,7 +66,7 @@ def list_files(context: typer.Context, workspace: WorkspaceOption = None) -> Non
         state = f"{file.state}: {file.reason}" if file.reason else str(file.state)
         names = [f"{WORDS[one.kind]} {one.name}" for one in file.declarations] or ["-"]
         options = [_options(one) for one in file.declarations] or ["-"]
-        add_row(table, file.file, state, "\n".join(names), "\n".join(options))
+        add_row(table, file.file, state, "\n".join(names), "\n".join(options), lines=True)
     show_table(table)
 
 

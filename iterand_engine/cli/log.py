@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from iterand_engine.cli.common import Opened, RunArgument, WorkspaceOption, opened, say
+from iterand_engine.cli.common import Opened, RunArgument, WorkspaceOption, log_result, opened, say
 from iterand_engine.machine.run_log import follow, log_path
 from iterand_engine.store import RunState
 
@@ -22,8 +21,7 @@ def log(
         run_id = at.store.reader.resolve(run)
         path = log_path(at.workspace, run_id)
         for text in follow(path, lambda: not goes_on or _has_ended(at, run_id)):
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            log_result(text)
         if not path.exists():
             say(f"Run {run_id} has no log: it was not started yet, or its files were removed.")
 

@@ -30,6 +30,8 @@ that does not exist, or a value that is not allowed, is refused with a sentence 
 Made by `python -m iterand_engine.cli.option_docs docs/configuration.md` from the program's own declarations.
 
 - `iterand train CONFIG.yaml --set training.lr=0.05` changes single options; the value is read as YAML.
+- `name` and `data.path` are texts, whatever they look like: `2026-01-01`, `1e3` and `yes` are names, `null`
+  is none. A name is one line without control characters.
 - A relative `data.path` is seen from the YAML file, with `--set` from the current folder.
 - A number is plain decimal digits: `300`, `0.1`, `.5`, `1e-3`. For a whole number `1e3` is 1000, and `1.0`
   and `1.000` are refused. All else is a text, and refused where a number is meant: `010`, `0x10`, `1_000`,

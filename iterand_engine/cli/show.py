@@ -27,6 +27,7 @@ from iterand_engine.machine.yaml import yaml_text
 from iterand_engine.store import Event, Locked, RunDetail, RunState
 from iterand_engine.store.records import SweepRow
 
+_LONG = ("state", "waits", "next", "notes")  # facts that may take several lines
 _ENDED_BADLY = (RunState.INTERRUPTED, RunState.FAILED)
 
 
@@ -124,7 +125,7 @@ def _facts(found: _Found) -> CliTable:
     }
     for name, value in facts.items():
         if value:
-            add_row(table, name, value)
+            add_row(table, name, value, lines=name in _LONG)
     return table
 
 

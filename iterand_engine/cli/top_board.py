@@ -98,7 +98,7 @@ def seconds_left(run: RunRow) -> float:
 def _head(board: Board) -> RenderableType:
     counts = [f"{len(board.live)} running", f"{len(board.queued)} queued"]
     counts += [f"{number} {state}" for state, number in board.troubled.items()]
-    return _line(Text(str(board.folder), style="bold"), Text(", ".join(counts)))
+    return _line(_text(str(board.folder), "bold"), _text(", ".join(counts)))
 
 
 def _running(
@@ -107,8 +107,8 @@ def _running(
     """Make a run's line, and one with its figures if there is room."""
     left = seconds_left(run)
     time_left = "" if math.isnan(left) else f", {duration(left)} left"
-    name = Text(f"{run.id[:SHORT_ID]} {run.name}, seed {run.seed}")
-    lines: list[RenderableType] = [_line(name, Text(f"{run.state}{time_left}"), label)]
+    name = _text(f"{run.id[:SHORT_ID]} {run.name}, seed {run.seed}")
+    lines: list[RenderableType] = [_line(name, _text(f"{run.state}{time_left}"), label)]
     if with_figures:
         done = run.step / run.total_steps if run.total_steps else 0.0
         accuracy = share(run.accuracy_so_far)
@@ -120,15 +120,15 @@ def _idle(label: str, slot: SlotRow) -> RenderableType:
     """Make the lines of a slot without a run, as many as its message needs."""
     if slot.closed_reason is not None:
         reopen = help_by(Advice.REOPEN_SLOT, slot.key.device[:_DEVICE])
-        text = Text(as_typed(f"closed: {slot.closed_reason}; {reopen}"), style="red")
+        text = _text(f"closed: {slot.closed_reason}; {reopen}", "red")
     elif slot.run_id is not None:
-        text = Text(f"{slot.run_id[:SHORT_ID]} is starting")
+        text = _text(f"{slot.run_id[:SHORT_ID]} is starting")
     else:
-        text = Text(as_typed(_idle_words(slot)), style="dim")
+        text = _text(_idle_words(slot), "dim")
     line = Table.grid(expand=True, padding=(0, 1, 0, 0))
     line.add_column(width=_LABEL_WIDTH, no_wrap=True, overflow="ellipsis")
     line.add_column(ratio=1, overflow="fold")
-    line.add_row(Text(label), text)
+    line.add_row(_text(label), text)
     return line
 
 
@@ -144,13 +144,13 @@ def _queue(board: Board, lines: int | None) -> list[RenderableType]:
     if not board.queued:
         return [Text("The queue is empty.")]
     count = len(board.queued) if lines is None or len(board.queued) <= lines else lines - 1
-    parts: list[RenderableType] = [Text(as_typed(f"Queue: {board.waits}"))]
+    parts: list[RenderableType] = [_text(f"Queue: {board.waits}")]
     for place, run in enumerate(board.queued[:count], start=1):
-        name = Text(f"{run.id[:SHORT_ID]} {run.name}, seed {run.seed}")
+        name = _text(f"{run.id[:SHORT_ID]} {run.name}, seed {run.seed}")
         at_step = f"from step {run.step}, {run.device_kind}" if run.step else run.device_kind
-        parts.append(_line(name, Text(at_step), f"{place:>{_LABEL_WIDTH - 1}}"))
+        parts.append(_line(name, _text(at_step), f"{place:>{_LABEL_WIDTH - 1}}"))
     if count < len(board.queued):
-        parts.append(Text(f"... and {len(board.queued) - count} more"))
+        parts.append(_text(f"... and {len(board.queued) - count} more"))
     return parts
 
 
@@ -179,8 +179,12 @@ def _line(text: RenderableType, right: Text, label: str | None = None) -> Table:
         line.add_column(width=_LABEL_WIDTH, no_wrap=True, overflow="ellipsis")
     line.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     line.add_column(justify="right", no_wrap=True)
-    line.add_row(*([] if label is None else [Text(label)]), text, right)
+    line.add_row(*([] if label is None else [_text(label)]), text, right)
     return line
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(as_typed(text, lines=False), style)
 
 
 def _slot_label(key: SlotKey) -> str:

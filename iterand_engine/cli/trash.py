@@ -112,7 +112,7 @@ def _agreed(what: str) -> bool:
     """
     if not _somebody_is_there():
         raise UserError(f"Nobody can be asked here, so {what} stayed: add --yes to remove that.")
-    print(f"Remove {what} for good? [y/N] ", end="", file=sys.stderr, flush=True)
+    say(f"Remove {what} for good? [y/N] ", end="")
     try:
         answer = sys.stdin.readline()
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from iterand_engine.errors import Advice
+from iterand_engine.machine.plain_text import visible
 
 _HELP: Mapping[Advice, str] = {  # without a full stop
     Advice.OTHER_WORKSPACE: "--workspace or ITERAND_WORKSPACE names another one",
@@ -58,11 +59,16 @@ def note_workspace(folder: Path | None) -> Path | None:
     return folder
 
 
-def as_typed(text: str) -> str:
-    """A text for people; each `iterand ...` in backticks gets the workspace that this command was given."""
-    if _Typed.workspace is None:
-        return text
-    given = f"--workspace {shlex.quote(str(_Typed.workspace))}"
-    return _COMMAND.sub(
-        lambda found: found[0] if "--workspace" in found[1] else f"`iterand {found[1]} {given}`", text
-    )
+def as_typed(text: str, *, lines: bool = True) -> str:
+    """A text for people, as every one is printed: what a terminal would obey in it is made visible.
+
+    Args:
+        text: each `iterand ...` in backticks gets the workspace that this command was given.
+        lines: whether it may have several lines, unlike a name in a table.
+    """
+    if _Typed.workspace is not None:
+        given = f"--workspace {shlex.quote(str(_Typed.workspace))}"
+        text = _COMMAND.sub(
+            lambda found: found[0] if "--workspace" in found[1] else f"`iterand {found[1]} {given}`", text
+        )
+    return visible(text, lines=lines)

@@ -77,6 +77,8 @@ def _option_error(error: ErrorDetails, model: type[BaseModel], section: str) -> 
             )
         case "kind" if isinstance(value, str) and place.field and takes_real_number(place.field):
             return decimal_comma(place.path, value) or wrong_value(place.path, value, _said(place))
+        case "half_character":
+            return wrong_value(place.path, value, f"text, which has no character {error['ctx']['half']}")
         case "finite_number":
             return wrong_value(place.path, value, _said(place).replace("a number", "a finite number"))
         case _:

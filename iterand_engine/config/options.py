@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, to_jsonable_python
 
+from iterand_engine.machine.plain_text import half_character_in
 from iterand_engine.machine.yaml import number_of
 
 S = TypeVar("S", bound="Options")
@@ -65,7 +66,12 @@ class Options(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _as_it_is_written(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse what pydantic would take for a number or a truth value though it is written as neither."""
+        """Refuse what pydantic would take for a number or a truth value though it is written as neither.
+
+        Half of a character, which stands for bytes that are no text (in the name of a file), is refused too.
+        """
+        if isinstance(value, str) and (half := half_character_in(value)) is not None:
+            raise PydanticCustomError("half_character", "half of a character", {"half": half})
         kinds, literals = _scalar_kinds(cls, str(info.field_name))
         if kinds == {bool}:
             if isinstance(value, str) and value.lower() in _TRUTH_WORDS:

@@ -26,6 +26,7 @@ from iterand_engine.config.method_options import IteRandOptions, MethodOptions
 from iterand_engine.config.option_errors import option_error, shown, wrong_value
 from iterand_engine.config.options import Choices, Options, option, with_arguments
 from iterand_engine.errors import OptionError, UserError
+from iterand_engine.machine.plain_text import unfit_in
 from iterand_engine.machine.user_path import user_path
 from iterand_engine.machine.yaml import read_yaml, yaml_text
 
@@ -46,6 +47,12 @@ def _known_device(name: str) -> str:
         return name
     allowed = "auto | cpu | cuda | GPU-<start of its UUID>, as `iterand doctor` lists them"
     raise wrong_value("compute.device", name, allowed)
+
+
+def _plain_name(name: str) -> str:
+    if (character := unfit_in(name)) is not None:
+        raise wrong_value("name", name, f"text on one line, which has no character {character} | null")
+    return name
 
 
 class DataConfig(Options):
@@ -169,7 +176,9 @@ class RecordingConfig(Options):
 class RunConfig(Options):
     """Everything that decides what one run does."""
 
-    name: str | None = option(None, help="null is made from network, width and method")
+    name: Annotated[str, AfterValidator(_plain_name)] | None = option(
+        None, help="null is made from network, width and method"
+    )
     data: SerializeAsAny[DataConfig] = DataConfig()
     model: SerializeAsAny[ModelConfig] = ModelConfig()
     method: SerializeAsAny[MethodOptions] = IteRandOptions()

@@ -15,7 +15,7 @@ from iterand_engine.config.catalog import DATASETS, MODELS, RULES, Entry
 from iterand_engine.config.option_errors import shown
 from iterand_engine.config.run_config import anchor_data_path, method_options_class
 from iterand_engine.errors import OptionError, UserError
-from iterand_engine.machine.yaml import parse_yaml
+from iterand_engine.machine.yaml import TEXTS, parse_yaml
 
 Change = tuple[str, Any]  # a dotted option and its value
 
@@ -43,19 +43,21 @@ def split_change(text: str) -> tuple[str, str]:
 
 
 def read_value(option: str, text: str) -> Any:
-    """The value of an option from its text.
+    """The value of an option from its text; names and paths are texts, whatever they look like.
 
     Raises:
         OptionError: the text is not YAML.
     """
     try:
-        return parse_yaml(text)
+        value = parse_yaml(text)
     except ValueError as error:
         raise OptionError(
             f"{shown(f'{option}={text}')}: {shown(text)} is not a YAML value ({error}).",
             option=option,
             value=text,
         ) from None
+    is_text = option.rpartition(".")[2] in TEXTS
+    return text if is_text and isinstance(value, bool | int | float) else value
 
 
 def apply_changes(

@@ -3,7 +3,8 @@
 It is data and nothing else: null, true and false, numbers, texts, lists and mappings. What YAML 1.1 takes
 for something else than a person sees (`010` for 8, `1_000`, `1:30` for 90, `yes`, a date) is a text, and an
 option that wants a number refuses texts. Tags are refused, and so is what is too long, too deep or too much,
-within a second: the texts come from other people's folders too.
+within a second: the texts come from other people's folders too. Names and paths are texts, whatever they
+look like.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ _REAL = (
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
 _NUMBER = re.compile(f"{_WHOLE}|{_REAL}")
+TEXTS = frozenset({"name", "path"})  # keys whose plain values are texts, e.g. `name: 1e3`; null stays null
 _LINE_BREAKS = {"\x85", "\u2028", "\u2029"}
 _TAG = "tag:yaml.org,2002:"
+_NO_TEXTS = {f"{_TAG}{kind}" for kind in ("int", "float", "bool")}
 _TOO_LONG = f"it is longer than {MAX_BYTES:,} bytes"
 
 
@@ -202,12 +205,14 @@ def _refused(problem: str, at: Any) -> ConstructorError:
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[str] = set()
-    for key, _ in node.value:
+    for at, (key, value) in enumerate(node.value):
         if not isinstance(key, yaml.ScalarNode):
             raise _refused("a key must be a name", key)
         if key.value in seen:
             raise _refused(f"the key {key.value!r} is given twice", key)
         seen.add(key.value)
+        if key.value in TEXTS and value.tag in _NO_TEXTS:
+            node.value[at] = key, yaml.ScalarNode(f"{_TAG}str", value.value, value.start_mark, value.end_mark)
     loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)
 

@@ -24,6 +24,7 @@ from iterand_engine.config.axes import (
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.config.sets import Change, apply_changes, change
 from iterand_engine.data.locate import located
+from iterand_engine.machine.plain_text import visible
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace
 from iterand_engine.runs.make import make_runs
@@ -233,4 +234,6 @@ def _last(option: str) -> str:
 def _short(value: object) -> str:
     if isinstance(value, dict) and isinstance(value.get("name"), str):
         return str(value["name"])
-    return value.rpartition("/")[2] if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    if isinstance(value, str):
+        return visible(value.rpartition("/")[2], lines=False)
+    return json.dumps(value, separators=(",", ":"))

@@ -5,7 +5,7 @@ A field knows nothing of other options; the form decides what is wrong and what 
 
 from __future__ import annotations
 
-import html
+import textwrap
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal, Slot
@@ -28,8 +28,10 @@ from iterand_gui.forms.error_line import ErrorLine
 from iterand_gui.forms.specs import PATH, Spec
 from iterand_gui.forms.values import text_of
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 
 RESET_KEYS = "Ctrl+Shift+Backspace"
+_TIP_LETTERS = 72  # in a line
 _UNIT_PX = 64
 _EDITOR_LEAST_PX = 88
 _UNLIMITED_PX = 16_777_215  # Qt's QWIDGETSIZE_MAX
@@ -109,7 +111,7 @@ class OptionField(QWidget):
         self._label.setFont(font)
         self._reset.setVisible(changed)
         back = base_text or ("null" if self.spec.nullable else "nothing")
-        self._reset.setToolTip(_wrapped(f"Reset to {back} ({RESET_KEYS})"))
+        self._reset.setToolTip(plain(_wrapped(f"Reset to {back} ({RESET_KEYS})")))
         if problem and self._error is None:
             self._error = ErrorLine(f"What is wrong with {self.spec.label}", self)
             self._grid.addWidget(self._error, _ERROR_ROW, 1, 1, 3)
@@ -193,7 +195,7 @@ class OptionField(QWidget):
         keeps_place.setRetainSizeWhenHidden(True)
         self._reset.setSizePolicy(keeps_place)
         for part in (self._label, self.editor, self._unit):
-            part.setToolTip(_wrapped(self.hint))
+            part.setToolTip(plain(_wrapped(self.hint)))
         self._colour()
 
     def _colour(self) -> None:
@@ -265,10 +267,10 @@ def _tool(parent: QWidget, icon: str, name: str) -> QToolButton:
     button.setAutoRaise(True)
     button.setIcon(theme.icon(icon))
     button.setAccessibleName(name)
-    button.setToolTip(name)
+    button.setToolTip(plain(name))
     return button
 
 
 def _wrapped(text: str) -> str:
-    """Escape a tooltip, so that it is broken into lines and shows the text as it is."""
-    return f"<qt>{html.escape(text)}</qt>"
+    """Break a tooltip into lines, which Qt does only with HTML."""
+    return "\n".join(textwrap.fill(line, _TIP_LETTERS) for line in text.splitlines())

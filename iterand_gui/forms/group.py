@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from iterand_gui.forms.field import OptionField
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain, without_mnemonic
 
 SIDE_PX = theme.SPACE_L  # before the fields
 
@@ -30,7 +31,7 @@ class OptionGroup(QWidget):
         self.heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.heading.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.heading.setFont(theme.title_font())
-        self.heading.setToolTip(help)
+        self.heading.setToolTip(plain(help))
         self.heading.setVisible(bool(title))
         self.heading.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._body = QWidget(self)
@@ -67,7 +68,7 @@ class OptionGroup(QWidget):
         said = [f"{changed} changed"] if changed else []
         said += [f"{wrong} wrong"] if wrong else []
         text = f"{self._title}   ({', '.join(said)})" if said else self._title
-        self.heading.setText(text.replace("&", "&&"))
+        self.heading.setText(without_mnemonic(text))
         self.heading.setAccessibleName(text)
 
     def show_matches(self, words: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QWidget
 
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 
 ALL_KEYS = "Ctrl+Shift+F"
 
@@ -37,4 +38,4 @@ class OptionHead(QWidget):
         self.all_options.setArrowType(Qt.ArrowType.DownArrow if all_open else Qt.ArrowType.RightArrow)
         self.all_options.setAccessibleDescription("unfolded" if all_open else "folded")
         does = "Fold all groups" if all_open else "Unfold all groups"
-        self.all_options.setToolTip(f"{does} ({ALL_KEYS})")
+        self.all_options.setToolTip(plain(f"{does} ({ALL_KEYS})"))

@@ -9,6 +9,7 @@ from PySide6.QtGui import QAction, QPalette
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 
 
 class PlotHeader(QWidget):
@@ -73,7 +74,7 @@ class PlotHeader(QWidget):
         button.setAutoRaise(True)
         words = action.text().replace("&", "")
         button.setAccessibleName(f"{title}: {words}")
-        button.setToolTip(f"{words} ({action.shortcut().toString()})")
+        button.setToolTip(plain(f"{words} ({action.shortcut().toString()})"))
         return button
 
     def _menu_button(self, title: str, menu_help: str) -> QToolButton:
@@ -81,7 +82,7 @@ class PlotHeader(QWidget):
         self._menu.setIcon(theme.icon("more"))
         self._menu.setAutoRaise(True)
         self._menu.setAccessibleName(f"{title}: menu")
-        self._menu.setToolTip(menu_help)
+        self._menu.setToolTip(plain(menu_help))
         self._menu.clicked.connect(self._ask_for_menu)
         return self._menu
 

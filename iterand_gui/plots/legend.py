@@ -22,6 +22,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPalette, QPen, QResiz
 from PySide6.QtWidgets import QFrame, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 from iterand_gui.plots.fitted_names import fitted_names
 
 Index = QModelIndex | QPersistentModelIndex
@@ -90,8 +91,10 @@ class LegendModel(QAbstractListModel):
         """Names, and whole entries for the delegate."""
         entry = self.entries[index.row()]
         match role:
-            case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.ToolTipRole:
+            case Qt.ItemDataRole.DisplayRole:
                 return entry.name
+            case Qt.ItemDataRole.ToolTipRole:
+                return plain(entry.name)
             case Qt.ItemDataRole.AccessibleTextRole:
                 return f"{entry.name}: {entry.value or 'no value'}"
             case LegendRole.ENTRY:

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from iterand_gui.look.plain import title_of, without_mnemonic
 from iterand_gui.look.theme import Theme, ThemeChoice, run_colours
 from iterand_gui.pages import PAGES, PageEntry
 from iterand_gui.pages.base import Page
@@ -54,7 +55,7 @@ class MainWindow(QMainWindow):
         self._pages: dict[str, Page] = {}
         self._theme_actions: dict[str, QAction] = {}
         self.setObjectName("mainWindow")
-        self.setWindowTitle(f"{session.workspace.root.name} - IteRand workbench")
+        self.setWindowTitle(f"{title_of(session.workspace.root.name)} - IteRand workbench")
         self._navigation = Navigation(PAGES, self)
         self._messages = MessageBar(self)
         self._stack = QStackedWidget(self)
@@ -233,7 +234,7 @@ class MainWindow(QMainWindow):
     def _fill_recent(self) -> None:
         self._recent_menu.clear()
         for folder in self._memory.texts("workspaces"):
-            action = self._recent_menu.addAction(folder)
+            action = self._recent_menu.addAction(without_mnemonic(folder))
             action.setEnabled(Path(folder) != self.session.workspace.root)
             action.triggered.connect(self._asker(folder))
 
@@ -243,10 +244,11 @@ class MainWindow(QMainWindow):
     def _fill_page_menu(self) -> None:
         self._page_menu.clear()
         for command in self.page.commands() if self.page is not None else []:
-            action = self._page_menu.addAction(command.text)
+            text = without_mnemonic(command.text)
+            action = self._page_menu.addAction(text)
             action.setEnabled(command.enabled())
             if command.shortcut:  # shown only: the page itself listens
-                action.setText(f"{command.text}\t{command.shortcut}")
+                action.setText(f"{text}\t{command.shortcut}")
             action.triggered.connect(lambda _checked=False, run=command.run: run())
 
     def _open_palette(self) -> None:

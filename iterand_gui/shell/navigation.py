@@ -8,6 +8,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QToolButton, QVBoxLayout, QWidget
 
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 from iterand_gui.pages import PageEntry
 
 _WIDTH_PX = 76
@@ -38,7 +39,7 @@ class Navigation(QFrame):
             button.setAutoExclusive(True)
             button.setAutoRaise(True)
             button.setFixedWidth(_WIDTH_PX - 2 * theme.SPACE_XS)
-            button.setToolTip(f"{entry.title} (Ctrl+{number})")
+            button.setToolTip(plain(f"{entry.title} (Ctrl+{number})"))
             button.setAccessibleName(f"{entry.title} page")
             button.clicked.connect(self._chooser(entry.key))
             self._buttons[entry.key] = button

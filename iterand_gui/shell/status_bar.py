@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QLabel, QPushButton, QStatusBar, QWidget
 
 from iterand_engine.machine.texts import counted, size
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 
 if TYPE_CHECKING:
     from iterand_engine.store import SlotRow
@@ -73,7 +74,7 @@ class StatusBar(QStatusBar):
     def _show_problems(self) -> None:
         self._problems.setVisible(bool(self.problems))
         self._problems.setText(counted(len(self.problems), "problem"))
-        self._problems.setToolTip("\n".join(self.problems))
+        self._problems.setToolTip(plain("\n".join(self.problems)))
 
     def _label(self, name: str) -> QLabel:
         label = QLabel(self)
@@ -87,7 +88,9 @@ class StatusBar(QStatusBar):
         busy = ", ".join(f"{count:,} {word}" for count, word in counts if count)
         goes_on = "it goes on" if running + queued == 1 else "they go on"
         self._queue.setText(f"{busy}; {goes_on} when this window is closed" if busy else "Nothing queued")
-        self._queue.setToolTip("File > Stop all runs saves and stops them." if running or queued else "")
+        self._queue.setToolTip(
+            plain("File > Stop all runs saves and stops them." if running or queued else "")
+        )
         count = len(self._session.watcher.interrupted)
         were = "run was" if count == 1 else "runs were"
         self._of_runs = (f"{count} {were} interrupted: Runs has Resume all.",) if count else ()

@@ -15,6 +15,7 @@ from iterand_engine.config.catalog import DATASETS, METHODS, MODELS
 from iterand_engine.config.presets import presets
 from iterand_engine.config.run_config import RunConfig, load_yaml, to_yaml
 from iterand_engine.errors import UserError
+from iterand_engine.machine.yaml import parse_yaml
 from tests.paths import ROOT
 
 # The contract, written down a second time on purpose: a released default never changes.
@@ -183,9 +184,9 @@ REFUSED: list[tuple[str, str]] = [
         "training: {schedule: multistep, milestones: [true]}",
         "training.milestones[0] is true; allowed: a list of whole numbers, each 1 <= value.",
     ),
-    ("name: 5", "name is 5; allowed: text | null."),
-    ("data: {path: 3}", "data.path is 3; allowed: text | null."),
-    ("model: {name: 3}", f"model.name is 3; allowed: {NAMES}."),
+    ("name: [5]", "name is [5]; allowed: text | null."),
+    ("data: {path: [3]}", "data.path is [3]; allowed: text | null."),
+    ("model: {name: [3]}", f"model.name is [3]; allowed: {NAMES}."),
     (
         "data: 3",
         "data is 3; allowed: a mapping with dataset, path, val_fraction, augmentation, normalization, "
@@ -324,6 +325,7 @@ SCORE_OPTIONS = {
     "ranking": st.sampled_from(["signed", "magnitude"]),
     "layers": LAYERS,
 }
+PLAIN = st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"])
 MAPPINGS = st.fixed_dictionaries(
     {
         "model": st.fixed_dictionaries(
@@ -343,7 +345,7 @@ MAPPINGS = st.fixed_dictionaries(
         ),
         "compute": st.fixed_dictionaries({"threads": st.one_of(st.just("auto"), st.integers(1, 1024))}),
     },
-    optional={"name": st.one_of(st.none(), st.text())},
+    optional={"name": st.one_of(st.none(), st.text(PLAIN))},
 )
 
 
@@ -352,11 +354,12 @@ def test_that_any_valid_mapping_survives_json_and_yaml(mapping: dict[str, Any]) 
     config = RunConfig.from_mapping(mapping)
     assert RunConfig.from_mapping(config.to_mapping()) == config
     assert RunConfig.from_mapping(yaml.safe_load(to_yaml(config))) == config
+    assert RunConfig.from_mapping(parse_yaml(to_yaml(config))) == config
     assert config.method.name == mapping["method"]["name"]
 
 
 def test_that_line_breaks_of_unicode_survive_yaml() -> None:
-    config = RunConfig.from_mapping({"name": "a\x85b\u2028c\u2029d"})
+    config = RunConfig.from_mapping({"data": {"dataset": "npz", "path": "a\x85b\u2028c\u2029d"}})
     assert RunConfig.from_mapping(yaml.safe_load(to_yaml(config))) == config
     assert "ü" in to_yaml(RunConfig.from_mapping({"name": "ü"}))
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from iterand_engine.config.yaml import parse_yaml
 
+from iterand_engine.config.run_config import to_yaml
 from iterand_engine.runs.sweeps import plan
 from iterand_gui.forms.specs import specs
 from iterand_gui.forms.values import (
@@ -67,6 +69,23 @@ def test_that_no_text_breaks_the_form(path: str, text: str) -> None:
 def test_that_texts_are_read_as_on_the_command_line(path: str, text: str, values: tuple[object, ...]) -> None:
     (spec,) = (spec for spec in specs(choices_of(BASE, {})) if spec.path == path)
     assert values_of(spec, text) == values
+
+
+@pytest.mark.parametrize("name", ["2026-01-01", "1e3", "12", "yes", "null", "~", "a, b", "<b>&c"])
+def test_that_a_name_stays_the_text_that_was_typed(name: str) -> None:
+    config = check(BASE, {"name": name}, Path.cwd()).config
+    assert config is not None
+    assert config.name == name
+    assert complete(parse_yaml(to_yaml(config)))["name"] == name
+    (spec,) = (spec for spec in specs(choices_of(BASE, {})) if spec.path == "name")
+    assert text_of(spec, name) == name
+
+
+def test_that_a_control_character_in_a_name_is_said_beside_it() -> None:
+    problems = check(BASE, {"name": "a\x1bb"}, Path.cwd()).problems
+    assert problems == {
+        "name": "It is 'a\\x1bb'; allowed: text on one line, which has no character U+001B | null."
+    }
 
 
 def test_that_every_mistake_stands_beside_its_own_field() -> None:

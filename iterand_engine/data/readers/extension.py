@@ -20,6 +20,7 @@ from iterand_engine.config.extension_code import ExtensionError, kind_of
 from iterand_engine.data.content import ArrayContent, Content, FolderContent, ImageArrays, ImageFiles
 from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.errors import UserError
+from iterand_engine.machine.plain_text import unfit_in
 
 if TYPE_CHECKING:
     from iterand_engine.config.run_config import DataConfig
@@ -33,14 +34,25 @@ def read_content(entry: DatasetEntry, path: Path, config: DataConfig) -> Content
         path: where it was located.
         config: the run's data options; an extension gets its arguments and data.path from them.
     Raises:
-        UserError: the files cannot be read.
+        UserError: the files cannot be read, or a class has a name that is not plain text.
         ExtensionError: an extension returned something other than a dataset's content.
     """
     if entry.origin is None:
         content: Content = entry.load()(path)
-        return content
-    given = None if config.path is None else Path(config.path)
-    return _checked(entry, entry.load()(given, **entry.arguments_in(config)))
+    else:
+        given = None if config.path is None else Path(config.path)
+        content = _checked(entry, entry.load()(given, **entry.arguments_in(config)))
+    _check_class_names(content.class_names, path)
+    return content
+
+
+def _check_class_names(names: tuple[str, ...], path: Path) -> None:
+    for name in names:
+        if (character := unfit_in(name)) is not None:
+            raise UserError(
+                f"Cannot use {str(path)!r}: the name of its class {name!r} has the character {character}; "
+                "rename the class, in plain text on one line."
+            )
 
 
 def extension_fingerprint(entry: DatasetEntry, config: DataConfig, facts: FileFacts) -> str:

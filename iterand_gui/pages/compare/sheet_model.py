@@ -9,6 +9,7 @@ from enum import IntEnum
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 from iterand_gui.pages.compare.sheet import NAME, ComparisonSheet, SheetCell
 
 AnyIndex = QModelIndex | QPersistentModelIndex
@@ -111,7 +112,7 @@ class SheetModel(QAbstractTableModel):
             case Qt.ItemDataRole.DisplayRole:
                 return column.title
             case Qt.ItemDataRole.ToolTipRole:
-                return column.help
+                return plain(column.help)
             case Qt.ItemDataRole.TextAlignmentRole:
                 return _alignment(is_number=column.is_number)
         return None
@@ -121,8 +122,10 @@ class SheetModel(QAbstractTableModel):
         key = self._keys[index.row()]
         cell, column = self.sheet.rows[key][index.column()], self.sheet.columns[index.column()]
         match role:
-            case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.ToolTipRole:
+            case Qt.ItemDataRole.DisplayRole:
                 return cell.text
+            case Qt.ItemDataRole.ToolTipRole:
+                return plain(cell.text)
             case Qt.ItemDataRole.AccessibleTextRole:
                 return self._spoken(key, cell, is_name=column.key == NAME)
             case Qt.ItemDataRole.TextAlignmentRole:

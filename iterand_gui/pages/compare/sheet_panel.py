@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from iterand_engine.machine import texts as shown
 from iterand_engine.results.differences import short_names, value_text
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 from iterand_gui.pages.compare.entries import Comparison
 from iterand_gui.pages.compare.sheet import as_csv, as_markdown
 from iterand_gui.pages.compare.sheet_model import SheetModel
@@ -117,7 +118,7 @@ class ElidedLabel(QLabel):
     def set_text(self, text: str) -> None:
         if text != self._whole:
             self._whole = text
-            self.setToolTip(text)
+            self.setToolTip(plain(text))
             self.setAccessibleName(text)
             self._cut()
 

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from iterand_gui.forms.error_line import ErrorLine
 from iterand_gui.forms.specs import DATASET
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 from iterand_gui.pages.new.outlook import Missing
 
 _QUEUE = "&Queue"
@@ -69,7 +70,7 @@ class LaunchBar(QWidget):
     def _show(self, text: str, *, enabled: bool, line: str = "", reason: str = "") -> None:
         self.button.setText(text)
         self.button.setEnabled(enabled)
-        self.button.setToolTip(reason)
+        self.button.setToolTip(plain(reason))
         self.button.setAccessibleDescription(reason)
         self.trouble.say(line)
         self.go.setVisible(False)

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QLabel, QLineEdit, QListWidget, QListWidgetItem, Q
 
 from iterand_engine.config.presets import Preset, presets
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 
 _NAME = Qt.ItemDataRole.UserRole
 _ROW_PX = 24
@@ -40,7 +41,7 @@ class PresetList(QWidget):
             item = QListWidgetItem(preset.name, self.list)
             item.setData(_NAME, preset.name)
             item.setSizeHint(QSize(0, _ROW_PX))
-            item.setToolTip(f"{preset.title}\n{preset.description}")
+            item.setToolTip(plain(f"{preset.title}\n{preset.description}"))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, theme.SPACE_S, 0)
         column.setSpacing(theme.SPACE_S)

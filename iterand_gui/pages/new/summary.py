@@ -12,6 +12,7 @@ from iterand_engine.preflight.messages import Answer
 from iterand_engine.runs.sweeps import Cell, SweepPlan
 from iterand_gui.look import theme
 from iterand_gui.look.fusion import give_room
+from iterand_gui.look.plain import plain
 from iterand_gui.pages.new.outlook import Outlook, spread
 
 _ROWS = (
@@ -63,7 +64,7 @@ class CellsModel(QAbstractTableModel):
             return str(section + 1) if role == Qt.ItemDataRole.DisplayRole else None
         if role == Qt.ItemDataRole.DisplayRole:
             return self._options[section].removesuffix(".name").rpartition(".")[2]
-        return self._options[section] if role == Qt.ItemDataRole.ToolTipRole else None
+        return plain(self._options[section]) if role == Qt.ItemDataRole.ToolTipRole else None
 
 
 class Summary(QWidget):
@@ -152,7 +153,7 @@ class Summary(QWidget):
 
     def _label(self, name: str, help_text: str) -> QLabel:
         label = QLabel(name, self)
-        label.setToolTip(help_text)
+        label.setToolTip(plain(help_text))
         label.setEnabled(True)
         return label
 
@@ -161,7 +162,7 @@ class Summary(QWidget):
         value.setTextFormat(theme.PLAIN)
         value.setFont(theme.number_font(self.font()))
         value.setTextInteractionFlags(theme.SELECTABLE)
-        value.setToolTip(help_text)
+        value.setToolTip(plain(help_text))
         value.setAccessibleName(name)
         self._values[key] = value
         return value

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from iterand_engine.machine import texts
 from iterand_engine.store import RunRow, RunState
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 from iterand_gui.look.run_line import line_of_run
 from iterand_gui.session.next_steps import Step, next_steps
 from iterand_gui.widgets.run_badge import StateBadge
@@ -105,7 +106,7 @@ class RunHeader(QWidget):
                 old.deleteLater()
         for number, step in enumerate(steps):
             button = QPushButton(theme.icon(step.icon), step.text, self)
-            button.setToolTip(step.help)
+            button.setToolTip(plain(step.help))
             button.setAccessibleName(step.words)
             button.setAccessibleDescription(step.help)
             button.setProperty("kind", step.kind.value)
@@ -171,7 +172,7 @@ class _Elided(QLabel):
 
     def setText(self, text: str) -> None:  # noqa: N802 (Qt)
         super().setText(text)
-        self.setToolTip(text)
+        self.setToolTip(plain(text))
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt)
         painter = QPainter(self)

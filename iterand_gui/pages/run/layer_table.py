@@ -22,6 +22,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidge
 from iterand_engine.machine import texts
 from iterand_gui.look import theme
 from iterand_gui.look.fusion import give_room
+from iterand_gui.look.plain import plain
 
 Index = QModelIndex | QPersistentModelIndex
 _TOP = QModelIndex()
@@ -117,7 +118,7 @@ class LayerModel(QAbstractTableModel):
             case Qt.ItemDataRole.DisplayRole:
                 return COLUMNS[section].title
             case Qt.ItemDataRole.ToolTipRole:
-                return COLUMNS[section].help
+                return plain(COLUMNS[section].help)
             case Qt.ItemDataRole.TextAlignmentRole:
                 return _side(section)
         return None

@@ -25,6 +25,7 @@ from iterand_gui.live.store_reader import RunEvents
 from iterand_gui.live.store_watcher import Subscription
 from iterand_gui.live.tasks import Control
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 from iterand_gui.pages.run.log_reader import LogNews, read_news
 from iterand_gui.pages.run.log_view import LogView
 from iterand_gui.pages.run.tab import RunTab
@@ -216,7 +217,7 @@ class LogTab(RunTab):
             button = QToolButton(self)
             button.setIcon(theme.icon(icon))
             button.setAutoRaise(True)
-            button.setToolTip(name)
+            button.setToolTip(plain(name))
             button.setAccessibleName(name)
             button.clicked.connect(slot)
             bar.addWidget(button)

@@ -16,6 +16,7 @@ from iterand_engine.store import RunRow
 from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.live.tasks import Control
 from iterand_gui.look import theme
+from iterand_gui.look.plain import without_mnemonic
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.run.configuration import ConfigurationTab
 from iterand_gui.pages.run.curves import CurvesTab
@@ -176,7 +177,7 @@ class RunPage(Page):
             return
         newest = max(watcher.runs.values(), key=lambda row: (row.state.is_live, row.created_at))
         name = newest.name if len(newest.name) <= _LONGEST else f"{newest.name[:_LONGEST]}..."
-        show = Offer(f"&Show {name.replace('&', '&&')}", lambda: self.session.selection.set([newest.id]))
+        show = Offer(f"&Show {without_mnemonic(name)}", lambda: self.session.selection.set([newest.id]))
         text = "Choose one on the Runs page; the newest one chosen there is shown here."
         self._empty.say("No run is chosen", text, (show, go))
 

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidge
 
 from iterand_gui.look import theme
 from iterand_gui.look.fusion import give_room
+from iterand_gui.look.plain import plain
 
 Index = QModelIndex | QPersistentModelIndex
 _TOP = QModelIndex()
@@ -78,7 +79,7 @@ class TextModel(QAbstractTableModel):
             case Qt.ItemDataRole.DisplayRole:
                 return cell.text
             case Qt.ItemDataRole.ToolTipRole:
-                return cell.help or None
+                return plain(cell.help) or None
             case Qt.ItemDataRole.FontRole if cell.strong:
                 return theme.title_font()
             case Qt.ItemDataRole.ForegroundRole if cell.muted:

@@ -13,6 +13,7 @@ from typing import Final
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt
 from PySide6.QtWidgets import QMenu, QTreeView
 
+from iterand_gui.look.plain import plain
 from iterand_gui.pages.runs.lines.columns import COLUMN, COLUMNS
 
 _NARROWEST_PX = 48
@@ -86,7 +87,7 @@ class TableHeader(QObject):
             action = menu.addAction(column.title)
             action.setCheckable(True)
             action.setChecked(column.key in self.shown)
-            action.setToolTip(column.help)
+            action.setToolTip(plain(column.help))
             action.toggled.connect(self._shower(column.key))
         menu.addSeparator()
         menu.addAction("Columns as at &first", self.reset)

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 from iterand_gui.pages.runs.exporter import Exporter
 
 _PARTS = 1000
@@ -43,5 +44,5 @@ class ExportBar(QWidget):
         self._bar.setRange(0, 0 if share is None else _PARTS)
         self._bar.setValue(round(_PARTS * (share or 0.0)))
         self._text.setText(self._exporter.text)
-        self._text.setToolTip(self._exporter.text)
+        self._text.setToolTip(plain(self._exporter.text))
         self.setVisible(self._exporter.is_running)

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QVB
 
 from iterand_engine.machine import texts as shown
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 from iterand_gui.pages.runs.filter_line import FilterLine, Problem
 
 _FILTER_PX = 160  # at least
@@ -26,7 +27,7 @@ class ActionButton(QPushButton):
         action = self._action
         self.setText(action.text())
         self.setIcon(action.icon())
-        self.setToolTip(action.toolTip())
+        self.setToolTip(plain(action.toolTip()))
         self.setEnabled(action.isEnabled())
         self.setAccessibleName(action.text().replace("&", ""))
 

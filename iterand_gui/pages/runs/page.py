@@ -18,6 +18,7 @@ from iterand_engine.results.filters import Filter
 from iterand_engine.store import RunState
 from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 from iterand_gui.pages.base import Page
 from iterand_gui.pages.runs.chosen import Chosen
 from iterand_gui.pages.runs.export_bar import ExportBar
@@ -323,7 +324,7 @@ class RunsPage(Page):
         action = QAction(theme.icon(icon), text, self)
         action.setShortcut(QKeySequence(shortcut))
         action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        action.setToolTip(f"{help} ({shortcut})" if shortcut else help)
+        action.setToolTip(plain(f"{help} ({shortcut})" if shortcut else help))
         self.addAction(action)
         return action
 

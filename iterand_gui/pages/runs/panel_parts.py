@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from iterand_engine.results.next_steps import StepKind
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 from iterand_gui.pages.runs.findings import RunFinding
 from iterand_gui.pages.runs.flow import FlowLayout
 from iterand_gui.session.next_steps import Step
@@ -43,7 +44,7 @@ class Title(QLabel):
 
     def setText(self, text: str) -> None:  # noqa: N802 - Qt's name
         super().setText(text)
-        self.setToolTip(text)
+        self.setToolTip(plain(text))
         self.setAccessibleName(text)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
@@ -161,7 +162,7 @@ class QuietSteps(QWidget):
             button.setIcon(theme.icon(step.icon))
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             button.setAutoRaise(True)
-            button.setToolTip(step.help)
+            button.setToolTip(plain(step.help))
             button.setAccessibleName(step.words)
             button.setProperty("kind", step.kind.value)
             button.clicked.connect(self._clicked)
@@ -235,7 +236,7 @@ class FindingView(QFrame):
         empty(self._buttons)
         for step in finding.steps:
             button = QPushButton(theme.icon(step.icon), step.text.replace("&", ""), self)
-            button.setToolTip(step.help)
+            button.setToolTip(plain(step.help))
             button.setAccessibleDescription(step.help)
             button.setProperty("kind", step.kind.value)
             button.clicked.connect(self._step_clicked)

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QMenu, QWidget
 
 from iterand_engine.store import RunRow
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 from iterand_gui.pages.runs.chosen import Chosen
 from iterand_gui.pages.runs.exporter import Exporter, ExportKind
 from iterand_gui.session.command import Command
@@ -109,7 +110,7 @@ class RunActions(QObject):
 
     def _make(self, deed: _Deed) -> QAction:
         action = QAction(theme.icon(deed.icon), deed.text, self)
-        action.setToolTip(f"{deed.help} ({deed.shortcut})" if deed.shortcut else deed.help)
+        action.setToolTip(plain(f"{deed.help} ({deed.shortcut})" if deed.shortcut else deed.help))
         if deed.key in _TABLE_KEYS:
             action.setText(f"{deed.text}\t{deed.shortcut}")
         else:

@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QWidget
 
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 from iterand_gui.pages.runs.delegates import draw_bar
 from iterand_gui.pages.runs.slot_facts import Click, SlotFacts
 
@@ -43,7 +44,7 @@ class SlotCard(QAbstractButton):
             return
         self.facts = facts
         self.setAccessibleName(f"Slot {facts.sentence}")
-        self.setToolTip(f"{facts.sentence}\n{_HINTS[facts.click]}")
+        self.setToolTip(plain(f"{facts.sentence}\n{_HINTS[facts.click]}"))
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name

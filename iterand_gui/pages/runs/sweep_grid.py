@@ -27,6 +27,7 @@ from iterand_engine.results.groups import Group
 from iterand_engine.results.sweep_grid import CellPlace, Grid
 from iterand_engine.store import RunState
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 from iterand_gui.look.run_line import RunLine, line_of_group
 
 AnyIndex = QModelIndex | QPersistentModelIndex
@@ -119,8 +120,10 @@ class SweepGridModel(QAbstractTableModel):
                 return Qt.AlignmentFlag.AlignCenter
             case Qt.ItemDataRole.DisplayRole:
                 return "\n".join(self._values(section, orientation, with_names=len(self._grid.axes) > 2))
-            case Qt.ItemDataRole.ToolTipRole | Qt.ItemDataRole.AccessibleTextRole:
+            case Qt.ItemDataRole.AccessibleTextRole:
                 return ", ".join(self._values(section, orientation, with_names=True))
+            case Qt.ItemDataRole.ToolTipRole:
+                return plain(", ".join(self._values(section, orientation, with_names=True)))
         return None
 
     @property
@@ -147,8 +150,10 @@ class SweepGridModel(QAbstractTableModel):
         line = self._lines.get(place)
         if role == CellRole.IS_BEST:
             return place == self._best
-        if role in (Qt.ItemDataRole.AccessibleTextRole, Qt.ItemDataRole.ToolTipRole):
+        if role == Qt.ItemDataRole.AccessibleTextRole:
             return self._sentence(index, line)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return plain(self._sentence(index, line))
         if line is None:
             return NO_RUN if role == Qt.ItemDataRole.DisplayRole else None
         match role:
@@ -250,7 +255,7 @@ class SweepGrid(QTableView):
         """The whole grid for a spreadsheet."""
         model, across, down = self._cells, Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         columns = range(model.columnCount())
-        whole = Qt.ItemDataRole.ToolTipRole
+        whole = Qt.ItemDataRole.AccessibleTextRole
         rows = [["", *(str(model.headerData(at, across, whole)) for at in columns)]]
         for row in range(model.rowCount()):
             title = str(model.headerData(row, down, whole))

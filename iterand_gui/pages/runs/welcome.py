@@ -18,6 +18,7 @@ from iterand_engine.machine.devices import list_devices, trainable_devices
 from iterand_engine.runs import sweeps
 from iterand_gui.live.tasks import Control
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 from iterand_gui.session.session import Session
 
 QUICK_START = "quickstart"
@@ -180,7 +181,7 @@ class OfferCard(QAbstractButton):
         self._about = about
         self.setAccessibleName(self.text().replace("&", ""))
         self.setAccessibleDescription(about)
-        self.setToolTip(about)
+        self.setToolTip(plain(about))
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name

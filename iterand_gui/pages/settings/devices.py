@@ -11,6 +11,7 @@ from iterand_engine.machine.devices import Device
 from iterand_engine.machine.texts import counted, size
 from iterand_engine.slots.places import CPU
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain, without_mnemonic
 from iterand_gui.pages.settings.machine import Machine, is_named
 from iterand_gui.pages.settings.parts import Text
 from iterand_gui.widgets.run_badge import Picture
@@ -61,9 +62,9 @@ class DeviceList(QWidget):
     def _name(self, device: Device, machine: Machine) -> QWidget:
         if device.kind == CPU:
             return self._unticked(device)
-        tick = QCheckBox(device.name.replace("&", "&&"), self)
+        tick = QCheckBox(without_mnemonic(device.name), self)
         tick.setAccessibleName(f"Train on {device.name}, {device.id}")
-        tick.setToolTip(device.id)
+        tick.setToolTip(plain(device.id))
         tick.setEnabled(device.id in machine.usable)
         tick.toggled.connect(self._teller(device.id))
         self.ticks[device.id] = tick

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from iterand_engine.machine.texts import size
 from iterand_gui.look import theme
 from iterand_gui.look.fusion import give_room
+from iterand_gui.look.plain import plain
 from iterand_gui.pages.settings.disk_facts import KINDS, DiskFacts
 from iterand_gui.pages.settings.parts import Text
 
@@ -76,7 +77,7 @@ class KindBars(QWidget):
             amount.setAlignment(_NUMBER)
             amount.setFont(theme.number_font(self.font()))
             name = QLabel(word, self, textFormat=theme.PLAIN)
-            name.setToolTip(help)
+            name.setToolTip(plain(help))
             explained = Text(help, self, muted=True)
             for column, part in enumerate((name, ShareBar(count_bytes / most, self), amount, explained)):
                 self._grid.addWidget(part, row, column)

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTab
 
 from iterand_gui.look import theme
 from iterand_gui.look.fusion import give_room
+from iterand_gui.look.plain import plain
 from iterand_gui.pages.settings.slot_lines import SlotLine
 
 _COLUMNS = ("Device", "Slot", "State", "What it does, or why not")
@@ -62,7 +63,7 @@ class SlotTable(QTableWidget):
         for row, line in enumerate(lines):
             texts = (line.device, str(line.key.position), line.word, line.why)
             cells = [QTableWidgetItem(text) for text in texts]
-            cells[0].setToolTip(line.key.device)
+            cells[0].setToolTip(plain(line.key.device))
             cells[2].setIcon(theme.icon(line.icon, line.role))
             for column, cell in enumerate(cells):
                 self.setItem(row, column, cell)

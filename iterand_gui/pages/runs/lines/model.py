@@ -31,6 +31,7 @@ from iterand_gui.live.store_reader import RunsChange
 from iterand_gui.live.store_watcher import StoreWatcher
 from iterand_gui.live.tasks import Jobs
 from iterand_gui.look import theme
+from iterand_gui.look.plain import plain
 from iterand_gui.look.run_line import LineKind, difference_texts
 from iterand_gui.pages.runs.lines.columns import COLUMN, COLUMNS
 from iterand_gui.pages.runs.lines.listing import list_runs
@@ -202,7 +203,7 @@ class RunTableModel(QAbstractItemModel):
             if role == Qt.ItemDataRole.DisplayRole:
                 return column.title
             if role == Qt.ItemDataRole.ToolTipRole:
-                return column.help
+                return plain(column.help)
             if role == Qt.ItemDataRole.TextAlignmentRole:
                 return ALIGNMENTS[section]
         return None
@@ -230,7 +231,7 @@ class RunTableModel(QAbstractItemModel):
             case Qt.ItemDataRole.DisplayRole:
                 return self._tree.text(number, column, time.time())
             case Qt.ItemDataRole.ToolTipRole:
-                return self._whole(number, column)
+                return plain(self._whole(number, column))
             case Qt.ItemDataRole.TextAlignmentRole:
                 return ALIGNMENTS[column]
             case Qt.ItemDataRole.ForegroundRole:
