@@ -127,9 +127,8 @@ def _of_catalog(entry: DatasetEntry) -> Contents | None:
 @lru_cache(maxsize=64)
 def _of_source(source: _Source) -> Contents:
     if source.entry.peek:
-        found: Contents | None = load_target(source.entry.peek)(source.path)
-        if found is not None:
-            return found
+        found: Contents = load_target(source.entry.peek)(source.path)
+        return found
     content = read_content(source.entry, source.path, source.config)
     if isinstance(content, ArrayContent):
         check_arrays(content, f"dataset {source.entry.name!r}")
