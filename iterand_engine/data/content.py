@@ -7,7 +7,7 @@ Torch-free, so that fingerprints can be made without it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +53,17 @@ class ImageFiles:
         root: a folder, or a zip file.
         names: file-system bytes, (N,): paths below the root, with forward slashes.
         labels: int64, (N,), from 0.
+        published: of a benchmark: read as its published figures were, without the EXIF orientation.
     """
 
     root: Path
     names: NDArray[np.bytes_]
     labels: NDArray[np.int64]
+    published: bool = False
+
+    def chosen(self, numbers: NDArray[np.int64] | slice) -> ImageFiles:
+        """Some of the files, in the order of their numbers."""
+        return replace(self, names=self.names[numbers], labels=self.labels[numbers])
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class DataFacts:
         train_count, val_count, test_count: images of each split.
         stored_bytes: of images, labels and crop filters that stay on the device; without images if streamed.
         streamed: whether images are read from disk as they are needed.
+        notes: sentences on what was found and how it is used.
     """
 
     spec: InputSpec
@@ -49,6 +50,7 @@ class DataFacts:
     test_count: int
     stored_bytes: int
     streamed: bool
+    notes: tuple[str, ...] = ()
 
 
 def data_facts(config: DataConfig, roots: Sequence[Path], memory_bytes: int) -> DataFacts:
@@ -78,6 +80,7 @@ def data_facts(config: DataConfig, roots: Sequence[Path], memory_bytes: int) -> 
         *(train, val, found.test_count),
         stored_bytes=image_bytes + label_bytes + (_filter_bytes(form.size) if cropped else 0),
         streamed=streamed,
+        notes=found.notes,
     )
 
 
@@ -136,16 +139,21 @@ def _of_source(source: _Source) -> Contents:
 
 
 def _of_content(content: Content) -> Contents:
-    parts = content.parts()
-    counts = {name: len(part.labels) for name, part in parts.items()}
+    labels = {name: part.labels for name, part in content.parts().items()}
+    counts = {name: len(part) for name, part in labels.items()}
+    notes = content.notes
     if isinstance(content, ArrayContent):
         shape = content.train.images.shape
         side, channels = shape[1], shape[3] if len(shape) == 4 else 1
     else:
-        side, channels = form_of_files(None, content.train)[0].native, 3
+        found = form_of_files(None, content.train)
+        side, channels, notes = found.form.native, 3, (*notes, *found.notes, *found.changes)
     return Contents(
         *(side, channels, len(content.class_names), counts["train"], counts["test"], counts.get("val")),
         in_files=not isinstance(content, ArrayContent),
+        labels=labels,
+        class_names=content.class_names,
+        notes=notes,
     )
 
 

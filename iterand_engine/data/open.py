@@ -6,8 +6,9 @@ then treated like arrays; larger ones are streamed by loading processes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,10 +34,11 @@ from iterand_engine.data.transforms.decode import (
     Pixels,
     decode_all,
     evaluation_view,
-    largest_side,
+    look_at,
     views_of,
     whole_view,
 )
+from iterand_engine.data.transforms.rgb import Change, notes_of
 
 if TYPE_CHECKING:
     from iterand_engine.config.run_config import DataConfig
@@ -124,45 +126,55 @@ def _from_arrays(opening: Opening, content: ArrayContent) -> Dataset:
 
 
 def _from_files(opening: Opening, content: FolderContent, size_px: int | None, memory_bytes: int) -> Dataset:
-    form, notes = form_of_files(size_px, content.train)
-    opening = replace(opening, notes=(*opening.notes, *notes))
-    files = _split_files(opening.config, content)
+    found = form_of_files(size_px, content.train)
+    form, files = found.form, _split_files(opening.config, content)
     squeezed = {Split.TRAIN} if not form.small and opening.config.augmentation == "paper" else set()
     sides = {split: RESIZED_PX if split in squeezed else form.size for split in files}
     decoded_bytes = sum(3 * sides[split] ** 2 * len(part.names) for split, part in files.items())
     if decoded_bytes * MEMORY_SHARE > memory_bytes:
-        return streamed(opening, form, files)
-    parts = {}
+        return streamed(_noted(opening, *found.notes, *found.changes), form, files)
+    parts, changes = {}, Counter[Change]()
     for split, part in files.items():
         view = whole_view if split in squeezed else partial(evaluation_view, form=form)
-        images, sizes = decode_all(part, view, sides[split], torch.get_num_threads())
-        parts[split] = Part(images, part.labels, sizes if split in squeezed else None)
-    return in_memory(opening, form, parts)
+        decoded = decode_all(part, view, sides[split], torch.get_num_threads())
+        parts[split] = Part(decoded.images, part.labels, decoded.sizes if split in squeezed else None)
+        changes += decoded.changes
+    of_all = notes_of(changes, sum(len(part.labels) for part in parts.values()), all_of_them=True)
+    return in_memory(_noted(opening, *found.notes, *of_all), form, parts)
+
+
+def _noted(opening: Opening, *notes: str) -> Opening:
+    return replace(opening, notes=(*opening.notes, *notes))
 
 
 def _split_files(config: DataConfig, content: FolderContent) -> dict[Split, ImageFiles]:
     numbers, held_out = _split_numbers(config, content)
-    files = {Split.TRAIN: _chosen(content.train, numbers), Split.TEST: content.test}
+    files = {Split.TRAIN: content.train.chosen(numbers), Split.TEST: content.test}
     if content.val is not None:
         files[Split.VAL] = content.val
     elif len(held_out):
-        files[Split.VAL] = _chosen(content.train, held_out)
+        files[Split.VAL] = content.train.chosen(held_out)
     return files
 
 
-def _chosen(files: ImageFiles, numbers: NDArray[np.int64]) -> ImageFiles:
-    return ImageFiles(files.root, files.names[numbers], files.labels[numbers])
+@dataclass(frozen=True)
+class FormOfFiles:
+    """The form of image files, what is done to fit them into it, and the changes to those looked at."""
+
+    form: ImageForm
+    notes: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
 
-def form_of_files(size_px: int | None, train: ImageFiles) -> tuple[ImageForm, list[str]]:
-    """The form of image files, and notes; its size is the catalog's, or the largest side of some images."""
+def form_of_files(size_px: int | None, train: ImageFiles) -> FormOfFiles:
+    """Find the form of image files: its size is the catalog's, or the largest side of some images."""
     if size_px is not None:
-        return ImageForm.of(size_px), []
-    side, uniform = largest_side(train, _PROBED_IMAGES)
-    form = ImageForm.of(side)
-    if form.small and not uniform:
-        return form, [f"Images differ in size or are not square; all are resized to {side}x{side} px."]
-    return form, []
+        return FormOfFiles(ImageForm.of(size_px))
+    looked = look_at(train, _PROBED_IMAGES)
+    form = ImageForm.of(looked.side)
+    fitted = f"Images differ in size or are not square; all are resized to {looked.side}x{looked.side} px."
+    changes = notes_of(looked.changes, looked.count, all_of_them=False)
+    return FormOfFiles(form, (fitted,) if form.small and not looked.uniform else (), changes)
 
 
 def _with_channels(images: NDArray[np.uint8]) -> Pixels:

@@ -194,9 +194,19 @@ MADE_UP = (
 )
 
 
-def test_that_today_no_value_has_changed_its_meaning() -> None:
-    assert run_identity.BEHAVIOURS == ()
-    assert behaviour_of(RunConfig()) == {}
+def test_that_how_image_files_are_read_counts_for_the_files_of_users_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def of(dataset: str) -> RunConfig:
+        return RunConfig.from_mapping({"data": {"dataset": dataset, "path": "x"}})
+
+    from_files = {"image-folder"}  # the published sets are read as before
+    tags = {name: behaviour_of(of(name)) for name in DATASETS}
+    assert {name for name, tag in tags.items() if tag} == from_files
+    assert all(tags[name] == {"image-files": 1} for name in from_files)
+    now = {name: key(of(name)) for name in DATASETS}
+    monkeypatch.setattr(run_identity, "BEHAVIOURS", ())
+    assert {name for name in DATASETS if key(of(name)) != now[name]} == from_files
 
 
 def test_that_a_change_of_meaning_counts_for_the_runs_that_it_can_change_and_for_no_others(
