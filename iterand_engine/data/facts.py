@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from iterand_engine.config.catalog import DATASETS, DatasetEntry, find, load_target
 from iterand_engine.data.content import ArrayContent, Content, Contents, check_arrays
+from iterand_engine.data.labels import label_notes
 from iterand_engine.data.locate import located
 from iterand_engine.data.open import MEMORY_SHARE, form_of_files
 from iterand_engine.data.readers.extension import read_content
@@ -75,12 +76,13 @@ def data_facts(config: DataConfig, roots: Sequence[Path], memory_bytes: int) -> 
     label_bytes = (train + val + found.test_count) * _LABEL_BYTES
     image_bytes = 0 if streamed else pixels + train * _CROP_BYTES
     cropped = config.augmentation != "none" and form.small and not streamed
+    said = label_notes(config, found.labels, found.class_names) if found.labels else ()
     return DataFacts(
         InputSpec(3, form.size, form.size, found.classes),
         *(train, val, found.test_count),
         stored_bytes=image_bytes + label_bytes + (_filter_bytes(form.size) if cropped else 0),
         streamed=streamed,
-        notes=found.notes,
+        notes=(*found.notes, *said),
     )
 
 

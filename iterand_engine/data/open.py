@@ -25,6 +25,7 @@ from iterand_engine.data.dataset import Dataset, Split
 from iterand_engine.data.downloads import verify
 from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.data.fingerprint import remembered_fingerprint
+from iterand_engine.data.labels import label_notes
 from iterand_engine.data.locate import located
 from iterand_engine.data.readers.extension import extension_fingerprint, read_content
 from iterand_engine.data.splits import split_train
@@ -80,9 +81,13 @@ def open_dataset(
     else:
         fingerprint = entry.fingerprint or remembered_fingerprint(path, lambda: content, facts)
     notes = (*content.notes, *_split_notes(config, content))
-    opening = Opening(config, device, workers, seed, channels_last, content.class_names, fingerprint, notes)
     if isinstance(content, ArrayContent):
         check_arrays(content, f"dataset {entry.name!r}" + (f" ({entry.origin})" if entry.origin else ""))
+    if entry.fingerprint is None:
+        labels = {name: part.labels for name, part in content.parts().items()}
+        notes = (*notes, *label_notes(config, labels, content.class_names))
+    opening = Opening(config, device, workers, seed, channels_last, content.class_names, fingerprint, notes)
+    if isinstance(content, ArrayContent):
         return _from_arrays(opening, content)
     return _from_files(opening, content, entry.size_px, memory_bytes or _memory_bytes(device))
 
@@ -91,7 +96,8 @@ def _split_notes(config: DataConfig, content: Content) -> list[str]:
     if content.val is not None:
         return [
             f"The dataset brings its own {len(content.val.labels)} validation images; "
-            f"data.val_fraction {config.val_fraction:g} is ignored."
+            f"data.val_fraction {config.val_fraction:g}"
+            + (" and data.split are ignored." if config.split == "stratified" else " is ignored.")
         ]
     if round(config.val_fraction * len(content.train.labels)) == 0:
         return [
@@ -103,7 +109,9 @@ def _split_notes(config: DataConfig, content: Content) -> list[str]:
 def _split_numbers(config: DataConfig, content: Content) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Numbers of the images to train on and to validate on, among all of the training part."""
     fraction = 0.0 if content.val is not None else config.val_fraction
-    train, held_out = split_train(len(content.train.labels), fraction, config.train_limit)
+    labels = content.train.labels
+    strata = labels if config.split == "stratified" else None
+    train, held_out = split_train(len(labels), fraction, config.train_limit, strata)
     return train.numpy(), held_out.numpy()
 
 
