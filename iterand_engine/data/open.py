@@ -23,6 +23,7 @@ from iterand_engine.data.assemble import Opening, Part, in_memory, streamed
 from iterand_engine.data.content import ArrayContent, Content, FolderContent, ImageFiles, check_arrays
 from iterand_engine.data.dataset import Dataset, Split
 from iterand_engine.data.downloads import verify
+from iterand_engine.data.duplicates import shared_images
 from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.data.fingerprint import remembered_fingerprint
 from iterand_engine.data.labels import label_notes
@@ -86,6 +87,8 @@ def open_dataset(
     if entry.fingerprint is None:
         labels = {name: part.labels for name, part in content.parts().items()}
         notes = (*notes, *label_notes(config, labels, content.class_names))
+        if isinstance(content, ArrayContent):
+            notes = (*notes, *shared_images(content))
     opening = Opening(config, device, workers, seed, channels_last, content.class_names, fingerprint, notes)
     if isinstance(content, ArrayContent):
         return _from_arrays(opening, content)
@@ -148,7 +151,8 @@ def _from_files(opening: Opening, content: FolderContent, size_px: int | None, m
         parts[split] = Part(decoded.images, part.labels, decoded.sizes if split in squeezed else None)
         changes += decoded.changes
     of_all = notes_of(changes, sum(len(part.labels) for part in parts.values()), all_of_them=True)
-    return in_memory(_noted(opening, *found.notes, *of_all), form, parts)
+    shared = shared_images(content) if size_px is None else ()
+    return in_memory(_noted(opening, *found.notes, *of_all, *shared), form, parts)
 
 
 def _noted(opening: Opening, *notes: str) -> Opening:

@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from iterand_engine.config.run_config import DataConfig
+from iterand_engine.data.content import ArrayContent, ImageArrays
 from iterand_engine.data.dataset import Split
+from iterand_engine.data.duplicates import shared_images
 from iterand_engine.data.facts import data_facts
 from iterand_engine.data.labels import label_notes
 from iterand_engine.data.open import open_dataset
+from tests.data.image_files import save
 
 BALANCED = [0, 1] * 50
 RARE = [int(number in (72, 135, 185)) for number in range(406)]  # 403 : 3; the split keeps these to train
@@ -106,3 +110,41 @@ def test_that_it_is_said_before_training_and_by_the_run_and_that_the_split_is_us
         assert next(dataset.batches(Split.VAL, 41)).labels.sum() == expected
         for notes in (facts.notes, dataset.notes):
             assert any(note.startswith(said) for note in notes) == (expected == 0)
+
+
+SHARED = (
+    "2 of 5 test images are also among the training images: accuracy on them says little.",
+    "1 of 3 validation images are also among the training images: accuracy on them says little.",
+    "3 of 5 test images are also among the validation images: accuracy on them says little.",
+)
+
+
+def test_that_images_that_parts_share_are_counted(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (10, 40, 40), dtype=np.uint8)
+    train, val = images[:6], np.stack([images[5], images[6], images[7]])
+    test = np.stack([images[5], images[0], images[6], images[7], images[8]])
+    labels = {"train": np.array([0, 1] * 3), "val": np.array([0, 1, 0]), "test": np.array([0, 1, 0, 1, 0])}
+    arrays = {
+        part: ImageArrays(one, labels[part])
+        for part, one in {"train": train, "val": val, "test": test}.items()
+    }
+    content = ArrayContent(arrays["train"], arrays["test"], ("0", "1"), arrays["val"])
+    assert shared_images(content) == SHARED
+    assert (
+        shared_images(ArrayContent(arrays["train"], ImageArrays(images[8:], labels["val"][:2]), ("0",))) == ()
+    )
+
+    for part, one in arrays.items():
+        for number, image in enumerate(one.images):
+            save(Image.fromarray(image), tmp_path / part / str(one.labels[number]) / f"{number}.bmp")
+    config = DataConfig(dataset="image-folder", path=str(tmp_path))
+    dataset = open_dataset(config, roots=[], device=torch.device("cpu"), workers=0, seed=1)
+    assert dataset.notes[-3:] == SHARED
+
+    parts = {
+        f"{part}_{what}": getattr(one, what) for part, one in arrays.items() for what in ("images", "labels")
+    }
+    np.savez(tmp_path / "a.npz", **parts)
+    config = DataConfig(dataset="npz", path=str(tmp_path / "a.npz"))
+    dataset = open_dataset(config, roots=[], device=torch.device("cpu"), workers=0, seed=1)
+    assert dataset.notes[-3:] == SHARED
