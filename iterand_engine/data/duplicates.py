@@ -19,10 +19,7 @@ _DIGEST_BYTES = 16
 
 def shared_images(content: Content) -> tuple[str, ...]:
     """Say how many images of one part are also in another, a sentence for each pair that shares some."""
-    if isinstance(content, ArrayContent):
-        pieces = _of_arrays(content.parts())
-    else:
-        pieces = _of_files(content.parts())
+    pieces = _pieces(content)
     known = {name: set(digests) for name, digests in pieces.items()}
     notes = []
     for part, other in _PAIRS:
@@ -37,12 +34,18 @@ def shared_images(content: Content) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _pieces(content: Content) -> dict[str, list[bytes]]:
+    """Digests of the images of each part; of files, of those alone that another part may have, too."""
+    if isinstance(content, ArrayContent):
+        return _of_arrays(content.parts())
+    return _of_files(content.parts())
+
+
 def _of_arrays(parts: Mapping[str, ImageArrays]) -> dict[str, list[bytes]]:
     return {name: [_digest(image.tobytes()) for image in part.images] for name, part in parts.items()}
 
 
 def _of_files(parts: Mapping[str, ImageFiles]) -> dict[str, list[bytes]]:
-    """Digests of the files that could be equal to one of another part."""
     sized = {name: list(_with_sizes(part)) for name, part in parts.items()}
     sizes = {name: {size for _, size in files} for name, files in sized.items()}
     return {
