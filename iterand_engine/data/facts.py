@@ -8,7 +8,6 @@ content of a file is valid shows only when it is opened.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -21,6 +20,7 @@ from iterand_engine.data.labels import label_notes
 from iterand_engine.data.locate import located
 from iterand_engine.data.open import MEMORY_SHARE, form_of_files
 from iterand_engine.data.readers.extension import read_content
+from iterand_engine.data.readers.listing import entries_of, is_folder
 from iterand_engine.data.splits import split_counts
 from iterand_engine.data.transforms.augment import PADDING_PX
 from iterand_engine.data.transforms.decode import RESIZED_PX, ImageForm
@@ -166,8 +166,8 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 
 def _changes(folder: Path, depth: int) -> Iterator[int]:
-    with os.scandir(folder) as entries:
-        for entry in sorted((entry for entry in entries if entry.is_dir()), key=lambda entry: entry.name):
+    for entry in entries_of(folder):
+        if is_folder(entry):
             yield entry.stat().st_mtime_ns
             if depth > 1:
                 yield from _changes(Path(entry.path), depth - 1)

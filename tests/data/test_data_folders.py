@@ -16,6 +16,7 @@ from PIL import Image
 
 from iterand_engine.config.run_config import DataConfig
 from iterand_engine.data.dataset import Dataset, Split
+from iterand_engine.data.facts import data_facts
 from iterand_engine.data.fingerprint import content_fingerprint
 from iterand_engine.data.in_memory import InMemoryDataset
 from iterand_engine.data.open import open_dataset
@@ -162,6 +163,8 @@ def test_that_special_files_and_links_to_nowhere_are_named_and_never_opened(tmp_
         "2 entries left out as a linked folder: 'train/here', 'train/ant/again'.",
     }
     assert opened(tmp_path, val_fraction=0).count(Split.TRAIN) == 5
+    facts = data_facts(DataConfig(dataset="image-folder", path=str(tmp_path)), [], 1 << 40)
+    assert set(content.notes) <= set(facts.notes)
 
 
 @pytest.mark.parametrize("name", VALIDATION)

@@ -192,6 +192,9 @@ def test_that_bombs_truncated_files_and_other_formats_are_refused_by_name(tmp_pa
     (tmp_path / "bomb.pgm").write_bytes(b"P5 60000 60000 255\n")
     with pytest.raises(UserError, match=r"image 'bomb\.pgm'.*more pixels than any picture should"):
         decoded_file(tmp_path / "bomb.pgm")
+    Image.new("L", (60_000, 1)).save(tmp_path / "line.png")
+    with pytest.raises(UserError, match=r"image 'line\.png'.*60000x1 px, and one side is over 256 times"):
+        decoded_file(tmp_path / "line.png")
     (tmp_path / "eps.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
     with pytest.raises(UserError, match=r"image 'eps\.png'.*cannot identify"):
         decoded_file(tmp_path / "eps.png")

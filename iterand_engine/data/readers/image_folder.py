@@ -17,7 +17,9 @@ from iterand_engine.data.readers.listing import (
     LeftOut,
     Stray,
     class_folders,
+    entries_of,
     images_below,
+    is_folder,
     is_hidden,
 )
 from iterand_engine.errors import UserError
@@ -52,8 +54,9 @@ def image_folder(path: Path) -> FolderContent:
 
 def _parts(path: Path, left_out: LeftOut) -> dict[str, str]:
     """The folder of each part that there is."""
-    names = sorted(entry.name for entry in path.iterdir())
-    folders = [name for name in names if (path / name).is_dir() and not is_hidden(name)]
+    entries = entries_of(path)
+    names = [entry.name for entry in entries]
+    folders = [entry.name for entry in entries if is_folder(entry) and not is_hidden(entry.name)]
     of_val = [name for name in VALIDATION if name in folders]
     if len(of_val) > 1:
         raise UserError(

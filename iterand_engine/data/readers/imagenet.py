@@ -21,7 +21,7 @@ from scipy.io.matlab import MatReadError
 
 from iterand_engine.data.content import FolderContent, ImageFiles, image_files
 from iterand_engine.data.readers.image_folder import classes_of, listed
-from iterand_engine.data.readers.listing import LeftOut, images_below, is_hidden
+from iterand_engine.data.readers.listing import LeftOut, entries_of, images_below, is_folder, is_hidden
 from iterand_engine.errors import UserError
 
 _KIT = "ILSVRC2012_devkit_t12"
@@ -50,7 +50,7 @@ def imagenet(path: Path) -> FolderContent:
     wnids = classes_of(path, "train", left_out)
     kit = development_kit(path)
     train = listed(path, "train", wnids, left_out)
-    flat = not any(entry.is_dir() and not is_hidden(entry.name) for entry in (path / "val").iterdir())
+    flat = not any(is_folder(one) and not is_hidden(one.name) for one in entries_of(path / "val"))
     test = _flat_val(path, wnids, kit, left_out) if flat else listed(path, "val", wnids, left_out)
     words = kit.words if kit else {}
     class_names = tuple(words.get(wnid, wnid) for wnid in wnids)

@@ -70,6 +70,27 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(EXTENSIONS)
 
 
+def entries_of(folder: Path) -> list[os.DirEntry[str]]:
+    """The entries of a folder, by name.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise UserError(f"Cannot read the folder {str(folder)!r}: {error.strerror}.") from None
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
 def class_folders(root: Path, part: str, left_out: LeftOut) -> tuple[str, ...]:
     """The names of the class folders of a part, sorted; links to folders outside it count.
 
@@ -78,11 +99,11 @@ def class_folders(root: Path, part: str, left_out: LeftOut) -> tuple[str, ...]:
     """
     names = []
     here = (root / part).resolve()
-    for entry in _entries(root, part):
+    for entry in entries_of(root / part):
         name = f"{part}/{entry.name}"
         if is_hidden(entry.name):
             left_out.add(Stray.HIDDEN, name)
-        elif not _is_dir(entry):
+        elif not is_folder(entry):
             left_out.add(_stray(entry) or Stray.OUTSIDE, name)
         elif entry.is_symlink() and Path(entry.path).resolve() in (here, *here.parents):
             left_out.add(Stray.LINKED, name)  # it leads back to where it lies
@@ -108,11 +129,11 @@ def images_below(root: Path, relative: str, left_out: LeftOut, *, deep: bool = T
     waiting = [relative] if (root / relative).is_dir() else []
     while waiting:
         folder = waiting.pop()
-        for entry in _entries(root, folder):
+        for entry in entries_of(root / folder):
             name = f"{folder}/{entry.name}"
             if is_hidden(entry.name):
                 left_out.add(Stray.HIDDEN, name)
-            elif _is_dir(entry):
+            elif is_folder(entry):
                 if entry.is_symlink() or not deep:
                     left_out.add(Stray.LINKED if entry.is_symlink() else Stray.OUTSIDE, name)
                 else:
@@ -133,23 +154,8 @@ def _stray(entry: os.DirEntry[str]) -> Stray | None:
     return Stray.BROKEN if entry.is_symlink() and not Path(entry.path).exists() else Stray.SPECIAL
 
 
-def _is_dir(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
 def _is_file(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_file()
     except OSError:  # a link to itself
         return False
-
-
-def _entries(root: Path, relative: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(root / relative) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        raise UserError(f"Cannot read the folder {str(root / relative)!r}: {error.strerror}.") from None

@@ -26,6 +26,9 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_LONGEST = (
+    256  # times the shorter side: the view of a longer one, resized by its short side, would fill memory
+)
 _DEEP_MODES = {"I", "I;16", "I;16B", "I;16L"}
 _LARGEST = {"I;16": 65_535, "I;16B": 65_535, "I;16L": 65_535, "I;12": 4095}  # of grey, by raw mode
 _WITH_ALPHA = {"RGBA": "RGBA", "LA": "LA", "PA": "PA", "RGBa": "RGBA", "La": "LA"}  # to: not premultiplied
@@ -60,6 +63,10 @@ def to_rgb(image: Image.Image) -> Decoded:
         ValueError: its mode has no known range or no known conversion; the text says which.
         OSError, ...: Pillow cannot read it.
     """
+    if max(image.size) > _LONGEST * min(image.size):
+        raise ValueError(
+            f"it is {image.width}x{image.height} px, and one side is over {_LONGEST} times the other"
+        )
     changes = {Change.FRAMES} if getattr(image, "n_frames", 1) > 1 else set()
     orientation, raw, deep = _orientation(image), _raw_mode(image), _is_deep(image)
     image.load()
