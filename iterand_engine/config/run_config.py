@@ -74,6 +74,9 @@ class DataConfig(Options):
     train_limit: Annotated[int, Field(ge=1)] | None = option(
         None, help="train on this many images only", unit="images"
     )
+    split: Literal["fixed", "stratified"] = option(
+        "fixed", help="hold out by one shuffle of all images, or the same share of each class", born="fixed"
+    )
 
     @field_validator("path")
     @classmethod

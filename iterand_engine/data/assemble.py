@@ -105,9 +105,9 @@ def streamed(opening: Opening, form: ImageForm, files: Mapping[Split, ImageFiles
     notes = opening.notes
     if opening.config.normalization == "dataset":
         train = files[Split.TRAIN]  # in the order of a fixed shuffle, so its head is a fair sample
-        sample = ImageFiles(train.root, train.names[:_MEASURED_IMAGES], train.labels[:_MEASURED_IMAGES])
+        sample = train.chosen(slice(_MEASURED_IMAGES))
         view = partial(evaluation_view, form=form)
-        images, _ = decode_all(sample, view, form.size, torch.get_num_threads())
+        images = decode_all(sample, view, form.size, torch.get_num_threads()).images
         statistics = measured([_tensor(images).permute(0, 3, 1, 2)])
         notes = (*notes, f"Mean and deviation are measured on {len(images)} training images.")
     return StreamedDataset(

@@ -6,9 +6,10 @@ Torch-free, so that fingerprints can be made without it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,19 @@ from numpy.typing import NDArray
 from iterand_engine.errors import UserError
 
 MIN_SIZE_PX = 32  # smaller images are padded to this
+_AS_UINT8 = {  # how to make it of another kind of dtype
+    "f": "; where its values go from 0 to 1, save (255 * values).round().astype('uint8')",
+    "u": "; where its values go from 0 to 65535, save (values / 257).round().astype('uint8')",
+    "b": "; save 255 * values.astype('uint8')",
+}
+
+
+@dataclass(frozen=True)
+class ArrayForm:
+    """Shape and dtype of an array, known before it is read."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
 
 
 @dataclass(frozen=True)
@@ -39,11 +53,17 @@ class ImageFiles:
         root: a folder, or a zip file.
         names: file-system bytes, (N,): paths below the root, with forward slashes.
         labels: int64, (N,), from 0.
+        published: of a benchmark: read as its published figures were, without the EXIF orientation.
     """
 
     root: Path
     names: NDArray[np.bytes_]
     labels: NDArray[np.int64]
+    published: bool = False
+
+    def chosen(self, numbers: NDArray[np.int64] | slice) -> ImageFiles:
+        """Some of the files, in the order of their numbers."""
+        return replace(self, names=self.names[numbers], labels=self.labels[numbers])
 
 
 @dataclass(frozen=True)
@@ -83,15 +103,25 @@ Content = ArrayContent | FolderContent
 
 @dataclass(frozen=True)
 class Contents:
-    """A dataset before it is split: side and channels as stored, classes, and images of each part."""
+    """A dataset before it is split: side and channels as stored, classes, and images of each part.
+
+    Args:
+        val_count: None where it brings no validation images of its own.
+        labels: of each part, int64, (N,); empty where only the catalog was looked at.
+        class_names: in the order of the labels, where there are labels.
+        notes: sentences on what was found, e.g. files that are left out.
+    """
 
     side_px: int
     channels: int
     classes: int
     train_count: int
     test_count: int
-    val_count: int | None  # None: it brings no validation images of its own
+    val_count: int | None
     in_files: bool
+    labels: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def image_files(root: Path, names: Sequence[str], labels: Sequence[int]) -> ImageFiles:
@@ -109,12 +139,20 @@ def check_arrays(content: ArrayContent, source: str) -> None:
     Raises:
         UserError: says which array is wrong, what it is and what it must be.
     """
-    sizes: dict[str, tuple[int, int]] = {}
-    for name, part in content.parts().items():
-        _check_images(part.images, f"{name}_images", source)
+    parts = content.parts()
+    check_forms(
+        {name: ArrayForm(part.images.shape, part.images.dtype) for name, part in parts.items()}, source
+    )
+    for name, part in parts.items():
         _check_labels(part, name, len(content.class_names), source)
-        channels = part.images.shape[3] if part.images.ndim == 4 else 1
-        sizes[name] = (part.images.shape[1], channels)
+
+
+def check_forms(forms: Mapping[str, ArrayForm], source: str) -> None:
+    """Refuse images of parts that are not square, uint8 and of one form; errors as `check_arrays`."""
+    sizes: dict[str, tuple[int, int]] = {}
+    for name, form in forms.items():
+        _check_images(form, f"{name}_images", source)
+        sizes[name] = (form.shape[1], form.shape[3] if len(form.shape) == 4 else 1)
     if len(set(sizes.values())) > 1:
         found = ", ".join(f"{name} {size} px x {channels}" for name, (size, channels) in sizes.items())
         raise UserError(
@@ -122,13 +160,17 @@ def check_arrays(content: ArrayContent, source: str) -> None:
         )
 
 
-def _check_images(images: NDArray[np.uint8], name: str, source: str) -> None:
-    shape = images.shape
+def _check_images(form: ArrayForm, name: str, source: str) -> None:
+    shape, dtype = form.shape, form.dtype
     wanted = "it must be uint8 of shape (N, size, size) or (N, size, size, 1 or 3)"
-    if images.dtype != np.uint8:
-        raise UserError(f"Cannot use {source}: {name} has dtype {images.dtype}; {wanted}.")
-    if images.ndim not in (3, 4) or (images.ndim == 4 and shape[3] not in (1, 3)):
-        raise UserError(f"Cannot use {source}: {name} has shape {shape}; {wanted}.")
+    if dtype != np.uint8:
+        raise UserError(
+            f"Cannot use {source}: {name} has dtype {dtype}; {wanted}{_AS_UINT8.get(dtype.kind, '')}."
+        )
+    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
+        second = len(shape) == 4 and shape[1] in (1, 3)
+        hint = f"; its channels come second: save {name}.transpose(0, 2, 3, 1)" if second else ""
+        raise UserError(f"Cannot use {source}: {name} has shape {shape}; {wanted}{hint}.")
     if 0 in shape:
         raise UserError(
             f"Cannot use {source}: {name} has shape {shape}, so no images; {wanted}, with N >= 1."

@@ -8,7 +8,6 @@ content of a file is valid shows only when it is opened.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,9 +16,11 @@ from typing import TYPE_CHECKING
 
 from iterand_engine.config.catalog import DATASETS, DatasetEntry, find, load_target
 from iterand_engine.data.content import ArrayContent, Content, Contents, check_arrays
+from iterand_engine.data.labels import label_notes
 from iterand_engine.data.locate import located
 from iterand_engine.data.open import MEMORY_SHARE, form_of_files
 from iterand_engine.data.readers.extension import read_content
+from iterand_engine.data.readers.listing import entries_of, is_folder
 from iterand_engine.data.splits import split_counts
 from iterand_engine.data.transforms.augment import PADDING_PX
 from iterand_engine.data.transforms.decode import RESIZED_PX, ImageForm
@@ -41,6 +42,7 @@ class DataFacts:
         train_count, val_count, test_count: images of each split.
         stored_bytes: of images, labels and crop filters that stay on the device; without images if streamed.
         streamed: whether images are read from disk as they are needed.
+        notes: sentences on what was found and how it is used.
     """
 
     spec: InputSpec
@@ -49,6 +51,7 @@ class DataFacts:
     test_count: int
     stored_bytes: int
     streamed: bool
+    notes: tuple[str, ...] = ()
 
 
 def data_facts(config: DataConfig, roots: Sequence[Path], memory_bytes: int) -> DataFacts:
@@ -73,11 +76,13 @@ def data_facts(config: DataConfig, roots: Sequence[Path], memory_bytes: int) -> 
     label_bytes = (train + val + found.test_count) * _LABEL_BYTES
     image_bytes = 0 if streamed else pixels + train * _CROP_BYTES
     cropped = config.augmentation != "none" and form.small and not streamed
+    said = label_notes(config, found.labels, found.class_names) if found.labels else ()
     return DataFacts(
         InputSpec(3, form.size, form.size, found.classes),
         *(train, val, found.test_count),
         stored_bytes=image_bytes + label_bytes + (_filter_bytes(form.size) if cropped else 0),
         streamed=streamed,
+        notes=(*found.notes, *said),
     )
 
 
@@ -127,9 +132,8 @@ def _of_catalog(entry: DatasetEntry) -> Contents | None:
 @lru_cache(maxsize=64)
 def _of_source(source: _Source) -> Contents:
     if source.entry.peek:
-        found: Contents | None = load_target(source.entry.peek)(source.path)
-        if found is not None:
-            return found
+        found: Contents = load_target(source.entry.peek)(source.path)
+        return found
     content = read_content(source.entry, source.path, source.config)
     if isinstance(content, ArrayContent):
         check_arrays(content, f"dataset {source.entry.name!r}")
@@ -137,16 +141,21 @@ def _of_source(source: _Source) -> Contents:
 
 
 def _of_content(content: Content) -> Contents:
-    parts = content.parts()
-    counts = {name: len(part.labels) for name, part in parts.items()}
+    labels = {name: part.labels for name, part in content.parts().items()}
+    counts = {name: len(part) for name, part in labels.items()}
+    notes = content.notes
     if isinstance(content, ArrayContent):
         shape = content.train.images.shape
         side, channels = shape[1], shape[3] if len(shape) == 4 else 1
     else:
-        side, channels = form_of_files(None, content.train)[0].native, 3
+        found = form_of_files(None, content.train)
+        side, channels, notes = found.form.native, 3, (*notes, *found.notes, *found.changes)
     return Contents(
         *(side, channels, len(content.class_names), counts["train"], counts["test"], counts.get("val")),
         in_files=not isinstance(content, ArrayContent),
+        labels=labels,
+        class_names=content.class_names,
+        notes=notes,
     )
 
 
@@ -157,8 +166,8 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 
 def _changes(folder: Path, depth: int) -> Iterator[int]:
-    with os.scandir(folder) as entries:
-        for entry in sorted((entry for entry in entries if entry.is_dir()), key=lambda entry: entry.name):
+    for entry in entries_of(folder):
+        if is_folder(entry):
             yield entry.stat().st_mtime_ns
             if depth > 1:
                 yield from _changes(Path(entry.path), depth - 1)

@@ -6,8 +6,9 @@ then treated like arrays; larger ones are streamed by loading processes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +23,10 @@ from iterand_engine.data.assemble import Opening, Part, in_memory, streamed
 from iterand_engine.data.content import ArrayContent, Content, FolderContent, ImageFiles, check_arrays
 from iterand_engine.data.dataset import Dataset, Split
 from iterand_engine.data.downloads import verify
+from iterand_engine.data.duplicates import shared_images
 from iterand_engine.data.file_cache import FileFacts
 from iterand_engine.data.fingerprint import remembered_fingerprint
+from iterand_engine.data.labels import label_notes
 from iterand_engine.data.locate import located
 from iterand_engine.data.readers.extension import extension_fingerprint, read_content
 from iterand_engine.data.splits import split_train
@@ -33,10 +36,11 @@ from iterand_engine.data.transforms.decode import (
     Pixels,
     decode_all,
     evaluation_view,
-    largest_side,
+    look_at,
     views_of,
     whole_view,
 )
+from iterand_engine.data.transforms.rgb import Change, notes_of
 
 if TYPE_CHECKING:
     from iterand_engine.config.run_config import DataConfig
@@ -78,9 +82,15 @@ def open_dataset(
     else:
         fingerprint = entry.fingerprint or remembered_fingerprint(path, lambda: content, facts)
     notes = (*content.notes, *_split_notes(config, content))
-    opening = Opening(config, device, workers, seed, channels_last, content.class_names, fingerprint, notes)
     if isinstance(content, ArrayContent):
         check_arrays(content, f"dataset {entry.name!r}" + (f" ({entry.origin})" if entry.origin else ""))
+    if entry.fingerprint is None:
+        labels = {name: part.labels for name, part in content.parts().items()}
+        notes = (*notes, *label_notes(config, labels, content.class_names))
+        if isinstance(content, ArrayContent):
+            notes = (*notes, *shared_images(content))
+    opening = Opening(config, device, workers, seed, channels_last, content.class_names, fingerprint, notes)
+    if isinstance(content, ArrayContent):
         return _from_arrays(opening, content)
     return _from_files(opening, content, entry.size_px, memory_bytes or _memory_bytes(device))
 
@@ -89,7 +99,8 @@ def _split_notes(config: DataConfig, content: Content) -> list[str]:
     if content.val is not None:
         return [
             f"The dataset brings its own {len(content.val.labels)} validation images; "
-            f"data.val_fraction {config.val_fraction:g} is ignored."
+            f"data.val_fraction {config.val_fraction:g}"
+            + (" and data.split are ignored." if config.split == "stratified" else " is ignored.")
         ]
     if round(config.val_fraction * len(content.train.labels)) == 0:
         return [
@@ -101,7 +112,9 @@ def _split_notes(config: DataConfig, content: Content) -> list[str]:
 def _split_numbers(config: DataConfig, content: Content) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Numbers of the images to train on and to validate on, among all of the training part."""
     fraction = 0.0 if content.val is not None else config.val_fraction
-    train, held_out = split_train(len(content.train.labels), fraction, config.train_limit)
+    labels = content.train.labels
+    strata = labels if config.split == "stratified" else None
+    train, held_out = split_train(len(labels), fraction, config.train_limit, strata)
     return train.numpy(), held_out.numpy()
 
 
@@ -124,45 +137,56 @@ def _from_arrays(opening: Opening, content: ArrayContent) -> Dataset:
 
 
 def _from_files(opening: Opening, content: FolderContent, size_px: int | None, memory_bytes: int) -> Dataset:
-    form, notes = form_of_files(size_px, content.train)
-    opening = replace(opening, notes=(*opening.notes, *notes))
-    files = _split_files(opening.config, content)
+    found = form_of_files(size_px, content.train)
+    form, files = found.form, _split_files(opening.config, content)
     squeezed = {Split.TRAIN} if not form.small and opening.config.augmentation == "paper" else set()
     sides = {split: RESIZED_PX if split in squeezed else form.size for split in files}
     decoded_bytes = sum(3 * sides[split] ** 2 * len(part.names) for split, part in files.items())
     if decoded_bytes * MEMORY_SHARE > memory_bytes:
-        return streamed(opening, form, files)
-    parts = {}
+        return streamed(_noted(opening, *found.notes, *found.changes), form, files)
+    parts, changes = {}, Counter[Change]()
     for split, part in files.items():
         view = whole_view if split in squeezed else partial(evaluation_view, form=form)
-        images, sizes = decode_all(part, view, sides[split], torch.get_num_threads())
-        parts[split] = Part(images, part.labels, sizes if split in squeezed else None)
-    return in_memory(opening, form, parts)
+        decoded = decode_all(part, view, sides[split], torch.get_num_threads())
+        parts[split] = Part(decoded.images, part.labels, decoded.sizes if split in squeezed else None)
+        changes += decoded.changes
+    of_all = notes_of(changes, sum(len(part.labels) for part in parts.values()), all_of_them=True)
+    shared = shared_images(content) if size_px is None else ()
+    return in_memory(_noted(opening, *found.notes, *of_all, *shared), form, parts)
+
+
+def _noted(opening: Opening, *notes: str) -> Opening:
+    return replace(opening, notes=(*opening.notes, *notes))
 
 
 def _split_files(config: DataConfig, content: FolderContent) -> dict[Split, ImageFiles]:
     numbers, held_out = _split_numbers(config, content)
-    files = {Split.TRAIN: _chosen(content.train, numbers), Split.TEST: content.test}
+    files = {Split.TRAIN: content.train.chosen(numbers), Split.TEST: content.test}
     if content.val is not None:
         files[Split.VAL] = content.val
     elif len(held_out):
-        files[Split.VAL] = _chosen(content.train, held_out)
+        files[Split.VAL] = content.train.chosen(held_out)
     return files
 
 
-def _chosen(files: ImageFiles, numbers: NDArray[np.int64]) -> ImageFiles:
-    return ImageFiles(files.root, files.names[numbers], files.labels[numbers])
+@dataclass(frozen=True)
+class FormOfFiles:
+    """The form of image files, what is done to fit them into it, and the changes to those looked at."""
+
+    form: ImageForm
+    notes: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
 
-def form_of_files(size_px: int | None, train: ImageFiles) -> tuple[ImageForm, list[str]]:
-    """The form of image files, and notes; its size is the catalog's, or the largest side of some images."""
+def form_of_files(size_px: int | None, train: ImageFiles) -> FormOfFiles:
+    """Find the form of image files: its size is the catalog's, or the largest side of some images."""
     if size_px is not None:
-        return ImageForm.of(size_px), []
-    side, uniform = largest_side(train, _PROBED_IMAGES)
-    form = ImageForm.of(side)
-    if form.small and not uniform:
-        return form, [f"Images differ in size or are not square; all are resized to {side}x{side} px."]
-    return form, []
+        return FormOfFiles(ImageForm.of(size_px))
+    looked = look_at(train, _PROBED_IMAGES)
+    form = ImageForm.of(looked.side)
+    fitted = f"Images differ in size or are not square; all are resized to {looked.side}x{looked.side} px."
+    changes = notes_of(looked.changes, looked.count, all_of_them=False)
+    return FormOfFiles(form, (fitted,) if form.small and not looked.uniform else (), changes)
 
 
 def _with_channels(images: NDArray[np.uint8]) -> Pixels:

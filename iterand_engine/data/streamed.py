@@ -52,13 +52,15 @@ class _Views(torch.utils.data.Dataset[Pixels | UserError]):
         self, files: Mapping[Split, ImageFiles], form: ImageForm, augmentation: Augmentation
     ) -> None:
         self._files = dict(files)
-        self._readers = {split: ImageReader(part.root) for split, part in files.items()}
+        self._readers = {
+            split: ImageReader(part.root, published=part.published) for split, part in files.items()
+        }
         self._form = form
         self._augmentation: Augmentation = augmentation
 
     def __getitem__(self, order: _Order) -> Pixels | UserError:
         try:
-            image = self._readers[order.split].open(self._files[order.split].names[order.sample])
+            image = self._readers[order.split].open(self._files[order.split].names[order.sample]).image
         except UserError as error:  # raised in the main process, where its one sentence survives
             return error
         if order.split is Split.TRAIN:

@@ -78,7 +78,7 @@ def answer(workspace: Workspace, request: Request) -> Answer:
         precision=request.precision,
         memory=memory,
         disk=estimates.disk(network.layers, network.tensors, memory, config, steps=steps),
-        notes=(*network.notes, *streamed),
+        notes=(*data.notes, *network.notes, *streamed),
     )
 
 

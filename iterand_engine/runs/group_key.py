@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from iterand_engine.config.catalog import RULES
+from iterand_engine.config.catalog import DATASETS, RULES
 from iterand_engine.config.method_options import RuleChoice
 from iterand_engine.config.options import is_neutral
 from iterand_engine.config.run_config import RunConfig
@@ -45,8 +45,22 @@ class Behaviour:
     changed: str
 
 
+def _reads_own_image_files(config: RunConfig) -> bool:
+    """Whether images come from the user's own files; those of an extension may, as only reading it shows."""
+    entry = DATASETS[config.data.dataset]
+    return (entry.kind == "folder" and entry.fingerprint is None) or entry.origin is not None
+
+
 # Every change of meaning since the first release, oldest first; entries are only ever added.
-BEHAVIOURS: tuple[Behaviour, ...] = ()
+BEHAVIOURS: tuple[Behaviour, ...] = (
+    Behaviour(
+        "image-files",
+        1,
+        _reads_own_image_files,
+        "16 bits are scaled to 8, transparency is laid on white, the EXIF orientation is applied; hidden "
+        "files and those of systems are no images.",
+    ),
+)
 
 
 def behaviour_of(config: RunConfig) -> dict[str, int]:

@@ -28,6 +28,7 @@ data:
   augmentation: paper
   normalization: imagenet
   train_limit: null
+  split: fixed
 model:
   name: resnet18
   width_factor: 1.0
@@ -190,7 +191,7 @@ REFUSED: list[tuple[str, str]] = [
     (
         "data: 3",
         "data is 3; allowed: a mapping with dataset, path, val_fraction, augmentation, normalization, "
-        "train_limit.",
+        "train_limit, split.",
     ),
     ("model:", "model is null; allowed: a mapping with name, width_factor."),
     ("method: iterand", "method is 'iterand'; it must be a mapping, e.g. {name: iterand}."),

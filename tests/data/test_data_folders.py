@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from PIL import Image
 
 from iterand_engine.config.run_config import DataConfig
 from iterand_engine.data.dataset import Dataset, Split
+from iterand_engine.data.facts import data_facts
+from iterand_engine.data.fingerprint import content_fingerprint
 from iterand_engine.data.in_memory import InMemoryDataset
 from iterand_engine.data.open import open_dataset
-from iterand_engine.data.readers.image_folder import image_folder
+from iterand_engine.data.readers.image_folder import VALIDATION, image_folder
 from iterand_engine.data.streamed import StreamedDataset
 from iterand_engine.data.torchvision_import import import_torchvision
 from iterand_engine.data.transforms.crops import random_resized_crops, sample_words
@@ -106,6 +109,78 @@ def test_that_wrong_folders_are_refused(tmp_path: Path) -> None:
     assert len(image_folder(tmp_path).test.names) == 1
     (tmp_path / "train" / "cicada").mkdir()
     with pytest.raises(UserError, match=r"cicada'.*holds no images"):
+        image_folder(tmp_path)
+
+
+# Which files are the dataset
+
+
+def test_that_hidden_and_system_and_foreign_entries_are_left_out_and_counted(tmp_path: Path) -> None:
+    write_classes(tmp_path, "train", 2)
+    write_classes(tmp_path, "test", 1)
+    wanted = names_of(image_folder(tmp_path).train)
+    fingerprint = content_fingerprint(image_folder(tmp_path))
+    assert image_folder(tmp_path).notes == ()
+    for name in (
+        *("train/ant/.ipynb_checkpoints/00-checkpoint.png", "train/ant/@eaDir/00.png", "train/ant/._00.png"),
+        *("train/__MACOSX/00.png", ".git/00.png", "train/.DS_Store.png"),
+    ):
+        write_image(tmp_path / name, 1)
+    (tmp_path / "train" / "bee" / "Thumbs.db").write_bytes(b"")
+    (tmp_path / "train" / "bee" / "notes.txt").write_text("no image")
+    write_image(tmp_path / "train" / "stray.png", 1)
+    write_image(tmp_path / "extra" / "ant" / "00.png", 1)
+    content = image_folder(tmp_path)
+    assert names_of(content.train) == wanted
+    assert content.class_names == ("ant", "bee")
+    assert content_fingerprint(content) == fingerprint
+    assert content.notes == (
+        "7 entries left out as hidden or of the system: '.git', 'train/.DS_Store.png', 'train/__MACOSX' "
+        "and 4 more.",
+        "1 entry left out as no image by its name: 'train/bee/notes.txt'.",
+        "2 entries left out as outside the class folders: 'extra', 'train/stray.png'.",
+    )
+
+
+def test_that_special_files_and_links_to_nowhere_are_named_and_never_opened(tmp_path: Path) -> None:
+    write_classes(tmp_path, "train", 2)
+    write_classes(tmp_path, "test", 1)
+    ant = tmp_path / "train" / "ant"
+    (ant / "linked.png").symlink_to(ant / "00.png")
+    os.mkfifo(ant / "pipe.png")
+    (ant / "dangling.png").symlink_to(ant / "absent.png")
+    (ant / "loop.png").symlink_to(ant / "loop.png")
+    (ant / "again").symlink_to(tmp_path / "train")
+    (tmp_path / "train" / "here").symlink_to(tmp_path / "train")
+    (tmp_path / "train" / "round").symlink_to("round")
+    content = image_folder(tmp_path)
+    assert names_of(content.train)[:3] == [f"train/ant/{name}.png" for name in ("00", "01", "linked")]
+    assert content.class_names == ("ant", "bee")
+    assert set(content.notes) == {
+        "1 entry left out as a pipe, socket or device: 'train/ant/pipe.png'.",
+        "3 entries left out as a link that leads nowhere: 'train/round', 'train/ant/dangling.png', "
+        "'train/ant/loop.png'.",
+        "2 entries left out as a linked folder: 'train/here', 'train/ant/again'.",
+    }
+    assert opened(tmp_path, val_fraction=0).count(Split.TRAIN) == 5
+    facts = data_facts(DataConfig(dataset="image-folder", path=str(tmp_path)), [], 1 << 40)
+    assert set(content.notes) <= set(facts.notes)
+
+
+@pytest.mark.parametrize("name", VALIDATION)
+def test_that_each_common_name_of_the_validation_folder_is_read(tmp_path: Path, name: str) -> None:
+    write_classes(tmp_path, "train", 2)
+    write_classes(tmp_path, name, 1)
+    content = image_folder(tmp_path)
+    assert names_of(content.test) == [f"{name}/ant/00.png", f"{name}/bee/00.png"]
+    assert f"{name}/ is the test set" in content.notes[0]
+    write_classes(tmp_path, "test", 1)
+    content = image_folder(tmp_path)
+    assert content.val is not None
+    assert names_of(content.val) == [f"{name}/ant/00.png", f"{name}/bee/00.png"]
+    other = "valid" if name == "val" else "val"
+    write_classes(tmp_path, other, 1)
+    with pytest.raises(UserError, match="both mean the validation images; keep one"):
         image_folder(tmp_path)
 
 
@@ -243,7 +318,7 @@ def test_that_a_damaged_image_is_named(tmp_path: Path, memory_bytes: int) -> Non
 def test_that_small_images_of_several_sizes_are_resized_and_a_note_says_so(tmp_path: Path) -> None:
     write_classes(tmp_path, "train", 4)
     write_classes(tmp_path, "test", 2, 20, 24)
-    assert opened(tmp_path).notes == ()
+    assert not any("resized" in note for note in opened(tmp_path).notes)
     write_image(tmp_path / "train" / "ant" / "wide.png", 7, 30, 48)
     dataset = opened(tmp_path)
     assert "Images differ in size or are not square; all are resized to 48x48 px." in dataset.notes

@@ -70,12 +70,14 @@ def test_that_tiny_imagenet_is_read_from_zip_and_folder(tmp_path: Path) -> None:
     for path, prefix in ((archive, "tiny-imagenet-200/"), (tmp_path / "tiny-imagenet-200", "")):
         content = tiny_imagenet(path)
         assert content.class_names == ("goldfish", "salamander")
+        assert content.train.published
+        assert content.test.published
         assert content.train.labels.tolist() == [0] * 10 + [1] * 10
         assert names_of(content.train)[0] == f"{prefix}train/n01/images/n01_0.JPEG"
         assert names_of(content.test) == [f"{prefix}val/images/val_{number}.JPEG" for number in (1, 0)]
         assert content.test.labels.tolist() == [0, 1]
         with ImageReader(content.train.root) as reader:
-            pictures.append(np.asarray(reader.open(content.train.names[7])))
+            pictures.append(np.asarray(reader.open(content.train.names[7]).image))
     assert np.array_equal(pictures[0], pictures[1])
 
 

@@ -72,7 +72,7 @@ def test_that_validation_images_are_held_out_of_training_and_stay_with_their_lab
     path = write_npz(tmp_path / "a.npz")
     dataset = opened(path, augmentation="none")
     assert counts(dataset) == [36, 4, 10]
-    assert dataset.notes == ()
+    assert dataset.notes == ("2 classes ('3', '4') of 5 have no validation images.",)
     with np.load(path) as arrays:
         label_of = {
             image.tobytes(): int(label)

@@ -80,6 +80,7 @@ CHANGES: list[tuple[str, Any]] = [
     ("data.augmentation", "crop"),
     ("data.normalization", "dataset"),
     ("data.train_limit", 100),
+    ("data.split", "stratified"),
     ("model.name", "resnet34"),
     ("model.width_factor", 0.5),
     ("method.name", "edge-popup"),

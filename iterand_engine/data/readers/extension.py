@@ -83,6 +83,8 @@ def _content_at(path: Path, facts: FileFacts) -> str:
         for name, size_bytes in sorted(_files_below(path)):
             digest.update(f"{name}|{size_bytes}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
+    if path.exists() and not path.is_file():
+        raise UserError(f"Cannot read data.path {str(path)!r}: it is neither a file nor a folder.")
     known = facts.get(path, "sha256")
     if known is None:
         with path.open("rb") as stream:
@@ -95,6 +97,8 @@ def _files_below(root: Path) -> Iterator[tuple[str, int]]:
     for folder, _, names in os.walk(root):
         for name in names:
             file = Path(folder, name)
+            if not file.is_file():
+                continue  # a pipe, or a link that leads nowhere: it has no content
             yield file.relative_to(root).as_posix(), file.stat().st_size
 
 

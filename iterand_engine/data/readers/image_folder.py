@@ -1,21 +1,30 @@
 """List a folder of images: train/ with one folder per class, and test/ or val/ in the same form.
 
 Where train/, val/ and test/ exist, val/ holds the validation images. Where only train/ and val/ exist, val/
-is the test set, as with ImageNet.
+is the test set, as with ImageNet. Validation folders of other common names are the same. Which files count is
+`listing`'s rule.
 
 Source: torchvision's `ImageFolder` (classes are the sorted folder names; files are found at any depth).
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from iterand_engine.data.content import FolderContent, ImageFiles, image_files
+from iterand_engine.data.readers.listing import (
+    EXTENSIONS,
+    LeftOut,
+    Stray,
+    class_folders,
+    entries_of,
+    images_below,
+    is_folder,
+    is_hidden,
+)
 from iterand_engine.errors import UserError
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+VALIDATION = ("val", "valid", "validation", "dev")  # names of the folder of validation images
 _LAYOUT = "it needs train/CLASS/*.png and test/CLASS/*.png (or val/); see docs/datasets.md"
 
 
@@ -29,45 +38,66 @@ def image_folder(path: Path) -> FolderContent:
     """
     if not path.is_dir():
         raise UserError(f"Cannot read data.path {str(path)!r}: there is no such folder; {_LAYOUT}.")
-    parts = [part for part in ("train", "val", "test") if (path / part).is_dir()]
-    if "train" not in parts or len(parts) < 2:
-        found = ", ".join(f"{part}/" for part in parts) or "none of these"
-        raise UserError(f"Cannot read data.path {str(path)!r}: {_LAYOUT} (found: {found}).")
-    class_names = class_folders(path / "train")
-    train = listed(path, "train", class_names)
-    val = listed(path, "val", class_names) if "val" in parts else None
-    if "test" in parts:
-        return FolderContent(train, listed(path, "test", class_names), class_names, val)
+    left_out = LeftOut()
+    parts = _parts(path, left_out)
+    train_name, val_name, test_name = parts["train"], parts.get("val"), parts.get("test")
+    class_names = classes_of(path, train_name, left_out)
+    train = listed(path, train_name, class_names, left_out)
+    val = listed(path, val_name, class_names, left_out) if val_name else None
+    if test_name is not None:
+        test = listed(path, test_name, class_names, left_out)
+        return FolderContent(train, test, class_names, val, left_out.notes())
     assert val is not None
-    note = "There is no test/ folder: val/ is the test set, and validation images are held out of train/."
-    return FolderContent(train, val, class_names, notes=(note,))
+    note = f"There is no test/ folder: {val_name}/ is the test set; validation is held out of train/."
+    return FolderContent(train, val, class_names, notes=(note, *left_out.notes()))
 
 
-def class_folders(folder: Path) -> tuple[str, ...]:
-    """The names of the class folders, sorted.
+def _parts(path: Path, left_out: LeftOut) -> dict[str, str]:
+    """The folder of each part that there is."""
+    entries = entries_of(path)
+    names = [entry.name for entry in entries]
+    folders = [entry.name for entry in entries if is_folder(entry) and not is_hidden(entry.name)]
+    of_val = [name for name in VALIDATION if name in folders]
+    if len(of_val) > 1:
+        raise UserError(
+            f"Cannot use data.path {str(path)!r}: {of_val[0]}/ and {of_val[1]}/ both mean the validation "
+            "images; keep one of them."
+        )
+    found = {"train": ["train"], "val": of_val, "test": ["test"]}
+    parts = {part: one for part, names in found.items() for one in names if one in folders}
+    if "train" not in parts or len(parts) < 2:
+        shown = ", ".join(f"{name}/" for name in folders[:8]) or "none"
+        raise UserError(f"Cannot read data.path {str(path)!r}: {_LAYOUT} (found: {shown}).")
+    for name in names:
+        if name not in parts.values():
+            left_out.add(Stray.HIDDEN if is_hidden(name) else Stray.OUTSIDE, name)
+    return parts
+
+
+def classes_of(root: Path, part: str, left_out: LeftOut) -> tuple[str, ...]:
+    """The names of a part's class folders, sorted.
 
     Raises:
-        UserError: the folder has no class folders.
+        UserError: the part has no class folders, or cannot be read.
     """
-    names = sorted(
-        entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
+    names = class_folders(root, part, left_out)
     if not names:
-        raise UserError(f"Cannot use {str(folder)!r}: it has no class folders; {_LAYOUT}.")
-    return tuple(names)
+        raise UserError(f"Cannot use {str(root / part)!r}: it has no class folders; {_LAYOUT}.")
+    return names
 
 
-def listed(root: Path, part: str, class_names: tuple[str, ...]) -> ImageFiles:
+def listed(root: Path, part: str, class_names: tuple[str, ...], left_out: LeftOut) -> ImageFiles:
     """List one part's images, class by class, by name within a class.
 
     Args:
         root: the dataset's folder; names are relative to it.
         part: e.g. "train".
         class_names: the classes, in the order of their labels.
+        left_out: counts what is no image in the class folders, and beside them except in train/.
     Raises:
         UserError: the part has a class that train/ lacks, no images, or (training) a class without images.
     """
-    own = class_folders(root / part)
+    own = class_names if part == "train" else classes_of(root, part, left_out)
     unknown = sorted(set(own) - set(class_names))
     if unknown:
         raise UserError(
@@ -77,7 +107,7 @@ def listed(root: Path, part: str, class_names: tuple[str, ...]) -> ImageFiles:
     names: list[str] = []
     labels: list[int] = []
     for label, class_name in enumerate(class_names):
-        found = sorted(_images_below(root, f"{part}/{class_name}"))
+        found = images_below(root, f"{part}/{class_name}", left_out)
         if not found and part == "train":
             raise UserError(
                 f"Cannot use {str(root / part / class_name)!r}: it holds no images ({' '.join(EXTENSIONS)})."
@@ -87,12 +117,3 @@ def listed(root: Path, part: str, class_names: tuple[str, ...]) -> ImageFiles:
     if not names:
         raise UserError(f"Cannot use {str(root / part)!r}: it holds no images ({' '.join(EXTENSIONS)}).")
     return image_files(root, names, labels)
-
-
-def _images_below(root: Path, relative: str) -> Iterator[str]:
-    """Names of the image files below a folder, relative to the root; nothing where there is no folder."""
-    for folder, _, files in os.walk(root / relative):
-        below = Path(folder).relative_to(root).as_posix()
-        for name in files:
-            if name.lower().endswith(EXTENSIONS) and not name.startswith("."):
-                yield f"{below}/{name}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import tarfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from iterand_engine.data.content import FolderContent, ImageFiles, image_files
-from iterand_engine.data.readers.image_folder import EXTENSIONS, class_folders, listed
+from iterand_engine.data.readers.image_folder import classes_of, listed
+from iterand_engine.data.readers.listing import LeftOut, entries_of, images_below, is_folder, is_hidden
 from iterand_engine.errors import UserError
 
 _KIT = "ILSVRC2012_devkit_t12"
@@ -45,24 +46,27 @@ def imagenet(path: Path) -> FolderContent:
     Raises:
         UserError: a part is missing, or val/ is flat and there is no development kit.
     """
-    wnids = class_folders(path / "train")
+    left_out = LeftOut()
+    wnids = classes_of(path, "train", left_out)
     kit = development_kit(path)
-    train = listed(path, "train", wnids)
-    flat = not any(entry.is_dir() for entry in (path / "val").iterdir())
-    test = _flat_val(path, wnids, kit) if flat else listed(path, "val", wnids)
+    train = listed(path, "train", wnids, left_out)
+    flat = not any(is_folder(one) and not is_hidden(one.name) for one in entries_of(path / "val"))
+    test = _flat_val(path, wnids, kit, left_out) if flat else listed(path, "val", wnids, left_out)
     words = kit.words if kit else {}
-    return FolderContent(train, test, tuple(words.get(wnid, wnid) for wnid in wnids))
+    class_names = tuple(words.get(wnid, wnid) for wnid in wnids)
+    train, test = (replace(part, published=True) for part in (train, test))
+    return FolderContent(train, test, class_names, notes=left_out.notes())
 
 
-def _flat_val(path: Path, wnids: tuple[str, ...], kit: DevelopmentKit | None) -> ImageFiles:
+def _flat_val(
+    path: Path, wnids: tuple[str, ...], kit: DevelopmentKit | None, left_out: LeftOut
+) -> ImageFiles:
     if kit is None:
         raise UserError(
             f"Cannot use {str(path / 'val')!r}: it has no class folders; put the images into "
             f"val/WNID/ folders, or {_KIT}.tar.gz into {str(path)!r}."
         )
-    names = sorted(
-        entry.name for entry in (path / "val").iterdir() if entry.name.lower().endswith(EXTENSIONS)
-    )
+    names = images_below(path, "val", left_out, deep=False)
     if len(names) != len(kit.val_classes):
         raise UserError(
             f"Cannot use {str(path / 'val')!r}: it holds {len(names)} images, but the development kit labels "
@@ -75,7 +79,7 @@ def _flat_val(path: Path, wnids: tuple[str, ...], kit: DevelopmentKit | None) ->
         raise UserError(
             f"Cannot use {str(path)!r}: val/ has images of the class {error.args[0]!r}, which train/ lacks."
         ) from None
-    return image_files(path, [f"val/{name}" for name in names], labels)
+    return image_files(path, names, labels)
 
 
 def development_kit(path: Path) -> DevelopmentKit | None:

@@ -12,13 +12,14 @@ import os
 import re
 import zipfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from iterand_engine.data.content import FolderContent, ImageFiles, image_files
 from iterand_engine.errors import UserError
 
 _TOP = "tiny-imagenet-200"
-_TRAIN = re.compile(r"train/(n\d+)/images/[^/]+\.JPEG")
+_TRAIN = re.compile(r"train/(n\d+)/images/[^/.][^/]*\.JPEG")
 
 
 def tiny_imagenet(path: Path) -> FolderContent:
@@ -81,4 +82,5 @@ def _content(root: Path, prefix: str, names: Iterable[str], texts: dict[str, str
 
 
 def _files(root: Path, prefix: str, found: list[tuple[str, str]], label_of: dict[str, int]) -> ImageFiles:
-    return image_files(root, [prefix + name for _, name in found], [label_of[wnid] for wnid, _ in found])
+    names, labels = [prefix + name for _, name in found], [label_of[wnid] for wnid, _ in found]
+    return replace(image_files(root, names, labels), published=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,20 +24,12 @@ from PIL import Image
 
 from iterand_engine.data.content import MIN_SIZE_PX, ImageFiles
 from iterand_engine.data.transforms.augment import Augmentation, draw_crops, padding_of
+from iterand_engine.data.transforms.rgb import FORMATS, Change, Decoded, to_rgb
 from iterand_engine.errors import UserError
 from iterand_engine.models.spec import SMALL_IMAGE_PX
 
 LARGE_PX = 224
 RESIZED_PX = 256
-
-_UNREADABLE = (
-    OSError,
-    KeyError,  # not in the zip file
-    SyntaxError,  # Pillow's word for a damaged PNG
-    ValueError,
-    Image.DecompressionBombError,
-    zipfile.BadZipFile,
-)
 
 Pixels = NDArray[np.uint8]
 View = Callable[[Image.Image], Pixels]
@@ -71,29 +64,35 @@ class ImageReader:
 
     Args:
         root: a folder or a zip file.
+        published: as in `ImageFiles`.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, *, published: bool = False) -> None:
+        self._root, self._published = root, published
         self._archive: zipfile.ZipFile | None = None
 
-    def open(self, name: bytes) -> Image.Image:
-        """Decode one image as RGB.
+    def open(self, name: bytes) -> Decoded:
+        """Decode one image as upright RGB.
 
         Raises:
-            UserError: the image is missing or damaged.
+            UserError: the image is missing, damaged, too large, or of a mode that cannot be converted.
         """
         text = name.decode("utf-8", "surrogateescape")
         try:
-            with Image.open(self._stream(text)) as image:
-                return image.convert("RGB")
-        except _UNREADABLE as error:
-            raise UserError(
-                f"Cannot read the image {text!r} of {str(self._root)!r} ({error}); replace or remove it."
-            ) from None
+            with Image.open(self._stream(text), formats=FORMATS) as image:
+                return Decoded(image.convert("RGB")) if self._published else to_rgb(image)
+        except Image.DecompressionBombError:
+            reason = "it has more pixels than any picture should"
+        except Exception as error:  # noqa: BLE001 - Pillow raises whatever a damaged file leads it to
+            reason = str(error) or type(error).__name__
+        raise UserError(
+            f"Cannot read the image {text!r} of {str(self._root)!r} ({reason}); replace or remove it."
+        )
 
     def _stream(self, name: str) -> Path | io.BytesIO:
         if self._root.is_dir():
+            if not (self._root / name).is_file():  # a pipe would never end
+                raise FileNotFoundError("there is no such file")
             return self._root / name
         if self._archive is None:
             self._archive = zipfile.ZipFile(self._root)
@@ -106,7 +105,7 @@ class ImageReader:
             self._archive = None
 
     def __getstate__(self) -> dict[str, object]:
-        return {"_root": self._root, "_archive": None}
+        return {"_root": self._root, "_published": self._published, "_archive": None}
 
     def __enter__(self) -> Self:
         return self
@@ -207,46 +206,84 @@ def views_of(images: Pixels, form: ImageForm, threads: int) -> Pixels:
     return out
 
 
-def decode_all(files: ImageFiles, view: View, side: int, threads: int) -> tuple[Pixels, NDArray[np.int64]]:
+@dataclass(frozen=True)
+class DecodedFiles:
+    """Every image of a list of files.
+
+    Args:
+        images: (N, side, side, 3).
+        sizes: the originals' heights and widths, (N, 2).
+        changes: how many images each change was done to.
+    """
+
+    images: Pixels
+    sizes: NDArray[np.int64]
+    changes: Counter[Change]
+
+
+def decode_all(files: ImageFiles, view: View, side: int, threads: int) -> DecodedFiles:
     """Decode every file once.
 
     Args:
         files: what to decode.
         view: makes (side, side, 3) of an image.
         threads: decoding at once.
-    Returns:
-        (N, side, side, 3), and the originals' heights and widths, (N, 2).
     Raises:
         UserError: an image is missing or damaged.
     """
     out = np.empty((len(files.names), side, side, 3), np.uint8)
     sizes = np.empty((len(files.names), 2), np.int64)
+    changes: Counter[Change] = Counter()
 
-    def fill(index: int) -> None:
-        image = reader.open(files.names[index])
+    def fill(index: int) -> frozenset[Change]:
+        decoded = reader.open(files.names[index])
+        image = decoded.image
         out[index], sizes[index] = view(image), (image.height, image.width)
+        return decoded.changes
 
-    with ImageReader(files.root) as reader, ThreadPoolExecutor(threads) as pool:
+    with ImageReader(files.root, published=files.published) as reader, ThreadPoolExecutor(threads) as pool:
         try:
-            for _ in pool.map(fill, range(len(files.names))):
-                pass
+            for made in pool.map(fill, range(len(files.names))):
+                changes.update(made)
         except UserError:
             pool.shutdown(cancel_futures=True)
             raise
-    return out, sizes
+    return DecodedFiles(out, sizes, changes)
 
 
-def largest_side(files: ImageFiles, probes: int) -> tuple[int, bool]:
-    """Look at the headers of evenly spaced images.
+@dataclass(frozen=True)
+class Looked:
+    """What some images of a list of files are.
 
-    Returns:
-        The largest side in pixels, and whether all of them are squares of that side.
+    Args:
+        side: the largest, in pixels.
+        uniform: whether all are squares of that side.
+        changes: how many of them each change is done to.
+        count: of the images.
+    """
+
+    side: int
+    uniform: bool
+    changes: Counter[Change]
+    count: int
+
+
+def look_at(files: ImageFiles, probes: int) -> Looked:
+    """Look at evenly spaced images.
+
+    Raises:
+        UserError: one of them is missing or damaged.
     """
     count = len(files.names)
     chosen = sorted({index * count // min(probes, count) for index in range(min(probes, count))})
-    with ImageReader(files.root) as reader:
-        sizes = {reader.open(files.names[index]).size for index in chosen}
-    return max(max(size) for size in sizes), len(sizes) == 1 and len(set(next(iter(sizes)))) == 1
+    sizes, changes = set(), Counter[Change]()
+    with ImageReader(files.root, published=files.published) as reader:
+        for index in chosen:
+            decoded = reader.open(files.names[index])
+            sizes.add(decoded.image.size)
+            changes.update(decoded.changes)
+    uniform = len(sizes) == 1 and len(set(next(iter(sizes)))) == 1
+    return Looked(max(max(size) for size in sizes), uniform, changes, len(chosen))
 
 
 def _pixels(image: Image.Image) -> Pixels:
