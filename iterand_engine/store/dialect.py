@@ -26,8 +26,8 @@ from iterand_engine.store.records import Changes
 BUSY_TIMEOUT_S = 30.0
 # The errors of a query besides UserError: the file is locked for long, damaged or gone.
 READ_ERRORS = (DBAPIError, sqlite3.Error, OSError)
-_PAGE_BYTES = 8192  # a block spans fewer pages than with the default; larger pages cost more per small row
-_LOG_LIMIT_BYTES = 64 * 2**20
+_PAGE_BYTES = 4096  # a commit writes whole pages: that of the run's row, and one of its chunks
+_LOG_LIMIT_BYTES = 16 * 2**20
 _JULIAN_DAY_OF_1970 = 2440587.5
 _REVISIONS = "SELECT id, revision FROM run WHERE deleted_at IS NULL"
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})

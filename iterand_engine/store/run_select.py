@@ -15,7 +15,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import dialect, schema, states
 from iterand_engine.store.records import RunRow, RunState
-from iterand_engine.store.series_rows import tails
+from iterand_engine.store.series_rows import last_values
 from iterand_engine.store.states import Signs, derived_state, owner_of
 
 GIVEN_UP = 0.0  # as `deleted_at`: the run's permanent removal has begun
@@ -138,8 +138,7 @@ def accuracies_so_far(connection: Connection, rows: Sequence[Row[Any]]) -> dict[
     asked = [row[_ID_AT] for row in began if row.state != RunState.FINISHED]
     found: dict[str, float | None] = {}
     for some in portions(asked) if asked else ():
-        for run_id, tail in tails(connection, "val_accuracy", some):
-            value = float(tail.last_values()[0])
+        for run_id, _, value in last_values(connection, some, "val_accuracy"):
             found[run_id] = None if math.isnan(value) else value
     return found
 
