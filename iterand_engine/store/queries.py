@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, Connection, Table, select
 
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.store import run_update, schema
-from iterand_engine.store.dialect import ChangeWatcher
 from iterand_engine.store.reading import ChangeFeed, Reader
 from iterand_engine.store.records import (
     DiscardedRun,
@@ -53,6 +52,7 @@ from iterand_engine.store.series_rows import (
 )
 from iterand_engine.store.slot_rows import slot_rows
 from iterand_engine.store.sweep_rows import sweep_rows
+from iterand_engine.store.watcher import ChangeWatcher
 
 _TIMED_AT_MOST = 50
 _run = schema.run

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
@@ -64,13 +65,28 @@ def in_queue(query: Select[Any]) -> Select[Any]:
 
 def any_row_query(*more: Any) -> Select[Any]:
     """As `row_query`, with the runs in the trash."""
+    return _all_rows().add_columns(*more) if more else _all_rows()
+
+
+@cache  # to build the statement takes longer than to run it
+def _all_rows() -> Select[Any]:
     judged = (_run.c[name] for name in sorted(_JUDGED))
-    return select(*_SHOWN, _TAGS, *judged, dialect.now().label("now"), *more)
+    return select(*_SHOWN, _TAGS, *judged, dialect.now().label("now"))
+
+
+@cache
+def _with_process() -> Select[Any]:
+    return row_query().where(_HAS_PROCESS)
 
 
 def short_query(*more: ColumnElement[Any]) -> Select[Any]:
     """Selects the columns for `run_rows_of`, the number and further ones, of runs outside the trash."""
-    return select(*_SHOWN, _run.c.state, _TAGS, _run.c.number, *more).where(SHOWN)
+    return _short_rows().add_columns(*more) if more else _short_rows()
+
+
+@cache
+def _short_rows() -> Select[Any]:
+    return select(*_SHOWN, _run.c.state, _TAGS, _run.c.number).where(SHOWN)
 
 
 def newest(
@@ -120,7 +136,7 @@ def run_rows_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[RunRow
     The fields of the others are set at once, because the `__init__` of a frozen class sets them one by one
     and takes four times as long for ten thousand runs.
     """
-    with_process = connection.execute(row_query().where(_HAS_PROCESS)).all()
+    with_process = connection.execute(_with_process()).all()
     judged = {row.id: row for row in judged_rows(connection, with_process)}
     so_far = accuracies_so_far(connection, [row for row in rows if row[_ID_AT] not in judged])
     return [judged.get(row[_ID_AT]) or _plain_row(row, so_far) for row in rows]

@@ -110,6 +110,15 @@ run = Table(
     sqlite_autoincrement=True,
 )
 
+# Every run as it was last made, changed or deleted, by triggers; those of live runs alone are not noted.
+run_change = Table(
+    "run_change",
+    metadata,
+    Column("serial", Integer, primary_key=True),
+    Column("run_id", Text, nullable=False, unique=True),
+    sqlite_autoincrement=True,
+)
+
 slot = Table(
     "slot",
     metadata,

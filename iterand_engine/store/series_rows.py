@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, cast
 
@@ -51,7 +52,7 @@ class StoredSeries:
 
 def stored_series(connection: Connection, run_id: str) -> list[StoredSeries]:
     """Read all series of a run in the order declared."""
-    query = _heads(schema.series.c.run_id == run_id).order_by(schema.series.c.id)
+    query = _heads().where(schema.series.c.run_id == run_id).order_by(schema.series.c.id)
     return [
         StoredSeries(row.id, row.name, cast(SeriesAxis, row.axis), _layers(row), row.points, row.last_step)
         for row in connection.execute(query)
@@ -69,16 +70,15 @@ def last_values(
         name: only the series of this name.
     """
     at = schema.series.c
-    query = _heads(at.run_id.in_(run_ids), at.layers.is_(None), *([] if name is None else [at.name == name]))
-    query = query.add_columns(func.coalesce(_last_value(_chunk), _last_value(_block)).label("value"))
-    rows = connection.execute(query.order_by(at.id))
+    query = _last_values().where(at.run_id.in_(run_ids), *([] if name is None else [at.name == name]))
+    rows = connection.execute(query)
     return [(row.run_id, row.name, struct.unpack("<f", row.value)[0]) for row in rows if row.points]
 
 
 def series_keys(connection: Connection, name: str, run_ids: Sequence[str]) -> Sequence[Row[Any]]:
     """Rows of the series `name` of runs, as `_heads` selects them."""
     at = schema.series.c
-    query = _heads(at.name == name, at.run_id.in_(run_ids), schema.run.c.deleted_at.is_(None))
+    query = _heads().where(at.name == name, at.run_id.in_(run_ids), schema.run.c.deleted_at.is_(None))
     return connection.execute(query).all()
 
 
@@ -183,29 +183,29 @@ def _layers(row: Row[Any]) -> tuple[str, ...] | None:
     return None if row.layers is None else tuple(row.layers)
 
 
-def _heads(*wanted: ColumnElement[bool]) -> Select[Any]:
+@cache  # to build the statement takes longer than to run it
+def _heads() -> Select[Any]:
     """Selects series of runs, with the number of points and the newest step of each."""
     at, run = schema.series.c, schema.run.c
     points = [table.c.first_index + table.c.count for table in (_chunk, _block)]
-    return (
-        select(
-            at.id,
-            at.run_id,
-            at.name,
-            at.axis,
-            at.layers,
-            run.number.label("run_number"),
-            run.rewind,
-            func.coalesce(*points, 0).label("points"),
-            func.coalesce(_chunk.c.last_step, _block.c.last_step).label("last_step"),
-        )
-        .select_from(
-            schema.series.join(schema.run)
-            .outerjoin(_chunk, (_chunk.c.run_number == run.number) & (_chunk.c.ordinal == _newest_chunk()))
-            .outerjoin(_block, (_block.c.series_id == at.id) & (_block.c.ordinal == _newest_block()))
-        )
-        .where(*wanted)
+    columns = (at.id, at.run_id, at.name, at.axis, at.layers, run.number.label("run_number"), run.rewind)
+    return select(
+        *columns,
+        func.coalesce(*points, 0).label("points"),
+        func.coalesce(_chunk.c.last_step, _block.c.last_step).label("last_step"),
+    ).select_from(
+        schema.series.join(schema.run)
+        .outerjoin(_chunk, (_chunk.c.run_number == run.number) & (_chunk.c.ordinal == _newest_chunk()))
+        .outerjoin(_block, (_block.c.series_id == at.id) & (_block.c.ordinal == _newest_block()))
     )
+
+
+@cache
+def _last_values() -> Select[Any]:
+    """As `_heads`, with the newest value of series with one value a point, as `value`."""
+    values = [func.substr(table.c.points, -4) for table in (_chunk, _block)]
+    query = _heads().add_columns(func.coalesce(*values).label("value"))
+    return query.where(schema.series.c.layers.is_(None)).order_by(schema.series.c.id)
 
 
 def _newest_chunk() -> ColumnElement[int]:
@@ -219,7 +219,3 @@ def _newest_block() -> ColumnElement[int]:
     other = _block.alias()
     newest = select(func.max(other.c.ordinal)).where(other.c.series_id == schema.series.c.id)
     return newest.correlate(schema.series).scalar_subquery()
-
-
-def _last_value(table: Table) -> ColumnElement[bytes]:
-    return func.substr(table.c.points, -4)
