@@ -130,8 +130,9 @@ def is_joined(before: int, count: int, width: int) -> bool:
     return before < 2 * count and before + count <= capacity(width)
 
 
-def split(block: Block, width: int) -> list[Block]:
-    """Split points, given as one block, into blocks that are full but for the last."""
+def split(block: Block) -> list[Block]:
+    """Split points, given as one block that is not empty, into blocks that are full but for the last."""
+    width = block.width
     room, step_room = capacity(width), capacity(width) * _STEP_BYTES
     value_room = room * width * _VALUE_BYTES
     return [

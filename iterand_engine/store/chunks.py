@@ -115,6 +115,16 @@ def cut_series(connection: Connection, series: StoredSeries, step: int) -> Store
     return replace(series, points=tail.first_index + tail.count, last_step=tail.last_step)
 
 
+def repack(connection: Connection, series_id: int) -> None:
+    """Write all blocks of a series anew, full and in today's form; its owner may go on writing after it."""
+    of_series = _block.c.series_id == series_id
+    rows = connection.execute(pieces_query(_block).where(of_series).order_by(_block.c.ordinal)).all()
+    if rows:
+        connection.execute(delete(_block).where(of_series))
+        blocks = split(_whole(0, [_block_of(row) for row in rows]))
+        connection.execute(insert(_block), [_piece(series_id, block) for block in blocks])
+
+
 def add_series(
     connection: Connection, run_id: str, name: str, axis: SeriesAxis, layers: tuple[str, ...] | None
 ) -> StoredSeries:
@@ -151,13 +161,17 @@ def _joined(connection: Connection, series_id: int, pieces: Sequence[Block]) -> 
         rows = connection.execute(pieces_query(_block).where(*behind).order_by(_block.c.ordinal)).all()
         connection.execute(delete(_block).where(*behind))
         pieces = [*map(_block_of, rows), *pieces]
-    whole = Block(
+    return split(_whole(ordinal, pieces))
+
+
+def _whole(ordinal: int, pieces: Sequence[Block]) -> Block:
+    """Join consecutive pieces to one, which may be larger than a block."""
+    return Block(
         ordinal,
         pieces[0].first_index,
         b"".join(piece.steps for piece in pieces),
         b"".join(piece.values for piece in pieces),
     )
-    return split(whole, width)
 
 
 def _piece(series_id: int, block: Block) -> dict[str, Any]:

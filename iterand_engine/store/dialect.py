@@ -155,6 +155,28 @@ def damage(path: Path) -> str | None:
     return None if first == "ok" else first
 
 
+def free_share(path: Path) -> float:
+    """The share of a database's file that nothing uses, 0-1."""
+    with closing(open_connection(path)) as connection:
+        free, pages = (
+            int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("freelist_count", "page_count")
+        )
+    return free / max(1, pages)
+
+
+def vacuum(path: Path) -> bool:
+    """Write a database anew without its free room; False where another connection writes just now."""
+    with closing(open_connection(path, busy_timeout_s=1)) as connection:
+        try:
+            connection.execute("VACUUM")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _LOCKED:
+                raise
+            return False
+    return True
+
+
 def checkpoint_log(path: Path) -> bool:
     """Move the write-ahead log into the database and empty it, without waiting for anybody.
 

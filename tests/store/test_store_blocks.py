@@ -37,7 +37,7 @@ def test_that_split_points_come_back_once_and_in_order(
     count: int, width: int, packings: list[Packing]
 ) -> None:
     count = count % 5 + 1 if width > 3 else count
-    pieces = blocks.split(block(count, width), width)
+    pieces = blocks.split(block(count, width))
     assert [piece.ordinal for piece in pieces] == list(range(len(pieces)))
     assert [piece.first_index for piece in pieces] == [piece.first_step for piece in pieces]
     assert {piece.count for piece in pieces[:-1]} <= {blocks.capacity(width)}
