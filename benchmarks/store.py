@@ -11,6 +11,7 @@ the time of a commit does.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import platform
 import sqlite3
@@ -25,13 +26,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from sqlalchemy.exc import OperationalError
 
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.machine.processes import current
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.store import NewRun, RunState, Store
 from iterand_engine.store.blocks import pack_steps, pack_values
-from iterand_engine.store.run_writer import Declared, Points, ProgressNote, RunEnded, RunWriter
+from iterand_engine.store.run_writer import Declared, Item, Points, ProgressNote, RunEnded, RunWriter
 from iterand_engine.store.runs import adopt_run, claim_run, create_run, create_runs
 from iterand_gui.live.store_reader import StoreReader
 
@@ -61,21 +63,27 @@ class Writer:
         self.writer = RunWriter(store.workspace.db_path, self._run_id, token)
         with store.reading() as connection:
             self.writer.load(connection)
-        self.writer.commit([Declared(f"series_{i}", "step", None) for i in range(SERIES)], None)
+        self._declared: list[Item] = [Declared(f"series_{i}", "step", None) for i in range(SERIES)]
         self._random = np.random.default_rng(number)
         self._step = 0
 
     def commit(self, steps: int = STEPS_PER_COMMIT) -> float:
         """Commit the next steps of all series; the seconds that it took."""
         at = pack_steps(np.arange(self._step, self._step + steps))
-        items = [
+        points = [
             Points(f"series_{i}", at, pack_values(self._random.random(steps, np.float32)))
             for i in range(SERIES)
         ]
+        items, self._declared = [*self._declared, *points], []
         self._step += steps
         began_s = time.monotonic()
-        self.writer.commit(items, ProgressNote(self._step, 0, 10**6, began_s, 0.05))
-        return time.monotonic() - began_s
+        progress = ProgressNote(self._step, 0, 10**6, began_s, 0.05)
+        while True:  # as the outbox does, which tries again after a second of waiting in vain
+            try:
+                self.writer.commit(items, progress)
+            except OperationalError:
+                continue
+            return time.monotonic() - began_s
 
     def end(self) -> None:
         """Finish the run."""
@@ -171,12 +179,13 @@ def write(folder: Path, number: int, seconds: float) -> None:
     with Store.open(open_workspace_dir(folder)) as store:
         writer = Writer(store, number)
         writer.commit(10_000)
+        while len(store.reader.live_runs()) < WRITERS:  # until all have started, which loads the machine
+            time.sleep(0.1)
         due_s = time.monotonic()
         for _ in range(round(seconds * 5)):
             due_s += 0.2
             time.sleep(max(0.0, due_s - time.monotonic()))
             print(writer.commit() * 1000)
-        writer.end()
 
 
 def _listed(folder: Path, runs: int) -> Store:
@@ -217,7 +226,9 @@ def list_(folder: Path, options: argparse.Namespace) -> Iterator[Figure]:
     """All runs with their configurations."""
     with _listed(folder, options.runs) as store:
         store.reader.runs_with_configs(limit=1)
+        gc.disable()  # as the window does
         times_ms = [_spent_ms(store.reader.runs_with_configs) for _ in range(15)]
+        gc.enable()
     what = f"{options.runs:,} runs with configurations, processor time, median"
     yield Figure(what, "ms", 200, len(times_ms), float(np.median(times_ms)))
 
