@@ -27,6 +27,8 @@ from iterand_engine.machine import own_files
 from iterand_engine.machine.disk_use import DiskUse, LargeThing, largest, measure_run
 from iterand_engine.machine.texts import counted
 from iterand_engine.runs.trash import TrashEntry, disk_use, empty, entries, undelete_runs
+from iterand_engine.store.dialect import READ_ERRORS
+from iterand_engine.store.maintenance import compact
 from iterand_engine.store.trash import discard
 
 LISTED = 20  # entries of the trash; of the rest only the number is shown
@@ -76,32 +78,54 @@ def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list; remove nothing.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """List what is large, first the trash, and remove the trash and what killed writers left."""
+    """List what is large, first the trash; remove the trash and what killed writers left; shrink the database."""
     with opened(workspace) as at:
         use = disk_use(at.workspace, at.store)
         found = sorted(entries(at.workspace, at.store), key=lambda entry: -use.trash.get(entry.run_id, 0))
         _show_trash(found, use)
         _show_largest(at, largest(use, LARGEST, LARGE_BYTES))
         _report([f"Cannot look into {place}." for place in use.unreadable])
-        parts = f"{counted(len(use.parts), 'half-written file')} ({size(sum(use.parts.values()))})"
         if use.parts:
-            result(f"\nLeft by writers that were killed: {parts}")
-        if not (found or use.parts) or dry_run:
+            result(f"\nLeft by writers that were killed: {_parts(use)}")
+        if dry_run:
             return
-        freed = f"{counted(len(found), 'run')} ({size(_trash_bytes(found, use))})"
-        freed = " and ".join([freed] * bool(found) + [parts] * bool(use.parts))
-        if not yes and not _agreed(freed):
-            result("Nothing was removed.")
-            return
-        for path in use.parts:
-            own_files.remove(path)
-        _report(empty(at.workspace, at.store, found))
-        left = {entry.run_id for entry in entries(at.workspace, at.store)}
-        gone = [entry for entry in found if entry.run_id not in left]
+        if found or use.parts:
+            _remove(at, found, use, yes)
+        _compact(at)
+
+
+def _remove(at: Opened, found: Sequence[TrashEntry], use: DiskUse, yes: bool) -> None:
+    parts = _parts(use)
+    freed = f"{counted(len(found), 'run')} ({size(_trash_bytes(found, use))})"
+    freed = " and ".join([freed] * bool(found) + [parts] * bool(use.parts))
+    if not yes and not _agreed(freed):
+        result("Nothing was removed.")
+        return
+    for path in use.parts:
+        own_files.remove(path)
+    _report(empty(at.workspace, at.store, found))
+    left = {entry.run_id for entry in entries(at.workspace, at.store)}
+    gone = [entry for entry in found if entry.run_id not in left]
     if use.parts:
         result(f"Removed {parts}.")
     if found:
         result(f"Removed {counted(len(gone), 'run')} ({size(_trash_bytes(gone, use))}).")
+
+
+def _parts(use: DiskUse) -> str:
+    return f"{counted(len(use.parts), 'half-written file')} ({size(sum(use.parts.values()))})"
+
+
+def _compact(at: Opened) -> None:
+    try:
+        freed = compact(at.store)
+    except READ_ERRORS as error:
+        say(f"The database could not be made smaller ({error}); nothing in it is lost.")
+        return
+    if freed is None:
+        say("The database is in use, so its free room stays: `iterand clean` at another time gives it back.")
+    elif freed:
+        result(f"The database is {size(freed)} smaller.")
 
 
 def _agreed(what: str) -> bool:

@@ -39,9 +39,9 @@ from iterand_engine.store.records import (
 )
 
 if TYPE_CHECKING:
-    from iterand_engine.store.dialect import ChangeWatcher
     from iterand_engine.store.recorder import Recorder
     from iterand_engine.store.store import Store
+    from iterand_engine.store.watcher import ChangeWatcher
 
 __all__ = [
     "ChangeFeed",
@@ -74,7 +74,7 @@ __all__ = [
 ]
 
 _HOMES = {  # names that need the database: the records alone must load without SQLAlchemy
-    "ChangeWatcher": "dialect",
+    "ChangeWatcher": "watcher",
     "Recorder": "recorder",
     "Store": "store",
 }

@@ -1,23 +1,44 @@
-"""Recorded points packed into blocks: little-endian int64 steps beside float32 values, one or one per layer.
+"""Recorded points packed into blocks: float32 values, one or one per layer, beside the steps' differences.
 
-A block holds up to 64 KB; the last one of a series is rewritten as it grows, full ones never change. Pure
-functions on bytes, no database. Only the functions that handle arrays import numpy.
+In memory steps are int64, little-endian. Stored they are packed (`pack_deltas`): one byte for the form and
+the item size, then the differences of neighbours, or pairs of (how often, difference) where those are
+shorter, as they are for every constant stride. `Packing` says which form a row has: older rows hold plain
+int64. Pure functions on bytes, no database. Only the functions that handle arrays import numpy.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-BLOCK_BYTES = 64 * 1024
+BLOCK_BYTES = 64 * 1024  # of values
 _STEP, _STEP_BYTES = "<i8", 8
 _VALUE, _VALUE_BYTES = "<f4", 4
+_ITEM_BYTES = (1, 2, 4, 8)
+_IN_PAIRS = 0x10
+
+
+class Packing(IntEnum):
+    """How a stored row holds its steps."""
+
+    PLAIN = 1
+    DELTAS = 2
+
+
+class Packed(NamedTuple):
+    """A piece of a series as a row stores it; `size` is its number of points."""
+
+    packing: int
+    size: int
+    first_step: int
+    steps: bytes
+    values: bytes
 
 
 @dataclass(frozen=True)
@@ -35,6 +56,11 @@ class Block:
         return len(self.steps) // _STEP_BYTES
 
     @property
+    def width(self) -> int:
+        """Values per point; the block must not be empty."""
+        return len(self.values) // self.count // _VALUE_BYTES
+
+    @property
     def first_step(self) -> int:
         """Step of the first point; the block must not be empty."""
         return int.from_bytes(self.steps[:_STEP_BYTES], "little", signed=True)
@@ -44,17 +70,9 @@ class Block:
         """Step of the last point; the block must not be empty."""
         return int.from_bytes(self.steps[-_STEP_BYTES:], "little", signed=True)
 
-    def last_values(self) -> tuple[float, ...]:
-        """The `width` values of the last point; the block must not be empty."""
-        width = len(self.values) // self.count // _VALUE_BYTES
-        return struct.unpack(f"<{width}f", self.values[-width * _VALUE_BYTES :])
-
-
-EMPTY = Block(ordinal=0, first_index=0, steps=b"", values=b"")
-
 
 def pack_steps(steps: NDArray[np.int64]) -> bytes:
-    """Pack steps as they are stored, 8 bytes each."""
+    """Pack steps as they wait in memory, 8 bytes each."""
     return steps.astype(_STEP, copy=False).tobytes()
 
 
@@ -65,35 +83,67 @@ def pack_values(values: ArrayLike) -> bytes:
     return np.asarray(values, dtype=_VALUE).tobytes()
 
 
+def pack_deltas(steps: bytes) -> bytes:
+    """Pack the steps of at least one point for a row that has the first of them in a column."""
+    import numpy as np
+
+    # Differences that do not fit wrap around, and so do their sums: any steps come back.
+    deltas = np.diff(np.frombuffer(steps, _STEP)).astype(_STEP, copy=False).view("<u8")
+    if not deltas.size:
+        return b"\x01"
+    starts = np.concatenate(([0], np.flatnonzero(deltas[1:] != deltas[:-1]) + 1))
+    repeats = np.diff(starts, append=deltas.size).astype("<u8")
+    pairs = np.stack((repeats, deltas[starts]), axis=1).ravel()
+    return min(_sized(pairs, _IN_PAIRS), _sized(deltas, 0), key=len)
+
+
+def plain_steps(piece: Packed) -> bytes:
+    """Return the steps of a stored piece as they are in memory.
+
+    Raises:
+        ValueError: the piece does not hold `size` steps.
+    """
+    import numpy as np
+
+    steps = np.empty(piece.size, _STEP)
+    _fill_steps(steps, piece)
+    return steps.tobytes()
+
+
 def capacity(width: int) -> int:
     """How many points a block holds with `width` values per point; at least one."""
-    return max(1, BLOCK_BYTES // _point_bytes(width))
+    return max(1, BLOCK_BYTES // (width * _VALUE_BYTES))
 
 
-def extend(tail: Block, width: int, steps: bytes, values: bytes) -> list[Block]:
-    """Append packed points to a series.
+def is_joined(before: int, count: int, width: int) -> bool:
+    """Whether new points are written anew together with the block before them.
+
+    They are while that block has fewer than twice as many, and both fit into one. So each block of a growing
+    series has at least twice as many points as the next: there are few of them, and a point is written again
+    only a few times, however small the portions are.
 
     Args:
-        tail: the last block so far, or EMPTY.
+        before: points of the block before.
+        count: the new points.
         width: values per point.
-        steps, values: the new points, packed.
-    Returns:
-        The blocks to be written, the last of which is the new tail; none where there are no new points.
     """
-    written: list[Block] = []
-    room, offset, count = capacity(width), 0, len(steps) // _STEP_BYTES
-    while offset < count:
-        if tail.count >= room:
-            tail = Block(tail.ordinal + 1, tail.first_index + tail.count, b"", b"")
-        end = min(count, offset + room - tail.count)
-        tail = replace(
-            tail,
-            steps=tail.steps + steps[offset * _STEP_BYTES : end * _STEP_BYTES],
-            values=tail.values + values[offset * width * _VALUE_BYTES : end * width * _VALUE_BYTES],
+    return before < 2 * count and before + count <= capacity(width)
+
+
+def split(block: Block) -> list[Block]:
+    """Split points, given as one block that is not empty, into blocks that are full but for the last."""
+    width = block.width
+    room, step_room = capacity(width), capacity(width) * _STEP_BYTES
+    value_room = room * width * _VALUE_BYTES
+    return [
+        Block(
+            block.ordinal + number,
+            block.first_index + number * room,
+            block.steps[number * step_room : (number + 1) * step_room],
+            block.values[number * value_room : (number + 1) * value_room],
         )
-        written.append(tail)
-        offset = end
-    return written
+        for number in range(-(-block.count // room))
+    ]
 
 
 def cut(block: Block, step: int) -> Block:
@@ -131,39 +181,68 @@ class Room:
 
 
 def unpack(
-    packed: Iterable[tuple[bytes, bytes]], count: int, width: int | None, room: Room | None = None
+    packed: Iterable[Packed], count: int, width: int | None, room: Room | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Join blocks, given in order, to two arrays.
+    """Join stored pieces, given in order, to two arrays.
 
-    Each block is copied into its place as it comes. Collecting them first and joining them later takes three
-    times as long, because the memory for that is new each time.
+    Each is copied into its place as it comes. Collecting them first and joining them later takes three times
+    as long, because the memory for that is new each time.
 
     Args:
-        packed: steps and values of the blocks.
-        count: number of points in all blocks together.
+        packed: the pieces.
+        count: number of points in all of them together.
         width: values per point, or None for a series without layers.
         room: provides the memory; None allocates new memory.
     Returns:
         Steps int64 (count,) and values float32 (count,), or (count, width) where a width is given.
     Raises:
-        ValueError: the blocks do not hold `count` points.
+        ValueError: the pieces do not hold `count` points.
     """
     size = count if width is None else count * width
     steps, values = (room or Room(count, size)).take(count, size)
-    step_bytes, value_bytes = (a.view("u1").data for a in (steps, values))
-    at, value_at = 0, 0
-    for more_steps, more_values in packed:
-        if at + len(more_steps) > len(step_bytes) or value_at + len(more_values) > len(value_bytes):
+    value_bytes = values.view("u1").data
+    at, point_bytes = 0, (width or 1) * _VALUE_BYTES
+    for piece in packed:
+        end = at + piece.size
+        if end > count:
             raise ValueError(f"the blocks hold more than {count} points")
-        step_bytes[at : at + len(more_steps)] = more_steps
-        value_bytes[value_at : value_at + len(more_values)] = more_values
-        at += len(more_steps)
-        value_at += len(more_values)
-    if (at, value_at) != (len(step_bytes), len(value_bytes)):
-        raise ValueError(f"the blocks hold {at // _STEP_BYTES} points instead of {count}")
+        if len(piece.values) != piece.size * point_bytes:
+            raise ValueError(f"a block holds {len(piece.values)} bytes for {piece.size} points")
+        _fill_steps(steps[at:end], piece)
+        value_bytes[at * point_bytes : end * point_bytes] = piece.values
+        at = end
+    if at != count:
+        raise ValueError(f"the blocks hold {at} points instead of {count}")
     shaped = values if width is None else values.reshape(count, width)
     return steps.astype("int64", copy=False), shaped.astype("float32", copy=False)
 
 
-def _point_bytes(width: int) -> int:
-    return _STEP_BYTES + width * _VALUE_BYTES
+def _fill_steps(into: NDArray[np.int64], piece: Packed) -> None:
+    import numpy as np
+
+    if piece.packing == Packing.PLAIN:
+        if len(piece.steps) != into.nbytes:
+            raise ValueError(f"a block holds {len(piece.steps)} bytes for {piece.size} steps")
+        into.view("u1").data[:] = piece.steps
+        return
+    if piece.packing != Packing.DELTAS or not piece.steps or piece.steps[0] & 0xF not in _ITEM_BYTES:
+        raise ValueError(f"a block's steps are packed in an unknown way ({piece.packing})")
+    deltas = np.frombuffer(piece.steps, f"<u{piece.steps[0] & 0xF}", offset=1).astype("<u8").view(_STEP)
+    if piece.steps[0] & _IN_PAIRS:
+        if len(deltas) == 2 and deltas[0] == len(into) - 1 and deltas[1] == 1:
+            into[:] = np.arange(piece.first_step, piece.first_step + len(into))
+            return
+        if int(deltas[::2].sum()) != len(into) - 1:
+            raise ValueError(f"a block does not hold {piece.size} steps")
+        deltas = np.repeat(deltas[1::2], deltas[::2])
+    if len(deltas) != len(into) - 1:
+        raise ValueError(f"a block holds {len(deltas) + 1} steps instead of {piece.size}")
+    into[0], into[1:] = piece.first_step, deltas
+    np.cumsum(into, out=into)
+
+
+def _sized(items: NDArray[np.uint64], form: int) -> bytes:
+    """The items in the fewest bytes that hold the greatest, behind the byte for the form."""
+    greatest = int(items.max())
+    size = next(size for size in _ITEM_BYTES if greatest < 1 << 8 * size)
+    return bytes((form | size,)) + items.astype(f"<u{size}").tobytes()

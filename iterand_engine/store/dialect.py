@@ -20,16 +20,12 @@ from sqlalchemy import URL, ColumnElement, Connection, Engine, Float, Table, cre
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DBAPIError
 
-from iterand_engine.errors import UserError
-from iterand_engine.store.records import Changes
-
 BUSY_TIMEOUT_S = 30.0
 # The errors of a query besides UserError: the file is locked for long, damaged or gone.
 READ_ERRORS = (DBAPIError, sqlite3.Error, OSError)
-_PAGE_BYTES = 8192  # a block spans fewer pages than with the default; larger pages cost more per small row
-_LOG_LIMIT_BYTES = 64 * 2**20
+_PAGE_BYTES = 4096  # a commit writes whole pages: that of the run's row, and one of its chunks
+_LOG_LIMIT_BYTES = 16 * 2**20
 _JULIAN_DAY_OF_1970 = 2440587.5
-_REVISIONS = "SELECT id, revision FROM run WHERE deleted_at IS NULL"
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 # Errors of a disk that may pass: once it has room or is mounted again, the same write succeeds.
 _TRANSIENT = _LOCKED | {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
@@ -145,18 +141,40 @@ def backup(source: Path, target: Path) -> None:
         FileExistsError: `target` exists.
     """
     target.touch(exist_ok=False)
-    with closing(_connect(source)) as from_db, closing(_connect(target)) as to_db:
+    with closing(open_connection(source)) as from_db, closing(open_connection(target)) as to_db:
         from_db.backup(to_db)
 
 
 def damage(path: Path) -> str | None:
     """Read a whole database, which takes a while, and say what is damaged; None for a sound one."""
-    with closing(_connect(path)) as connection:
+    with closing(open_connection(path)) as connection:
         try:
             first = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
         except sqlite3.DatabaseError as error:
             first = str(error)
     return None if first == "ok" else first
+
+
+def free_share(path: Path) -> float:
+    """The share of a database's file that nothing uses, 0-1."""
+    with closing(open_connection(path)) as connection:
+        free, pages = (
+            int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("freelist_count", "page_count")
+        )
+    return free / max(1, pages)
+
+
+def vacuum(path: Path) -> bool:
+    """Write a database anew without its free room; False where another connection writes just now."""
+    with closing(open_connection(path, busy_timeout_s=1)) as connection:
+        try:
+            connection.execute("VACUUM")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _LOCKED:
+                raise
+            return False
+    return True
 
 
 def checkpoint_log(path: Path) -> bool:
@@ -166,66 +184,13 @@ def checkpoint_log(path: Path) -> bool:
         False where another connection reads or writes (a later call succeeds), or there is no database.
     """
     try:
-        with closing(_connect(path, busy_timeout_s=0)) as connection:
+        with closing(open_connection(path, busy_timeout_s=0)) as connection:
             return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     except sqlite3.OperationalError:
         return False
 
 
-class ChangeWatcher:
-    """Reports which runs changed since the last `poll`; a poll without news costs microseconds.
-
-    `PRAGMA data_version` counts the commits of other connections, so the watcher keeps one connection open,
-    without a transaction on it. Only one thread at a time may poll.
-    """
-
-    def __init__(self, db_path: Path) -> None:
-        self._path = db_path
-        self._connection = _connect(db_path)
-        self._connection.execute("PRAGMA query_only = ON")
-        self._file = self._file_now()
-        self._version: int | None = None
-        self._revisions: dict[str, int] = {}
-        self._before: dict[str, int] = {}
-
-    def poll(self) -> Changes | None:
-        """Report what changed since the last poll (the first: everything); None where nothing was committed.
-
-        Raises:
-            UserError: the database's file is gone, or another file is in its place.
-        """
-        if self._file_now() != self._file:
-            raise UserError(
-                f"{self._path} was replaced by another file while it was open: open the workspace again."
-            )
-        # The version first: a commit between the two statements is then reported twice rather than never.
-        version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
-        if version == self._version:
-            return None
-        revisions: dict[str, int] = dict(self._connection.execute(_REVISIONS).fetchall())
-        changed = {id_: number for id_, number in revisions.items() if self._revisions.get(id_) != number}
-        removed = frozenset(self._revisions.keys() - revisions.keys())
-        self._before, self._version, self._revisions = self._revisions, version, revisions
-        return Changes(changed, removed)
-
-    def forget(self) -> None:
-        """Make the next poll report the last changes again; for a caller that could not read them."""
-        self._version, self._revisions = None, self._before
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def _file_now(self) -> tuple[int, int]:
-        try:
-            stat = self._path.stat()
-        except FileNotFoundError:
-            raise UserError(
-                f"The workspace's database {self._path} is gone: bring it back, or open another workspace."
-            ) from None
-        return stat.st_dev, stat.st_ino
-
-
-def _connect(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+def open_connection(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
     """A bare connection to a database that exists, without transactions of its own."""
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",

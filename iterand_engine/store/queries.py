@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, Connection, Table, select
 
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.store import run_update, schema
-from iterand_engine.store.dialect import ChangeWatcher
 from iterand_engine.store.reading import ChangeFeed, Reader
 from iterand_engine.store.records import (
     DiscardedRun,
@@ -44,9 +43,16 @@ from iterand_engine.store.run_select import (
     short_query,
     unknown_run,
 )
-from iterand_engine.store.series_rows import StoredSeries, read_series, series_keys, stored_series
+from iterand_engine.store.series_rows import (
+    StoredSeries,
+    last_values,
+    read_series,
+    series_keys,
+    stored_series,
+)
 from iterand_engine.store.slot_rows import slot_rows
 from iterand_engine.store.sweep_rows import sweep_rows
+from iterand_engine.store.watcher import ChangeWatcher
 
 _TIMED_AT_MOST = 50
 _run = schema.run
@@ -123,8 +129,8 @@ class SqliteReader(Reader):
 
     def last_values(self, run_id: str) -> dict[str, float]:
         with self._reading() as connection:
-            stored = _series_of(connection, run_id)
-        return {s.name: float(s.tail.last_values()[0]) for s in stored if s.layers is None and s.tail.count}
+            found = last_values(connection, [run_id]) if _is_shown(connection, run_id) else []
+        return {name: value for _, name, value in found}
 
     def events(self, run_id: str, *, after: int = 0) -> list[Event]:
         at = schema.event.c

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
@@ -15,7 +16,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import dialect, schema, states
 from iterand_engine.store.records import RunRow, RunState
-from iterand_engine.store.series_rows import tails
+from iterand_engine.store.series_rows import last_values
 from iterand_engine.store.states import Signs, derived_state, owner_of
 
 GIVEN_UP = 0.0  # as `deleted_at`: the run's permanent removal has begun
@@ -64,13 +65,28 @@ def in_queue(query: Select[Any]) -> Select[Any]:
 
 def any_row_query(*more: Any) -> Select[Any]:
     """As `row_query`, with the runs in the trash."""
+    return _all_rows().add_columns(*more) if more else _all_rows()
+
+
+@cache  # to build the statement takes longer than to run it
+def _all_rows() -> Select[Any]:
     judged = (_run.c[name] for name in sorted(_JUDGED))
-    return select(*_SHOWN, _TAGS, *judged, dialect.now().label("now"), *more)
+    return select(*_SHOWN, _TAGS, *judged, dialect.now().label("now"))
+
+
+@cache
+def _with_process() -> Select[Any]:
+    return row_query().where(_HAS_PROCESS)
 
 
 def short_query(*more: ColumnElement[Any]) -> Select[Any]:
     """Selects the columns for `run_rows_of`, the number and further ones, of runs outside the trash."""
-    return select(*_SHOWN, _run.c.state, _TAGS, _run.c.number, *more).where(SHOWN)
+    return _short_rows().add_columns(*more) if more else _short_rows()
+
+
+@cache
+def _short_rows() -> Select[Any]:
+    return select(*_SHOWN, _run.c.state, _TAGS, _run.c.number).where(SHOWN)
 
 
 def newest(
@@ -120,7 +136,7 @@ def run_rows_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[RunRow
     The fields of the others are set at once, because the `__init__` of a frozen class sets them one by one
     and takes four times as long for ten thousand runs.
     """
-    with_process = connection.execute(row_query().where(_HAS_PROCESS)).all()
+    with_process = connection.execute(_with_process()).all()
     judged = {row.id: row for row in judged_rows(connection, with_process)}
     so_far = accuracies_so_far(connection, [row for row in rows if row[_ID_AT] not in judged])
     return [judged.get(row[_ID_AT]) or _plain_row(row, so_far) for row in rows]
@@ -138,8 +154,7 @@ def accuracies_so_far(connection: Connection, rows: Sequence[Row[Any]]) -> dict[
     asked = [row[_ID_AT] for row in began if row.state != RunState.FINISHED]
     found: dict[str, float | None] = {}
     for some in portions(asked) if asked else ():
-        for run_id, tail in tails(connection, "val_accuracy", some):
-            value = float(tail.last_values()[0])
+        for run_id, _, value in last_values(connection, some, "val_accuracy"):
             found[run_id] = None if math.isnan(value) else value
     return found
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
 
 from iterand_engine.errors import UserError, suggestion
 from iterand_engine.machine.processes import ProcessIdentity
@@ -23,6 +23,7 @@ CLAIMABLE = tuple(state for state in RunState if state is RunState.QUEUED or sta
 LOST_STARTS_ALLOWED = 2
 DEVICE_ERRORS_ALLOWED = 2
 _LISTED = 10
+_AFTER_ALL = chr(0x10FFFF)
 _run = schema.run
 # The columns that say who owns a run, asks it to stop, or waits for it.
 _TIES = (*OWNER_COLUMNS, "desired_state", "queue_rank", "waiter")
@@ -52,7 +53,9 @@ def named(connection: Connection, text: str, among: ColumnElement[bool], where: 
     Raises:
         UserError: the text fits no run, or several (the sentence lists their ids).
     """
-    meant = or_(_run.c.name == text, _run.c.id.startswith(text.lower(), autoescape=True))
+    # A range, and not `LIKE`: so the index of ids finds the beginning, and that of names the name.
+    begins = and_(_run.c.id >= text.lower(), _run.c.id < text.lower() + _AFTER_ALL)
+    meant = or_(_run.c.name == text, begins)
     query = select(_run.c.id, _run.c.name, _run.c.seed).where(meant, among).order_by(_run.c.number.desc())
     rows = connection.execute(query).all() if text else []
     if not rows:

@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, update
 
 from iterand_engine.errors import OwnershipLost
 from iterand_engine.store import dialect, schema
-from iterand_engine.store.blocks import extend
+from iterand_engine.store.chunks import (
+    Chunks,
+    NewPoints,
+    add_points,
+    add_series,
+    chunks_of,
+    cut_series,
+    merge,
+)
 from iterand_engine.store.records import EndKind, Level, RunState, SeriesAxis
 from iterand_engine.store.schema import OWNER_COLUMNS
-from iterand_engine.store.series_rows import StoredSeries, add_series, cut_series, put_blocks, stored_series
+from iterand_engine.store.series_rows import StoredSeries, stored_series
 
 # Short, so that a locked database is soon reported to the user; the recorder tries again.
 _BUSY_TIMEOUT_S = 1.0
@@ -116,6 +124,8 @@ class RunWriter:
         self._token = token
         self._engine = dialect.write_engine(db_path, busy_timeout_s=_BUSY_TIMEOUT_S)
         self._series: dict[str, StoredSeries] = {}
+        self._chunks = Chunks(run_number=0)
+        self._is_running = False
         self._began_s = time.monotonic()
         self._elapsed_before_s = 0.0
 
@@ -135,6 +145,8 @@ class RunWriter:
         if row is None:
             raise self._lost()
         self._elapsed_before_s = row.elapsed_s
+        self._is_running = row.state == RunState.RUNNING
+        self._chunks = chunks_of(connection, row.number)
         self._series = {series.name: series for series in stored_series(connection, self._run_id)}
 
     def commit(self, items: Sequence[Item], progress: ProgressNote | None) -> bool:
@@ -152,11 +164,12 @@ class RunWriter:
         with self._engine.begin() as connection:
             monotonic_s = time.monotonic()  # after the lock is taken, so both clocks are read together
             now, stop = self._touch(connection, progress, monotonic_s)
-            batch = _Batch(connection, self._run_id, dict(self._series), now - monotonic_s)
+            batch = _Batch(connection, self._run_id, dict(self._series), self._chunks, now - monotonic_s)
             for item in items:
                 batch.write(item)
             batch.flush()
-        self._series = batch.series
+        self._series, self._chunks = batch.series, batch.chunks
+        self._is_running = self._is_running or progress is not None
         return stop
 
     def close(self) -> None:
@@ -172,8 +185,9 @@ class RunWriter:
             "elapsed_s": self._elapsed_before_s + monotonic_s - self._began_s,
         }
         if progress is not None:
+            if not self._is_running:  # to write it again would write a page of its index
+                values["state"] = RunState.RUNNING
             values |= {
-                "state": RunState.RUNNING,
                 "step": progress.step,
                 "epoch": progress.epoch,
                 "total_steps": progress.total_steps,
@@ -197,9 +211,15 @@ class _Batch:
     """The items of one transaction. Points gather per series until an item depends on their order."""
 
     def __init__(
-        self, connection: Connection, run_id: str, series: dict[str, StoredSeries], clock_offset_s: float
+        self,
+        connection: Connection,
+        run_id: str,
+        series: dict[str, StoredSeries],
+        chunks: Chunks,
+        clock_offset_s: float,
     ) -> None:
         self.series = series
+        self.chunks = chunks
         self._connection = connection
         self._run_id = run_id
         self._clock_offset_s = clock_offset_s  # database clock minus this process's monotonic clock
@@ -228,15 +248,15 @@ class _Batch:
                 self._end(item)
 
     def flush(self) -> None:
-        """Write the gathered points of all series in one statement."""
-        blocks = []
-        for name, parts in self._points.items():
-            series = self.series[name]
-            steps, values = b"".join(part.steps for part in parts), b"".join(part.values for part in parts)
-            changed = extend(series.tail, series.width, steps, values)
-            blocks += [(series.id, block) for block in changed]
-            self.series[name] = replace(series, tail=changed[-1])
-        put_blocks(self._connection, blocks)
+        """Write the gathered points of all series."""
+        new = [
+            NewPoints(
+                self.series[name], b"".join(part.steps for part in parts), b"".join(p.values for p in parts)
+            )
+            for name, parts in self._points.items()
+        ]
+        self.chunks = add_points(self._connection, self.chunks, new)
+        self.series |= {points.series.name: points.appended for points in new}
         self._points.clear()
 
     def _add_message(self, item: EventNote) -> None:
@@ -265,6 +285,7 @@ class _Batch:
 
     def _rewind(self, step: int) -> None:
         self.flush()
+        self.chunks = merge(self._connection, self.chunks)
         self.series = {
             name: cut_series(self._connection, series, step) for name, series in self.series.items()
         }
@@ -274,6 +295,7 @@ class _Batch:
 
     def _end(self, item: RunEnded) -> None:
         self.flush()
+        self.chunks = merge(self._connection, self.chunks)
         results = {
             "val_accuracy": item.val_accuracy,
             "test_accuracy": item.test_accuracy,

@@ -21,7 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 # The process that may write a run; all NULL while there is none (a queued run's waiter keeps heartbeat_at).
 OWNER_COLUMNS = (
     "owner_token",
@@ -110,6 +110,15 @@ run = Table(
     sqlite_autoincrement=True,
 )
 
+# Every run as it was last made, changed or deleted, by triggers; those of live runs alone are not noted.
+run_change = Table(
+    "run_change",
+    metadata,
+    Column("serial", Integer, primary_key=True),
+    Column("run_id", Text, nullable=False, unique=True),
+    sqlite_autoincrement=True,
+)
+
 slot = Table(
     "slot",
     metadata,
@@ -175,6 +184,24 @@ series_block = Table(
     Column("last_step", Integer, nullable=False),
     Column("steps", LargeBinary, nullable=False),
     Column("points", LargeBinary, nullable=False),
+    Column("packing", Integer, nullable=False, server_default="1"),
+)
+
+# The newest points of a run: rows in the order written, so that one commit writes one page of them.
+series_chunk = Table(
+    "series_chunk",
+    metadata,
+    Column("run_number", Integer, ForeignKey("run.number", ondelete="CASCADE"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("series_id", Integer, nullable=False),
+    Column("first_index", Integer, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("first_step", Integer, nullable=False),
+    Column("last_step", Integer, nullable=False),
+    Column("packing", Integer, nullable=False),
+    Column("steps", LargeBinary, nullable=False),
+    Column("points", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 event = Table(

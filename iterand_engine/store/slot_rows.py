@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, insert, select, update
@@ -29,8 +30,8 @@ def in_held_slots(connection: Connection, *, but: SlotKey | None = None) -> set[
 
 def slot_rows(connection: Connection, *wanted: ColumnElement[bool]) -> list[SlotRow]:
     """Read slots with their present state, by host, device and position."""
-    live = live_occupants(connection)
     rows = connection.execute(slot_query().where(*wanted)).all()
+    live = live_occupants(connection) if any(row.run_id is not None for row in rows) else set()
     return [_slot_row(row, live) for row in rows]
 
 
@@ -49,6 +50,7 @@ def _slot_row(row: Row[Any], live: set[str]) -> SlotRow:
     )
 
 
+@cache  # to build the statement takes longer than to run it
 def slot_query() -> Select[Any]:
     """Selects the rows of slots and `now`, by host, device and position."""
     order = (_slot.c.host, _slot.c.device, _slot.c.position)

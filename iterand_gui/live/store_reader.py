@@ -196,7 +196,7 @@ class StoreReader:
         old = self._reader.runs(ids=ids - fresh) if ids - fresh else []
         news = [row for row, _ in pairs] + [row for row in old if self._live.get(row.id) != row]
         news.sort(key=lambda row: row.created_at, reverse=True)
-        gone = (removed | (ids & self._known)) & self._known - {row.id for row in old}
+        gone = ((removed | ids) & self._known) - {row.id for row in old}
         if not (news or gone or self._is_first or self._unread):
             return None, unread
         return RunsChange(

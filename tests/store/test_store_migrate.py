@@ -35,10 +35,11 @@ if TYPE_CHECKING:
 
 RELEASED = Path(__file__).parent / "released"
 _COLUMNS = "SELECT name FROM pragma_table_info('run') ORDER BY cid"
+_BLOCKS = "SELECT series_id, ordinal, first_index, steps, points FROM series_block ORDER BY 1, 2"
 NEXT_STEP = """
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision, branch_labels, depends_on = "0004", "0003", None, None
+revision, down_revision, branch_labels, depends_on = "0005", "0004", None, None
 def upgrade():
     op.add_column("run", sa.Column("mood", sa.Text))
     with op.batch_alter_table("series", recreate="always") as batch:  # blocks depend on it
@@ -51,7 +52,7 @@ def next_schema(tmp_path: Path) -> Path:
     """The steps of this program and one more."""
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "schema_0004.py").write_text(NEXT_STEP)
+    (folder / "versions" / "schema_0005.py").write_text(NEXT_STEP)
     return folder
 
 
@@ -156,39 +157,39 @@ def test_that_a_database_of_the_second_schema_keeps_queue_slots_and_labels(works
 
 def test_that_an_upgrade_keeps_every_row_and_a_backup(released: Workspace, next_schema: Path) -> None:
     before = dump(released.db_path)
-    blocks = execute(released.db_path, "SELECT * FROM series_block ORDER BY series_id, ordinal")
-    copy = prepare_database(released.db_path, migrations=next_schema, head="0004")
+    blocks = execute(released.db_path, _BLOCKS)
+    copy = prepare_database(released.db_path, migrations=next_schema, head="0005")
     assert copy is not None
     assert dump(copy) == before
     assert execute(released.db_path, "SELECT DISTINCT unit FROM series") == [("1",)]
-    assert execute(released.db_path, "SELECT * FROM series_block ORDER BY series_id, ordinal") == blocks
-    assert execute(released.db_path, "SELECT version_num FROM alembic_version") == [("0004",)]
+    assert execute(released.db_path, _BLOCKS) == blocks
+    assert execute(released.db_path, "SELECT version_num FROM alembic_version") == [("0005",)]
     assert execute(released.db_path, "PRAGMA foreign_key_check") == []
-    assert prepare_database(released.db_path, migrations=next_schema, head="0004") is None
+    assert prepare_database(released.db_path, migrations=next_schema, head="0005") is None
 
 
 def test_that_a_step_that_fails_leaves_the_old_schema(released: Workspace, next_schema: Path) -> None:
     before = dump(released.db_path)
     failing = NEXT_STEP + "    raise ZeroDivisionError\n"
-    (next_schema / "versions" / "schema_0004.py").write_text(failing)
+    (next_schema / "versions" / "schema_0005.py").write_text(failing)
     with pytest.raises(ZeroDivisionError):
-        prepare_database(released.db_path, migrations=next_schema, head="0004")
+        prepare_database(released.db_path, migrations=next_schema, head="0005")
     assert dump(released.db_path) == before
 
 
 def test_that_live_runs_hold_an_upgrade_back(place: Place, next_schema: Path) -> None:
     run_id, _ = place.started_run()
     with pytest.raises(UserError, match=f"1 of its runs are being trained .{run_id}.: stop them"):
-        prepare_database(place.workspace.db_path, migrations=next_schema, head="0004")
+        prepare_database(place.workspace.db_path, migrations=next_schema, head="0005")
     assert list(place.workspace.root.glob("*.bak")) == []
     execute(place.workspace.db_path, "UPDATE run SET owner_start_ticks = owner_start_ticks - 1")
-    assert prepare_database(place.workspace.db_path, migrations=next_schema, head="0004") is not None
+    assert prepare_database(place.workspace.db_path, migrations=next_schema, head="0005") is not None
 
 
 def test_that_a_newer_schema_is_refused(place: Place) -> None:
     execute(place.workspace.db_path, "UPDATE alembic_version SET version_num = '0042'")
     with pytest.raises(
-        UserError, match=r"has schema 42, but this program knows only up to 3: .* newer version"
+        UserError, match=r"has schema 42, but this program knows only up to 4: .* newer version"
     ):
         Store.open(place.workspace)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from iterand_engine.machine import processes
 from iterand_engine.machine.workspace import open_workspace_dir
-from iterand_engine.store import NewRun, Recorder, RunState, Series, Store, blocks
+from iterand_engine.store import NewRun, Recorder, RunState, Series, Store, blocks, chunks
+from iterand_engine.store.blocks import Packed, Packing
 from iterand_engine.store.runs import adopt_run, claim_run, create_run
 
 LAYERS = ("a", "b", "c")
@@ -81,6 +85,26 @@ class RecordedSeries(RuleBasedStateMachine):
         self.recorder.close()
         self.recorder = self.resumed()
 
+    @rule()
+    def lose_the_process(self) -> None:
+        """Whatever was committed stays, in chunks and blocks, and the next process goes on behind it."""
+        self.recorder.close()
+        self.execute("UPDATE run SET owner_start_ticks = owner_start_ticks - 1")
+        self.reads_back_as_held()
+        self.recorder = self.resumed()
+
+    @rule()
+    def have_blocks_of_an_older_program(self) -> None:
+        self.recorder.drain()
+        rows = self.execute("SELECT rowid, packing, count, first_step, steps, points FROM series_block")
+        for rowid, *piece in rows:
+            values = (Packing.PLAIN, blocks.plain_steps(Packed(*piece)), rowid)
+            self.execute("UPDATE series_block SET packing = ?, steps = ? WHERE rowid = ?", *values)
+
+    def execute(self, statement: str, *values: object) -> list[Any]:
+        with closing(sqlite3.connect(self.store.workspace.db_path)) as connection, connection:
+            return connection.execute(statement, values).fetchall()
+
     @rule(data=st.data())
     @precondition(lambda self: self.held["loss"])
     def follow(self, data: st.DataObject) -> None:
@@ -129,9 +153,10 @@ def test_that_any_sequence_reads_back_as_a_list_holds_it(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 200)  # many small blocks, so that every border is met
+    monkeypatch.setattr(chunks, "CHUNKS_BYTES", 600)
 
     class Machine(RecordedSeries):
         def __init__(self) -> None:
             super().__init__(store)
 
-    run_state_machine_as_test(Machine, settings=settings(max_examples=25, stateful_step_count=15))
+    run_state_machine_as_test(Machine, settings=settings(max_examples=18, stateful_step_count=15))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import from_json
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 
 from iterand_engine.errors import UserError
@@ -26,6 +26,7 @@ from iterand_engine.store import (
     labels,
     run_select,
     schema,
+    trash,
 )
 from iterand_engine.store.runs import claim_run, clear_request, request_stop, unlock_runs
 from tests.patience import PATIENCE_S
@@ -242,6 +243,64 @@ def test_that_a_watcher_sees_what_is_gone_and_what_a_recorder_writes(
     assert changes.removed == {run_id}
 
 
+def test_that_a_watcher_that_slept_knows_what_came_and_went(place: Place, watcher: ChangeWatcher) -> None:
+    seen: dict[str, int] = {}
+
+    def catch_up() -> None:
+        changes = watcher.poll()
+        assert changes is not None
+        for run_id in changes.removed:
+            del seen[run_id]
+        seen.update(changes.revisions)
+        assert seen == {row.id: row.revision for row in place.store.reader.runs()}
+
+    run_ids = [place.new_run(str(number)) for number in range(4)]
+    catch_up()
+    trash.discard(place.store, run_ids[:2])
+    trash.forget(place.store, run_ids[:1])
+    passing = place.new_run("made and gone unseen")
+    trash.discard(place.store, [passing])
+    token = place.taken(run_ids[2])
+    catch_up()
+    trash.restore(place.store, [run_ids[1]])
+    with Recorder(place.store, run_ids[2], token) as recorder:
+        recorder.finish(RunState.STOPPED)
+    catch_up()
+
+
+def test_that_a_watcher_repeats_what_its_caller_could_not_read(place: Place, watcher: ChangeWatcher) -> None:
+    kept, gone = place.new_run("kept"), place.new_run("gone")
+    watcher.poll()
+    trash.discard(place.store, [gone])
+    run_id, _ = place.started_run("live")
+    lost = watcher.poll()
+    assert lost is not None
+    for _ in range(2):
+        watcher.forget()
+        labels.set_tags(place.store, kept, ["later"])
+        again = watcher.poll()
+        assert again is not None
+        assert again.removed == lost.removed == {gone}
+        assert again.revisions.keys() == {run_id, kept}
+    assert watcher.poll() is None
+
+
+def test_that_a_commit_of_a_live_run_notes_no_change(place: Place, run: tuple[str, str]) -> None:
+    def noted() -> int:
+        with place.store.reading() as connection:
+            return int(connection.execute(select(func.max(schema.run_change.c.serial))).scalar_one())
+
+    with Recorder(place.store, *run) as recorder:
+        recorder.progress(1, 0, 10)
+        recorder.drain()
+        before = noted()
+        recorder.progress(2, 0, 10)
+        recorder.drain()
+        assert noted() == before
+        recorder.finish(RunState.STOPPED)
+        assert noted() > before
+
+
 def test_that_deleting_a_run_deletes_all_of_it(place: Place) -> None:
     run_id, token = place.started_run()
     with Recorder(place.store, run_id, token) as recorder:
@@ -257,7 +316,7 @@ def test_that_deleting_a_run_deletes_all_of_it(place: Place) -> None:
         left = {
             name: connection.execute(table.select()).all() for name, table in schema.metadata.tables.items()
         }
-    assert not any(left.values())
+    assert {name for name, rows in left.items() if rows} == {"run_change"}  # says that it is gone
     assert {"series_block", "event", "checkpoint", "environment", "unlock"} <= set(left)
 
 

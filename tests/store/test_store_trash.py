@@ -136,7 +136,7 @@ def test_that_a_forgotten_run_leaves_nothing(place: Place, finished: str) -> Non
         left = {
             name: connection.execute(table.select()).all() for name, table in schema.metadata.tables.items()
         }
-    assert {name for name, rows in left.items() if rows} == {"run", "sweep", "sweep_run"}
+    assert {name for name, rows in left.items() if rows} == {"run", "run_change", "sweep", "sweep_run"}
     assert len(left["sweep"]) == 1
 
 
