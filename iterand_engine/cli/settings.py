@@ -10,6 +10,7 @@ import typer
 from iterand_engine.cli.common import WorkspaceOption, opened, result, workspace_at
 from iterand_engine.cli.which_runs import RUNS_HELP, meant_runs
 from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import existing_workspace_dir
 from iterand_engine.store.runs import unlock_runs
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Name of the setting.")]
@@ -29,14 +30,14 @@ def list_settings(context: typer.Context, workspace: WorkspaceOption = None) -> 
     """Show or change the workspace's settings; alone: show all."""
     context.obj = workspace
     if context.invoked_subcommand is None:
-        settings = Settings.load(workspace_at(workspace))
+        settings = Settings.load(existing_workspace_dir(workspace))
         for key in Settings.model_fields:
             result(f"{key}: {_text(settings.get(key))}")
 
 
 def get_setting(context: typer.Context, key: KeyArgument, workspace: WorkspaceOption = None) -> None:
     """Show one setting."""
-    result(_text(Settings.load(workspace_at(_folder(context, workspace))).get(key)))
+    result(_text(Settings.load(existing_workspace_dir(_folder(context, workspace))).get(key)))
 
 
 def set_setting(

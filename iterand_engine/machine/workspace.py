@@ -107,6 +107,13 @@ class Workspace:
             raise ValueError(f"stored path {relpath!r} leads outside the workspace {self.root}")
         return path
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether this user may change files here; one that is not can be looked at."""
+        return os.access(self.root, os.W_OK | os.X_OK) and (
+            not self.db_path.exists() or os.access(self.db_path, os.W_OK)
+        )
+
     def warning(self) -> str | None:
         """One sentence where the folder is on a network or synced drive, on which a database is not safe."""
         return filesystem_warning(self.root)
@@ -134,6 +141,21 @@ def find_workspace_dir(path: Path | str | None = None) -> Workspace:
     workspace = Workspace(Path(os.path.realpath(Path(chosen).expanduser())))
     if workspace.root.exists() and not workspace.root.is_dir():
         said = f"The workspace {workspace.root} is a file: name a folder."
+        raise UserError(said, Advice.OTHER_WORKSPACE)
+    return workspace
+
+
+def existing_workspace_dir(path: Path | str | None = None) -> Workspace:
+    """Find the workspace for what only looks at it, or changes what it has; nothing is made.
+
+    Args:
+        path: as in `find_workspace_dir`; the user's own place need not exist yet, and has nothing then.
+    Raises:
+        UserError: there is none where the user says.
+    """
+    workspace = find_workspace_dir(path)
+    if (path or os.environ.get(ENVIRONMENT_VARIABLE)) and not workspace.root.is_dir():
+        said = f"There is no workspace {workspace.root}: name the folder of one that exists."
         raise UserError(said, Advice.OTHER_WORKSPACE)
     return workspace
 

@@ -115,6 +115,7 @@ class RunWriter:
         self._run_id = run_id
         self._token = token
         self._engine = dialect.write_engine(db_path, busy_timeout_s=_BUSY_TIMEOUT_S)
+        self._files = dialect.OpenFiles(db_path)
         self._series: dict[str, StoredSeries] = {}
         self._began_s = time.monotonic()
         self._elapsed_before_s = 0.0
@@ -147,9 +148,11 @@ class RunWriter:
             Whether somebody asked the run to stop.
         Raises:
             OwnershipLost: another process owns the run; nothing was written.
+            UserError: the database's file is no longer the one that was opened.
             sqlalchemy.exc.DBAPIError: nothing was written.
         """
         with self._engine.begin() as connection:
+            self._files.check()
             monotonic_s = time.monotonic()  # after the lock is taken, so both clocks are read together
             now, stop = self._touch(connection, progress, monotonic_s)
             batch = _Batch(connection, self._run_id, dict(self._series), now - monotonic_s)
