@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from iterand_engine.errors import UserError
 from iterand_engine.extensions.active import activated
 from iterand_engine.machine.settings import Settings
-from iterand_engine.machine.workspace import Workspace, find_workspace_dir
+from iterand_engine.machine.workspace import Workspace, existing_workspace_dir
 from iterand_engine.results.epoch_masks import has_masks, read_epoch, stored_epochs
 from iterand_engine.results.filter_fields import find_field
 from iterand_engine.results.filters import Filter, find_runs, parse
@@ -44,9 +44,7 @@ def open_workspace(path: Path | str | None = None) -> OpenWorkspace:
     Raises:
         UserError: there is no workspace or nothing recorded in it, or its database must be upgraded first.
     """
-    workspace = find_workspace_dir(path)
-    if not workspace.root.exists():
-        raise UserError(f"There is no workspace {workspace.root}: name the folder of one that exists.")
+    workspace = existing_workspace_dir(path)
     return OpenWorkspace(workspace, Store.open_to_read(workspace))
 
 

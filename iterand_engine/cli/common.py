@@ -18,7 +18,12 @@ from iterand_engine.cli.words import as_typed, note_workspace
 from iterand_engine.machine import texts
 from iterand_engine.machine.plain_text import unfit_in, visible
 from iterand_engine.machine.settings import Settings
-from iterand_engine.machine.workspace import Workspace, find_workspace_dir, open_workspace_dir
+from iterand_engine.machine.workspace import (
+    Workspace,
+    existing_workspace_dir,
+    find_workspace_dir,
+    open_workspace_dir,
+)
 from iterand_engine.store.records import Locked
 
 if TYPE_CHECKING:
@@ -50,7 +55,10 @@ class Opened:
 
 
 def workspace_at(folder: Path | None) -> Workspace:
-    """Open the workspace of a command, or make it if there is none, with a notice if the user named it.
+    """Open the workspace of a command that adds something, or make it, with a notice if the user named it.
+
+    What only looks, or changes what is there, takes `existing_workspace_dir`: a folder that was mistyped
+    becomes no workspace.
 
     Args:
         folder: as given by `--workspace`.
@@ -65,21 +73,22 @@ def workspace_at(folder: Path | None) -> Workspace:
 
 
 @contextmanager
-def opened(folder: Path | None, *, names_entries: bool = True) -> Iterator[Opened]:
+def opened(folder: Path | None, *, names_entries: bool = True, makes: bool = False) -> Iterator[Opened]:
     """Open a workspace and its store for one command, with its enabled extensions in the catalogs.
 
     Args:
         folder: as given by `--workspace`.
         names_entries: whether the command can name a method, model, dataset or option; if not, the catalogs
             are not imported, which would double the time of a list of runs.
+        makes: whether the command makes a workspace where there is none.
     Raises:
         UserError: the folder or its database cannot be used.
     """
     from iterand_engine.store import Store
 
-    workspace = workspace_at(folder)
+    workspace = workspace_at(folder) if makes else existing_workspace_dir(folder)
     settings = Settings.load(workspace)
-    with Store.open(workspace) as store:
+    with Store.open(workspace, makes=makes) as store:
         needs_entries = names_entries or store.was_upgraded
         with _extensions(workspace) if needs_entries else nullcontext():
             if store.was_upgraded:

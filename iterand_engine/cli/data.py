@@ -31,6 +31,7 @@ from iterand_engine.data.fetch import fetch
 from iterand_engine.data.locate import Location, dataset_places
 from iterand_engine.errors import ExitCode
 from iterand_engine.machine.settings import Settings
+from iterand_engine.machine.workspace import existing_workspace_dir
 
 REPORT_EVERY_S = 0.1
 
@@ -51,7 +52,7 @@ def _data(context: typer.Context, workspace: WorkspaceOption = None) -> None:
 
 def list_data(context: typer.Context, workspace: WorkspaceOption = None) -> None:
     """List the datasets: which are here, where they are or would be, and their size."""
-    place = workspace_at(workspace or context.obj)
+    place = existing_workspace_dir(workspace or context.obj)
     table = make_table("name", "dataset", "here", "size", "where", right=("size",))
     for location in dataset_places(place, Settings.load(place)):
         entry = DATASETS[location.name]

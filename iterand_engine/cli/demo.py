@@ -61,7 +61,7 @@ def demo(workspace: WorkspaceOption = None) -> None:
     """Train dense, edge-popup and IteRand at two widths on the bundled digits; takes a minute or two."""
     configs = demo_configs()
     rows: list[DemoRow] = []
-    with opened(workspace) as at:
+    with opened(workspace, makes=True) as at:
         for number, config in enumerate(configs, start=1):
             say(f"Run {number} of {len(configs)}: {config.display_name}")
             run_id = new_run(at, config)

@@ -30,11 +30,12 @@ from iterand_engine.machine.filesystems import filesystem_warning, folder_bytes,
 from iterand_engine.machine.launch import SAFE_FOLDER, python_environment
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.texts import counted
-from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.machine.workspace import Workspace, existing_workspace_dir
 from iterand_engine.runs.fingerprints import fill_fingerprints
 from iterand_engine.store import Store
 from iterand_engine.store.dialect import damage
 from iterand_engine.store.schema import SCHEMA_REVISION
+from iterand_engine.store.store import has_database
 
 LITTLE_BYTES = 2 * 10**9  # with less free disk space, the disk is reported as a problem
 _TORCH_TIMEOUT_S = 180
@@ -100,7 +101,7 @@ def examine(folder: Path | None) -> Iterator[Finding]:
     yield from _devices()
     yield _qt()
     try:
-        workspace = open_workspace_dir(folder)
+        workspace = existing_workspace_dir(folder)
     except UserError as error:
         yield Finding("workspace", False, str(error), is_needed=True)
         return
@@ -173,7 +174,12 @@ def _qt() -> Finding:
 
 
 def _workspace(workspace: Workspace) -> Iterator[Finding]:
+    if not workspace.root.is_dir():
+        yield Finding("workspace", None, f"{workspace.root}: not there yet; the first run makes it")
+        return
     yield Finding("workspace", True, str(workspace.root), is_needed=True)
+    if not workspace.is_writable:
+        yield Finding("workspace", False, "you cannot write here", "look at it, or name another one to train")
     warning = filesystem_warning(workspace.root)
     if warning is not None:
         yield Finding("file system", False, warning)
@@ -207,7 +213,9 @@ def _not_allowed(workspace: Workspace, settings: Settings) -> Iterator[Finding]:
 
 def _store(workspace: Workspace) -> Finding:
     try:
-        with Store.open(workspace) as store:
+        if not has_database(workspace):
+            return Finding("store", None, "no runs yet")
+        with Store.open(workspace, makes=False) as store:
             if store.was_upgraded:
                 fill_fingerprints(store, data_roots(workspace, Settings.load(workspace)))
             count = len(store.reader.runs())

@@ -21,7 +21,7 @@ from iterand_engine.extensions.files import disable, enable, extension_files, na
 from iterand_engine.machine.own_files import write_atomic
 from iterand_engine.machine.resources import resource
 from iterand_engine.machine.user_path import user_path
-from iterand_engine.machine.workspace import Workspace
+from iterand_engine.machine.workspace import Workspace, existing_workspace_dir
 
 FileArgument = Annotated[
     str, typer.Argument(metavar="FILE", help="Name of a file in the workspace's extensions folder.")
@@ -56,7 +56,7 @@ def _extensions(context: typer.Context, workspace: WorkspaceOption = None) -> No
 
 def list_files(context: typer.Context, workspace: WorkspaceOption = None) -> None:
     """List the files of extensions: their state, the names they declare, and the options of those."""
-    place = workspace_at(workspace or context.obj)
+    place = existing_workspace_dir(workspace or context.obj)
     files = extension_files(place)
     if not files:
         result(f"No extensions in {place.extensions_dir}; `iterand new model NAME` writes a template.")
@@ -79,7 +79,7 @@ def enable_file(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Enable an extension with its present content; it is run once to see what it declares."""
-    place = workspace_at(workspace or context.obj)
+    place = existing_workspace_dir(workspace or context.obj)
     enabled = enable(place, file, sha256)
     assert enabled.source is not None
     if enabled.source.path.parent == place.extensions_dir:
@@ -92,7 +92,7 @@ def enable_file(
 
 def disable_file(context: typer.Context, file: FileArgument, workspace: WorkspaceOption = None) -> None:
     """Disable an extension for new runs."""
-    name = disable(workspace_at(workspace or context.obj), file)
+    name = disable(existing_workspace_dir(workspace or context.obj), file)
     result(f"Disabled {name}; runs that were made with it can still go on.")
 
 
@@ -117,7 +117,7 @@ def check(
     """Run an extension in small trainings, and check whether it keeps its contract."""
     data = user_path(path, "--path") if path is not None else None
     failed = 0
-    for found in run_checks(named_file(workspace_at(workspace), file), data):
+    for found in run_checks(named_file(existing_workspace_dir(workspace), file), data):
         failed += not found.passed
         result(f"{'ok  ' if found.passed else 'FAIL'}  {found.entry}: {found.check}: {found.detail}")
     raise typer.Exit(ExitCode.FAILED if failed else ExitCode.OK)

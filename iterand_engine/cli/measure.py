@@ -34,7 +34,7 @@ def measure(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Time some training steps of a run, on random images, and say how long the whole run would take."""
-    with opened(workspace) as at, allowed(at.workspace):
+    with opened(workspace, makes=True) as at, allowed(at.workspace):
         options = chosen_config(config, preset, sets or [])
         from iterand_engine.preflight import step_time
 

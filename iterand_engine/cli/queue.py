@@ -97,7 +97,7 @@ def queue(
                 "--set, --seeds and --name are for new runs: a run that is resumed keeps its own."
             )
         raise UserError("Nothing says what to queue; name a file, or a preset as in `--preset quickstart`.")
-    with opened(workspace) as at:
+    with opened(workspace, makes=adds) as at:
         if adds:
             _add(at, _plans(items or [], preset, _changes(sets or [], name, seeds)), first=first)
         elif resumes:

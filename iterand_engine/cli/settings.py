@@ -11,7 +11,7 @@ from iterand_engine.cli.common import WorkspaceOption, opened, result, say, work
 from iterand_engine.cli.which_runs import RUNS_HELP, meant_runs
 from iterand_engine.machine.allowed import HOW_TO_ALLOW, allow_command, why_command_is_off
 from iterand_engine.machine.settings import Settings
-from iterand_engine.machine.workspace import Workspace
+from iterand_engine.machine.workspace import Workspace, existing_workspace_dir
 from iterand_engine.store.runs import unlock_runs
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Name of the setting.")]
@@ -31,7 +31,7 @@ def list_settings(context: typer.Context, workspace: WorkspaceOption = None) -> 
     """Show or change the workspace's settings; alone: show all."""
     context.obj = workspace
     if context.invoked_subcommand is None:
-        place = workspace_at(workspace)
+        place = existing_workspace_dir(workspace)
         settings = Settings.load(place)
         for key in Settings.model_fields:
             result(f"{key}: {_text(settings.get(key))}")
@@ -40,7 +40,7 @@ def list_settings(context: typer.Context, workspace: WorkspaceOption = None) -> 
 
 def get_setting(context: typer.Context, key: KeyArgument, workspace: WorkspaceOption = None) -> None:
     """Show one setting."""
-    place = workspace_at(_folder(context, workspace))
+    place = existing_workspace_dir(_folder(context, workspace))
     settings = Settings.load(place)
     result(_text(settings.get(key)))
     if key == "on_end":

@@ -49,7 +49,7 @@ def train(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Train a run from a file or a preset, and record it."""
-    with opened(workspace) as at:
+    with opened(workspace, makes=True) as at:
         run_id = new_run(at, chosen_config(config, preset, sets or []))
         raise typer.Exit(train_here(at, run_id, now=now))
 

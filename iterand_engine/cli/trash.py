@@ -78,7 +78,7 @@ def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list; remove nothing.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """List what is large, first the trash; remove the trash and what killed writers left; shrink the database."""
+    """List what is large; empty the trash, remove what killed writers left, make the database smaller."""
     with opened(workspace) as at:
         use = disk_use(at.workspace, at.store)
         found = sorted(entries(at.workspace, at.store), key=lambda entry: -use.trash.get(entry.run_id, 0))

@@ -125,6 +125,13 @@ class Workspace:
         top, *rest = path.relative_to(self.root).parts or ("",)
         return self._top(top).joinpath(*rest)
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether this user may change files here; one that is not can be looked at."""
+        return os.access(self.root, os.W_OK | os.X_OK) and (
+            not self.db_path.exists() or os.access(self.db_path, os.W_OK)
+        )
+
     def warning(self) -> str | None:
         """One sentence where the folder is on a network or synced drive, on which a database is not safe."""
         return filesystem_warning(self.root)
@@ -185,6 +192,21 @@ def _links(workspace: Workspace) -> list[tuple[str, Path]]:
                 "is no folder now: bring it back (is its disk there?), or remove the link."
             )
     return links
+
+
+def existing_workspace_dir(path: Path | str | None = None) -> Workspace:
+    """Find the workspace for what only looks at it, or changes what it has; nothing is made.
+
+    Args:
+        path: as in `find_workspace_dir`; the user's own place need not exist yet, and has nothing then.
+    Raises:
+        UserError: there is none where the user says.
+    """
+    workspace = find_workspace_dir(path)
+    if (path or os.environ.get(ENVIRONMENT_VARIABLE)) and not workspace.root.is_dir():
+        said = f"There is no workspace {workspace.root}: name the folder of one that exists."
+        raise UserError(said, Advice.OTHER_WORKSPACE)
+    return workspace
 
 
 def open_workspace_dir(path: Path | str | None = None) -> Workspace:

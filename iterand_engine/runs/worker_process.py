@@ -16,7 +16,7 @@ from pathlib import Path
 from iterand_engine.errors import ExitCode, OwnershipLost, UserError
 from iterand_engine.machine.run_log import RunLog, log_path
 from iterand_engine.machine.signals import StopSignals
-from iterand_engine.machine.workspace import open_workspace_dir
+from iterand_engine.machine.workspace import existing_workspace_dir
 from iterand_engine.runs.faults import explain
 from iterand_engine.runs.report import train_reported
 from iterand_engine.slots.launches import TOKEN_VARIABLE
@@ -28,10 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> ExitCode:
     """Train the run that the arguments name, under the token in the environment."""
     words = _parser().parse_args(arguments)
     token = os.environ.pop(TOKEN_VARIABLE)  # the processes that load data must not inherit it
-    workspace = open_workspace_dir(words.workspace)
+    workspace = existing_workspace_dir(words.workspace)
     with (
         StopSignals() as signals,
-        Store.open(workspace) as store,
+        Store.open(workspace, makes=False) as store,
         RunLog(log_path(workspace, words.run), _say) as log,
     ):
         try:

@@ -16,7 +16,7 @@ from iterand_engine.errors import ExitCode, UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.settings import Settings
 from iterand_engine.machine.signals import StopSignals
-from iterand_engine.machine.workspace import Workspace, open_workspace_dir
+from iterand_engine.machine.workspace import Workspace, existing_workspace_dir
 from iterand_engine.slots.drain import drain
 from iterand_engine.slots.places import our_processes, places
 from iterand_engine.store import Store
@@ -30,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> ExitCode:
     words = _parser().parse_args(arguments)
     try:
         with StopSignals() as signals:
-            workspace = open_workspace_dir(words.workspace)
-            with Store.open(workspace) as store:
+            workspace = existing_workspace_dir(words.workspace)
+            with Store.open(workspace, makes=False) as store:
                 place = _place(workspace, store, words.device, words.position)
                 drain(
                     workspace,

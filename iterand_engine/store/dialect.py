@@ -8,6 +8,7 @@ between. Readers are `query_only` and hold no transaction for long, so that the 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -18,7 +19,9 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import URL, ColumnElement, Connection, Engine, Float, Table, create_engine, event, func
 from sqlalchemy.dialects.sqlite import Insert, insert
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, ProgrammingError
+
+from iterand_engine.errors import UserError
 
 BUSY_TIMEOUT_S = 30.0
 # The errors of a query besides UserError: the file is locked for long, damaged or gone.
@@ -28,6 +31,12 @@ _LOG_LIMIT_BYTES = 16 * 2**20
 _JULIAN_DAY_OF_1970 = 2440587.5
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 # Errors of a disk that may pass: once it has room or is mounted again, the same write succeeds.
+_ADVICE = dict.fromkeys(_LOCKED, "another program holds it, so try again when that has ended")
+_ADVICE[sqlite3.SQLITE_FULL] = "make room on its disk and try again"
+_ADVICE |= dict.fromkeys(
+    (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR),
+    "it is damaged, so put back a copy of it (an upgrade leaves one beside it, which ends with .bak)",
+)
 _TRANSIENT = _LOCKED | {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 
 
@@ -43,7 +52,11 @@ def write_engine(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S, foreign_
 
 
 def read_engine(path: Path) -> Engine:
-    """Connections that cannot write; each transaction sees one state of the database."""
+    """Connections that cannot write; each transaction sees one state of the database.
+
+    Args:
+        path: the database; where this user may not write it, it is opened for reading alone.
+    """
     pragmas = (
         f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}",
         "PRAGMA query_only = ON",
@@ -53,9 +66,9 @@ def read_engine(path: Path) -> Engine:
 
 def _engine(path: Path, pragmas: Sequence[str], begin: str) -> Engine:
     engine = create_engine(
-        URL.create("sqlite", database=str(path)),
+        URL.create("sqlite", database=_address(path, "rwc"), query={"uri": "true"}),
         json_serializer=_to_json,
-        json_deserializer=from_json,  # gives what Python's gives, in half the time
+        json_deserializer=_from_json,
         connect_args={"timeout": 0},
     )
 
@@ -124,6 +137,11 @@ def is_locked(error: DBAPIError) -> bool:
     return _primary_code(error) in _LOCKED
 
 
+def is_ours(error: DBAPIError) -> bool:
+    """Whether a statement was wrong, or broke a constraint: a defect of the program, and not of the file."""
+    return isinstance(error, IntegrityError | InterfaceError | ProgrammingError)
+
+
 def is_transient(error: DBAPIError) -> bool:
     """Whether the same write may succeed later: locked, disk full, disk out of reach."""
     return _primary_code(error) in _TRANSIENT
@@ -190,15 +208,60 @@ def checkpoint_log(path: Path) -> bool:
         return False
 
 
+def in_words(path: Path, error: DBAPIError | sqlite3.Error) -> UserError:
+    """Say in one sentence why a database cannot be used, and what helps.
+
+    Args:
+        path: of the database.
+        error: what it raised.
+    """
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    advice = _ADVICE.get(code, "check the disk and its permissions, or choose another workspace")
+    return UserError(f"Cannot use the database {path} ({cause}): {advice}.")
+
+
+def _address(path: Path, mode: str) -> str:
+    """The URI of a database, with `mode` where this user may write it.
+
+    Otherwise SQLite reads it with the write-ahead log and its index of those who have it open. Where nobody
+    has, the file is read as one that does not change.
+
+    Raises:
+        UserError: the log has changes but no index, which SQLite cannot make where it may not write.
+    """
+    if not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return f"{path.absolute().as_uri()}?mode={mode}"
+    log, index = (path.with_name(f"{path.name}-{part}") for part in ("wal", "shm"))
+    if index.exists():
+        return f"{path.absolute().as_uri()}?mode=ro"
+    if log.exists() and log.stat().st_size:
+        raise UserError(
+            f"The last changes of the database are in {log}, which can only be read where you may write:"
+            f" copy {path.parent} and look at the copy."
+        )
+    return f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+
+
 def open_connection(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
     """A bare connection to a database that exists, without transactions of its own."""
     return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",
+        _address(path, "rw"),
         uri=True,
         timeout=busy_timeout_s,
         isolation_level=None,
         check_same_thread=False,
     )
+
+
+def _from_json(text: str | bytes) -> Any:
+    try:
+        return from_json(text)  # gives what Python's gives, in half the time
+    except ValueError as error:
+        raise UserError(
+            f"The workspace's database holds {text[:40]!r} where there must be JSON ({error}):"
+            " it is damaged, so put back a copy of it."
+        ) from None
 
 
 def _to_json(value: Any) -> str:

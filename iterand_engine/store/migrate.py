@@ -39,7 +39,6 @@ def prepare_database(
         UserError: the file is no such database, is newer than this program, has live runs to be upgraded, or
             its disk refuses a write-ahead log; or one of its files is a link.
     """
-    _refuse_links(path)
     with _troubles_said(path):
         found = _revision_of(path)
         if found == head:
@@ -58,14 +57,13 @@ def check_database(path: Path, *, head: str = SCHEMA_REVISION) -> None:
         UserError: there is no database yet, its schema is older or newer, one of its files is a link, or the
             file is no such database.
     """
-    _refuse_links(path)
     with _troubles_said(path):
         found = _revision_of(path)
         if found == head:
             return
         _refuse_unknown(path, found, head)
     if found is None:
-        raise UserError(f"There are no runs in {path.parent} yet: nothing was trained in this workspace.")
+        raise no_runs(path)
     raise UserError(
         f"The workspace's database {path} has the older schema {int(found)} and is only read here:"
         " `iterand runs` upgrades it, and keeps a copy."
@@ -78,27 +76,36 @@ def _refuse_links(path: Path) -> None:
         own_files.refuse_link(path.with_name(path.name + end))
 
 
+def no_runs(path: Path) -> UserError:
+    """What to say where there is no database yet."""
+    return UserError(f"There are no runs in {path.parent} yet: nothing was trained in this workspace.")
+
+
+def has_tables(path: Path) -> bool:
+    """Whether there is a database, and something in it.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    with _troubles_said(path):
+        return _revision_of(path) is not None
+
+
 @contextmanager
 def _troubles_said(path: Path) -> Iterator[None]:
     """Turn errors of the database into a UserError that says why it cannot be used."""
     try:
         yield
     except (sqlite3.DatabaseError, DatabaseError) as error:
-        cause = error.orig if isinstance(error, DatabaseError) else error
-        raise UserError(f"Cannot use the database {path} ({cause}): {_advice(error)}.") from error
-
-
-def _advice(error: sqlite3.DatabaseError | DatabaseError) -> str:
-    if isinstance(error, DatabaseError) and dialect.is_locked(error):
-        return "another program holds it, so try again when that has ended"
-    return "check the disk and its permissions, put back a copy of the file, or choose another workspace"
+        raise dialect.in_words(path, error) from error
 
 
 def _revision_of(path: Path) -> str | None:
     """Read the schema's number from a database; None for one without tables."""
+    _refuse_links(path)
     if not path.exists() or path.stat().st_size == 0:
         return None
-    with closing(sqlite3.connect(path, timeout=dialect.BUSY_TIMEOUT_S)) as connection:
+    with closing(dialect.open_connection(path)) as connection:
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not tables:
             return None

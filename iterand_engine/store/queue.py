@@ -14,6 +14,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import run_select, run_update
 from iterand_engine.store.records import EndKind, RunState
+from iterand_engine.store.states import STATES
 
 if TYPE_CHECKING:
     from iterand_engine.store.store import Store
@@ -66,7 +67,7 @@ def _refuse(rows: Sequence[Row[Any]], waiter: ProcessIdentity | None) -> None:
 
 
 def _bring_back(connection: Connection, row: Row[Any], *, forget_reason: bool) -> None:
-    if run_update.state_of(row) is not RunState(row.state):
+    if run_update.state_of(row) is not STATES[row.state]:
         run_update.interrupt(connection, row)
     values: dict[str, object] = {"lost_starts": 0, "device_errors": 0}
     if forget_reason:  # a waiter may give up, see `withdraw`

@@ -17,7 +17,7 @@ from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import dialect, schema, states
 from iterand_engine.store.records import RunRow, RunState
 from iterand_engine.store.series_rows import last_values
-from iterand_engine.store.states import Signs, derived_state, owner_of
+from iterand_engine.store.states import STATES, Signs, derived_state, owner_of
 
 GIVEN_UP = 0.0  # as `deleted_at`: the run's permanent removal has begun
 _run = schema.run
@@ -38,7 +38,6 @@ _PLAIN_FIELDS = (
 )
 _ID_AT, _STEP_AT, _ACCURACY_AT = (_SHOWN.index(_run.c[name]) for name in ("id", "step", "val_accuracy"))
 _STATE_AT, _TAGS_AT = len(_SHOWN), len(_SHOWN) + 1
-_STATES = {state.value: state for state in RunState}
 # SQLite takes 32,766 parameters in one statement, some builds 999.
 _IDS_AT_ONCE = 500
 _NAMED_AT_MOST = 2_000
@@ -160,7 +159,7 @@ def accuracies_so_far(connection: Connection, rows: Sequence[Row[Any]]) -> dict[
 
 
 def _plain_row(row: Row[Any], so_far: Mapping[str, float | None]) -> RunRow:
-    state = _STATES[row[_STATE_AT]]
+    state = STATES[row[_STATE_AT]]
     plain = object.__new__(RunRow)
     accuracy = so_far.get(row[_ID_AT], row[_ACCURACY_AT])
     judged = state, state, False, False, None, _words(row[_TAGS_AT]), accuracy
@@ -170,7 +169,7 @@ def _plain_row(row: Row[Any], so_far: Mapping[str, float | None]) -> RunRow:
 
 def fields_of(row: Row[Any], so_far: Mapping[str, float | None]) -> dict[str, Any]:
     """The fields of a `RunRow` from a row of a `row_query`, judged; `so_far` from `accuracies_so_far`."""
-    stored, signs = RunState(row.state), signs_of(row)
+    stored, signs = STATES[row.state], signs_of(row)
     judged = {
         "stored_state": stored,
         "state": derived_state(signs),
@@ -190,7 +189,7 @@ def _words(tags: str | None) -> tuple[str, ...]:
 def signs_of(row: Row[Any]) -> Signs:
     """Take from a row of a `row_query` the values that say whether its run's process lives."""
     return Signs(
-        stored=RunState(row.state),
+        stored=STATES[row.state],
         stop_requested=row.desired_state is not None,
         owner=owner_of(row.owner_host, row.owner_pid, row.owner_start_ticks, row.owner_boot_id),
         deadline=row.owner_deadline,

@@ -24,6 +24,7 @@ from iterand_engine.store.chunks import (
     cut_series,
     merge,
 )
+from iterand_engine.store.open_files import OpenFiles
 from iterand_engine.store.records import EndKind, Level, RunState, SeriesAxis
 from iterand_engine.store.schema import OWNER_COLUMNS
 from iterand_engine.store.series_rows import StoredSeries, stored_series
@@ -123,6 +124,7 @@ class RunWriter:
         self._run_id = run_id
         self._token = token
         self._engine = dialect.write_engine(db_path, busy_timeout_s=_BUSY_TIMEOUT_S)
+        self._files = OpenFiles(db_path)
         self._series: dict[str, StoredSeries] = {}
         self._chunks = Chunks(run_number=0)
         self._is_running = False
@@ -159,9 +161,11 @@ class RunWriter:
             Whether somebody asked the run to stop.
         Raises:
             OwnershipLost: another process owns the run; nothing was written.
+            UserError: the database's file is no longer the one that was opened.
             sqlalchemy.exc.DBAPIError: nothing was written.
         """
         with self._engine.begin() as connection:
+            self._files.check()
             monotonic_s = time.monotonic()  # after the lock is taken, so both clocks are read together
             now, stop = self._touch(connection, progress, monotonic_s)
             batch = _Batch(connection, self._run_id, dict(self._series), self._chunks, now - monotonic_s)

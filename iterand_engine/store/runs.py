@@ -17,6 +17,7 @@ from iterand_engine.errors import OwnershipLost
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import dialect, run_update, schema, slot_rows
 from iterand_engine.store.records import Json, NewRun, RunState
+from iterand_engine.store.states import STATES
 
 if TYPE_CHECKING:
     from iterand_engine.store.store import Store
@@ -59,7 +60,7 @@ def claim_run(store: Store, run_id: str) -> str:
         state = run_update.state_of(row)
         if state not in run_update.CLAIMABLE:
             raise run_update.not_claimable(row, state)
-        if state is not RunState(row.state):
+        if state is not STATES[row.state]:
             run_update.interrupt(connection, row)
         return run_update.take(connection, row)
 
@@ -119,11 +120,11 @@ def request_stop(store: Store, run_id: str) -> RunState:
         if state.is_live:
             run_update.change(connection, run_id, {"desired_state": _STOP})
             return RunState.STOPPING
-        lost = state is not RunState(row.state) and row.owner_pid is None
+        lost = state is not STATES[row.state] and row.owner_pid is None
         if state is RunState.QUEUED or lost:
             run_update.end(connection, run_id, RunState.STOPPED, "stopped", "stopped before it started")
             return RunState.STOPPED
-        if state is not RunState(row.state):
+        if state is not STATES[row.state]:
             run_update.interrupt(connection, row)
         return state
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, column, select, table
 
+from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
 from iterand_engine.machine.processes import ProcessIdentity
 from iterand_engine.store import dialect
@@ -19,6 +20,17 @@ STALE_AFTER_S = 15.0
 ADOPT_WITHIN_S = 60.0
 STALLED_AFTER_STEPS = 10
 STALLED_AT_LEAST_S = 60.0
+
+
+class _States(dict[str, RunState]):
+    def __missing__(self, text: object) -> RunState:
+        raise UserError(
+            f"The workspace's database holds a run with the state {text!r}, which this program does not know:"
+            " it is damaged, or of a newer version, so put back a copy of it."
+        )
+
+
+STATES = _States({state.value: state for state in RunState})
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,7 @@ def live_ids(connection: Connection) -> list[str]:
     live = []
     for row in connection.execute(query):
         owner = owner_of(row.owner_host, row.owner_pid, row.owner_start_ticks, row.owner_boot_id)
-        signs = Signs(RunState(row.state), False, owner, row.owner_deadline, row.heartbeat_at, row.now)
+        signs = Signs(STATES[row.state], False, owner, row.owner_deadline, row.heartbeat_at, row.now)
         if derived_state(signs).is_live:
             live.append(str(row.id))
     return live

@@ -14,6 +14,7 @@ from iterand_engine.errors import UserError
 from iterand_engine.store import dialect, run_update, schema
 from iterand_engine.store.records import RunState
 from iterand_engine.store.run_select import GIVEN_UP
+from iterand_engine.store.states import STATES
 
 if TYPE_CHECKING:
     from iterand_engine.store.store import Store
@@ -38,7 +39,7 @@ def _discard(connection: Connection, row: Row[Any]) -> None:
         raise UserError(f"Run {row.id} is {state}: stop it first (`iterand stop {row.id[:8]}`).")
     if state is RunState.QUEUED:
         run_update.end(connection, row.id, RunState.STOPPED, "stopped", "stopped before it started")
-    elif state is not RunState(row.state):
+    elif state is not STATES[row.state]:
         run_update.interrupt(connection, row)
     run_update.change(connection, row.id, {"deleted_at": dialect.now()})
 

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from itertools import islice
 from pathlib import Path
 
-from iterand_engine.errors import UserError
 from iterand_engine.store import dialect
+from iterand_engine.store.open_files import OpenFiles
 from iterand_engine.store.reading import ChangeFeed
 from iterand_engine.store.records import Changes
 
@@ -26,10 +26,10 @@ class ChangeWatcher(ChangeFeed):
     """
 
     def __init__(self, db_path: Path) -> None:
-        self._path = db_path
         self._connection = dialect.open_connection(db_path)
         self._connection.execute("PRAGMA query_only = ON")
-        self._file = self._file_now()
+        self._files = OpenFiles(db_path)
+        self._files.check()
         self._version: int | None = None
         self._serial: int | None = None
         self._live: dict[str, int] = {}
@@ -43,10 +43,7 @@ class ChangeWatcher(ChangeFeed):
         Raises:
             UserError: the database's file is gone, or another file is in its place.
         """
-        if self._file_now() != self._file:
-            raise UserError(
-                f"{self._path} was replaced by another file while it was open: open the workspace again."
-            )
+        self._files.check()
         # The version first: a commit between the statements is then reported twice rather than never.
         version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
         if version == self._version:
@@ -86,12 +83,3 @@ class ChangeWatcher(ChangeFeed):
             marks = ", ".join("?" * len(some))
             found |= dict(self._connection.execute(f"{_SHOWN} AND id IN ({marks})", some).fetchall())
         return found
-
-    def _file_now(self) -> tuple[int, int]:
-        try:
-            stat = self._path.stat()
-        except FileNotFoundError:
-            raise UserError(
-                f"The workspace's database {self._path} is gone: bring it back, or open another workspace."
-            ) from None
-        return stat.st_dev, stat.st_ino

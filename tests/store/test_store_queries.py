@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import from_json
 from sqlalchemy import func, select, text
-from sqlalchemy.exc import OperationalError
 
 from iterand_engine.errors import UserError
 from iterand_engine.store import (
@@ -321,7 +320,7 @@ def test_that_deleting_a_run_deletes_all_of_it(place: Place) -> None:
 
 
 def test_that_readers_cannot_write(place: Place) -> None:
-    with pytest.raises(OperationalError, match="readonly"), place.store.reading() as connection:
+    with pytest.raises(UserError, match="readonly"), place.store.reading() as connection:
         connection.execute(schema.run.delete())
 
 
