@@ -78,6 +78,8 @@ def test_that_the_page_on_the_command_line_names_every_command_and_every_field_o
 
 
 def test_that_doctor_finds_that_training_works_here(workspace_dir: Path) -> None:
+    with opened(workspace_dir):
+        pass
     done = iterand("doctor", "--workspace", workspace_dir)
     assert done.code == 0, done.out
     assert done.out.splitlines()[-1] == "Training works here."

@@ -53,17 +53,46 @@ def refused(done: Done) -> str:
     ],
 )
 def test_that_a_mistake_is_answered_in_one_sentence(workspace_dir: Path, words: list[str], said: str) -> None:
+    with opened(workspace_dir):
+        pass  # somebody trained here before
     assert said in refused(iterand(*words, "--workspace", workspace_dir))
     with opened(workspace_dir) as (_, store):
         assert store.reader.runs() == []  # nothing was made
 
 
-@pytest.mark.parametrize("words", [["runs"], ["settings"], ["data", "list"], ["extensions", "list"]])
-def test_that_a_workspace_that_was_not_there_is_told_once(tmp_path: Path, words: list[str]) -> None:
+_LOOKS = [
+    *(["runs"], ["show", "x"], ["log", "x"], ["top", "--once"], ["queue"], ["clean"], ["work"]),
+    *(["stop", "x"], ["delete", "x"], ["resume", "x"], ["queue", "--resume", "x"], ["settings"]),
+    *(["export", "x", "--format", "masks", "--out", "y"], ["data", "list"], ["extensions", "list"]),
+]
+
+
+@pytest.mark.parametrize("words", _LOOKS, ids=" ".join)
+def test_that_looking_makes_no_workspace(tmp_path: Path, words: list[str]) -> None:
     folder = tmp_path / "mistyped"
+    said = refused(iterand(*words, "--workspace", folder))
+    assert said.startswith(f"There is no workspace {folder}: name the folder of one that exists.")
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("words", [["runs"], ["show", "x"], ["queue"], ["stop", "x"]], ids=" ".join)
+def test_that_looking_makes_no_database(tmp_path: Path, words: list[str]) -> None:
+    said = refused(iterand(*words, "--workspace", tmp_path))
+    assert said == f"There are no runs in {tmp_path} yet: nothing was trained in this workspace."
+    assert not (tmp_path / "iterand.db").exists()
+
+
+def test_that_the_users_own_place_need_not_exist_to_list_what_there_is() -> None:
+    for words in (["data", "list"], ["settings"], ["presets"]):
+        assert iterand(*words).code == 0
+    assert "There are no runs" in refused(iterand("runs"))
+
+
+def test_that_a_new_workspace_is_noted_once(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
     reported = f"There was no workspace {folder}: a new one was made there."
-    assert reported in iterand(*words, "--workspace", folder).err
-    assert reported not in iterand(*words, "--workspace", folder).err
+    assert reported in iterand("settings", "set", "test_lock", "true", "--workspace", folder).err
+    assert reported not in iterand("settings", "set", "test_lock", "false", "--workspace", folder).err
 
 
 def test_that_usage_errors_have_the_same_exit_code(workspace_dir: Path) -> None:
