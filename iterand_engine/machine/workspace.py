@@ -128,13 +128,17 @@ class Workspace:
     @property
     def is_writable(self) -> bool:
         """Whether this user may change files here; one that is not can be looked at."""
-        return os.access(self.root, os.W_OK | os.X_OK) and (
-            not self.db_path.exists() or os.access(self.db_path, os.W_OK)
-        )
+        return may_write(self.root) and (not self.db_path.exists() or may_write(self.db_path))
 
     def warning(self) -> str | None:
         """One sentence where the folder is on a network or synced drive, on which a database is not safe."""
         return filesystem_warning(self.root)
+
+
+def may_write(path: Path) -> bool:
+    """Whether this process may write a file, or make files in a folder."""
+    mode = os.W_OK | (os.X_OK if path.is_dir() else 0)
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def is_run_id(text: str) -> bool:
@@ -227,7 +231,7 @@ def open_workspace_dir(path: Path | str | None = None) -> Workspace:
             f"Cannot make the workspace {workspace.root} ({error.strerror}): name another folder.",
             Advice.OTHER_WORKSPACE,
         ) from error
-    if not os.access(workspace.root, os.W_OK | os.X_OK):
+    if not may_write(workspace.root):
         raise UserError(
             f"The workspace {workspace.root} cannot be written: correct its permissions"
             " or name another folder.",

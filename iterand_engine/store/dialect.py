@@ -8,7 +8,6 @@ between. Readers are `query_only` and hold no transaction for long, so that the 
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, ProgrammingError
 
 from iterand_engine.errors import UserError
+from iterand_engine.machine.workspace import may_write
 
 BUSY_TIMEOUT_S = 30.0
 # The errors of a query besides UserError: the file is locked for long, damaged or gone.
@@ -230,7 +230,7 @@ def _address(path: Path, mode: str) -> str:
     Raises:
         UserError: the log has changes but no index, which SQLite cannot make where it may not write.
     """
-    if not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+    if not path.exists() or (may_write(path) and may_write(path.parent)):
         return f"{path.absolute().as_uri()}?mode={mode}"
     log, index = (path.with_name(f"{path.name}-{part}") for part in ("wal", "shm"))
     if index.exists():
