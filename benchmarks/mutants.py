@@ -37,13 +37,13 @@ from coverage import CoverageData
 from benchmarks.mutations import ROOT, Mutant, all_mutants
 
 ROOMS = ("pruning", "training", "store", "results")
-_TEST = re.compile(r"(tests/[^|]*?::[^|]*?)(?: \((?:setup|call|teardown)\))?(?:\||$)")
+_TEST = re.compile(r"(tests/[^|]*?::[^|]*?)(?: \((setup|call|teardown)\))?(?:\|(setup|run|teardown))?$")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/\S+::.*?)(?: - |$)", re.MULTILINE)
 HANGS_S = 60  # for one test
 
 
 class Covered:
-    """Which tests run which line.
+    """Which tests run which line. What a test's set-up runs counts for its whole file, which may share it.
 
     Args:
         data: of coverage, recorded with a context for each test.
@@ -53,14 +53,28 @@ class Covered:
         recorded = CoverageData(basename=str(data))
         recorded.read()
         self._lines: dict[str, dict[int, set[str]]] = {}
+        shared: dict[tuple[str, int], set[str]] = {}
         for path in recorded.measured_files():
-            _, _, inner = path.rpartition("iterand_engine/")
-            by_line = self._lines.setdefault(f"iterand_engine/{inner}", defaultdict(set))
+            by_line = self._by_path(path)
             for line, contexts in recorded.contexts_by_lineno(path).items():
-                by_line[line] |= {found[1] for one in contexts if (found := _TEST.search(one))}
+                found = [match for one in contexts if (match := _TEST.search(one))]
+                by_line[line] |= {match[1] for match in found}
+                shared[path, line] = {
+                    match[1].partition("::")[0] for match in found if "setup" in match.groups()
+                }
+        of_file: dict[str, set[str]] = defaultdict(set)
+        for test in {test for each in self._lines.values() for tests in each.values() for test in tests}:
+            of_file[test.partition("::")[0]].add(test)
+        for (path, line), files in shared.items():
+            for file in files:
+                self._by_path(path)[line] |= of_file[file]
         self._reach = Counter(
             test for each in self._lines.values() for tests in each.values() for test in tests
         )
+
+    def _by_path(self, path: str) -> dict[int, set[str]]:
+        _, _, inner = path.rpartition("iterand_engine/")
+        return self._lines.setdefault(f"iterand_engine/{inner}", defaultdict(set))
 
     @property
     def every(self) -> set[str]:

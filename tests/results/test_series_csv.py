@@ -10,6 +10,7 @@ import pytest
 
 from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
+from iterand_engine.results import series_csv
 from iterand_engine.results.series_csv import HEAD, write_series
 from iterand_engine.store import Recorder, RunState, Store
 from iterand_engine.store.runs import adopt_run, claim_run, create_run
@@ -89,3 +90,12 @@ def test_that_mistakes_are_told_in_a_sentence(store: Store, tmp_path: Path) -> N
         write_series(store, "no-such-run", tmp_path / "series.csv")
     with pytest.raises(UserError, match="Cannot write"):
         write_series(store, trained(store, points=3), tmp_path / "missing" / "series.csv")
+
+
+def test_that_a_series_of_more_layers_than_are_written_at_once_is_written(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(series_csv, "_ROWS_AT_ONCE", 1)
+    write_series(store, trained(store, points=3), tmp_path / "series.csv")
+    flips = [row for row in read(tmp_path / "series.csv") if row[0] == "flips"]
+    assert [row[1:3] for row in flips] == [[layer, step] for step in ("3", "7") for layer in LAYERS]

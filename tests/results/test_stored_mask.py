@@ -45,6 +45,11 @@ def assert_as_expected(layers: Mapping[str, LayerMask], epoch: int, expected: di
 # released files
 
 
+def test_that_the_version_that_is_written_was_released() -> None:
+    kept = [int(folder.name.removeprefix("masks-")) for folder in RELEASED.parent.glob("masks-*")]
+    assert max(kept) == stored_mask.VERSION
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_that_released_epoch_files_are_read_bit_for_bit(version: int) -> None:
     folder, expected = released(version)

@@ -140,6 +140,14 @@ def test_that_a_name_that_several_have_is_refused_with_their_ids(place: Place) -
     with pytest.raises(UserError, match="means 2 runs") as caught:
         place.store.reader.resolve("same")
     assert all(run_id in str(caught.value) for run_id in ids)
+    assert " more" not in str(caught.value)
+
+
+def test_that_of_many_runs_of_one_name_the_newest_are_listed(place: Place) -> None:
+    ids = [place.new_run("same") for _ in range(13)]
+    with pytest.raises(UserError, match=r"means 13 runs: .* and 3 more\.$") as caught:
+        place.store.reader.resolve("same")
+    assert [run_id in str(caught.value) for run_id in ids] == 3 * [False] + 10 * [True]
 
 
 def test_that_a_name_which_also_begins_an_id_is_refused(place: Place) -> None:
