@@ -43,7 +43,7 @@ HANGS_S = 60  # for one test
 
 
 class Covered:
-    """Which tests run which line. What a test's set-up runs counts for its whole file, which may share it.
+    """Which tests run which line; what the set-up of one runs counts for all of its file, which may share it.
 
     Args:
         data: of coverage, recorded with a context for each test.
