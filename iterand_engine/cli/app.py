@@ -101,7 +101,7 @@ COMMANDS = (  # in the order in which `--help` lists them
     CommandEntry(
         "clean",
         "trash",
-        "List what is large, first the trash, and remove the trash and what killed writers left.",
+        "List what is large; empty the trash, remove what killed writers left, make the database smaller.",
     ),
     CommandEntry(
         "unlock", "settings", "Let the test accuracy of runs be seen under the test lock; this is recorded."

@@ -88,7 +88,7 @@ def opened(folder: Path | None, *, names_entries: bool = True, makes: bool = Fal
 
     workspace = workspace_at(folder) if makes else existing_workspace_dir(folder)
     settings = Settings.load(workspace)
-    with Store.open(workspace, makes=makes) as store:
+    with Store.open(workspace, makes=makes or workspace.is_laid_out) as store:
         needs_entries = names_entries or store.was_upgraded
         with _extensions(workspace) if needs_entries else nullcontext():
             if store.was_upgraded:

@@ -126,6 +126,11 @@ class Workspace:
         return self._top(top).joinpath(*rest)
 
     @property
+    def is_laid_out(self) -> bool:
+        """Whether its folders were made: a workspace, which may have no run yet, and not just any folder."""
+        return all(folder.is_dir() for folder in (self.data_dir, self.extensions_dir, self.runs_dir))
+
+    @property
     def is_writable(self) -> bool:
         """Whether this user may change files here; one that is not can be looked at."""
         return may_write(self.root) and (not self.db_path.exists() or may_write(self.db_path))

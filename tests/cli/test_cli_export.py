@@ -55,7 +55,7 @@ def trained(folder: Path, method: dict[str, Any], stop_at: int | None = None) ->
         seen.append(_looked(trainer))
         return score
 
-    with common.opened(folder / "ws") as at, pytest.MonkeyPatch.context() as patch:
+    with common.opened(folder / "ws", makes=True) as at, pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "test", test_and_look)
         run_id = new_run(at, config)
         around = hooks(should_stop=lambda step: step == stop_at)
@@ -218,7 +218,7 @@ def test_that_without_validation_images_there_is_no_best(tmp_path: Path) -> None
     config = RunConfig.from_mapping(
         load_yaml(config_file(tmp_path, data={"val_fraction": 0.0}, training={"epochs": 1})).to_mapping()
     )
-    with common.opened(tmp_path / "ws") as at:
+    with common.opened(tmp_path / "ws", makes=True) as at:
         run_id = new_run(at, config)
         train.work(at.workspace, at.store, run_id, claim_run(at.store, run_id))
     done = iterand(

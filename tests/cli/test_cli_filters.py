@@ -73,7 +73,9 @@ def test_that_the_accuracy_so_far_is_listed(folder: Path) -> None:
 
 def test_that_finding_nothing_and_having_nothing_are_told_apart(folder: Path, workspace_dir: Path) -> None:
     assert "No run meets this filter" in iterand("runs", "nothing", "--workspace", folder).out
-    assert "There are no runs yet" in iterand("runs", "--workspace", workspace_dir).out
+    assert "There are no runs in" in iterand("runs", "--workspace", workspace_dir).err
+    with Store.open(open_workspace_dir(workspace_dir)):
+        assert "There are no runs yet" in iterand("runs", "--workspace", workspace_dir).out
 
 
 def test_that_a_wrong_filter_is_a_users_mistake(folder: Path) -> None:

@@ -26,6 +26,7 @@ from iterand_engine.config.run_config import load_yaml
 from iterand_engine.errors import UserError
 from iterand_engine.machine.plain_text import unfit_in, visible
 from iterand_engine.machine.run_log import log_path
+from iterand_engine.machine.workspace import open_workspace_dir
 from iterand_engine.store import NewRun, RunState
 from iterand_engine.store.labels import set_notes, set_tags
 from iterand_engine.store.runs import create_run
@@ -117,6 +118,7 @@ def test_that_the_live_board_shows_hostile_texts_in_their_lines() -> None:
     assert not any(line.startswith("run 2") for line in plain.splitlines())
 
 
+@pytest.mark.usefixtures("workspace")
 def test_that_a_defect_and_a_wrong_word_are_shown_in_plain_text(
     workspace_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,7 +225,7 @@ def test_that_a_terminal_of_ascii_gets_names_in_escapes(no_slots: Path, tmp_path
 
 def test_that_a_workspace_with_invalid_bytes_in_its_name_can_be_used_in_ascii(tmp_path: Path) -> None:
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/work\xff\xe9\x1b"))
-    folder.mkdir()
+    open_workspace_dir(folder)
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),

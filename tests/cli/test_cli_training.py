@@ -188,7 +188,7 @@ def _stopped_before_the_end(config: Path, folder: Path) -> str:
     from iterand_engine.cli import train as training
     from iterand_engine.config.run_config import load_yaml
 
-    with common.opened(folder) as at:
+    with common.opened(folder, makes=True) as at:
         run_id = training.new_run(at, load_yaml(config))
         around = hooks(should_stop=lambda step: step == 11)
         train.work(at.workspace, at.store, run_id, claim_run(at.store, run_id), around)

@@ -61,6 +61,7 @@ def test_that_delete_and_undelete_say_what_they_did(workspace_dir: Path) -> None
     assert (shown(workspace_dir), files(workspace_dir)) == ({one}, {one, other})
 
 
+@pytest.mark.usefixtures("workspace")
 def test_that_undelete_alone_lists_the_trash(workspace_dir: Path) -> None:
     assert iterand("undelete", "--workspace", workspace_dir).out == "The trash is empty.\n"
     first, last = new_run(workspace_dir, "[red]one"), new_run(workspace_dir, "two")
@@ -209,6 +210,7 @@ def test_that_ctrl_c_at_the_question_removes_nothing(
     assert iterand("undelete", run_id, "--workspace", workspace_dir).code == 0
 
 
+@pytest.mark.usefixtures("workspace")
 def test_that_remains_of_a_run_that_is_gone_are_listed_and_removed(workspace_dir: Path) -> None:
     orphan = "0" * 8 + "-0000-4000-8000-" + "0" * 12
     (workspace_dir / "trash" / orphan).mkdir(parents=True)

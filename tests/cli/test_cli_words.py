@@ -13,6 +13,7 @@ import pytest
 from iterand_engine.cli.app import make_program
 from iterand_engine.cli.words import as_typed, forget, help_by, note_workspace
 from iterand_engine.errors import Advice
+from iterand_engine.machine.workspace import open_workspace_dir
 from tests.cli.test_cli_mistakes import refused
 from tests.command_line import config_file, did, iterand, opened
 
@@ -53,8 +54,7 @@ def suggested(text: str) -> list[list[str]]:
 def test_that_what_is_suggested_names_the_workspace_and_can_be_typed(
     tmp_path: Path, words: list[str]
 ) -> None:
-    folder = tmp_path / "my runs"
-    folder.mkdir()
+    folder = open_workspace_dir(tmp_path / "my runs").root
     done = iterand(*words, "--workspace", folder)
     commands = suggested(done.out + done.err)
     assert commands, (done.out, done.err)
@@ -75,7 +75,7 @@ def test_that_a_run_that_can_go_on_says_how_with_the_workspace(workspace_dir: Pa
 def test_that_nothing_is_added_where_no_workspace_was_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ITERAND_WORKSPACE", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("ITERAND_WORKSPACE", str(open_workspace_dir(tmp_path / "elsewhere").root))
     iterand("runs", "--workspace", tmp_path)
     assert "`iterand train --preset quickstart`" in iterand("runs").out
 

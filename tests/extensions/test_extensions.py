@@ -183,7 +183,8 @@ def test_that_commands_and_the_python_door_leave_nothing_active(workspace: Works
     with open_workspace(workspace.root) as ws:
         assert ws.runs("depth>1") == []
         assert extension_entries() == ()
-    assert "no field 'depth'" in iterand("runs", "depth>1", "--workspace", workspace.root.parent / "x").err
+    other = open_workspace_dir(workspace.root.parent / "x")
+    assert "no field 'depth'" in iterand("runs", "depth>1", "--workspace", other.root).err
 
 
 def test_that_two_files_cannot_declare_one_name(workspace: Workspace) -> None:

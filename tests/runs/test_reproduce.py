@@ -33,7 +33,7 @@ Fill = Callable[[Recorder], None]
 
 def trained(folder: Path, stop_at: int | None = None, **changes: Any) -> str:
     """Train a tiny run in the workspace `ws` of a folder."""
-    with common.opened(folder / "ws") as at:
+    with common.opened(folder / "ws", makes=True) as at:
         run_id = new_run(at, load_yaml(config_file(folder, **changes)))
         around = hooks(should_stop=lambda step: step == stop_at)
         train.work(at.workspace, at.store, run_id, claim_run(at.store, run_id), around)
@@ -86,7 +86,7 @@ def test_that_unlike_networks_behind_equal_series_are_reported(
 
 def test_that_a_stop_ends_the_comparison_early(tmp_path: Path) -> None:
     run_id = trained(tmp_path)
-    with common.opened(tmp_path / "ws") as at:
+    with common.opened(tmp_path / "ws", makes=True) as at:
         around = hooks(should_stop=lambda step: step == 5)
         comparison = reproduce_run(at.workspace, at.store, run_id, around=around)
     assert (comparison.steps, comparison.is_identical, comparison.was_stopped) == (5, True, True)
