@@ -35,6 +35,7 @@ _BEFORE_QT = (
     "iterand_engine.results.filters",
     "iterand_engine.results.next_steps",
     "iterand_engine.config.presets",
+    "iterand_engine.preflight.probe_client",
     "iterand_engine.slots.drain",
     "iterand_engine.results.series_csv",
     "iterand_engine.store.labels",

@@ -41,7 +41,7 @@ def test_that_an_impossible_path_is_refused(path: str, said: str) -> None:
         user_path(path, "data.path")
     assert str(refused.value).startswith("data.path '")
     assert str(refused.value).endswith(f" is not possible: {said}.")
-    with pytest.raises(UserError, match="is not possible|which has no character"):
+    with pytest.raises(UserError, match=r"is not possible|which has no character"):
         RunConfig.from_mapping({"data": {"dataset": "npz", "path": path}})
 
 

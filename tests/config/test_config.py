@@ -10,13 +10,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iterand_engine.cli.option_docs import configuration_page
-from iterand_engine.config.catalog import DATASETS, METHODS, MODELS
+from iterand_engine.config.catalog import DATASETS, MODELS
 from iterand_engine.config.presets import presets
 from iterand_engine.config.run_config import RunConfig, load_yaml, to_yaml
 from iterand_engine.errors import UserError
 from iterand_engine.machine.yaml import parse_yaml
-from tests.paths import ROOT
 
 # The contract, written down a second time on purpose: a released default never changes.
 DEFAULTS = yaml.safe_load("""
@@ -374,30 +372,3 @@ def test_that_a_name_is_made_where_none_is_given() -> None:
     assert RunConfig().display_name == "resnet18-x1-iterand"
     assert RunConfig.from_mapping({"model": {"width_factor": 0.25}}).display_name == "resnet18-x0.25-iterand"
     assert RunConfig.from_mapping({"name": "mine"}).display_name == "mine"
-
-
-def test_that_the_page_about_the_options_is_current() -> None:
-    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    assert page == configuration_page(), (
-        "run `python -m iterand_engine.cli.option_docs docs/configuration.md`"
-    )
-
-
-def test_that_the_page_shows_every_option_with_help() -> None:
-    lines = configuration_page().splitlines()
-
-    def leaves(mapping: dict[str, Any], prefix: str = "") -> list[str]:
-        return [
-            path
-            for key, value in mapping.items()
-            for path in (leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key])
-        ]
-
-    for path in leaves(DEFAULTS):
-        rows = [line for line in lines if line.startswith(f"| `{path}` |")]
-        assert rows, path
-        for row in rows:
-            cells = [cell.strip() for cell in row.strip("|").split(" | ")]
-            assert all(cells[:1] + cells[-1:]), row
-    for name in METHODS:
-        assert f"### `name: {name}`" in lines

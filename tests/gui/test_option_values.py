@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from iterand_engine.config.yaml import parse_yaml
 
 from iterand_engine.config.run_config import to_yaml
+from iterand_engine.machine.yaml import parse_yaml
 from iterand_engine.runs.sweeps import plan
 from iterand_gui.forms.specs import specs
 from iterand_gui.forms.values import (

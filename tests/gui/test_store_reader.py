@@ -261,7 +261,7 @@ def test_that_a_database_that_is_gone_or_another_is_reported(store: Store, reade
     reader.look()
     path = store.workspace.db_path
     elsewhere = path.rename(path.with_name("elsewhere.db"))
-    with pytest.raises(UserError, match="is gone: bring it back"):
+    with pytest.raises(UserError, match="is gone while it was open: bring"):
         reader.look()
     path.write_bytes(elsewhere.read_bytes())
     with pytest.raises(UserError, match="was replaced by another file"):

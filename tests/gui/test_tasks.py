@@ -139,6 +139,7 @@ def test_that_a_command_gives_its_output(qtbot: QtBot, jobs: Jobs) -> None:
     assert "quickstart" in output.text
 
 
+@pytest.mark.usefixtures("workspace")
 def test_that_a_failed_command_says_so_in_the_engines_words(qtbot: QtBot, jobs: Jobs) -> None:
     job = jobs.command(["show", "nobody"], "Show")
     ((name, sentence),) = ended(qtbot, job).said
