@@ -177,7 +177,8 @@ def iterand(*words):
 
 folder = "made"
 at = ("--workspace", folder)
-found = {"fetch": iterand("data", "fetch", "levels", *at), "list": iterand("data", "list", *at)}
+open_workspace_dir(Path(folder))
+found = {"list": iterand("data", "list", *at), "fetch": iterand("data", "fetch", "levels", *at)}
 trained = iterand("train", sys.argv[1], *at)
 run_id = trained.split()[1]
 found["show"] = json.loads(iterand("show", run_id, "--json", *at))
