@@ -20,6 +20,7 @@ from iterand_engine.machine.devices import Device, default_threads, find_device,
 from iterand_engine.machine.environment import differences, snapshot
 from iterand_engine.machine.processes import current
 from iterand_engine.runs.faults import FaultKind, explain
+from iterand_engine.runs.group_key import refuse_changed
 from iterand_engine.store import EndKind, Recorder, RunState, Store
 from iterand_engine.store.runs import adopt_run
 
@@ -51,10 +52,12 @@ def prepare(store: Store, run_id: str, device: str | None = None) -> Start:
         run_id: the run's id.
         device: id of the device to train on; by default the configuration's.
     Raises:
-        UserError: there is no such run, or no such device here.
+        UserError: there is no such run, no such device here, or the run's data is read differently by now.
     """
     detail = store.reader.run(run_id)
     config = RunConfig.from_mapping(detail.config)
+    with concerning("data"):
+        read_differently = refuse_changed(detail, config)
     with concerning("device"):
         found = find_device(device or config.compute.device)
     earlier = detail.environments[0].snapshot if detail.environments else {}
@@ -65,7 +68,8 @@ def prepare(store: Store, run_id: str, device: str | None = None) -> Start:
     changed = differences(earlier, environment) if earlier else []
     notes = [f"the environment differs from the first start: {change}" for change in changed]
     slow = precision_note(config.compute.precision, found)
-    return Start(config, found, threads, environment, (*notes, *([slow] if slow else [])))
+    notes += [*read_differently, *([slow] if slow else [])]
+    return Start(config, found, threads, environment, tuple(notes))
 
 
 @contextmanager

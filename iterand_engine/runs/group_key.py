@@ -24,6 +24,8 @@ from iterand_engine.config.catalog import DATASETS, RULES
 from iterand_engine.config.method_options import RuleChoice
 from iterand_engine.config.options import is_neutral
 from iterand_engine.config.run_config import RunConfig
+from iterand_engine.errors import UserError
+from iterand_engine.store.records import RunDetail
 
 _NOT_COUNTED = ("name", "compute", "recording")
 
@@ -66,6 +68,38 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
 def behaviour_of(config: RunConfig) -> dict[str, int]:
     """Give the tags of a run made now: by name, the newest number of each change that applies to it."""
     return {one.name: one.number for one in BEHAVIOURS if one.applies(config)}
+
+
+def changed_since(config: RunConfig, behaviour: Mapping[str, int]) -> list[Behaviour]:
+    """The changes of meaning that came after a run was made and can change its results.
+
+    Args:
+        config: of the run.
+        behaviour: its stored tags.
+    """
+    return [one for one in BEHAVIOURS if one.applies(config) and behaviour.get(one.name, 0) < one.number]
+
+
+def refuse_changed(detail: RunDetail, config: RunConfig) -> list[str]:
+    """Refuse to train a run on, or again, where its options mean something else by now.
+
+    Whether an extension's dataset has image files shows only when it is read, so its runs go on, with a note.
+
+    Returns:
+        Notes for the user.
+    Raises:
+        UserError: the run would go on with other data than it was made for.
+    """
+    changes = changed_since(config, detail.behaviour)
+    said = " ".join(one.changed for one in changes)
+    if changes and DATASETS[config.data.dataset].origin is None:
+        raise UserError(
+            f"Run {detail.id} was made by version {detail.program_version}, and its data is read differently "
+            f"since: {said} Train its configuration anew, or go on with that version."
+        )
+    return (
+        [f"if the dataset has image files, they are read differently since then: {said}"] if changes else []
+    )
 
 
 def group_key(config: RunConfig, *, fingerprint: str, precision: str, extensions: Sequence[str] = ()) -> str:

@@ -22,6 +22,7 @@ from iterand_engine.machine.environment import differences
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace, open_workspace_dir
 from iterand_engine.results.groups import is_same_experiment
+from iterand_engine.runs.group_key import refuse_changed
 from iterand_engine.runs.make import make_run
 from iterand_engine.runs.train import work
 from iterand_engine.store import RunDetail, RunState, Series, SeriesInfo, Store
@@ -112,6 +113,7 @@ def reproduce_run(
 def _repeated_config(original: RunDetail) -> RunConfig:
     """Give a run's configuration with device, threads and the like fixed as at its first start."""
     config = RunConfig.from_mapping(original.config)
+    refuse_changed(original, config)
     if not original.environments:
         raise UserError(f"Run {original.id} was never started, so there is nothing to compare.")
     first = original.environments[0].snapshot
