@@ -80,6 +80,13 @@ def test_that_a_run_whose_process_died_goes_back_to_the_queue(place: Place) -> N
     assert "ended without a word" in place.store.reader.events(run_id)[-1].text
 
 
+def test_that_a_claim_of_a_run_whose_process_died_says_so_in_its_events(place: Place) -> None:
+    run_id = place.new_run()
+    adopt_run(place.store, run_id, claim_run(place.store, run_id), GONE, {})
+    claim_run(place.store, run_id)
+    assert "ended without a word" in place.store.reader.events(run_id)[-1].text
+
+
 def test_that_moved_runs_keep_the_order_given(place: Place) -> None:
     ids = {name: place.new_run(name) for name in "abcde"}
     queue.enqueue(place.store, [ids["d"], ids["b"], ids["d"]], first=True)
