@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from iterand_engine.config.run_config import data_options_class
+from iterand_engine.config.run_config import DataConfig, data_options_class
 from iterand_engine.errors import UserError
 from iterand_engine.runs.group_key import key_of
 from iterand_engine.store import Store, identities
@@ -43,6 +43,26 @@ def note_fingerprint(store: Store, dataset: str, fingerprint: str) -> None:
     """
     lacking = identities.without_fingerprint(store, dataset)
     identities.put_fingerprints(store, _proven(lacking, fingerprint), fingerprint)
+
+
+def refuse_other_data(store: Store, run_id: str, data: DataConfig, fingerprint: str) -> None:
+    """Refuse to train a run on data that is not what it was made for; one without a fingerprint goes on.
+
+    Args:
+        store: the run's.
+        run_id: which run.
+        data: its options.
+        fingerprint: of the data that was just opened for it.
+    Raises:
+        UserError: the run was made for other data.
+    """
+    made_for = store.reader.run(run_id).fingerprint
+    if made_for not in (None, fingerprint):
+        named = f"data.path {data.path!r}" if data.path else f"the dataset {data.dataset}"
+        raise UserError(
+            f"Run {run_id} was made for other data than {named} has now (fingerprint {made_for}, now "
+            f"{fingerprint}): put the data back that it was made for, or train its configuration anew."
+        )
 
 
 def _data_of(one: Identity) -> str:

@@ -17,7 +17,7 @@ import torch
 from iterand_engine.config.run_config import RunConfig
 from iterand_engine.data.dataset import Dataset
 from iterand_engine.data.open import open_dataset
-from iterand_engine.errors import concerning
+from iterand_engine.errors import UserError, concerning
 from iterand_engine.machine.devices import Device
 from iterand_engine.machine.settings import Settings, data_roots
 from iterand_engine.machine.workspace import Workspace
@@ -25,7 +25,7 @@ from iterand_engine.pruning.methods.base import RunPlan
 from iterand_engine.runs.adopt import Start, adopted
 from iterand_engine.runs.build import build_network, make_method
 from iterand_engine.runs.files import RunFiles, load_checkpoint
-from iterand_engine.runs.fingerprints import note_fingerprint
+from iterand_engine.runs.fingerprints import note_fingerprint, refuse_other_data
 from iterand_engine.store import Recorder, RunState, Store
 from iterand_engine.training import final_state
 from iterand_engine.training.checkpoint import Checkpoint, Position
@@ -168,7 +168,12 @@ class RunSession(Hooks):
                 seed=config.training.seed,
                 channels_last=numerics.channels_last,
             )
-        note_fingerprint(self._store, config.data.dataset, dataset.fingerprint)
+            note_fingerprint(self._store, config.data.dataset, dataset.fingerprint)
+            try:
+                refuse_other_data(self._store, self._run_id, config.data, dataset.fingerprint)
+            except UserError:
+                dataset.close()
+                raise
         return dataset
 
     def _trainer(self, task: Task) -> Trainer:

@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from iterand_engine.machine.resources import resource
@@ -180,6 +181,26 @@ def test_that_a_run_whose_data_went_away_stays_resumable(workspace_dir: Path, tm
     assert (refused.code, refused.out) == (2, f"run {run_id} stopped step=11\n")
     assert f"Cannot read data.path '{digits}'" in refused.err
     (tmp_path / "elsewhere.npz").rename(digits)
+    assert iterand("resume", run_id, "--workspace", workspace_dir).code == 0
+
+
+def test_that_a_run_whose_data_changed_is_refused_until_the_data_is_back(
+    workspace_dir: Path, tmp_path: Path
+) -> None:
+    digits = tmp_path / "digits.npz"
+    shutil.copy(resource("datasets", "digits.npz"), digits)
+    config = config_file(tmp_path, data={"dataset": "npz", "path": "digits.npz"})
+    run_id = _stopped_before_the_end(config, workspace_dir)
+    before = digits.read_bytes()
+    with np.load(digits) as arrays:
+        changed = dict(arrays)
+    changed["train_images"] = changed["train_images"].copy()
+    changed["train_images"].flat[0] ^= 1
+    np.savez(digits, **changed)
+    refused = iterand("resume", run_id, "--workspace", workspace_dir)
+    assert (refused.code, refused.out) == (2, f"run {run_id} stopped step=11\n")
+    assert f"was made for other data than data.path '{digits}' has now" in refused.err
+    digits.write_bytes(before)
     assert iterand("resume", run_id, "--workspace", workspace_dir).code == 0
 
 
