@@ -8,6 +8,7 @@ made visible in all of them.
 
 from __future__ import annotations
 
+import errno
 import io
 import platform
 import sys
@@ -139,6 +140,15 @@ COMMANDS = (  # in the order in which `--help` lists them
 )
 
 
+# What helps where the system refuses; any other OSError is a defect.
+_HELPS_THE_SYSTEM = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room on the disk"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "correct the permissions or use another place"),
+    errno.EIO: "check the disk",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+}
+
+
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and leave with its exit code; arguments as for `iterand_engine.cli.main`."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # stderr does this anyway
@@ -151,6 +161,12 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     except OwnershipLost as error:
         _say(f"Stopped without writing more: {error}.")
         raise SystemExit(ExitCode.FAILED) from None
+    except OSError as error:
+        advice = _HELPS_THE_SYSTEM.get(error.errno or 0)
+        where = f" ({str(error.filename)!r})" if error.filename else ""
+        said = f"{error.strerror}{where}: {advice}, and try again."
+        _say(said if advice else traceback.format_exc().rstrip())
+        raise SystemExit(ExitCode.USER if advice else ExitCode.FAILED) from None
     except Exception:  # noqa: BLE001 - a process edge: Python would print it as it is
         _say(traceback.format_exc().rstrip())
         raise SystemExit(ExitCode.FAILED) from None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from iterand_engine.machine import processes
+from iterand_engine.machine import own_files, processes
 from iterand_engine.store import NewRun, Recorder, RunState
 from iterand_engine.store.runs import adopt_run, claim_run, create_run
 from iterand_engine.version import __version__
@@ -156,3 +158,38 @@ def test_that_only_a_run_that_nobody_trains_and_that_has_not_ended_is_resumed(
                 recorder.finish(state)
             sentence = refused(iterand("resume", run_id, "--workspace", workspace_dir))
     assert f"Run {run_id} is {state}" in sentence
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "No space left on device ('settings.yaml'): make room on the disk, and try again."),
+        (
+            errno.EROFS,
+            "Read-only file system ('settings.yaml'): correct the permissions or use another place",
+        ),
+    ],
+)
+def test_that_what_the_system_refuses_is_one_sentence(
+    workspace_dir: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number), "settings.yaml")
+
+    monkeypatch.setattr(own_files, "write", refuse)
+    done = iterand("settings", "set", "test_lock", "true", "--workspace", workspace_dir)
+    assert refused(done).startswith(said)
+    preset = ("--preset", "quickstart", "--workspace", workspace_dir)
+    assert refused(iterand("train", *preset)).startswith(said)
+
+
+def test_that_another_error_of_the_system_is_a_defect(
+    workspace_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(own_files, "write", fail)
+    done = iterand("settings", "set", "test_lock", "true", "--workspace", workspace_dir)
+    assert done.code == 1
+    assert "Traceback" in done.err
