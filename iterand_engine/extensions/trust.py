@@ -6,17 +6,16 @@ unpacked or received enables nothing. Each workspace, known by its absolute path
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from iterand_engine.config.extension_code import Declaration
 from iterand_engine.errors import UserError
-from iterand_engine.machine.private_files import read_record, user_file, write_private
+from iterand_engine.machine.private_files import read_record, record_file, write_record
 from iterand_engine.machine.workspace import Workspace
+
+_KIND = "extensions"
 
 
 class TrustedFile(BaseModel):
@@ -43,7 +42,7 @@ class Trust(BaseModel):
         Raises:
             UserError: the record is damaged, cannot be read, or another user could have written it.
         """
-        path = _path(workspace)
+        path = record_file(_KIND, workspace.root)
         try:
             trust = cls.model_validate_json(read_record(path))
         except FileNotFoundError:
@@ -70,15 +69,5 @@ class Trust(BaseModel):
         Raises:
             UserError: the record cannot be written.
         """
-        path = _path(workspace)
-        try:
-            write_private(path, self.model_dump_json(indent=1).encode())
-        except OSError as error:
-            raise UserError(
-                f"Cannot write {str(path)!r}, which says which extensions are enabled: {error.strerror}."
-            ) from None
-
-
-def _path(workspace: Workspace) -> Path:
-    key = hashlib.sha256(os.path.normcase(workspace.root).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return user_file("extensions", f"{key}.json")
+        path = record_file(_KIND, workspace.root)
+        write_record(path, self.model_dump_json(indent=1), "which extensions are enabled")

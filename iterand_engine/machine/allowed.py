@@ -8,7 +8,6 @@ when it was allowed. Torch-free.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -17,9 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from iterand_engine.errors import UserError
 from iterand_engine.machine import processes
-from iterand_engine.machine.private_files import read_record, user_file, write_private
+from iterand_engine.machine.private_files import read_record, record_file, write_record
 
 HOW_TO_ALLOW = "`iterand settings get on_end` shows it; if you trust it, `iterand allow on_end` lets it run."
+_KIND = "allowed"
 
 
 class InFolder(Protocol):
@@ -51,7 +51,7 @@ class Allowed(BaseModel):
         Raises:
             UserError: the record is damaged, cannot be read, or another user could have written it.
         """
-        path, nothing = _path(workspace), cls(workspace=str(workspace.root))
+        path, nothing = record_file(_KIND, workspace.root), cls(workspace=str(workspace.root))
         try:
             found = cls.model_validate_json(read_record(path))
         except FileNotFoundError:
@@ -83,14 +83,8 @@ class Allowed(BaseModel):
         Raises:
             UserError: the record cannot be written.
         """
-        path = _path(workspace)
-        try:
-            write_private(path, self.model_dump_json(indent=1).encode())
-        except OSError as error:
-            raise UserError(
-                f"Cannot write {str(path)!r}, which says what is allowed in the workspace {workspace.root}: "
-                f"{error.strerror}."
-            ) from None
+        says = f"what is allowed in the workspace {workspace.root}"
+        write_record(record_file(_KIND, workspace.root), self.model_dump_json(indent=1), says)
 
 
 def allow_command(workspace: InFolder, command: str) -> None:
@@ -118,11 +112,6 @@ def why_command_is_off(workspace: InFolder, command: str) -> str:
 def visible_command(command: str) -> str:
     """A command on one line, in which nothing can hide: what is not printed is written as an escape."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in command)
-
-
-def _path(workspace: InFolder) -> Path:
-    key = _sha256(os.path.normcase(workspace.root))[:32]
-    return user_file("allowed", f"{key}.json")
 
 
 def _sha256(text: str) -> str:

@@ -24,9 +24,8 @@ from iterand_engine.errors import UserError
 from iterand_engine.machine import own_files
 from iterand_engine.machine.environment import CHECKOUT
 
-SAFE_FOLDER = Path(
-    Path(sys.prefix).anchor
-)  # the root of the file system, where only its administrator writes
+# The root of the file system, where only its administrator writes.
+SAFE_FOLDER = Path(Path(sys.prefix).anchor)
 # Starts its arguments with its own output, and ends at once, so that the child has no parent here and nobody
 # must wait for it.
 _STARTER = """

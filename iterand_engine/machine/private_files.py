@@ -7,6 +7,7 @@ somebody else could have written is refused.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import stat
@@ -23,6 +24,12 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 def user_file(*parts: str) -> Path:
     """The path of a file among the user's settings; neither it nor its folder need exist."""
     return platformdirs.user_config_path("iterand", appauthor=False).joinpath(*parts)
+
+
+def record_file(kind: str, root: Path) -> Path:
+    """The path of the record of one kind for a workspace, which is known by its absolute path."""
+    name = os.path.normcase(root).encode("utf-8", "surrogateescape")
+    return user_file(kind, f"{hashlib.sha256(name).hexdigest()[:32]}.json")
 
 
 def read_record(path: Path) -> bytes:
@@ -44,6 +51,22 @@ def read_record(path: Path) -> bytes:
             f"at it and run `chmod go-w {shlex.join(open_to_others)}`, or delete it."
         )
     return content
+
+
+def write_record(path: Path, content: str, says: str) -> None:
+    """Write a record of what may run.
+
+    Args:
+        path: from `record_file`.
+        content: the whole of it.
+        says: what it is a record of, for the sentence: `which extensions are enabled`.
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        write_private(path, content.encode())
+    except OSError as error:
+        raise UserError(f"Cannot write {str(path)!r}, which says {says}: {error.strerror}.") from None
 
 
 def write_private(path: Path, content: bytes) -> None:

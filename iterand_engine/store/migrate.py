@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -25,7 +25,11 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def prepare_database(
-    path: Path, *, migrations: Path = MIGRATIONS, head: str = SCHEMA_REVISION
+    path: Path,
+    *,
+    migrations: Path = MIGRATIONS,
+    head: str = SCHEMA_REVISION,
+    before_making: Callable[[], None] = lambda: None,
 ) -> Path | None:
     """Create the database, upgrade it, or leave a current one unchanged.
 
@@ -33,6 +37,7 @@ def prepare_database(
         path: the database file; its folder exists.
         migrations: folder of the Alembic steps (tests put their own).
         head: the newest step there.
+        before_making: called where there is no database yet; what it raises keeps it from being made.
     Returns:
         The path of the backup where an older database was upgraded, else None.
     Raises:
@@ -44,15 +49,20 @@ def prepare_database(
         if found == head:
             return None
         _refuse_unknown(path, found, head)
+        if found is None:
+            before_making()
         return _upgrade(path, migrations, head)
 
 
-def check_database(path: Path, *, head: str = SCHEMA_REVISION) -> None:
+def check_database(
+    path: Path, *, head: str = SCHEMA_REVISION, before_refusing: Callable[[], None] = lambda: None
+) -> None:
     """Check that a database can be read as it is, for readers that change nothing.
 
     Args:
         path: the database file.
         head: the schema that this program reads.
+        before_refusing: called where there is no database; it may raise a better reason.
     Raises:
         UserError: there is no database yet, its schema is older or newer, one of its files is a link, or the
             file is no such database.
@@ -63,6 +73,7 @@ def check_database(path: Path, *, head: str = SCHEMA_REVISION) -> None:
             return
         _refuse_unknown(path, found, head)
     if found is None:
+        before_refusing()
         raise no_runs(path)
     raise UserError(
         f"The workspace's database {path} has the older schema {int(found)} and is only read here:"

@@ -53,9 +53,13 @@ class Store:
         """
         if not workspace.is_writable:
             return cls.open_to_read(workspace)
-        if not has_database(workspace) and not makes:
-            raise no_runs(workspace.db_path)
-        backup = prepare_database(workspace.db_path)
+
+        def before_making() -> None:
+            _refuse_orphans(workspace)
+            if not makes:
+                raise no_runs(workspace.db_path)
+
+        backup = prepare_database(workspace.db_path, before_making=before_making)
         store = cls(workspace)
         store.was_upgraded = backup is not None
         return store
@@ -67,9 +71,7 @@ class Store:
         Raises:
             UserError: there is no database yet, or it must be upgraded first; otherwise as `open`.
         """
-        if not has_database(workspace):
-            raise no_runs(workspace.db_path)
-        check_database(workspace.db_path)
+        check_database(workspace.db_path, before_refusing=lambda: _refuse_orphans(workspace))
         return cls(workspace)
 
     def __enter__(self) -> Store:
@@ -142,10 +144,15 @@ def has_database(workspace: Workspace) -> bool:
     """
     if has_tables(workspace.db_path):
         return True
+    _refuse_orphans(workspace)
+    return False
+
+
+def _refuse_orphans(workspace: Workspace) -> None:
     try:
         orphans = [name for name in os.listdir(workspace.runs_dir) if is_run_id(name)]
     except OSError:
-        return False
+        return
     if orphans:
         copies = sorted(path.name for path in workspace.root.glob(f"{workspace.db_path.name}.*.bak"))
         known = f" (there is {copies[-1]})" if copies else ""
@@ -154,4 +161,3 @@ def has_database(workspace: Workspace) -> bool:
             f" {counted(len(orphans), 'run')}: put a copy of the database in its place{known}, or move these"
             " files away to begin anew."
         )
-    return False
